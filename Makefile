@@ -1,0 +1,221 @@
+# banter: build, try, test, install. `make help` lists the targets.
+#
+# Variables for the command line or the environment:
+#   CC CPPFLAGS CFLAGS LDFLAGS        as everywhere; what the sources need is added, never replaced
+#   SANITIZE=address|thread           an instrumented build (address: with UBSan), in a folder of its own
+#   BUILD=FOLDER                      where all output goes; build, or build/$(SANITIZE)
+#   WERROR=1                          warnings are errors
+#   V=1                               show whole command lines
+#   PYTEST_ARGS='-k quit'             more arguments for pytest
+#   DEPS=no                           never install a package
+#   PREFIX DESTDIR BINDIR SBINDIR MANDIR   where `make install` puts things
+
+VERSION := 0.1.0
+
+ifdef SANITIZE
+BUILD ?= build/$(SANITIZE)
+else
+BUILD ?= build
+endif
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+# Anybody may run the server, and sbin is not in everybody's PATH.
+SBINDIR ?= $(BINDIR)
+MANDIR ?= $(PREFIX)/share/man
+INSTALL ?= install
+PYTHON ?= /usr/bin/python3
+CORES := $(shell nproc 2>/dev/null || echo 2)
+# End-to-end tests mostly wait.
+PYTEST_JOBS ?= $(shell expr $(CORES) '*' 2)
+
+# ---- flags
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
+            -Wwrite-strings -Wformat=2 -Wvla -Wundef $(if $(filter-out 0 no,$(WERROR)),-Werror)
+
+ifeq ($(SANITIZE),)
+sanitize :=
+else ifeq ($(SANITIZE),address)
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(SANITIZE),thread)
+sanitize := -fsanitize=thread -fno-omit-frame-pointer
+else
+$(error SANITIZE=$(SANITIZE) is not known; it can be address or thread)
+endif
+
+includes := -I. -D_GNU_SOURCE -DBANTER_VERSION='"$(VERSION)"'
+compile = $(CC) -std=gnu17 $(includes) $(WARNINGS) $(sanitize) -pthread $(CPPFLAGS) $(CFLAGS)
+link = $(CC) $(CFLAGS) $(sanitize) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(libs) $(LDLIBS)
+
+ifneq ($(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
+say = @
+else ifneq ($(V),)
+say =
+else
+say = @printf '  %-5s %s\n' $(1) $@;
+endif
+
+# ---- what is made of what
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+# The unit test's sources among $(2) that include a header of folder $(1).
+including = $(if $(2),$(shell grep -l '^.include "$(1)/' $(2)))
+
+common := $(call objects,$(wildcard common/*.c))
+server := $(call objects,$(wildcard server/*.c server/handlers/*.c))
+client := $(call objects,$(wildcard client/*.c))
+server_parts := $(filter-out $(BUILD)/obj/server/main.o,$(server))
+client_parts := $(filter-out $(BUILD)/obj/client/main.o,$(client))
+
+unit_sources := $(wildcard tests/unit/test_*.c)
+unit_helpers := $(call objects,$(filter-out $(unit_sources),$(wildcard tests/unit/*.c)))
+unit := $(unit_sources:tests/unit/%.c=$(BUILD)/tests/%)
+test_handlers := $(call objects,$(wildcard tests/handlers/*.c))
+
+# A bench source with a main() is a program; the others are parts of all of them.
+bench_sources := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
+bench_mains := $(if $(bench_sources),$(shell grep -l '^int main\>' $(bench_sources)))
+bench_parts := $(call objects,$(filter-out $(bench_mains),$(bench_sources)))
+bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
+
+pages := $(wildcard man/*.[1-8])
+scripts := .ci/run $(wildcard tests/tools/*)
+c_sources := $(wildcard $(addsuffix /*.c,common server server/handlers client tests/unit tests/handlers \
+                                         tests/bench tests/bench/peers))
+c_headers := $(wildcard $(addsuffix /*.h,common server server/handlers client tests/unit tests/handlers \
+                                         tests/bench tests/bench/peers))
+
+tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
+                    SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)'
+
+.PHONY: all deps run check check-unit check-end-to-end tests bench-programs lint format install uninstall clean help FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/banterd $(BUILD)/banter ## build both programs (the default)
+
+$(BUILD)/banterd: libs = -lunistring
+$(BUILD)/banterd: $(server) $(common)
+	$(call say,LINK)$(link)
+
+$(BUILD)/banter: libs = -lreadline
+$(BUILD)/banter: $(client) $(common)
+	$(call say,LINK)$(link)
+
+# The server with the handler that tests steer; see tests/handlers/.
+$(BUILD)/tests/banterd-test: libs = -lunistring
+$(BUILD)/tests/banterd-test: $(filter-out $(BUILD)/obj/server/handlers/table.o,$(server)) $(test_handlers) $(common)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(link)
+
+# Each unit test is a program of its own, with common/ and those parts whose headers it includes.
+$(unit): libs = -lcmocka $(unit_libs)
+$(unit): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(unit_helpers) $(common)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(link)
+program_of = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call including,$(1),$(unit_sources)))
+with_server := $(call program_of,server)
+with_client := $(call program_of,client)
+with_bench := $(call program_of,tests/bench)
+$(with_server): $(server_parts)
+$(with_server): unit_libs += -lunistring
+$(with_client): $(client_parts)
+$(with_client): unit_libs += -lreadline
+$(with_bench): $(bench_parts)
+$(with_bench): unit_libs += -lm
+
+vpath %.o $(BUILD)/obj/tests/bench $(BUILD)/obj/tests/bench/peers
+$(bench): libs = $(if $(findstring /peers/,$^),-luv) -lm
+$(foreach source,$(bench_mains),$(eval $(BUILD)/bench/$(basename $(notdir $(source))): $(call objects,$(source))))
+$(bench): $(bench_parts) $(common)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(link)
+
+# Objects of different flags never meet: this file changes with the command line, and all depend on it.
+flags := $(compile) | $(LDFLAGS) $(LDLIBS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(flags))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(flags))' > $@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/deps-build
+	@mkdir -p $(@D)
+	$(call say,CC)$(compile) -MMD -MP -c -o $@ $<
+
+$(call objects,$(unit_sources)): | $(BUILD)/deps-test
+$(call objects,$(bench_sources)): | $(BUILD)/deps-bench
+
+-include $(patsubst %.o,%.d,$(call objects,$(c_sources)))
+
+# ---- what must be installed
+
+get_deps = CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' PYTHON='$(PYTHON)' DEPS='$(DEPS)' tests/tools/deps
+
+deps: ## install what building and testing need (apt-get; nothing where all is there)
+	@$(get_deps) build test bench
+
+# Looked for once in each build folder. What several goals need is installed at once, by the first of them.
+testing := $(filter check% tests,$(MAKECMDGOALS))
+$(BUILD)/deps-build:
+	@mkdir -p $(@D)
+	@$(get_deps) build $(if $(testing),test bench) && touch $@
+$(BUILD)/deps-test: | $(BUILD)/deps-build
+	@$(get_deps) test bench && touch $@
+$(BUILD)/deps-bench: | $(BUILD)/deps-build $(if $(testing),$(BUILD)/deps-test)
+	@$(get_deps) bench && touch $@
+$(BUILD)/deps-lint: | $(BUILD)/deps-build
+	@$(get_deps) lint && touch $@
+
+# ---- try, test
+
+run: all ## start a server on a free port, and a client that talks to it
+	@tests/tools/run-pair '$(BUILD)'
+
+tests: all $(unit) $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-test ## build all that the tests need
+
+check: tests ## run all tests; the last line counts them
+	@$(tests_environment) tests/tools/check unit end-to-end -- $(PYTEST_ARGS)
+
+check-unit: $(unit) | $(BUILD)/deps-test ## run the unit tests
+	@$(tests_environment) tests/tools/check unit
+
+check-end-to-end: tests ## run the tests of the real programs; PYTEST_ARGS='-k NAME' selects
+	@$(tests_environment) tests/tools/check end-to-end -- $(PYTEST_ARGS)
+
+bench-programs: all $(bench) ## build the load generators and the peers to measure against
+
+lint: | $(BUILD)/deps-lint ## check format, C, man pages and scripts
+	clang-format --dry-run -Werror $(c_sources) $(c_headers)
+	printf '%s\n' $(c_sources) | xargs -P $(CORES) -n 3 sh -c \
+	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=gnu17 $(subst ','\'',$(includes))' sh
+	! mandoc -T lint -W style $(pages) 2>&1 | grep -v -e 'referenced manual not found' -e 'mandoc.db lacks'
+	shellcheck $(scripts)
+
+format: | $(BUILD)/deps-lint ## put the C sources into the format that lint wants
+	clang-format -i $(c_sources) $(c_headers)
+
+# ---- install
+
+install: all ## install under $(DESTDIR)$(PREFIX)
+	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(SBINDIR)'
+	$(INSTALL) -m 755 $(BUILD)/banter '$(DESTDIR)$(BINDIR)/banter'
+	$(INSTALL) -m 755 $(BUILD)/banterd '$(DESTDIR)$(SBINDIR)/banterd'
+	for page in $(notdir $(pages)); do \
+	    folder='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
+	    $(INSTALL) -d "$$folder" && $(INSTALL) -m 644 man/$$page "$$folder/$$page" || exit; \
+	done
+
+uninstall: ## remove what install put there
+	rm -f '$(DESTDIR)$(BINDIR)/banter' '$(DESTDIR)$(SBINDIR)/banterd'
+	for page in $(notdir $(pages)); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; done
+
+clean: ## remove all output (of this BUILD)
+	rm -rf '$(BUILD)'
+
+help: ## this list
+	@echo 'make [TARGET]... [VARIABLE=VALUE]...'
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'Variables, with what they are now:'
+	@echo '  BUILD=$(BUILD) SANITIZE=$(SANITIZE) WERROR=$(WERROR) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
+	@echo '  CC=$(CC) CFLAGS="$(CFLAGS)"; the top of the Makefile tells what they mean'

@@ -1,0 +1,474 @@
+/*
+ * address: the notations of addresses, and the resolver behind them. What is done with an address
+ * once it is known (listen, connect) is in address_socket.c.
+ *
+ * A text is parsed in one place, into a struct notation; address_check() stops there and
+ * address_resolve() goes on.
+ */
+#include "common/address.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/escape.h"
+
+#define PATH_PREFIX "unix:"
+#define PATH_MAX_BYTES (sizeof(((struct sockaddr_un *) 0)->sun_path) - 1)
+#define NAME_MAX_BYTES 253 /* of a host name: RFC 1035's 255 octets, written with dots */
+#define PORT_MAX 65535
+
+#define DIGITS "0123456789"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+enum form { FORM_PATH, FORM_EVERY, FORM_IPV4, FORM_IPV6, FORM_NAME };
+
+/* A text taken apart. What is filled in besides `form` and `port` depends on the form. */
+struct notation {
+    enum form form;
+    unsigned port;
+    const char *path; /* points into the text */
+    struct in_addr v4;
+    struct in6_addr v6;
+    /* FORM_NAME: the host. FORM_IPV6: the interface behind '%', or "". */
+    char name[NAME_MAX_BYTES + 1];
+};
+
+/* ---- Parsing --------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 4))) static bool malformed(struct error *error, const char *text,
+                                                            const char *why, ...)
+{
+    char reason[160];
+    va_list arguments;
+    va_start(arguments, why);
+    vsnprintf(reason, sizeof reason, why, arguments);
+    va_end(arguments);
+    char shown[ESCAPE_SIZE];
+    return error_set(error,
+                     "\"%s\" is no address: %s; an address is HOST:PORT, :PORT, PORT, [V6]:PORT or "
+                     "unix:PATH, such as 127.0.0.1:8000",
+                     escape_text(text, strlen(text), shown), reason);
+}
+
+static bool only(const char *text, size_t size, const char *allowed)
+{
+    return strspn(text, allowed) >= size;
+}
+
+static bool parse_port(const char *text, const char *port, enum address_use use, unsigned *number,
+                       struct error *error)
+{
+    const unsigned least = use == ADDRESS_TO_CONNECT ? 1 : 0;
+    unsigned value = 0;
+    const char *digit = port;
+    for (; *digit >= '0' && *digit <= '9' && value <= PORT_MAX; digit++) {
+        value = value * 10 + (unsigned) (*digit - '0');
+    }
+    if (digit == port || *digit != '\0' || value > PORT_MAX || value < least) {
+        return malformed(error, text, "the port is not a number from %u to %d", least, PORT_MAX);
+    }
+    *number = value;
+    return true;
+}
+
+static bool parse_path(const char *text, struct notation *notation, struct error *error)
+{
+    notation->form = FORM_PATH;
+    notation->path = text + strlen(PATH_PREFIX);
+    if (*notation->path == '\0') {
+        return malformed(error, text, "the path is missing, as in unix:/run/banter.sock");
+    }
+    const size_t size = strlen(notation->path);
+    if (size > PATH_MAX_BYTES) {
+        return malformed(error, text, "the path has %zu bytes, and a socket's can have %zu", size,
+                         PATH_MAX_BYTES);
+    }
+    return true;
+}
+
+/* Takes "V6" or "V6%SCOPE", `size` bytes, what stands between the brackets. */
+static bool parse_v6(const char *text, const char *inner, size_t size, struct notation *notation,
+                     struct error *error)
+{
+    char digits[INET6_ADDRSTRLEN];
+    const char *percent = memchr(inner, '%', size);
+    const size_t digits_size = percent != NULL ? (size_t) (percent - inner) : size;
+    if (digits_size >= sizeof digits) {
+        return malformed(error, text, "what stands in brackets is not an IPv6 address");
+    }
+    memcpy(digits, inner, digits_size);
+    digits[digits_size] = '\0';
+    if (inet_pton(AF_INET6, digits, &notation->v6) != 1) {
+        return malformed(error, text, "what stands in brackets is not an IPv6 address");
+    }
+    const size_t scope_size = percent != NULL ? size - digits_size - 1 : 0;
+    if (percent != NULL && (scope_size == 0 || scope_size >= IF_NAMESIZE)) {
+        return malformed(error, text,
+                         "an interface stands behind '%%', such as [fe80::1%%eth0]:8000");
+    }
+    if (percent == NULL && IN6_IS_ADDR_LINKLOCAL(&notation->v6)) {
+        return malformed(error, text,
+                         "a link-local address needs its interface, such as [fe80::1%%eth0]:8000");
+    }
+    memcpy(notation->name, percent != NULL ? percent + 1 : "", scope_size);
+    notation->name[scope_size] = '\0';
+    notation->form = FORM_IPV6;
+    return true;
+}
+
+static bool parse_brackets(const char *text, enum address_use use, struct notation *notation,
+                           struct error *error)
+{
+    const char *close = strchr(text, ']');
+    if (close == NULL) {
+        return malformed(error, text, "the closing bracket is missing");
+    }
+    if (close[1] != ':') {
+        return malformed(error, text, "the port is missing");
+    }
+    return parse_v6(text, text + 1, (size_t) (close - text) - 1, notation, error) &&
+           parse_port(text, close + 2, use, &notation->port, error);
+}
+
+/* Two colons, and up to a scope nothing but what IPv6 is written with. */
+static bool looks_like_v6(const char *text)
+{
+    return strchr(text, ':') != strrchr(text, ':') &&
+           only(text, strcspn(text, "%"), DIGITS "abcdefABCDEF:.");
+}
+
+static bool parse_host(const char *text, size_t size, struct notation *notation,
+                       struct error *error)
+{
+    if (size == 0) {
+        notation->form = FORM_EVERY;
+        return true;
+    }
+    if (!only(text, size, DIGITS LETTERS "-._")) {
+        return malformed(error, text, "a host name holds letters, digits, '-', '.' and '_' only");
+    }
+    if (size > NAME_MAX_BYTES) {
+        return malformed(error, text, "a host name has at most %d bytes", NAME_MAX_BYTES);
+    }
+    memcpy(notation->name, text, size);
+    notation->name[size] = '\0';
+    notation->form = FORM_NAME;
+    /* The resolver would take 127.1, 1234 and 010.0.0.1 too, and read them as few people expect. */
+    if (only(text, size, DIGITS ".")) {
+        notation->form = FORM_IPV4;
+        if (inet_pton(AF_INET, notation->name, &notation->v4) != 1) {
+            return malformed(error, text,
+                             "the host is not four numbers from 0 to 255, such as 127.0.0.1");
+        }
+    }
+    return true;
+}
+
+static bool parse(const char *text, enum address_use use, struct notation *notation,
+                  struct error *error)
+{
+    if (*text == '\0') {
+        return malformed(error, text, "it is empty");
+    }
+    if (strncmp(text, PATH_PREFIX, strlen(PATH_PREFIX)) == 0) {
+        return parse_path(text, notation, error);
+    }
+    if (*text == '[') {
+        return parse_brackets(text, use, notation, error);
+    }
+    if (only(text, strlen(text), DIGITS)) {
+        notation->form = FORM_IPV4;
+        notation->v4.s_addr = htonl(INADDR_LOOPBACK);
+        return parse_port(text, text, use, &notation->port, error);
+    }
+    if (looks_like_v6(text)) {
+        return malformed(error, text, "an IPv6 address needs brackets, such as [::1]:8000");
+    }
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL) {
+        return malformed(error, text, "the port is missing");
+    }
+    return parse_host(text, (size_t) (colon - text), notation, error) &&
+           parse_port(text, colon + 1, use, &notation->port, error);
+}
+
+bool address_check(const char *text, enum address_use use, struct error *error)
+{
+    struct notation notation = {.path = ""};
+    return parse(text, use, &notation, error);
+}
+
+/* ---- Resolving ------------------------------------------------------------------------------- */
+
+/* Not an initializer: what it leaves in the larger members of a union is the compiler's choice. */
+static struct address blank(sa_family_t family, size_t size)
+{
+    struct address address;
+    memset(&address, 0, sizeof address);
+    address.size = (socklen_t) size;
+    address.socket.any.sa_family = family;
+    return address;
+}
+
+static struct address from_v4(struct in_addr v4, unsigned port)
+{
+    struct address address = blank(AF_INET, sizeof address.socket.v4);
+    address.socket.v4.sin_port = htons((uint16_t) port);
+    address.socket.v4.sin_addr = v4;
+    return address;
+}
+
+static struct address from_v6(const struct in6_addr *v6, uint32_t scope, unsigned port)
+{
+    struct address address = blank(AF_INET6, sizeof address.socket.v6);
+    address.socket.v6.sin6_port = htons((uint16_t) port);
+    address.socket.v6.sin6_addr = *v6;
+    address.socket.v6.sin6_scope_id = scope;
+    return address;
+}
+
+static struct address from_path(const char *path)
+{
+    struct address address = blank(AF_UNIX, sizeof address.socket.local);
+    memcpy(address.socket.local.sun_path, path, strlen(path) + 1);
+    return address;
+}
+
+/* The caller has made room for it. An address that is there already is left out. */
+static void list_add(struct address_list *list, struct address address)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct address *present = &list->items[i];
+        if (present->size == address.size &&
+            memcmp(&present->socket, &address.socket, address.size) == 0) {
+            return;
+        }
+    }
+    list->items[list->count++] = address;
+}
+
+static bool list_reserve(struct address_list *list, size_t count, struct error *error)
+{
+    list->items = calloc(count, sizeof *list->items);
+    return list->items != NULL || error_set(error, "unable to resolve an address: memory is out");
+}
+
+/* A kernel without IPv6 can't create such sockets: its addresses would only be in the way. */
+static bool family_works(int family)
+{
+    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return errno != EAFNOSUPPORT;
+    }
+    close(fd);
+    return true;
+}
+
+static void list_add_every(struct address_list *list, unsigned port, enum address_use use)
+{
+    const bool listen = use == ADDRESS_TO_LISTEN;
+    const struct in_addr v4 = {.s_addr = htonl(listen ? INADDR_ANY : INADDR_LOOPBACK)};
+    list_add(list, from_v4(v4, port));
+    if (family_works(AF_INET6)) {
+        list_add(list, from_v6(listen ? &in6addr_any : &in6addr_loopback, 0, port));
+    }
+}
+
+static bool find_scope(const char *name, uint32_t *scope, struct error *error)
+{
+    *scope = 0;
+    if (*name == '\0' || (*scope = if_nametoindex(name)) != 0) {
+        return true;
+    }
+    char *end;
+    errno = 0;
+    const unsigned long number = strtoul(name, &end, 10);
+    if (only(name, strlen(name), DIGITS) && errno == 0 && number <= UINT32_MAX) {
+        *scope = (uint32_t) number;
+        return true;
+    }
+    char shown[ESCAPE_SIZE];
+    return error_set(error, "there is no network interface \"%s\" here",
+                     escape_text(name, strlen(name), shown));
+}
+
+/* The resolver's answer without other families, in its order, which is RFC 6724's. */
+static void list_add_found(struct address_list *list, const struct addrinfo *found, unsigned port)
+{
+    const bool with_v6 = family_works(AF_INET6);
+    for (; found != NULL; found = found->ai_next) {
+        if (found->ai_family == AF_INET) {
+            struct sockaddr_in v4;
+            memcpy(&v4, found->ai_addr, sizeof v4);
+            list_add(list, from_v4(v4.sin_addr, port));
+        } else if (found->ai_family == AF_INET6 && with_v6) {
+            struct sockaddr_in6 v6;
+            memcpy(&v6, found->ai_addr, sizeof v6);
+            list_add(list, from_v6(&v6.sin6_addr, v6.sin6_scope_id, port));
+        }
+    }
+}
+
+static bool resolve_name(const struct notation *notation, struct address_list *list,
+                         struct error *error)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    const int failure = getaddrinfo(notation->name, NULL, &hints, &found);
+    if (failure != 0) {
+        const char *why = failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure);
+        return error_set(error, "unable to resolve the host \"%s\": %s", notation->name, why);
+    }
+    size_t count = 0;
+    for (const struct addrinfo *each = found; each != NULL; each = each->ai_next) {
+        count++;
+    }
+    bool ok = list_reserve(list, count, error);
+    if (ok) {
+        list_add_found(list, found, notation->port);
+        ok = list->count > 0 ||
+             error_set(error,
+                       "unable to resolve the host \"%s\": it has no address that can be used here",
+                       notation->name);
+    }
+    freeaddrinfo(found);
+    return ok;
+}
+
+static bool resolve(const struct notation *notation, enum address_use use,
+                    struct address_list *list, struct error *error)
+{
+    uint32_t scope = 0;
+    if (notation->form == FORM_NAME) {
+        return resolve_name(notation, list, error);
+    }
+    if (notation->form == FORM_IPV6 && !find_scope(notation->name, &scope, error)) {
+        return false;
+    }
+    if (!list_reserve(list, 2, error)) {
+        return false;
+    }
+    if (notation->form == FORM_EVERY) {
+        list_add_every(list, notation->port, use);
+    } else if (notation->form == FORM_PATH) {
+        list_add(list, from_path(notation->path));
+    } else if (notation->form == FORM_IPV4) {
+        list_add(list, from_v4(notation->v4, notation->port));
+    } else {
+        list_add(list, from_v6(&notation->v6, scope, notation->port));
+    }
+    return true;
+}
+
+enum address_result address_resolve(const char *text, enum address_use use,
+                                    struct address_list *list, struct error *error)
+{
+    *list = (struct address_list){0};
+    struct notation notation = {.path = ""};
+    if (!parse(text, use, &notation, error)) {
+        return ADDRESS_MALFORMED;
+    }
+    if (!resolve(&notation, use, list, error)) {
+        address_list_fini(list);
+        return ADDRESS_UNKNOWN_HOST;
+    }
+    return ADDRESS_OK;
+}
+
+void address_list_fini(struct address_list *list)
+{
+    free(list->items);
+    *list = (struct address_list){0};
+}
+
+/* ---- Printing and ports ---------------------------------------------------------------------- */
+
+static void print_v4(const struct in_addr *v4, unsigned port, char *text)
+{
+    char host[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, v4, host, sizeof host);
+    snprintf(text, ADDRESS_TEXT_SIZE, "%s:%u", host, port);
+}
+
+static void print_v6(const struct sockaddr_in6 *v6, char *text)
+{
+    const unsigned port = ntohs(v6->sin6_port);
+    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+        struct in_addr v4;
+        memcpy(&v4, &v6->sin6_addr.s6_addr[12], sizeof v4);
+        print_v4(&v4, port, text);
+        return;
+    }
+    char host[INET6_ADDRSTRLEN];
+    inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
+    char scope[1 + IF_NAMESIZE] = "";
+    if (v6->sin6_scope_id != 0) {
+        scope[0] = '%';
+        if (if_indextoname(v6->sin6_scope_id, scope + 1) == NULL) {
+            snprintf(scope + 1, sizeof scope - 1, "%u", v6->sin6_scope_id);
+        }
+    }
+    snprintf(text, ADDRESS_TEXT_SIZE, "[%s%s]:%u", host, scope, port);
+}
+
+/* The kernel tells the size of what it filled in, and need not end a path of full length with a
+ * NUL. In Linux's abstract names NULs are data: shown as '@', as other tools do. */
+static void print_path(const struct address *address, char *text)
+{
+    const size_t head = offsetof(struct sockaddr_un, sun_path);
+    const char *path = address->socket.local.sun_path;
+    size_t size = address->size > head ? address->size - head : 0;
+    const bool is_abstract = size > 0 && path[0] == '\0';
+    if (!is_abstract) {
+        size = strnlen(path, size);
+    }
+    char *end = stpcpy(text, PATH_PREFIX);
+    for (size_t i = 0; i < size; i++) {
+        *end++ = path[i] == '\0' ? '@' : path[i];
+    }
+    *end = '\0';
+}
+
+void address_print(const struct address *address, char *text)
+{
+    switch (address->socket.any.sa_family) {
+    case AF_INET:
+        print_v4(&address->socket.v4.sin_addr, ntohs(address->socket.v4.sin_port), text);
+        break;
+    case AF_INET6:
+        print_v6(&address->socket.v6, text);
+        break;
+    default:
+        print_path(address, text);
+        break;
+    }
+}
+
+unsigned address_port(const struct address *address)
+{
+    switch (address->socket.any.sa_family) {
+    case AF_INET:
+        return ntohs(address->socket.v4.sin_port);
+    case AF_INET6:
+        return ntohs(address->socket.v6.sin6_port);
+    default:
+        return 0;
+    }
+}
+
+void address_set_port(struct address *address, unsigned port)
+{
+    if (address->socket.any.sa_family == AF_INET) {
+        address->socket.v4.sin_port = htons((uint16_t) port);
+    } else if (address->socket.any.sa_family == AF_INET6) {
+        address->socket.v6.sin6_port = htons((uint16_t) port);
+    }
+}

@@ -1,0 +1,283 @@
+/*
+ * address_socket: addresses at work, listening and connecting. The other half of address.h; the
+ * notations are in address.c.
+ */
+#include "common/address.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCK_ATTEMPTS 100 /* to lock a folder; 10 ms apart, a second in all */
+#define LOCK_PAUSE_MS 10
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool set_option(int fd, int level, int option)
+{
+    const int on = 1;
+    return setsockopt(fd, level, option, &on, sizeof on) == 0;
+}
+
+static void close_keeping_errno(int fd)
+{
+    const int why = errno;
+    close(fd);
+    errno = why;
+}
+
+/* A socket for the address, with what it needs whether it will listen or connect. */
+static int open_socket(const struct address *address, int flags)
+{
+    const int family = address->socket.any.sa_family;
+    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0 || family == AF_UNIX) {
+        return fd;
+    }
+    if (set_option(fd, IPPROTO_TCP, TCP_NODELAY) && set_option(fd, SOL_SOCKET, SO_KEEPALIVE)) {
+        return fd;
+    }
+    close_keeping_errno(fd);
+    return -1;
+}
+
+/* ---- Listening ------------------------------------------------------------------------------- */
+
+static bool bind_and_listen(int fd, const struct address *address, int backlog)
+{
+    const int family = address->socket.any.sa_family;
+    if (family != AF_UNIX && !set_option(fd, SOL_SOCKET, SO_REUSEADDR)) {
+        return false;
+    }
+    if (family == AF_INET6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY)) {
+        return false;
+    }
+    return bind(fd, &address->socket.any, address->size) == 0 && listen(fd, backlog) == 0;
+}
+
+/* Whether the path is a socket on which nobody listens any more. */
+static bool is_stale(const struct address *address)
+{
+    struct stat status;
+    if (lstat(address->socket.local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+        return false;
+    }
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return false;
+    }
+    const bool refused =
+        connect(fd, &address->socket.any, address->size) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+/* Opens and locks the folder that the path is in. -1 where that can't be had. */
+static int lock_folder(const char *path)
+{
+    char folder[sizeof(((struct sockaddr_un *) 0)->sun_path)] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash != NULL) {
+        const size_t size = (size_t) (slash - path) + 1;
+        memcpy(folder, path, size);
+        folder[size] = '\0';
+    }
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return -1;
+    }
+    for (int attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            return fd;
+        }
+        const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+        nanosleep(&pause, NULL);
+    }
+    close(fd);
+    return -1;
+}
+
+/* Two servers that start at once would both find a dead socket, and the second would remove what
+ * the first has just bound; and one that is bound but does not listen yet looks dead to the other.
+ * So everything from bind to listen happens under a lock on the folder, which needs no file of its
+ * own and ends with its holder. Without the lock nothing is taken over. */
+static bool listen_on_path(int fd, const struct address *address, int backlog)
+{
+    const char *path = address->socket.local.sun_path;
+    const int folder = lock_folder(path);
+    bool ok = bind_and_listen(fd, address, backlog);
+    if (!ok && errno == EADDRINUSE && folder >= 0) {
+        if (is_stale(address) && unlink(path) == 0) {
+            ok = bind_and_listen(fd, address, backlog);
+        } else {
+            errno = EADDRINUSE;
+        }
+    }
+    if (folder >= 0) {
+        close_keeping_errno(folder);
+    }
+    return ok;
+}
+
+int address_listen(struct address *address, int backlog)
+{
+    const int fd = open_socket(address, SOCK_NONBLOCK);
+    if (fd < 0) {
+        return -1;
+    }
+    const bool is_local = address->socket.any.sa_family == AF_UNIX;
+    if (is_local ? !listen_on_path(fd, address, backlog) : !bind_and_listen(fd, address, backlog)) {
+        goto fail;
+    }
+    struct address bound = *address;
+    bound.size = sizeof bound.socket;
+    if (getsockname(fd, &bound.socket.any, &bound.size) != 0) {
+        goto fail;
+    }
+    *address = bound;
+    return fd;
+
+fail:
+    close_keeping_errno(fd);
+    return -1;
+}
+
+/* ---- Connecting ------------------------------------------------------------------------------ */
+
+/* What is left until the deadline, for poll(): -1 where there is no deadline. */
+static int left_ms(int64_t deadline_ms)
+{
+    if (deadline_ms < 0) {
+        return -1;
+    }
+    const int64_t left = deadline_ms - now_ms();
+    return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int) left;
+}
+
+/* While nobody listens on a port that the kernel also gives to outgoing connections, a connect to
+ * it on the same host can get that very port as its own, and meets itself. */
+static bool is_self_connected(int fd)
+{
+    struct address here = {.size = sizeof here.socket};
+    struct address there = {.size = sizeof there.socket};
+    return getsockname(fd, &here.socket.any, &here.size) == 0 &&
+           getpeername(fd, &there.socket.any, &there.size) == 0 && here.size == there.size &&
+           memcmp(&here.socket, &there.socket, here.size) == 0;
+}
+
+/* 0, or why it failed. */
+static int finish_connect(int fd, int64_t deadline_ms)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    int count;
+    do {
+        count = poll(&ready, 1, left_ms(deadline_ms));
+    } while (count < 0 && errno == EINTR);
+    if (count <= 0) {
+        return count == 0 ? ETIMEDOUT : errno;
+    }
+    int why = 0;
+    socklen_t size = sizeof why;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size) == 0 ? why : errno;
+}
+
+static int connect_tcp(int fd, const struct address *address, int64_t deadline_ms)
+{
+    int why = 0;
+    if (connect(fd, &address->socket.any, address->size) != 0) {
+        why = errno == EINPROGRESS || errno == EINTR ? finish_connect(fd, deadline_ms) : errno;
+    }
+    return why == 0 && is_self_connected(fd) ? ECONNREFUSED : why;
+}
+
+/* A Unix connect either succeeds at once or waits for room in the listener's backlog, and that
+ * poll() can't wait for. So the socket blocks, with a limit: Linux keeps SO_SNDTIMEO here, and says
+ * EAGAIN at its end. */
+static int connect_path(int fd, const struct address *address, int64_t deadline_ms)
+{
+    int why;
+    do {
+        const int left = left_ms(deadline_ms);
+        /* Zero would be no limit. */
+        const int wait_ms = left == 0 ? 1 : left;
+        const struct timeval limit = {.tv_sec = wait_ms < 0 ? 0 : wait_ms / 1000,
+                                      .tv_usec = wait_ms < 0 ? 0 : wait_ms % 1000 * 1000};
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0) {
+            return errno;
+        }
+        why = connect(fd, &address->socket.any, address->size) == 0 ? 0 : errno;
+    } while (why == EINTR && left_ms(deadline_ms) != 0);
+    if (why != 0) {
+        return why == EAGAIN || why == EINTR ? ETIMEDOUT : why;
+    }
+    const struct timeval none = {0};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
+    return fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == 0 ? 0 : errno;
+}
+
+/* A connected socket, or -1 with errno set. */
+static int connect_one(const struct address *address, int64_t deadline_ms)
+{
+    const bool is_local = address->socket.any.sa_family == AF_UNIX;
+    const int fd = open_socket(address, is_local ? 0 : SOCK_NONBLOCK);
+    if (fd < 0) {
+        return -1;
+    }
+    const int why =
+        is_local ? connect_path(fd, address, deadline_ms) : connect_tcp(fd, address, deadline_ms);
+    if (why == 0) {
+        return fd;
+    }
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+/* Appends "ADDRESS: REASON" to the text. */
+static void tell_failure(const struct address *address, int why, struct error *error)
+{
+    char name[ADDRESS_TEXT_SIZE];
+    address_print(address, name);
+    const size_t used = strlen(error->text);
+    snprintf(error->text + used, sizeof error->text - used, "%s%s: %s", used > 0 ? "; " : "", name,
+             strerror(why));
+}
+
+int address_connect(const struct address_list *list, int timeout_ms, size_t *connected,
+                    struct error *error)
+{
+    const int64_t deadline_ms = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    error_set(error, "%s", "");
+    for (size_t i = 0; i < list->count; i++) {
+        /* An equal share of what is left: one that is mute must not use up the time of those behind
+         * it. */
+        int64_t turn_end_ms = -1;
+        if (deadline_ms >= 0) {
+            turn_end_ms = now_ms() + left_ms(deadline_ms) / (int64_t) (list->count - i);
+        }
+        const int fd = connect_one(&list->items[i], turn_end_ms);
+        if (fd >= 0) {
+            if (connected != NULL) {
+                *connected = i;
+            }
+            return fd;
+        }
+        tell_failure(&list->items[i], errno, error);
+    }
+    return -1;
+}

@@ -1,0 +1,203 @@
+/*
+ * args: takes a command line apart by a program's table of options. The rest of args.h is in
+ * args_help.c (what --help prints) and args_units.c (numbers, sizes, durations).
+ *
+ * Written out rather than left to getopt_long(), whose state is global and which does not tell an
+ * unknown option from an ambiguous one.
+ */
+#include "common/args.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/escape.h"
+
+/* One args_parse() under way. */
+struct parse {
+    const struct args_program *program;
+    int argc;
+    char **argv;
+    int next; /* index of the argument that is looked at next */
+    void *context;
+    struct error *error;
+};
+
+/* The option as it was typed, such as "--max-cl" or "-m", and what is wrong with it. The reason is
+ * cut where the text would be too long, not the hint at its end. */
+static bool refuse(const struct parse *parse, const char *typed, const char *why)
+{
+    struct error hint;
+    error_set(&hint, "; see %s --help", parse->program->name);
+    char shown[ESCAPE_SIZE];
+    escape_text(typed, strlen(typed), shown);
+    const size_t around = strlen(shown) + strlen(": ") + strlen(hint.text);
+    const size_t room = sizeof hint.text - 1 > around ? sizeof hint.text - 1 - around : 0;
+    return error_set(parse->error, "%s: %.*s%s", shown, (int) room, why, hint.text);
+}
+
+static bool is_optional(const struct args_option *option)
+{
+    return option->argument != NULL && option->argument[0] == '[';
+}
+
+static bool take(const struct parse *parse, const struct args_option *option, const char *typed,
+                 const char *value)
+{
+    struct error why;
+    return option->take(value, parse->context, &why) || refuse(parse, typed, why.text);
+}
+
+/* For an option that needs its argument: what was `attached` to it, else the next in argv. */
+static bool take_with_argument(struct parse *parse, const struct args_option *option,
+                               const char *typed, const char *attached)
+{
+    if (attached != NULL) {
+        return take(parse, option, typed, attached);
+    }
+    if (parse->next < parse->argc) {
+        return take(parse, option, typed, parse->argv[parse->next++]);
+    }
+    struct error why;
+    error_set(&why, "its argument %s is missing", option->argument);
+    return refuse(parse, typed, why.text);
+}
+
+/* ---- Long options ---------------------------------------------------------------------------- */
+
+static bool begins_with(const struct args_option *option, const char *text, size_t size)
+{
+    return size > 0 && strncmp(option->name, text, size) == 0;
+}
+
+/* Tells the options that the `size` bytes at `text` may be short for. */
+static bool refuse_ambiguous(const struct parse *parse, const char *typed, const char *text,
+                             size_t size)
+{
+    struct error why;
+    error_set(&why, "may be short for");
+    const char *separator = " ";
+    for (size_t i = 0; i < parse->program->option_count; i++) {
+        const struct args_option *option = &parse->program->options[i];
+        if (begins_with(option, text, size)) {
+            const size_t used = strlen(why.text);
+            snprintf(why.text + used, sizeof why.text - used, "%s--%s", separator, option->name);
+            separator = " or ";
+        }
+    }
+    return refuse(parse, typed, why.text);
+}
+
+/* The option whose name is the `size` bytes at `text`, or begins with them where no other does.
+ * NULL, with the error set, where there is none or more than one. */
+static const struct args_option *find_long(const struct parse *parse, const char *typed,
+                                           const char *text, size_t size)
+{
+    const struct args_option *found = NULL;
+    size_t matches = 0;
+    for (size_t i = 0; i < parse->program->option_count; i++) {
+        const struct args_option *option = &parse->program->options[i];
+        if (begins_with(option, text, size)) {
+            if (option->name[size] == '\0') {
+                return option;
+            }
+            found = option;
+            matches++;
+        }
+    }
+    if (matches == 0) {
+        refuse(parse, typed, "there is no such option");
+    } else if (matches > 1) {
+        refuse_ambiguous(parse, typed, text, size);
+        found = NULL;
+    }
+    return found;
+}
+
+/* `text` stands behind the two dashes. */
+static bool parse_long(struct parse *parse, const char *text)
+{
+    const size_t size = strcspn(text, "=");
+    const char *attached = text[size] == '=' ? text + size + 1 : NULL;
+    char typed[ESCAPE_SIZE];
+    snprintf(typed, sizeof typed, "--%.*s", (int) size, text);
+    const struct args_option *option = find_long(parse, typed, text, size);
+    if (option == NULL) {
+        return false;
+    }
+    if (option->argument == NULL && attached != NULL) {
+        return refuse(parse, typed, "it takes no argument");
+    }
+    if (option->argument == NULL || is_optional(option)) {
+        return take(parse, option, typed, attached);
+    }
+    return take_with_argument(parse, option, typed, attached);
+}
+
+/* ---- Short options --------------------------------------------------------------------------- */
+
+static const struct args_option *find_short(const struct parse *parse, char letter)
+{
+    for (size_t i = 0; i < parse->program->option_count; i++) {
+        if (parse->program->options[i].letter == letter) {
+            return &parse->program->options[i];
+        }
+    }
+    return NULL;
+}
+
+/* Options are ASCII; a longer UTF-8 character is none of them, but is to be shown whole. */
+static size_t character_size(const char *text)
+{
+    size_t size = 1;
+    while (((unsigned char) text[size] & 0xc0) == 0x80) {
+        size++;
+    }
+    return size;
+}
+
+/* Letters, the last of which may have the rest as its argument. `letters` stands behind the dash.
+ * */
+static bool parse_short(struct parse *parse, const char *letters)
+{
+    for (; *letters != '\0'; letters++) {
+        char typed[ESCAPE_SIZE];
+        snprintf(typed, sizeof typed, "-%.*s", (int) character_size(letters), letters);
+        const char *rest = letters[1] != '\0' ? letters + 1 : NULL;
+        const struct args_option *option = find_short(parse, *letters);
+        if (option == NULL) {
+            return refuse(parse, typed, "there is no such option");
+        }
+        if (option->argument != NULL) {
+            return is_optional(option) ? take(parse, option, typed, rest)
+                                       : take_with_argument(parse, option, typed, rest);
+        }
+        if (!take(parse, option, typed, NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int args_parse(const struct args_program *program, int argc, char **argv, void *context,
+               bool *had_separator, struct error *error)
+{
+    struct parse parse = {program, argc, argv, 1, context, error};
+    bool separator = false;
+    while (!separator && parse.next < argc) {
+        const char *text = argv[parse.next];
+        if (text[0] != '-' || text[1] == '\0') {
+            break; /* an operand; "-" alone is one too */
+        }
+        parse.next++;
+        if (strcmp(text, "--") == 0) {
+            separator = true;
+        } else if (!(text[1] == '-' ? parse_long(&parse, text + 2)
+                                    : parse_short(&parse, text + 1))) {
+            return -1;
+        }
+    }
+    if (had_separator != NULL) {
+        *had_separator = separator;
+    }
+    return parse.next;
+}

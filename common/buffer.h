@@ -1,0 +1,62 @@
+/*
+ * buffer: bytes that come in at one end and go out at the other, in one piece of heap memory.
+ *
+ * Embedded by value; all zero is an empty buffer that holds no memory. Not thread-safe: a buffer
+ * has one owner at a time. Pointers into it are good until the next call that adds bytes or
+ * releases it.
+ */
+#ifndef BANTER_COMMON_BUFFER_H
+#define BANTER_COMMON_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buffer {
+    char *data;      /* owned; NULL while capacity is 0 */
+    size_t begin;    /* first byte that is held */
+    size_t end;      /* one past the last byte that is held */
+    size_t capacity; /* bytes allocated */
+};
+
+/* Bytes held, and where they begin. The pointer may be NULL where the size is 0. Index 0
+ * is a case of its own because NULL + 0 is undefined. */
+static inline size_t buffer_size(const struct buffer *buffer)
+{
+    return buffer->end - buffer->begin;
+}
+static inline char *buffer_head(const struct buffer *buffer)
+{
+    return buffer->begin == 0 ? buffer->data : buffer->data + buffer->begin;
+}
+
+/* Room behind the last byte, for read(2): at least what the last buffer_reserve() asked for. */
+static inline size_t buffer_room(const struct buffer *buffer)
+{
+    return buffer->capacity - buffer->end;
+}
+static inline char *buffer_tail(const struct buffer *buffer)
+{
+    return buffer->end == 0 ? buffer->data : buffer->data + buffer->end;
+}
+
+/* Makes room for `size` bytes behind the last one, moving or growing as needed (growth doubles,
+ * so that appending n bytes costs O(n)). False, with nothing changed, when memory is out. */
+bool buffer_reserve(struct buffer *buffer, size_t size);
+
+/* Tells the buffer that `size` bytes were written at buffer_tail(); at most buffer_room(). */
+void buffer_added(struct buffer *buffer, size_t size);
+
+/* Appends a copy. False, with nothing changed, when memory is out. `size` may be 0. */
+bool buffer_append(struct buffer *buffer, const void *data, size_t size);
+
+/* Drops `size` bytes at the head; at most buffer_size(). Both indices go back to 0 when it gets
+ * empty. */
+void buffer_consume(struct buffer *buffer, size_t size);
+
+/* Drops all bytes and keeps the memory. */
+void buffer_clear(struct buffer *buffer);
+
+/* Gives the memory back; the buffer is empty and usable again. */
+void buffer_fini(struct buffer *buffer);
+
+#endif

@@ -1,0 +1,565 @@
+/*
+ * Command lines, the notations of their values, and what --help makes of the table. Every text that
+ * a person can get to see is held against what it should be.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/args.h"
+#include "common/escape.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- Notations ------------------------------------------------------------------------------- */
+
+#define NO_DURATION "is not a duration, such as 90, 0.5s, 500ms, 2m or 1h"
+#define TOO_LONG "is more than the longest duration, 596h"
+
+static void test_durations(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        int64_t ms;
+        const char *error; /* NULL: it is taken */
+    } cases[] = {
+        {"0", 0, NULL},
+        {"0h", 0, NULL},
+        {"0.000", 0, NULL},
+        {"000", 0, NULL},
+        {"90", 90000, NULL},
+        {"90s", 90000, NULL},
+        {"007s", 7000, NULL},
+        {"0.5", 500, NULL},
+        {"0.5s", 500, NULL},
+        {"1.25s", 1250, NULL},
+        {"1.9999s", 1999, NULL},
+        {"500ms", 500, NULL},
+        {"2m", 120000, NULL},
+        {"1.5m", 90000, NULL},
+        {"1h", 3600000, NULL},
+        {"1.5h", 5400000, NULL},
+        {"0.0001s", 1, NULL},
+        {"0.5ms", 1, NULL},
+        {"0.0000000000000000000000000000000001ms", 1, NULL},
+        /* Two ms as a part of an hour, to more digits than any number type has, and just less than
+         * it. */
+        {"0.000000555555555555555555555555555556h", 2, NULL},
+        {"0.000000555555555555555555555555555555h", 1, NULL},
+        {"0.99999999999999999999999999999999h", 3599999, NULL},
+        {"2147483647ms", 2147483647, NULL},
+        {"2147483647.9ms", 2147483647, NULL},
+        {"2147483.647s", 2147483647, NULL},
+        {"596h", 2145600000, NULL},
+        {"596.52323h", 2147483628, NULL},
+        {"2147483648ms", 0, "\"2147483648ms\" " TOO_LONG},
+        {"2147483.648s", 0, "\"2147483.648s\" " TOO_LONG},
+        {"597h", 0, "\"597h\" " TOO_LONG},
+        {"9223372036854775807s", 0, "\"9223372036854775807s\" " TOO_LONG},
+        {"9223372036854775808ms", 0, "\"9223372036854775808ms\" " TOO_LONG},
+        {"18446744073709551617ms", 0, "\"18446744073709551617ms\" " TOO_LONG},
+        {"", 0, "\"\" " NO_DURATION},
+        {"s", 0, "\"s\" " NO_DURATION},
+        {".", 0, "\".\" " NO_DURATION},
+        {".5s", 0, "\".5s\" " NO_DURATION},
+        {"5.", 0, "\"5.\" " NO_DURATION},
+        {"5.s", 0, "\"5.s\" " NO_DURATION},
+        {"1.2.3", 0, "\"1.2.3\" " NO_DURATION},
+        {"1,5s", 0, "\"1,5s\" " NO_DURATION},
+        {"5 s", 0, "\"5 s\" " NO_DURATION},
+        {" 5", 0, "\" 5\" " NO_DURATION},
+        {"5 ", 0, "\"5 \" " NO_DURATION},
+        {"-1", 0, "\"-1\" " NO_DURATION},
+        {"+1", 0, "\"+1\" " NO_DURATION},
+        {"1e3", 0, "\"1e3\" " NO_DURATION},
+        {"0x10", 0, "\"0x10\" " NO_DURATION},
+        {"5x", 0, "\"5x\" " NO_DURATION},
+        {"5S", 0, "\"5S\" " NO_DURATION},
+        {"5sec", 0, "\"5sec\" " NO_DURATION},
+        {"1h30m", 0, "\"1h30m\" " NO_DURATION},
+        {"inf", 0, "\"inf\" " NO_DURATION},
+        {"5\n", 0, "\"5\\x0a\" " NO_DURATION},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct error error = {"none"};
+        int64_t ms = -7;
+        print_message("# %s\n", cases[i].text);
+        const bool taken = args_duration(cases[i].text, &ms, &error);
+        assert_string_equal(error.text, cases[i].error != NULL ? cases[i].error : "none");
+        assert_int_equal(taken, cases[i].error == NULL);
+        assert_int_equal(ms, taken ? cases[i].ms : -7);
+    }
+}
+
+static void test_sizes(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        size_t min, max;
+        size_t bytes;
+        const char *range; /* what the error says about the range; NULL: it is taken */
+    } cases[] = {
+        {"5120", 1, 1 << 20, 5120, NULL},
+        {"1", 1, 10, 1, NULL},
+        {"10", 1, 10, 10, NULL},
+        {"0", 0, 10, 0, NULL},
+        {"64k", 1, 1 << 20, 65536, NULL},
+        {"64K", 1, 1 << 20, 65536, NULL},
+        {"1m", 1, 1 << 20, 1 << 20, NULL},
+        {"1M", 1, 1 << 20, 1 << 20, NULL},
+        {"1g", 1, SIZE_MAX, 1 << 30, NULL},
+        {"3G", 1, SIZE_MAX, (size_t) 3 << 30, NULL},
+        {"9223372036854775807", 1, SIZE_MAX, INT64_MAX, NULL},
+        {"9223372036854775808", 1, SIZE_MAX, 0, "1 to 18446744073709551615"},
+        {"8589934592g", 1, SIZE_MAX, 0, "1 to 18446744073709551615"},
+        {"17179869185g", 1, SIZE_MAX, 0, "1 to 18446744073709551615"},
+        {"0", 1, 10, 0, "1 to 10"},
+        {"11", 1, 10, 0, "1 to 10"},
+        {"1k", 1, 1023, 0, "1 to 1023"},
+        {"", 0, 10, 0, "0 to 10"},
+        {"k", 0, 10, 0, "0 to 10"},
+        {"-1", 0, 10, 0, "0 to 10"},
+        {"+1", 0, 10, 0, "0 to 10"},
+        {" 1", 0, 10, 0, "0 to 10"},
+        {"1 ", 0, 10, 0, "0 to 10"},
+        {"1 k", 0, 9999, 0, "0 to 9999"},
+        {"1kb", 0, 9999, 0, "0 to 9999"},
+        {"1kk", 0, SIZE_MAX, 0, "0 to 18446744073709551615"},
+        {"1.5k", 0, 9999, 0, "0 to 9999"},
+        {"0x10", 0, 9999, 0, "0 to 9999"},
+        {"1t", 0, SIZE_MAX, 0, "0 to 18446744073709551615"},
+        {"many", 0, 10, 0, "0 to 10"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct error error = {"none"};
+        char expected[256] = "none";
+        size_t bytes = 7;
+        print_message("# %s\n", cases[i].text);
+        const bool taken = args_size(cases[i].text, cases[i].min, cases[i].max, &bytes, &error);
+        if (cases[i].range != NULL) {
+            snprintf(expected, sizeof expected,
+                     "\"%s\" is not a size from %s bytes, such as 5120, 64k or 1m", cases[i].text,
+                     cases[i].range);
+        }
+        assert_string_equal(error.text, expected);
+        assert_int_equal(taken, cases[i].range == NULL);
+        assert_int_equal(bytes, taken ? cases[i].bytes : 7);
+    }
+}
+
+static void test_numbers(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        long min, max;
+        long number;
+        bool is_taken;
+    } cases[] = {
+        {"1", 1, 1000000, 1, true},
+        {"1000000", 1, 1000000, 1000000, true},
+        {"0", 0, 5, 0, true},
+        {"010", 0, 50, 10, true},
+        {"-5", -5, 5, -5, true},
+        {"9223372036854775807", 1, INT64_MAX, INT64_MAX, true},
+        {"9223372036854775808", 1, INT64_MAX, 0, false},
+        {"-9223372036854775809", INT64_MIN, 0, 0, false},
+        {"0", 1, 5, 0, false},
+        {"6", 1, 5, 0, false},
+        {"-1", 0, 5, 0, false},
+        {"-6", -5, 5, 0, false},
+        {"", 0, 5, 0, false},
+        {"-", -5, 5, 0, false},
+        {"--1", -5, 5, 0, false},
+        {"+1", 0, 5, 0, false},
+        {" 1", 0, 5, 0, false},
+        {"1 ", 0, 5, 0, false},
+        {"1.0", 0, 5, 0, false},
+        {"1e0", 0, 5, 0, false},
+        {"0x1", 0, 5, 0, false},
+        {"abc", 1, 1000000, 0, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct error error = {"none"};
+        char expected[256] = "none";
+        long number = 777;
+        print_message("# %s\n", cases[i].text);
+        const bool taken = args_number(cases[i].text, cases[i].min, cases[i].max, &number, &error);
+        if (!cases[i].is_taken) {
+            snprintf(expected, sizeof expected, "\"%s\" is not a whole number from %ld to %ld",
+                     cases[i].text, cases[i].min, cases[i].max);
+        }
+        assert_string_equal(error.text, expected);
+        assert_int_equal(taken, cases[i].is_taken);
+        assert_int_equal(number, taken ? cases[i].number : 777);
+    }
+}
+
+static void test_escape(void **state)
+{
+    (void) state;
+#define TEN "0123456789"
+#define EIGHTY TEN TEN TEN TEN TEN TEN TEN TEN
+    static const struct {
+        const char *text;
+        const char *shown;
+    } cases[] = {
+        {"", ""},
+        {"plain \"quoted\" \\ text", "plain \"quoted\" \\ text"},
+        {"a\nb\t\x1b[0m\x7f", "a\\x0ab\\x09\\x1b[0m\\x7f"},
+        {"Gr\u00fc\u00df", "Gr\u00fc\u00df"},
+        {EIGHTY "abcd", EIGHTY "abcd"},
+        {EIGHTY "abcde", EIGHTY "abcd..."},
+        {EIGHTY "\n", EIGHTY "\\x0a"},
+        {EIGHTY "a\n", EIGHTY "a..."},
+        {EIGHTY "abc\u00fc", EIGHTY "abc..."},
+        {EIGHTY "abc\u20ac", EIGHTY "abc..."},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char shown[ESCAPE_SIZE];
+        memset(shown, '?', sizeof shown);
+        const char *result = escape_text(cases[i].text, strlen(cases[i].text), shown);
+        assert_ptr_equal(result, shown);
+        assert_string_equal(shown, cases[i].shown);
+    }
+    char shown[ESCAPE_SIZE];
+    assert_string_equal(escape_text("a\0b", 3, shown), "a\\x00b");
+    char bad[200];
+    memset(bad, 0x80, sizeof bad);
+    assert_string_equal(escape_text(bad, sizeof bad, shown), "...");
+}
+
+/* ---- Parsing --------------------------------------------------------------------------------- */
+
+/* What was taken, in order, as "name=value;" or "name;". */
+struct record {
+    char text[512];
+};
+
+static bool note(void *context, const char *name, const char *value)
+{
+    struct record *record = context;
+    const size_t used = strlen(record->text);
+    snprintf(record->text + used, sizeof record->text - used, "%s%s%s;", name,
+             value != NULL ? "=" : "", value != NULL ? value : "");
+    return true;
+}
+
+static bool take_listen(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    return note(context, "listen", value);
+}
+
+static bool take_port(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    return note(context, "port", value);
+}
+
+static bool take_message(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    return note(context, "message", value);
+}
+
+static bool take_clients(const char *value, void *context, struct error *error)
+{
+    long number;
+    return args_number(value, 1, 1000000, &number, error) && note(context, "clients", value);
+}
+
+static bool take_wait(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    return note(context, "wait", value);
+}
+
+static bool take_quiet(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    return note(context, "quiet", value);
+}
+
+static bool take_twice(const char *value, void *context, struct error *error)
+{
+    const struct record *record = context;
+    (void) value;
+    if (strstr(record->text, "listen") != NULL) {
+        return error_set(error, "it can't stand beside --listen");
+    }
+    return note(context, "twice", NULL);
+}
+
+static bool take_no_noise(const char *value, void *context, struct error *error)
+{
+    (void) value;
+    (void) context;
+    return error_set(error, "quiet enough");
+}
+
+static bool take_long_story(const char *value, void *context, struct error *error)
+{
+    (void) value;
+    (void) context;
+    return error_set(error, "%0600d", 0);
+}
+
+static const struct args_option options[] = {
+    {'l', "listen", "ADDRESS", "where it listens", "127.0.0.1:8000", take_listen},
+    {'p', "port", "N", "a port", NULL, take_port},
+    {'m', "max-message", "BYTES", "the longest request", "5120", take_message},
+    {0, "max-clients", "N", "how many at once", "10000", take_clients},
+    {'w', "wait", "[T]", "keep trying", NULL, take_wait},
+    {'q', "quiet", NULL, "log less", NULL, take_quiet},
+    {0, "qui", NULL, "a name that begins another's", NULL, take_twice},
+    {'Q', "no-noise", NULL, "always refused", NULL, take_no_noise},
+    {'S', "story", "TEXT", "always bad, at length", NULL, take_long_story},
+};
+
+static const struct args_program program = {
+    .name = "banterd",
+    .synopsis = "[OPTION]...",
+    .about = "A test.",
+    .options = options,
+    .option_count = COUNT(options),
+};
+
+#define SEE "; see banterd --help"
+
+static void test_command_lines(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *argv[8]; /* behind the program's name */
+        int first;           /* -1: refused, with `expected` as the error */
+        bool had_separator;
+        const char *expected; /* what was taken */
+    } cases[] = {
+        {{NULL}, 1, false, ""},
+        {{"operand"}, 1, false, ""},
+        {{"--"}, 2, true, ""},
+        {{"--", "-q"}, 2, true, ""},
+        {{"-"}, 1, false, ""},
+        {{"", "-q"}, 1, false, ""},
+        {{"-q", "-", "-q"}, 2, false, "quiet;"},
+        {{"-q", "operand", "-q", "--"}, 2, false, "quiet;"},
+        {{"-q", "operand", "--", "-q"}, 2, false, "quiet;"},
+        {{"-q", "--", "operand", "--"}, 3, true, "quiet;"},
+        {{"--", "--"}, 2, true, ""},
+        {{"--listen=:1", "--listen", ":2"}, 4, false, "listen=:1;listen=:2;"},
+        {{"--listen=a=b"}, 2, false, "listen=a=b;"},
+        {{"--listen="}, 2, false, "listen=;"},
+        {{"--listen", ""}, 3, false, "listen=;"},
+        {{"--listen", "--quiet"}, 3, false, "listen=--quiet;"},
+        {{"--listen", "--", "-q"}, 4, false, "listen=--;quiet;"},
+        {{"-qq"}, 2, false, "quiet;quiet;"},
+        {{"-p8000", "-p", "8001", "-p=1"}, 5, false, "port=8000;port=8001;port==1;"},
+        {{"-qp8000", "-qp", "1", "x"}, 4, false, "quiet;port=8000;quiet;port=1;"},
+        {{"-pq"}, 2, false, "port=q;"},
+        {{"-p", "-q"}, 3, false, "port=-q;"},
+        {{"--max-m", "1", "--max-clients", "5"}, 5, false, "message=1;clients=5;"},
+        {{"--max-c=5", "--li", "x", "--quie"}, 5, false, "clients=5;listen=x;quiet;"},
+        {{"--qui", "--quiet"}, 3, false, "twice;quiet;"},
+        {{"--wait", "5", "x"}, 2, false, "wait;"},
+        {{"--wait=5", "--wait=", "-w", "-w7", "-qw"},
+         6,
+         false,
+         "wait=5;wait=;wait;wait=7;quiet;wait;"},
+        {{"--max-clients=abc"},
+         -1,
+         false,
+         "--max-clients: \"abc\" is not a whole number from 1 to 1000000" SEE},
+        {{"--max-cl", "0"},
+         -1,
+         false,
+         "--max-cl: \"0\" is not a whole number from 1 to 1000000" SEE},
+        {{"--max-clients="},
+         -1,
+         false,
+         "--max-clients: \"\" is not a whole number from 1 to 1000000" SEE},
+        {{"--listen=x", "--qui"}, -1, false, "--qui: it can't stand beside --listen" SEE},
+        {{"--nonsense"}, -1, false, "--nonsense: there is no such option" SEE},
+        {{"--nonsense=5"}, -1, false, "--nonsense: there is no such option" SEE},
+        {{"--listening"}, -1, false, "--listening: there is no such option" SEE},
+        {{"--=5"}, -1, false, "--: there is no such option" SEE},
+        {{"---"}, -1, false, "---: there is no such option" SEE},
+        {{"--Quiet"}, -1, false, "--Quiet: there is no such option" SEE},
+        {{"--a\x1b[1m"}, -1, false, "--a\\x1b[1m: there is no such option" SEE},
+        {{"-x"}, -1, false, "-x: there is no such option" SEE},
+        {{"-qx", "-q"}, -1, false, "-x: there is no such option" SEE},
+        {{"-q-"}, -1, false, "--: there is no such option" SEE},
+        {{"-\u00e4q"}, -1, false, "-\u00e4: there is no such option" SEE},
+        {{"--max"}, -1, false, "--max: may be short for --max-message or --max-clients" SEE},
+        {{"--m=5"}, -1, false, "--m: may be short for --max-message or --max-clients" SEE},
+        {{"--qu"}, -1, false, "--qu: may be short for --quiet or --qui" SEE},
+        {{"-q", "--listen"}, -1, false, "--listen: its argument ADDRESS is missing" SEE},
+        {{"--li"}, -1, false, "--li: its argument ADDRESS is missing" SEE},
+        {{"-qm"}, -1, false, "-m: its argument BYTES is missing" SEE},
+        {{"-qQ"}, -1, false, "-Q: quiet enough" SEE},
+        {{"-Qq"}, -1, false, "-Q: quiet enough" SEE},
+        {{"--quiet=1"}, -1, false, "--quiet: it takes no argument" SEE},
+        {{"--quiet="}, -1, false, "--quiet: it takes no argument" SEE},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *argv[10] = {strdup("banterd")};
+        int argc = 1;
+        for (; cases[i].argv[argc - 1] != NULL; argc++) {
+            argv[argc] = strdup(cases[i].argv[argc - 1]);
+        }
+        struct record record = {""};
+        struct error error = {"none"};
+        bool had_separator = !cases[i].had_separator;
+        print_message("# %s %s\n", argc > 1 ? argv[1] : "", argc > 2 ? argv[2] : "");
+        const int first = args_parse(&program, argc, argv, &record, &had_separator, &error);
+        if (cases[i].first < 0) {
+            assert_string_equal(error.text, cases[i].expected);
+        } else {
+            assert_string_equal(error.text, "none");
+            assert_string_equal(record.text, cases[i].expected);
+            assert_int_equal(had_separator, cases[i].had_separator);
+        }
+        assert_int_equal(first, cases[i].first);
+        assert_int_equal(args_parse(&program, argc, argv, &record, NULL, &error), first);
+        for (int each = 0; each < argc; each++) {
+            free(argv[each]);
+        }
+    }
+}
+
+/* However long what was typed or what is said about it, the option stands in front and the hint at
+ * the end. */
+static void test_long_texts_keep_both_ends(void **state)
+{
+    (void) state;
+    char name[] = "banterd";
+    char story[] = "-Sx";
+    char *argv[] = {name, story, NULL};
+    struct record record = {""};
+    struct error error;
+    assert_int_equal(args_parse(&program, 2, argv, &record, NULL, &error), -1);
+    assert_int_equal(strlen(error.text), sizeof error.text - 1);
+    assert_memory_equal(error.text, "-S: 000", 7);
+    assert_string_equal(error.text + strlen(error.text) - strlen(SEE), SEE);
+
+    char unknown[3000] = "--";
+    memset(unknown + 2, 'x', sizeof unknown - 3);
+    unknown[sizeof unknown - 1] = '\0';
+    argv[1] = unknown;
+    assert_int_equal(args_parse(&program, 2, argv, &record, NULL, &error), -1);
+    assert_memory_equal(error.text, "--xxxx", 6);
+    assert_non_null(strstr(error.text, "x...: there is no such option" SEE));
+}
+
+/* ---- Help ------------------------------------------------------------------------------------ */
+
+static void test_help(void **state)
+{
+    (void) state;
+    static const struct args_option table[] = {
+        {'l', "listen", "ADDRESS",
+         "HOST:PORT, :PORT, PORT, [V6]:PORT or unix:PATH; may be given more than once; port 0 is "
+         "any "
+         "free one",
+         "127.0.0.1:8000", take_listen},
+        {'H', "handler", "NAME",
+         "what makes the replies:\nhello   greets\necho    gives the request "
+         "back, whatever there is in it, byte by byte",
+         "hello", take_listen},
+        {0, "threads", "N", "loops, each of which has a thread of its own", "one for each core",
+         take_listen},
+        {0, "a-name-that-is-too-long-for-the-column", "T", "a line of its own", "30s", take_listen},
+        {0, "wait", "[T]", "keep trying", NULL, take_wait},
+        {'q', "quiet", NULL, "log less", NULL, take_quiet},
+        /* Just as wide as the page. */
+        {'x', "exact", NULL, "0123456789 0123456789 0123456789 0123456789 0123456789 0", NULL,
+         take_quiet},
+        {'y', "exact-y", NULL, "0123456789 0123456789 0123456789 0123456789 0123456789 01", NULL,
+         take_quiet},
+        {'z', "exact-z", NULL, "0123456789 0123456789 0123456789 0123456789", "x", take_quiet},
+        {'Z', "exact-Z", NULL, "0123456789 0123456789 0123456789 0123456789", "xy", take_quiet},
+    };
+    static const struct args_program with_all = {
+        .name = "banterd",
+        .synopsis = "[OPTION]... [-- PROGRAM [ARGUMENT]...]",
+        .about =
+            "Answers each line that a client sends with a line of its own, for very many clients "
+            "at once.",
+        .trailer =
+            "Exit status:\n   0  stopped\n   2  stopped with handlers left behind, since the "
+            "drain time-out ended before they did\n\n  64  usage",
+        .options = table,
+        .option_count = COUNT(table),
+    };
+    static const char expected[] =
+        "Usage: banterd [OPTION]... [-- PROGRAM [ARGUMENT]...]\n"
+        "Answers each line that a client sends with a line of its own, for very many\n"
+        "clients at once.\n"
+        "\n"
+        "Options:\n"
+        "  -l, --listen ADDRESS  HOST:PORT, :PORT, PORT, [V6]:PORT or unix:PATH; may be\n"
+        "                        given more than once; port 0 is any free one\n"
+        "                        (default: 127.0.0.1:8000)\n"
+        "  -H, --handler NAME    what makes the replies:\n"
+        "                        hello   greets\n"
+        "                        echo    gives the request back, whatever there is in it,\n"
+        "                                byte by byte (default: hello)\n"
+        "      --threads N       loops, each of which has a thread of its own\n"
+        "                        (default: one for each core)\n"
+        "      --a-name-that-is-too-long-for-the-column T\n"
+        "                        a line of its own (default: 30s)\n"
+        "      --wait[=T]        keep trying\n"
+        "  -q, --quiet           log less\n"
+        "  -x, --exact           0123456789 0123456789 0123456789 0123456789 0123456789 0\n"
+        "  -y, --exact-y         0123456789 0123456789 0123456789 0123456789 0123456789\n"
+        "                        01\n"
+        "  -z, --exact-z         0123456789 0123456789 0123456789 0123456789 (default: x)\n"
+        "  -Z, --exact-Z         0123456789 0123456789 0123456789 0123456789\n"
+        "                        (default: xy)\n"
+        "\n"
+        "Exit status:\n"
+        "   0  stopped\n"
+        "   2  stopped with handlers left behind, since the drain time-out ended before\n"
+        "      they did\n"
+        "\n"
+        "  64  usage\n";
+    char *help = args_help(&with_all);
+    assert_non_null(help);
+    assert_string_equal(help, expected);
+    free(help);
+}
+
+static void test_help_of_a_bare_program(void **state)
+{
+    (void) state;
+    const struct args_program bare = {.name = "x",
+                                      .synopsis = "FILE",
+                                      .about = "Does it.",
+                                      .options = options,
+                                      .option_count = 1};
+    char *help = args_help(&bare);
+    assert_non_null(help);
+    assert_string_equal(help,
+                        "Usage: x FILE\nDoes it.\n\nOptions:\n"
+                        "  -l, --listen ADDRESS  where it listens (default: 127.0.0.1:8000)\n");
+    free(help);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_durations),     cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_command_lines), cmocka_unit_test(test_long_texts_keep_both_ends),
+        cmocka_unit_test(test_help),          cmocka_unit_test(test_help_of_a_bare_program),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,378 @@
+/*
+ * The codecs against a splitter that is obviously right: it has the whole byte string and looks at
+ * it as often as it likes. Random streams made of what hurts, random limits, random cuttings; the
+ * events must be the same. BANTER_SEED repeats a run (the seed is printed), BANTER_CASES is the
+ * number of cases.
+ */
+#include "common/frame.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/frame_feed.h"
+
+enum { LONGEST_INPUT = 160, LARGEST_LIMIT = 40 };
+
+static const uint64_t default_seed = 20240229;
+static const unsigned long default_cases = 1000000;
+static uint64_t seed;
+static unsigned long cases;
+
+static const char *const words[] = {"--QUIT--", "--QUIT--", NULL, "-", "0123456789012345678901"};
+
+/* --- Random streams (xorshift64*) --- */
+
+static uint64_t random_state;
+
+static uint32_t random_below(uint32_t bound)
+{
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+    return (uint32_t) (((random_state * UINT64_C(2685821657736338717)) >> 32) % bound);
+}
+
+struct stream {
+    char bytes[LONGEST_INPUT];
+    size_t size;
+};
+
+static void stream_add(struct stream *stream, const char *bytes, size_t size)
+{
+    if (size > LONGEST_INPUT - stream->size)
+        size = LONGEST_INPUT - stream->size;
+    memcpy(stream->bytes + stream->size, bytes, size);
+    stream->size += size;
+}
+
+static void add_token(struct stream *stream)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } tokens[] = {
+        {BYTES("\n")}, {BYTES("\n")},         {BYTES("\r")},  {BYTES("\r\n")},
+        {BYTES("\0")}, {BYTES("a")},          {BYTES("bcd")}, {BYTES("--QUIT--")},
+        {BYTES("-")},  {BYTES("--QUIT--\n")}, {BYTES("--Q")}, {BYTES("UIT--")},
+        {BYTES(" ")},  {BYTES("  \t\v\f")},   {BYTES("0")},   {BYTES("7")},
+        {BYTES(":")},  {BYTES(",")},
+    };
+    const uint32_t i = random_below(sizeof(tokens) / sizeof(tokens[0]));
+    stream_add(stream, tokens[i].bytes, tokens[i].size);
+}
+
+/* A netstring, mostly a right one: nothing else gets past the first error. */
+static void add_netstring(struct stream *stream, const char *word, size_t max_bytes)
+{
+    struct stream payload = {.size = 0};
+    if (word != NULL && random_below(4) == 0) {
+        stream_add(&payload, word, strlen(word));
+        if (random_below(4) == 0)
+            payload.bytes[random_below((uint32_t) payload.size)] ^= 1;
+    } else {
+        const size_t wanted = random_below((uint32_t) max_bytes + (random_below(8) == 0 ? 2 : 1));
+        while (payload.size < wanted)
+            add_token(&payload);
+        payload.size = wanted;
+    }
+    char head[16];
+    const int head_size =
+        snprintf(head, sizeof(head), "%s%zu:", random_below(40) == 0 ? "0" : "", payload.size);
+    stream_add(stream, head, (size_t) head_size);
+    stream_add(stream, payload.bytes, payload.size);
+    stream_add(stream, random_below(40) == 0 ? "\n" : ",", 1);
+}
+
+static void fill_stream(struct stream *stream, const struct frame_rules *rules)
+{
+    stream->size = 0;
+    for (uint32_t count = random_below(12); count > 0; count--) {
+        if (rules->codec == FRAME_NETSTRING && random_below(12) != 0)
+            add_netstring(stream, rules->exempt_word, rules->max_bytes);
+        else
+            add_token(stream);
+    }
+    /* Cut off anywhere, so that the stream's end meets every state. */
+    if (stream->size > 0 && random_below(4) == 0)
+        stream->size = random_below((uint32_t) stream->size);
+}
+
+/* --- The splitter --- */
+
+static bool starts_with(const char *data, size_t size, const char *text)
+{
+    return size >= strlen(text) && memcmp(data, text, strlen(text)) == 0;
+}
+
+/* The size of a line without the CR that belongs to its end. */
+static size_t without_cr(const char *line, size_t size)
+{
+    return size > 0 && line[size - 1] == '\r' ? size - 1 : size;
+}
+
+static bool is_word_and_white(const char *word, const char *line, size_t size)
+{
+    if (word == NULL || !starts_with(line, size, word))
+        return false;
+    for (size_t i = strlen(word); i < size; i++)
+        if (strchr(" \t\v\f\r", line[i]) == NULL || line[i] == '\0')
+            return false;
+    return true;
+}
+
+static void split_lines(const struct frame_rules *rules, const char *data, size_t size,
+                        struct trace *trace)
+{
+    size_t start = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (data[i] != '\n')
+            continue;
+        const char *line = data + start;
+        const size_t line_size = without_cr(line, i - start);
+        start = i + 1;
+        if (is_word_and_white(rules->exempt_word, line, line_size)) {
+            trace_outcome(trace, FRAME_MESSAGE, rules->exempt_word, strlen(rules->exempt_word));
+        } else if (line_size <= rules->max_bytes) {
+            trace_outcome(trace, FRAME_MESSAGE, line, line_size);
+        } else {
+            trace_outcome(trace, FRAME_OVERSIZE, NULL, 0);
+            trace_outcome(trace, FRAME_OVERSIZE_END, NULL, line_size);
+        }
+    }
+    const char *rest = data + start;
+    const size_t rest_size = size - start;
+    const char *word = rules->exempt_word;
+    if (rest_size == 0) {
+        trace_outcome(trace, FRAME_END, NULL, 0);
+    } else if (without_cr(rest, rest_size) <= rules->max_bytes ||
+               is_word_and_white(word, rest, rest_size) ||
+               (word != NULL && rest_size < strlen(word) && memcmp(word, rest, rest_size) == 0)) {
+        trace_outcome(trace, FRAME_END_PARTIAL, NULL, 0);
+    } else {
+        trace_outcome(trace, FRAME_OVERSIZE, NULL, 0);
+        trace_outcome(trace, FRAME_OVERSIZE_END, NULL, rest_size);
+    }
+}
+
+/* heads[n] is "n:", all that a length may look like. */
+static char heads[LARGEST_LIMIT + 1][8];
+
+/* Whether `data` begins as a netstring that may be declared: the one of `length` bytes, or any
+ * up to the limit. */
+static bool is_head_or_less(const struct frame_rules *rules, const char *data, size_t size)
+{
+    for (size_t length = 0; length <= LARGEST_LIMIT; length++) {
+        if (length > rules->max_bytes &&
+            (rules->exempt_word == NULL || strlen(rules->exempt_word) != length))
+            continue;
+        if (strlen(heads[length]) >= size && memcmp(heads[length], data, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A head that can't be right: which error it is shows at its first byte that is wrong. */
+static void tell_bad_head(const struct frame_rules *rules, const char *data, struct trace *trace)
+{
+    char text[24] = "";
+    size_t good = 0;
+    while (is_head_or_less(rules, data, good + 1))
+        good++;
+    memcpy(text, data, good + 1);
+    const bool is_digit = data[good] >= '0' && data[good] <= '9' && data[0] != '0';
+    if (is_digit || (data[good] == ':' && good > 0))
+        trace_outcome(trace, FRAME_BAD_LENGTH, NULL, (size_t) strtoull(text, NULL, 10));
+    else
+        trace_outcome(trace, FRAME_BAD, NULL, 0);
+}
+
+/* Takes one netstring off the head; its size on the wire, or 0 where the stream ends, well or
+ * badly. */
+static size_t split_netstring(const struct frame_rules *rules, const char *data, size_t size,
+                              struct trace *trace)
+{
+    size_t head_size = 1;
+    while (head_size < size && data[head_size - 1] != ':' &&
+           is_head_or_less(rules, data, head_size))
+        head_size++;
+    if (!is_head_or_less(rules, data, head_size)) {
+        tell_bad_head(rules, data, trace);
+        return 0;
+    }
+    if (data[head_size - 1] != ':') {
+        trace_outcome(trace, FRAME_END_PARTIAL, NULL, 0);
+        return 0;
+    }
+    const size_t length = (size_t) strtoull(data, NULL, 10);
+    const char *payload = data + head_size;
+    const size_t come = size - head_size;
+    if (length > rules->max_bytes &&
+        memcmp(payload, rules->exempt_word, come < length ? come : length) != 0)
+        trace_outcome(trace, FRAME_BAD_LENGTH, NULL, length);
+    else if (come < length + 1)
+        trace_outcome(trace, FRAME_END_PARTIAL, NULL, 0);
+    else if (payload[length] != ',')
+        trace_outcome(trace, FRAME_BAD, NULL, 0);
+    else {
+        trace_outcome(trace, FRAME_MESSAGE, payload, length);
+        return head_size + length + 1;
+    }
+    return 0;
+}
+
+static void split_netstrings(const struct frame_rules *rules, const char *data, size_t size,
+                             struct trace *trace)
+{
+    for (size_t at = 0;;) {
+        if (at == size) {
+            trace_outcome(trace, FRAME_END, NULL, 0);
+            return;
+        }
+        const size_t taken = split_netstring(rules, data + at, size - at, trace);
+        if (taken == 0)
+            return;
+        at += taken;
+    }
+}
+
+/* --- The comparison --- */
+
+static void report(unsigned long number, const struct frame_rules *rules,
+                   const struct stream *stream, const struct trace *expected,
+                   const struct feeder *feeder, const char *what)
+{
+    fprintf(stderr, "case %lu of seed %" PRIu64 ": %s, at most %zu bytes, word %s: %s\n", number,
+            seed, frame_codec_name(rules->codec), rules->max_bytes,
+            rules->exempt_word != NULL ? rules->exempt_word : "(none)", what);
+    print_bytes("stream  ", stream->bytes, stream->size);
+    print_bytes("expected", expected->text, expected->size);
+    print_bytes("got     ", feeder->trace.text, feeder->trace.size);
+    fail();
+}
+
+/* What a decoder may leave with its caller: a message that fits, or a word that might, and its
+ * framing. */
+static bool holds_too_much(const struct feeder *feeder)
+{
+    const struct frame_rules *rules = &feeder->rules;
+    const size_t word_size = rules->exempt_word != NULL ? strlen(rules->exempt_word) : 0;
+    const size_t longest = word_size > rules->max_bytes ? word_size : rules->max_bytes;
+    return !feeder->refused && feeder->held_size > longest + (rules->codec == FRAME_LINE ? 1 : 3);
+}
+
+static void run_case(unsigned long number, unsigned long *seen)
+{
+    const struct frame_rules rules = {
+        random_below(2) == 0 ? FRAME_LINE : FRAME_NETSTRING,
+        1 + random_below(random_below(2) == 0 ? 12 : LARGEST_LIMIT),
+        words[random_below(sizeof(words) / sizeof(words[0]))],
+    };
+    struct stream stream;
+    struct trace expected = {.size = 0};
+    struct feeder feeder = {.rules = rules};
+    fill_stream(&stream, &rules);
+    if (rules.codec == FRAME_LINE)
+        split_lines(&rules, stream.bytes, stream.size, &expected);
+    else
+        split_netstrings(&rules, stream.bytes, stream.size, &expected);
+
+    const uint32_t longest_piece = 1 + random_below(24);
+    for (size_t at = 0; at < stream.size;) {
+        size_t size = 1 + random_below(longest_piece);
+        if (size > stream.size - at)
+            size = stream.size - at;
+        feeder_feed(&feeder, stream.bytes + at, size);
+        at += size;
+        if (holds_too_much(&feeder))
+            report(number, &rules, &stream, &expected, &feeder, "it holds too much");
+        if (rules.codec == FRAME_LINE &&
+            frame_is_partial(&feeder.decoder, feeder.held_size) != (stream.bytes[at - 1] != '\n'))
+            report(number, &rules, &stream, &expected, &feeder, "frame_is_partial() is wrong");
+    }
+    feeder_end(&feeder);
+    if (!trace_equals(&feeder.trace, expected.text, expected.size))
+        report(number, &rules, &stream, &expected, &feeder, "other events");
+    for (size_t i = 0; i <= FRAME_END_PARTIAL; i++)
+        seen[i] += feeder.seen[i];
+}
+
+static void random_streams_give_what_a_simple_splitter_gives(void **state)
+{
+    (void) state;
+    unsigned long seen[FRAME_END_PARTIAL + 1] = {0};
+    random_state = seed;
+    for (unsigned long number = 0; number < cases; number++)
+        run_case(number, seen);
+    printf("%lu messages, %lu oversize, %lu bad lengths, %lu malformed, %lu cut off\n",
+           seen[FRAME_MESSAGE], seen[FRAME_OVERSIZE], seen[FRAME_BAD_LENGTH], seen[FRAME_BAD],
+           seen[FRAME_END_PARTIAL]);
+    /* A comparison of nothing with nothing would pass: each outcome has to come now and then. */
+    for (size_t i = 0; i <= FRAME_END_PARTIAL; i++)
+        assert_true(cases < 1000 || seen[i] > cases / 100);
+}
+
+/* The encoder refuses just what the decoder would not give back as it was. */
+static void random_messages_come_back_or_are_refused(void **state)
+{
+    (void) state;
+    random_state = seed;
+    for (unsigned long number = 0; number < cases / 10; number++) {
+        const struct frame_rules rules = {random_below(2) == 0 ? FRAME_LINE : FRAME_NETSTRING,
+                                          1 + random_below(LARGEST_LIMIT), NULL};
+        struct stream message = {.size = 0};
+        for (uint32_t count = random_below(6); count > 0; count--)
+            add_token(&message);
+
+        struct frame_edges edges;
+        const enum frame_refusal refusal =
+            frame_encode(rules.codec, message.bytes, message.size, rules.max_bytes, &edges);
+        if (refusal != FRAME_FITS && rules.codec == FRAME_NETSTRING) {
+            assert_int_equal(refusal, FRAME_IS_TOO_LONG);
+            assert_true(message.size > rules.max_bytes);
+            continue;
+        }
+        /* A refused line, framed nevertheless, must come back as something else. */
+        if (refusal != FRAME_FITS)
+            edges = (struct frame_edges){.tail = {'\n'}, .tail_size = 1};
+        struct buffer wire = {0};
+        struct trace expected = {.size = 0};
+        assert_true(frame_append(&wire, &edges, message.bytes, message.size));
+        trace_outcome(&expected, FRAME_MESSAGE, message.bytes, message.size);
+        trace_outcome(&expected, FRAME_END, NULL, 0);
+
+        struct feeder feeder = {.rules = rules};
+        const size_t cut = random_below((uint32_t) buffer_size(&wire));
+        feeder_feed(&feeder, buffer_head(&wire), cut);
+        feeder_feed(&feeder, buffer_head(&wire) + cut, buffer_size(&wire) - cut);
+        feeder_end(&feeder);
+        if (trace_equals(&feeder.trace, expected.text, expected.size) != (refusal == FRAME_FITS))
+            report(number, &rules, &message, &expected, &feeder, frame_refusal_text(refusal));
+        buffer_fini(&wire);
+    }
+}
+
+int main(void)
+{
+    const char *given_seed = getenv("BANTER_SEED");
+    const char *given_cases = getenv("BANTER_CASES");
+    seed = given_seed != NULL ? strtoull(given_seed, NULL, 0) : default_seed;
+    cases = given_cases != NULL ? strtoul(given_cases, NULL, 0) : default_cases;
+    if (seed == 0) /* the one state from which xorshift never gets away */
+        seed = default_seed;
+    printf("BANTER_SEED=%" PRIu64 " BANTER_CASES=%lu\n", seed, cases);
+    for (size_t length = 0; length <= LARGEST_LIMIT; length++)
+        snprintf(heads[length], sizeof(heads[length]), "%zu:", length);
+
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_streams_give_what_a_simple_splitter_gives),
+        cmocka_unit_test(random_messages_come_back_or_are_refused),
+    };
+    return cmocka_run_group_tests_name("frame_random", tests, NULL, NULL);
+}

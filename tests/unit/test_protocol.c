@@ -1,0 +1,166 @@
+/*
+ * The words on the wire: tables of bytes beside what they are.
+ */
+#include "common/protocol.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define BYTES(literal) (literal), (sizeof(literal) - 1)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+struct row {
+    const char *bytes;
+    size_t size;
+    bool expected;
+};
+
+static void check(const char *name, bool (*is)(const char *, size_t), const struct row *rows,
+                  size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is(rows[i].bytes, rows[i].size) != rows[i].expected)
+            fail_msg("%s, row %zu: \"%s\"", name, i, rows[i].bytes != NULL ? rows[i].bytes : "");
+}
+
+static void the_quit_word_may_have_white_space_behind_it(void **state)
+{
+    (void) state;
+    static const struct row rows[] = {
+        {BYTES("--QUIT--"), true},
+        {BYTES("--QUIT-- "), true},
+        {BYTES("--QUIT-- \t\n\v\f\r"), true},
+        {BYTES("--QUIT--\r\n"), true},
+        {NULL, 0, false},
+        {BYTES(""), false},
+        {BYTES("        "), false},
+        {BYTES("--QUIT-"), false},
+        {BYTES("--QUIT- "), false},
+        {BYTES(" --QUIT--"), false},
+        {BYTES("--quit--"), false},
+        {BYTES("--QUIT--x"), false},
+        {BYTES("--QUIT-- x "), false},
+        {BYTES("--QUIT--\0"), false},
+        {BYTES("--QUIT--\x1c"), false}, /* white space for Python, not for ASCII */
+        {BYTES("--QUIT--\xa0"), false},
+        {BYTES("--QUIT--\x85"), false},
+        {BYTES("--QUIT--\x08"), false}, /* the neighbours of \t and \r */
+        {BYTES("--QUIT--\x0e"), false},
+        {BYTES("quit"), false},
+    };
+    check("protocol_is_quit", protocol_is_quit, rows, COUNT(rows));
+}
+
+static void the_quit_word_is_found_anywhere_in_a_read(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        ptrdiff_t at; /* -1: it is not there */
+    } rows[] = {
+        {BYTES("--QUIT--"), 0},
+        {BYTES("Zack--QUIT--"), 4},
+        {BYTES("a\0b\n--QUIT--more"), 4},
+        {BYTES("----QUIT--"), 2},
+        {BYTES("--QUIT--QUIT--"), 0},
+        {BYTES("--QUIT"), -1},
+        {BYTES("--QUIT-"), -1},
+        {BYTES("Zack --QUIT-"), -1},
+        {BYTES("--QUI\0T--"), -1},
+        {BYTES(""), -1},
+        {NULL, 0, -1},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *found = protocol_find_quit(rows[i].bytes, rows[i].size);
+        const ptrdiff_t at = found != NULL ? found - rows[i].bytes : -1;
+        if (at != rows[i].at)
+            fail_msg("row %zu: at %td", i, at);
+    }
+    /* It does not look behind the end. */
+    assert_null(protocol_find_quit("--QUIT--", 7));
+}
+
+static void an_error_is_err_a_space_and_a_code(void **state)
+{
+    (void) state;
+    static const struct row rows[] = {
+        {BYTES("-ERR too-long"), true},
+        {BYTES("-ERR too-long the request is too long"), true},
+        {BYTES("-ERR x"), true},
+        {NULL, 0, false},
+        {BYTES(""), false},
+        {BYTES("-"), false},
+        {BYTES("-ERR"), false},
+        {BYTES("-ERR "), false},
+        {BYTES("-ERR  x"), false},
+        {BYTES("-ERRx"), false},
+        {BYTES("-ERR\tx"), false},
+        {BYTES("-err x"), false},
+        {BYTES(" -ERR x"), false},
+        {BYTES("ERR x"), false},
+        {BYTES("Hello ZACK"), false},
+    };
+    check("protocol_is_error", protocol_is_error, rows, COUNT(rows));
+}
+
+static void a_code_is_compared_whole(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *code;
+        bool expected;
+    } rows[] = {
+        {BYTES("-ERR too-long"), PROTOCOL_TOO_LONG, true},
+        {BYTES("-ERR too-long text"), PROTOCOL_TOO_LONG, true},
+        {BYTES("-ERR too-longer"), PROTOCOL_TOO_LONG, false},
+        {BYTES("-ERR too-lon"), PROTOCOL_TOO_LONG, false},
+        {BYTES("-ERR too"), PROTOCOL_TOO_LONG, false},
+        {BYTES("-ERR text too-long"), PROTOCOL_TOO_LONG, false},
+        {BYTES("-ERR too-long\0"), PROTOCOL_TOO_LONG, false},
+        {BYTES("too-long"), PROTOCOL_TOO_LONG, false},
+        {BYTES("-ERR not-utf8 at byte 3"), PROTOCOL_NOT_UTF8, true},
+        {BYTES("-ERR handler-timeout"), PROTOCOL_HANDLER_FAILED, false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (protocol_is_error_code(rows[i].bytes, rows[i].size, rows[i].code) != rows[i].expected)
+            fail_msg("row %zu: \"%s\"", i, rows[i].bytes);
+    /* The reply's size counts, not what stands behind it. */
+    assert_false(protocol_is_error_code("-ERR busy", 8, PROTOCOL_BUSY));
+}
+
+static void only_busy_and_idle_come_unasked(void **state)
+{
+    (void) state;
+    static const struct row rows[] = {
+        {BYTES("-ERR busy too many clients"), true},
+        {BYTES("-ERR busy"), true},
+        {BYTES("-ERR idle"), true},
+        {BYTES("-ERR idle for 60 seconds"), true},
+        {BYTES("-ERR busybody"), false},
+        {BYTES("-ERR stopping"), false},
+        {BYTES("-ERR"), false},
+        {BYTES("busy"), false},
+        {BYTES("-ERR Busy"), false},
+        {BYTES(""), false},
+    };
+    check("protocol_is_unasked", protocol_is_unasked, rows, COUNT(rows));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_quit_word_may_have_white_space_behind_it),
+        cmocka_unit_test(the_quit_word_is_found_anywhere_in_a_read),
+        cmocka_unit_test(an_error_is_err_a_space_and_a_code),
+        cmocka_unit_test(a_code_is_compared_whole),
+        cmocka_unit_test(only_busy_and_idle_come_unasked),
+    };
+    return cmocka_run_group_tests_name("protocol", tests, NULL, NULL);
+}
