@@ -1,0 +1,15 @@
+/* clock: CLOCK_MONOTONIC in milliseconds, which is what every deadline of the server's is counted in. */
+#ifndef BANTER_SERVER_CLOCK_H
+#define BANTER_SERVER_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+#endif

@@ -1,0 +1,279 @@
+/* crew: threads, spares, and their end. */
+#include "server/crew.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/clock.h"
+#include "server/handover.h"
+#include "server/log.h"
+#include "server/loop.h"
+#include "server/request_engine.h"
+
+enum { SPARE_PATIENCE_S = 10 };
+
+struct crew_thread {
+    struct crew *crew;
+    pthread_t id;
+    clockid_t cpu_clock;
+    struct crew_thread *next; /* among the spares or the ended. Guarded by crew->lock */
+    pthread_cond_t given;     /* with crew->lock: `loop` is set, or the crew stops */
+    struct loop *loop;        /* given to it, not yet begun. Guarded by crew->lock */
+    struct crew_thread *from; /* as above */
+    sem_t let_go;             /* posted when a new owner has read `turn` */
+    struct turn turn;
+};
+
+struct crew {
+    struct log *log;
+    unsigned bound;
+    pthread_mutex_t lock;   /* guards all that follows. Lock order: this one, then the log's */
+    pthread_cond_t changed; /* a thread has ended or come back from a call, or a loop has drained */
+    struct crew_thread *spares; /* the last one to become a spare first */
+    struct crew_thread *ended;  /* to be joined */
+    unsigned threads;           /* that have not ended */
+    unsigned stalled;           /* of them: in a call whose loop was taken */
+    unsigned loops;             /* given and not drained */
+    bool stopping;
+};
+
+struct turn *crew_turn(struct crew_thread *thread) { return &thread->turn; }
+
+unsigned crew_bound(const struct crew *crew) { return crew->bound; }
+
+void crew_thread_let_go(struct crew_thread *thread) { sem_post(&thread->let_go); }
+
+int64_t crew_cpu_ns(const struct crew_thread *thread)
+{
+    struct timespec used;
+    if (clock_gettime(thread->cpu_clock, &used) != 0)
+        return 0;
+    return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
+struct crew *crew_new(unsigned bound, struct log *log)
+{
+    struct crew *crew = calloc(1, sizeof *crew);
+    if (!crew)
+        return NULL;
+    crew->bound = bound;
+    crew->log = log;
+    pthread_mutex_init(&crew->lock, NULL);
+    pthread_cond_init(&crew->changed, NULL);
+    return crew;
+}
+
+/* ---- a thread's life ---- */
+
+static void free_thread(struct crew_thread *thread)
+{
+    if (thread->turn.request) { /* never called with: both references are its own */
+        request_unref(thread->turn.request);
+        thread->turn.request = NULL;
+    }
+    buffer_fini(&thread->turn.input);
+    buffer_fini(&thread->turn.output);
+    buffer_fini(&thread->turn.large);
+    pthread_cond_destroy(&thread->given);
+    sem_destroy(&thread->let_go);
+    free(thread);
+}
+
+/* False when it is no spare: it was picked, and will be given a loop or be put back. */
+static bool unlink_spare(struct crew *crew, struct crew_thread *thread)
+{
+    struct crew_thread **link = &crew->spares;
+    while (*link && *link != thread)
+        link = &(*link)->next;
+    if (!*link)
+        return false;
+    *link = thread->next;
+    return true;
+}
+
+/* Waits as a spare, with the lock held. True: `loop` is set. False: nobody needs this thread. */
+static bool wait_for_loop(struct crew_thread *thread)
+{
+    struct crew *crew = thread->crew;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += SPARE_PATIENCE_S;
+    bool late = false;
+    while (!thread->loop) {
+        if ((late || crew->stopping) && unlink_spare(crew, thread))
+            return false;
+        late = pthread_cond_clockwait(&thread->given, &crew->lock, CLOCK_MONOTONIC, &until) != 0;
+    }
+    return true;
+}
+
+/* The loop was taken during a call. The request is the session's now; what is left is the call's own hold. */
+static void leave_call(struct crew_thread *thread)
+{
+    while (sem_wait(&thread->let_go) != 0)
+        continue;
+    request_release(thread->turn.request);
+    thread->turn.request = NULL;
+    buffer_clear(&thread->turn.input);
+    buffer_clear(&thread->turn.output);
+    buffer_fini(&thread->turn.large);
+}
+
+static void join_ended(struct crew_thread *ended)
+{
+    while (ended) {
+        struct crew_thread *next = ended->next;
+        pthread_join(ended->id, NULL);
+        free_thread(ended);
+        ended = next;
+    }
+}
+
+static void *run_thread(void *argument)
+{
+    struct crew_thread *thread = argument;
+    struct crew *crew = thread->crew;
+    pthread_mutex_lock(&crew->lock);
+    while (wait_for_loop(thread)) {
+        struct loop *loop = thread->loop;
+        struct crew_thread *from = thread->from;
+        thread->loop = NULL;
+        pthread_mutex_unlock(&crew->lock);
+
+        bool drained = loop_run(loop, thread, from);
+        if (!drained)
+            leave_call(thread);
+
+        pthread_mutex_lock(&crew->lock);
+        if (drained)
+            crew->loops--;
+        else
+            crew->stalled--;
+        pthread_cond_broadcast(&crew->changed);
+        thread->next = crew->spares;
+        crew->spares = thread;
+    }
+    /* Who ends joins those that ended before, so that they don't pile up. */
+    struct crew_thread *ended = crew->ended;
+    crew->ended = NULL;
+    pthread_mutex_unlock(&crew->lock);
+    join_ended(ended);
+    pthread_mutex_lock(&crew->lock);
+    thread->next = crew->ended;
+    crew->ended = thread;
+    crew->threads--;
+    pthread_cond_broadcast(&crew->changed);
+    pthread_mutex_unlock(&crew->lock);
+    return NULL;
+}
+
+/* ---- spares ---- */
+
+/* A new thread, counted, and waiting, but not among the spares. */
+static struct crew_thread *start_thread(struct crew *crew)
+{
+    struct crew_thread *thread = calloc(1, sizeof *thread);
+    int failure = ENOMEM;
+    if (thread) {
+        thread->crew = crew;
+        sem_init(&thread->let_go, 0, 0);
+        pthread_cond_init(&thread->given, NULL);
+        failure = pthread_create(&thread->id, NULL, run_thread, thread);
+    }
+    if (failure) {
+        log_tell(crew->log, LOG_THREAD_FAILED, 0, "%s", strerror(failure));
+        if (thread)
+            free_thread(thread);
+        return NULL;
+    }
+    pthread_getcpuclockid(thread->id, &thread->cpu_clock);
+    return thread;
+}
+
+struct crew_thread *crew_get(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->lock);
+    struct crew_thread *thread = crew->spares;
+    if (thread) {
+        crew->spares = thread->next;
+    } else if (crew->threads < crew->bound) {
+        crew->threads++;
+        thread = start_thread(crew);
+        if (!thread)
+            crew->threads--;
+    }
+    pthread_mutex_unlock(&crew->lock);
+    return thread;
+}
+
+void crew_give(struct crew_thread *thread, struct loop *loop, struct crew_thread *from)
+{
+    struct crew *crew = thread->crew;
+    loop->owner = thread;
+    pthread_mutex_lock(&crew->lock);
+    thread->loop = loop;
+    thread->from = from;
+    if (from)
+        crew->stalled++;
+    else
+        crew->loops++;
+    pthread_cond_signal(&thread->given);
+    pthread_mutex_unlock(&crew->lock);
+}
+
+void crew_put_back(struct crew_thread *thread)
+{
+    struct crew *crew = thread->crew;
+    pthread_mutex_lock(&crew->lock);
+    thread->next = crew->spares;
+    crew->spares = thread;
+    if (crew->stopping)
+        pthread_cond_signal(&thread->given);
+    pthread_mutex_unlock(&crew->lock);
+}
+
+/* ---- the end ---- */
+
+static void wait_until(struct crew *crew, int64_t at_ms)
+{
+    struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
+    if (at_ms == INT64_MAX)
+        pthread_cond_wait(&crew->changed, &crew->lock);
+    else
+        pthread_cond_clockwait(&crew->changed, &crew->lock, CLOCK_MONOTONIC, &until);
+}
+
+unsigned crew_stop(struct crew *crew, int64_t deadline_ms, int64_t grace_ms)
+{
+    int64_t last_ms = deadline_ms == INT64_MAX ? INT64_MAX : deadline_ms + grace_ms;
+    pthread_mutex_lock(&crew->lock);
+    crew->stopping = true;
+    for (struct crew_thread *spare = crew->spares; spare; spare = spare->next)
+        pthread_cond_signal(&spare->given);
+    while (crew->threads > 0) {
+        bool only_stalled = crew->loops == 0 && crew->threads == crew->stalled;
+        int64_t until = only_stalled ? deadline_ms : last_ms;
+        if (until != INT64_MAX && clock_ms() >= until)
+            break;
+        wait_until(crew, until);
+    }
+    unsigned left = crew->threads;
+    struct crew_thread *ended = crew->ended;
+    crew->ended = NULL;
+    pthread_mutex_unlock(&crew->lock);
+    join_ended(ended);
+    return left;
+}
+
+void crew_free(struct crew *crew)
+{
+    if (!crew)
+        return;
+    pthread_cond_destroy(&crew->changed);
+    pthread_mutex_destroy(&crew->lock);
+    free(crew);
+}

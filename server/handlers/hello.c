@@ -1,0 +1,102 @@
+/*
+ * hello: the tutorials' handler. "Zack" becomes "Hello ZACK": trailing white space goes as with Python's
+ * str.rstrip(), and the rest is upper-cased as with str.upper(), for all of Unicode.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <unicase.h>
+#include <unictype.h>
+#include <unistr.h>
+
+#include "common/protocol.h"
+#include "server/handlers/kinds.h"
+#include "server/request.h"
+
+static const char greeting[] = "Hello ";
+enum { GREETING_SIZE = sizeof greeting - 1 };
+
+/* Python's str.isspace(): Unicode's white space, and the four information separators. */
+static bool is_space(ucs4_t character)
+{
+    return uc_is_property_white_space(character) || (character >= 0x1c && character <= 0x1f);
+}
+
+/* Walks back by characters, not by bytes: the byte 0x85, say, also stands inside of characters. */
+static size_t strip(const uint8_t *text, size_t size)
+{
+    while (size > 0) {
+        ucs4_t character;
+        const uint8_t *last = u8_prev(&character, text + size, text);
+        if (!last || !is_space(character))
+            break;
+        size = (size_t) (last - text);
+    }
+    return size;
+}
+
+/* Upper-cases text that is all ASCII. False, with `out` partly written, when it is not. */
+static bool upper_ascii(const uint8_t *text, size_t size, char *out)
+{
+    uint8_t seen = 0;
+    for (size_t i = 0; i < size; i++) {
+        uint8_t byte = text[i];
+        seen |= byte;
+        out[i] = (char) (byte >= 'a' && byte <= 'z' ? byte - 0x20 : byte);
+    }
+    return seen < 0x80;
+}
+
+static void refuse_not_utf8(struct request *request, const uint8_t *text, const uint8_t *bad)
+{
+    request_refuse(request, PROTOCOL_NOT_UTF8, "the byte at offset %zu does not begin a character of UTF-8",
+                   (size_t) (bad - text));
+}
+
+/* Any UTF-8. The result may be three times as long as the text. */
+static void hello_unicode(struct request *request, const uint8_t *text, size_t size)
+{
+    const uint8_t *bad = u8_check(text, size);
+    if (bad) {
+        refuse_not_utf8(request, text, bad);
+        return;
+    }
+    size = strip(text, size);
+    size_t upper_size;
+    uint8_t *upper = u8_toupper(text, size, NULL, NULL, NULL, &upper_size);
+    char *room = upper || size == 0 ? request_room(request, GREETING_SIZE + upper_size) : NULL;
+    if (room) {
+        memcpy(room, greeting, GREETING_SIZE);
+        memcpy(room + GREETING_SIZE, upper, upper_size);
+        request_added(request, GREETING_SIZE + upper_size);
+        request_reply_built(request);
+    } else {
+        request_refuse(request, PROTOCOL_HANDLER_FAILED, "out of memory");
+    }
+    free(upper);
+}
+
+static void hello(struct handler *handler, struct request *request)
+{
+    (void) handler;
+    const uint8_t *text = (const uint8_t *) request_message(request);
+    size_t size = request_size(request);
+    char *room = request_room(request, GREETING_SIZE + size);
+    if (!room) {
+        request_refuse(request, PROTOCOL_HANDLER_FAILED, "out of memory");
+        return;
+    }
+    if (!upper_ascii(text, size, room + GREETING_SIZE)) {
+        hello_unicode(request, text, size);
+        return;
+    }
+    memcpy(room, greeting, GREETING_SIZE);
+    request_added(request, GREETING_SIZE + strip(text, size));
+    request_reply_built(request);
+}
+
+const struct handler_kind handler_hello = {
+    .name = "hello",
+    .help = "greets: Zack gets Hello ZACK",
+    .handle = hello,
+};

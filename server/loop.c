@@ -1,0 +1,278 @@
+/* loop: batches of events, and all that is done between two looks at the sockets. */
+#include "server/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "server/clock.h"
+#include "server/crew.h"
+#include "server/handover.h"
+#include "server/log.h"
+#include "server/request_engine.h"
+#include "server/server.h"
+#include "server/session.h"
+
+enum { BATCH_EVENTS = 256 };
+
+bool loop_init(struct loop *loop, struct server *server, const struct settings *settings)
+{
+    loop->server = server;
+    loop->settings = settings;
+    loop->stop_node.kind = INBOX_STOP;
+    loop->wake_fd = -1;
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll_fd < 0)
+        return false;
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL}; /* NULL: no session, the inbox */
+    if (loop->wake_fd < 0 || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) != 0)
+        return false;
+    loop->log = log_ring_new(settings->log);
+    errno = ENOMEM;
+    return loop->log || !settings->log;
+}
+
+/* What is left in the inbox when nobody owns the loop any more. */
+static void discard(struct inbox_node *node)
+{
+    if (node->kind == INBOX_SESSION)
+        session_free((struct session *) node);
+    else if (node->kind == INBOX_REQUEST)
+        request_unref((struct request *) node);
+}
+
+static void free_dead(struct loop *loop)
+{
+    while (loop->dead) {
+        struct session *session = loop->dead;
+        loop->dead = session->next;
+        session_free(session);
+    }
+}
+
+void loop_fini(struct loop *loop)
+{
+    for (struct inbox_node *node = inbox_take_all(&loop->inbox), *next; node; node = next) {
+        next = node->next;
+        discard(node);
+    }
+    free_dead(loop);
+    free(loop->sessions);
+    timers_fini(&loop->timers);
+    log_ring_free(loop->log);
+    if (loop->wake_fd >= 0)
+        close(loop->wake_fd);
+    if (loop->epoll_fd >= 0)
+        close(loop->epoll_fd);
+}
+
+void loop_post(struct loop *loop, struct inbox_node *node)
+{
+    if (inbox_push(&loop->inbox, node))
+        eventfd_write(loop->wake_fd, 1);
+}
+
+struct log *loop_log(const struct loop *loop) { return loop->settings->log; }
+
+/* ---- the lists of sessions ---- */
+
+void loop_run_again(struct loop *loop, struct session *session)
+{
+    if (session->queued || session->closed)
+        return;
+    session->queued = true;
+    session->next = NULL;
+    if (loop->again_last)
+        loop->again_last->next = session;
+    else
+        loop->again_first = session;
+    loop->again_last = session;
+}
+
+static struct session *take_again(struct loop *loop)
+{
+    struct session *session = loop->again_first;
+    loop->again_first = session->next;
+    if (!loop->again_first)
+        loop->again_last = NULL;
+    session->queued = false;
+    return session;
+}
+
+static void bury(struct loop *loop, struct session *session)
+{
+    session->next = loop->dead;
+    loop->dead = session;
+}
+
+void loop_remove(struct loop *loop, struct session *session)
+{
+    struct session *last = loop->sessions[--loop->session_count];
+    loop->sessions[session->index] = last;
+    last->index = session->index;
+    /* One that is queued to run again is buried when its turn would come. */
+    if (!session->queued)
+        bury(loop, session);
+}
+
+static bool make_room(struct loop *loop)
+{
+    if (loop->session_count < loop->session_capacity)
+        return true;
+    size_t capacity = loop->session_capacity ? 2 * loop->session_capacity : 64;
+    struct session **sessions = realloc(loop->sessions, capacity * sizeof *sessions);
+    if (!sessions)
+        return false;
+    loop->sessions = sessions;
+    loop->session_capacity = capacity;
+    return timers_reserve(&loop->timers, capacity);
+}
+
+static void add_session(struct loop *loop, struct session *session, struct turn *turn)
+{
+    session->loop = loop;
+    if (!make_room(loop)) {
+        session_break(session, "out of memory");
+        if (session->counted)
+            server_client_left(loop->server);
+        session_free(session);
+        return;
+    }
+    session->index = (uint32_t) loop->session_count;
+    loop->sessions[loop->session_count++] = session;
+    session_register(session, turn);
+}
+
+/* ---- the stop ---- */
+
+/* For each session, also where some are closed and others take their places meanwhile. */
+static void for_each_session(struct loop *loop, void (*act)(struct session *))
+{
+    for (size_t i = loop->session_count; i-- > 0;)
+        if (i < loop->session_count)
+            act(loop->sessions[i]);
+}
+
+static void begin_drain(struct loop *loop)
+{
+    int64_t timeout = loop->settings->drain_timeout_ms;
+    loop->draining = true;
+    loop->drain_deadline_ms = timeout ? loop->now_ms + timeout : TIMERS_NEVER;
+    for_each_session(loop, session_drain);
+}
+
+/* First what is owed is refused; who can't take even that is closed a linger's time later. */
+static void end_drain(struct loop *loop)
+{
+    if (loop->refusing) {
+        for_each_session(loop, session_close);
+        loop->drain_deadline_ms = TIMERS_NEVER;
+        return;
+    }
+    loop->refusing = true;
+    loop->drain_deadline_ms = loop->now_ms + SESSION_LINGER_MS;
+    for_each_session(loop, session_refuse);
+}
+
+/* ---- batches ---- */
+
+/* Calls no handler, so the loop can't be taken in the middle of it: a list of its own may be on the stack. */
+static void open_inbox(struct loop *loop, struct turn *turn)
+{
+    eventfd_t count;
+    eventfd_read(loop->wake_fd, &count);
+    for (struct inbox_node *node = inbox_take_all(&loop->inbox), *next; node; node = next) {
+        next = node->next;
+        if (node->kind == INBOX_SESSION) {
+            add_session(loop, (struct session *) node, turn);
+        } else if (node->kind == INBOX_STOP) {
+            begin_drain(loop);
+        } else {
+            struct request *request = (struct request *) node;
+            request->ready = true;
+            if (request->session)
+                session_answered(request->session);
+            else
+                request_unref(request);
+        }
+    }
+}
+
+/* Calls no handler either. */
+static void run_timers(struct loop *loop, struct turn *turn)
+{
+    struct timer *timer;
+    while ((timer = timers_take_due(&loop->timers, loop->now_ms))) {
+        struct session *session = (struct session *) ((char *) timer - offsetof(struct session, timer));
+        session_timer(session, turn);
+    }
+    if (loop->draining && loop->drain_deadline_ms <= loop->now_ms)
+        end_drain(loop);
+}
+
+/* Those that were queued when it begins; who is queued again meanwhile waits until the sockets were looked at. */
+static bool run_again(struct loop *loop, struct crew_thread *thread)
+{
+    struct session *last = loop->again_last;
+    for (struct session *session = NULL; loop->again_first && session != last;) {
+        session = take_again(loop);
+        if (session->closed)
+            bury(loop, session);
+        else if (!session_turn(session, thread, false))
+            return false;
+    }
+    return true;
+}
+
+static bool run_batch(struct loop *loop, struct crew_thread *thread, const struct epoll_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (!events[i].data.ptr)
+            open_inbox(loop, crew_turn(thread));
+        else if (!session_event(events[i].data.ptr, thread, events[i].events))
+            return false;
+    }
+    run_timers(loop, crew_turn(thread));
+    return run_again(loop, thread);
+}
+
+static int wait_ms(const struct loop *loop)
+{
+    if (loop->again_first)
+        return 0;
+    int64_t at = timers_next(&loop->timers);
+    if (loop->draining && loop->drain_deadline_ms < at)
+        at = loop->drain_deadline_ms;
+    if (at == TIMERS_NEVER)
+        return -1;
+    int64_t wait = at - clock_ms();
+    return wait <= 0 ? 0 : wait < INT32_MAX ? (int) wait : INT32_MAX;
+}
+
+bool loop_run(struct loop *loop, struct crew_thread *thread, struct crew_thread *from)
+{
+    struct epoll_event events[BATCH_EVENTS];
+    loop->now_ms = clock_ms();
+    if (from) {
+        session_adopt(crew_turn(from));
+        crew_thread_let_go(from);
+    }
+    while (!loop->draining || loop->session_count > 0) {
+        free_dead(loop);
+        log_nudge(loop->log);
+        watcher_batch_ends(loop);
+        int count = epoll_wait(loop->epoll_fd, events, BATCH_EVENTS, wait_ms(loop));
+        watcher_batch_begins(loop->watcher, loop);
+        loop->now_ms = clock_ms();
+        if (!run_batch(loop, thread, events, count))
+            return false;
+    }
+    free_dead(loop);
+    log_nudge(loop->log);
+    watcher_batch_ends(loop);
+    return true;
+}

@@ -1,0 +1,171 @@
+/* options: one table, from which parsing and --help come. */
+#include "server/options.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "common/address.h"
+#include "common/args.h"
+#include "common/protocol.h"
+
+enum {
+    MAX_THREADS = 1024,
+    MAX_CLIENTS = 1 << 24,
+};
+
+#define MAX_MESSAGE ((size_t) 1 << 30)
+
+static bool take_listen(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    if (options->config.listen_count == LISTENERS_MAX)
+        return error_set(error, "there can be %d at most", LISTENERS_MAX);
+    options->addresses[options->config.listen_count++] = value;
+    return address_check(value, ADDRESS_TO_LISTEN, error);
+}
+
+static bool take_handler(const char *value, void *context, struct error *error)
+{
+    ((struct options *) context)->handler = value;
+    return handler_check(value, error);
+}
+
+static bool take_framing(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    return frame_codec_from_name(value, &options->config.codec) ||
+           error_set(error, "\"%s\" is no framing; it can be line, netstring or raw", value);
+}
+
+static bool take_max_message(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    return args_size(value, 1, MAX_MESSAGE, &options->config.max_message, error);
+}
+
+static bool take_count(const char *value, long max, unsigned *count, struct error *error)
+{
+    long number;
+    if (!args_number(value, 1, max, &number, error))
+        return false;
+    *count = (unsigned) number;
+    return true;
+}
+
+static bool take_threads(const char *value, void *context, struct error *error)
+{
+    return take_count(value, MAX_THREADS, &((struct options *) context)->config.threads, error);
+}
+
+static bool take_max_clients(const char *value, void *context, struct error *error)
+{
+    return take_count(value, MAX_CLIENTS, &((struct options *) context)->config.max_clients, error);
+}
+
+static bool take_request_timeout(const char *value, void *context, struct error *error)
+{
+    return args_duration(value, &((struct options *) context)->config.request_timeout_ms, error);
+}
+
+static bool take_handler_timeout(const char *value, void *context, struct error *error)
+{
+    return args_duration(value, &((struct options *) context)->config.handler_timeout_ms, error);
+}
+
+static bool take_idle_timeout(const char *value, void *context, struct error *error)
+{
+    return args_duration(value, &((struct options *) context)->config.idle_timeout_ms, error);
+}
+
+static bool take_write_timeout(const char *value, void *context, struct error *error)
+{
+    return args_duration(value, &((struct options *) context)->config.write_timeout_ms, error);
+}
+
+static bool take_drain_timeout(const char *value, void *context, struct error *error)
+{
+    return args_duration(value, &((struct options *) context)->config.drain_timeout_ms, error);
+}
+
+static bool take_run_for(const char *value, void *context, struct error *error)
+{
+    return args_duration(value, &((struct options *) context)->run_for_ms, error);
+}
+
+static bool take_quiet(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    (void) value, (void) error;
+    if (options->log_level < LOG_ERRORS)
+        options->log_level++;
+    return true;
+}
+
+static bool take_help(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->help = true;
+    return true;
+}
+
+static bool take_version(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->version = true;
+    return true;
+}
+
+static const struct args_option table[] = {
+    {'l', "listen", "ADDRESS",
+     "where to listen: HOST:PORT, :PORT (every address),\n"
+     "PORT (127.0.0.1), [V6]:PORT or unix:PATH; may be repeated;\n"
+     "port 0 is any free one",
+     PROTOCOL_DEFAULT_ADDRESS, take_listen},
+    {'H', "handler", "NAME", "what answers: hello greets, echo gives the request back", "hello", take_handler},
+    {'f', "framing", "CODEC", "how messages are told apart: line, netstring or raw", "line", take_framing},
+    {'m', "max-message", "BYTES", "the longest request, such as 5120, 64k or 1m, without its framing", "5120",
+     take_max_message},
+    {'t', "threads", "N", "how many event loops", "one a core", take_threads},
+    {0, "max-clients", "N", "the next client gets -ERR busy", "10000", take_max_clients},
+    {0, "request-timeout", "T", "from a request's first byte to its last; 0 is never, as for\nevery T", "30s",
+     take_request_timeout},
+    {0, "handler-timeout", "T", "until the handler has answered; then the client gets\n-ERR handler-timeout", "30s",
+     take_handler_timeout},
+    {0, "idle-timeout", "T", "nothing asked, owed or half received for so long: the client\ngets -ERR idle", "0",
+     take_idle_timeout},
+    {0, "write-timeout", "T", "the client reads nothing of what waits for it for so long:\nit is given up", "30s",
+     take_write_timeout},
+    {0, "drain-timeout", "T", "at the stop: how long owed replies are waited for", "5s", take_drain_timeout},
+    {0, "run-for", "T", "stop after so long: 90, 90s, 0.5s, 500ms, 2m or 1h", "for ever", take_run_for},
+    {'q', "quiet", NULL, "log connections and errors, not messages; twice: errors only", NULL, take_quiet},
+    {'h', "help", NULL, "print this, and exit", NULL, take_help},
+    {'V', "version", NULL, "print the version, and exit", NULL, take_version},
+};
+
+static const struct args_program program = {
+    .name = "banterd",
+    .synopsis = "[OPTION]...",
+    .about = "Answers every line a client sends with one line of reply; no client ever waits for\n"
+             "another one's heavy work.",
+    .trailer = "SIGTERM and SIGINT stop it: what has been received is answered first.\n"
+               "Exit status: 0 stopped, 1 could not start, 2 stopped with handlers left behind,\n"
+               "64 wrong usage. See banterd(8) and banter-protocol(7).\n",
+    .options = table,
+    .option_count = sizeof table / sizeof table[0],
+};
+
+bool options_parse(struct options *options, int argc, char **argv, struct error *error)
+{
+    *options = (struct options){.config = server_defaults(), .handler = "hello"};
+    int operand = args_parse(&program, argc, argv, options, NULL, error);
+    if (operand < 0)
+        return false;
+    if (operand < argc && !options->help && !options->version)
+        return error_set(error, "unexpected operand \"%s\"; see banterd --help", argv[operand]);
+    if (options->config.listen_count == 0)
+        options->addresses[options->config.listen_count++] = PROTOCOL_DEFAULT_ADDRESS;
+    options->config.listen = options->addresses;
+    return true;
+}
+
+char *options_help(void) { return args_help(&program); }

@@ -1,0 +1,189 @@
+/* request: holds, claims and answers. request_engine.h tells how they play together. */
+#include "server/request.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/protocol.h"
+#include "server/log.h"
+#include "server/loop.h"
+#include "server/request_engine.h"
+
+enum { /* bits of request->state */
+    CLAIMED = 1,   /* somebody has the right to answer */
+    ANSWERED = 2,  /* the answer is there */
+    DETACHED = 4,  /* handle() has returned in the loop's owner, or the loop was taken */
+    CANCELLED = 8, /* nobody waits for the answer any more */
+};
+
+/* A reply buffer that has grown beyond this is given back, so that one large reply is not paid for ever after. */
+enum { KEPT_REPLY_BYTES = 64 << 10 };
+
+/* ---- for handlers ---- */
+
+const char *request_message(const struct request *request) { return request->message; }
+
+size_t request_size(const struct request *request) { return request->size; }
+
+uint64_t request_session(const struct request *request) { return request->session_number; }
+
+_Bool request_hold(struct request *request)
+{
+    if (!request->copy) {
+        request->copy = malloc(request->size ? request->size : 1);
+        if (!request->copy)
+            return false;
+        memcpy(request->copy, request->message, request->size);
+        request->message = request->copy;
+    }
+    request_hold_again(request);
+    return true;
+}
+
+void request_hold_again(struct request *request)
+{
+    atomic_fetch_add_explicit(&request->holds, 1, memory_order_relaxed);
+}
+
+/* Makes the answer known. The request may be gone when this returns, unless the caller holds it. */
+static void answered(struct request *request)
+{
+    unsigned before = atomic_fetch_or_explicit(&request->state, ANSWERED, memory_order_acq_rel);
+    if (before & DETACHED)
+        loop_post(request->loop, &request->node);
+}
+
+/* Claims the answer for the handler; when it comes too late that is logged. */
+static bool claim_or_tell(struct request *request)
+{
+    unsigned before = atomic_fetch_or_explicit(&request->state, CLAIMED, memory_order_acq_rel);
+    if (!(before & CLAIMED))
+        return true;
+    if (!(before & CANCELLED))
+        log_tell(loop_log(request->loop), LOG_ANSWER_DROPPED, request->session_number,
+                 "the request has been answered already, or its time was over");
+    return false;
+}
+
+static void build_error(struct buffer *reply, const char *code, const char *text)
+{
+    char error[1200];
+    buffer_clear(reply);
+    buffer_append(reply, error, protocol_write_error(error, sizeof error, code, text));
+}
+
+void request_release(struct request *request)
+{
+    if (atomic_fetch_sub_explicit(&request->holds, 1, memory_order_acq_rel) > 1)
+        return;
+    if (request_claim(request)) {
+        build_error(&request->reply, PROTOCOL_HANDLER_FAILED, "the handler has not answered");
+        answered(request);
+    }
+    request_unref(request);
+}
+
+void request_reply(struct request *request, const void *reply, size_t size)
+{
+    if (!claim_or_tell(request))
+        return;
+    buffer_clear(&request->reply);
+    if (!buffer_append(&request->reply, reply, size))
+        build_error(&request->reply, PROTOCOL_HANDLER_FAILED, "out of memory");
+    answered(request);
+}
+
+void request_refuse(struct request *request, const char *code, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (!claim_or_tell(request))
+        return;
+    build_error(&request->reply, code, text);
+    answered(request);
+}
+
+char *request_room(struct request *request, size_t size)
+{
+    return buffer_reserve(&request->reply, size) ? buffer_tail(&request->reply) : NULL;
+}
+
+void request_added(struct request *request, size_t size) { buffer_added(&request->reply, size); }
+
+void request_reply_built(struct request *request)
+{
+    if (claim_or_tell(request))
+        answered(request);
+}
+
+/* ---- for the engine ---- */
+
+struct request *request_new(void)
+{
+    struct request *request = calloc(1, sizeof *request);
+    if (request)
+        request->node.kind = INBOX_REQUEST;
+    return request;
+}
+
+void request_start(struct request *request, struct loop *loop, struct session *session, uint64_t session_number,
+                   const char *message, size_t size)
+{
+    /* Nobody else knows the request yet; the call is published with a release later. */
+    atomic_store_explicit(&request->state, 0, memory_order_relaxed);
+    atomic_store_explicit(&request->holds, 1, memory_order_relaxed);
+    atomic_store_explicit(&request->references, 2, memory_order_relaxed);
+    request->loop = loop;
+    request->session = session;
+    request->session_number = session_number;
+    request->message = message;
+    request->size = size;
+    request->next = NULL;
+    request->verdict_code = NULL;
+    request->ready = false;
+    if (request->reply.capacity > KEPT_REPLY_BYTES)
+        buffer_fini(&request->reply);
+    else
+        buffer_clear(&request->reply);
+    if (request->copy) {
+        free(request->copy);
+        request->copy = NULL;
+    }
+}
+
+enum request_outcome request_outcome(const struct request *request)
+{
+    if (atomic_load_explicit(&request->holds, memory_order_acquire) > 1)
+        return REQUEST_HELD;
+    unsigned state = atomic_load_explicit(&request->state, memory_order_acquire);
+    return state & ANSWERED ? REQUEST_ANSWERED : REQUEST_FORGOTTEN;
+}
+
+bool request_detach(struct request *request)
+{
+    return atomic_fetch_or_explicit(&request->state, DETACHED, memory_order_acq_rel) & ANSWERED;
+}
+
+bool request_claim(struct request *request)
+{
+    return !(atomic_fetch_or_explicit(&request->state, CLAIMED, memory_order_acq_rel) & CLAIMED);
+}
+
+bool request_cancel(struct request *request)
+{
+    return !(atomic_fetch_or_explicit(&request->state, CLAIMED | CANCELLED, memory_order_acq_rel) & CLAIMED);
+}
+
+void request_unref(struct request *request)
+{
+    if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) > 1)
+        return;
+    buffer_fini(&request->reply);
+    free(request->copy);
+    free(request);
+}

@@ -1,0 +1,293 @@
+/* server: puts the parts together, and takes them apart in the right order. */
+#include "server/server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/protocol.h"
+#include "server/acceptor.h"
+#include "server/clock.h"
+#include "server/crew.h"
+#include "server/handover.h"
+#include "server/log.h"
+#include "server/loop.h"
+#include "server/session.h"
+#include "server/settings.h"
+
+/* How long a handler runs before its loop goes on without it. 0 builds a server without the hand-over, for
+ * comparison. */
+#ifndef SERVER_STALL_MS
+#define SERVER_STALL_MS 1
+#endif
+
+enum {
+    DEFAULT_MAX_CLIENTS = 10000,
+    MAX_STALLED = 512,     /* threads beyond one a loop */
+    OTHER_DESCRIPTORS = 32, /* the program's own, sessions that are being closed, and some to spare */
+    STOP_GRACE_MS = 2 * SESSION_LINGER_MS, /* after the drain's time, to refuse what is owed and close */
+};
+
+struct server {
+    struct settings settings;
+    struct handler handler;
+    struct acceptor acceptor;
+    struct loop *loops;
+    unsigned loop_count;
+    struct crew *crew;
+    struct watcher *watcher;
+    int stop_fd;   /* eventfd */
+    unsigned left; /* threads left behind */
+};
+
+struct server_config server_defaults(void)
+{
+    return (struct server_config){
+        .codec = FRAME_LINE,
+        .max_message = PROTOCOL_DEFAULT_MAX_MESSAGE,
+        .request_timeout_ms = 30000,
+        .handler_timeout_ms = 30000,
+        .write_timeout_ms = 30000,
+        .drain_timeout_ms = 5000,
+        .stall_ms = SERVER_STALL_MS,
+    };
+}
+
+/* ---- opening ---- */
+
+static void take_settings(struct server *server, const struct server_config *config)
+{
+    struct settings *settings = &server->settings;
+    *settings = (struct settings){
+        .rules = {config->codec, config->max_message, PROTOCOL_QUIT},
+        .handler = &server->handler,
+        .log = config->log,
+        .request_timeout_ms = config->request_timeout_ms,
+        .handler_timeout_ms = config->handler_timeout_ms,
+        .idle_timeout_ms = config->idle_timeout_ms,
+        .write_timeout_ms = config->write_timeout_ms,
+        .drain_timeout_ms = config->drain_timeout_ms,
+        .stall_ms = config->stall_ms,
+    };
+    snprintf(settings->too_long_text, sizeof settings->too_long_text, "a request may have %zu bytes",
+             config->max_message);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    server->loop_count = config->threads ? config->threads : cores > 0 ? (unsigned) cores : 1;
+}
+
+/* Raises the limit of descriptors as far as needed. Returns how many clients fit. */
+static unsigned make_room_for_clients(const struct server *server, unsigned wanted)
+{
+    rlim_t others = OTHER_DESCRIPTORS + ACCEPTOR_MAX_REFUSED + server->acceptor.listeners.count +
+                    2 * (rlim_t) server->loop_count;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return wanted;
+    rlim_t needed = wanted + others;
+    if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
+        limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > needed ? needed : limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= needed)
+        return wanted;
+    return limit.rlim_cur > others ? (unsigned) (limit.rlim_cur - others) : 1;
+}
+
+static bool set_max_clients(struct server *server, unsigned given, enum server_failure *failure,
+                            struct error *error)
+{
+    *failure = SERVER_NOT_OPENED;
+    unsigned wanted = given ? given : DEFAULT_MAX_CLIENTS;
+    unsigned fit = make_room_for_clients(server, wanted);
+    server->acceptor.max_clients = fit;
+    if (fit == wanted)
+        return true;
+    if (given)
+        return error_set(error,
+                         "--max-clients: the limit of open files leaves room for %u clients, not %u; raise it "
+                         "(ulimit -Hn) or ask for fewer",
+                         fit, given);
+    log_tell(server->settings.log, LOG_MAX_CLIENTS_LOWERED, 0,
+             "%u instead of %u, since the limit of open files leaves no room for more", fit, wanted);
+    return true;
+}
+
+static bool open_listeners(struct server *server, const struct server_config *config, enum server_failure *failure,
+                           struct error *error)
+{
+    struct listeners *listeners = &server->acceptor.listeners;
+    for (unsigned i = 0; i < config->listen_count; i++) {
+        *failure = SERVER_BAD_ADDRESS;
+        if (!address_check(config->listen[i], ADDRESS_TO_LISTEN, error))
+            return false;
+        *failure = SERVER_NOT_BOUND;
+        if (!listeners_open(listeners, config->listen[i], error))
+            return false;
+    }
+    *failure = SERVER_NOT_BOUND;
+    for (unsigned i = 0; i < config->socket_count; i++)
+        if (!listeners_take(listeners, config->sockets[i], error))
+            return false;
+    return true;
+}
+
+static bool open_loops(struct server *server, struct error *error)
+{
+    server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->crew = crew_new(server->loop_count + MAX_STALLED, server->settings.log);
+    server->loops = calloc(server->loop_count, sizeof *server->loops);
+    if (server->stop_fd < 0 || !server->crew || !server->loops)
+        return error_set(error, "unable to open the server: %s", strerror(errno));
+    for (unsigned i = 0; i < server->loop_count; i++)
+        server->loops[i].epoll_fd = server->loops[i].wake_fd = -1;
+    for (unsigned i = 0; i < server->loop_count; i++)
+        if (!loop_init(&server->loops[i], server, &server->settings))
+            return error_set(error, "unable to open a loop: %s", strerror(errno));
+    return true;
+}
+
+static void log_listening(struct server *server)
+{
+    const struct listeners *listeners = &server->acceptor.listeners;
+    for (unsigned i = 0; i < listeners->count; i++)
+        log_tell(server->settings.log, LOG_SOCKET_CREATED, 0, "%s", "");
+    for (unsigned i = 0; i < listeners->count; i++) {
+        char text[ADDRESS_TEXT_SIZE];
+        address_print(&listeners->items[i].address, text);
+        log_tell(server->settings.log, LOG_LISTENING, 0, "%s", text);
+    }
+}
+
+/* Leaves the config's own sockets open: on failure they are still the caller's. */
+static void forget_sockets(struct server *server, const struct server_config *config)
+{
+    struct listeners *listeners = &server->acceptor.listeners;
+    for (unsigned i = 0; i < listeners->count; i++)
+        for (unsigned k = 0; k < config->socket_count; k++)
+            if (listeners->items[i].fd == config->sockets[k])
+                listeners->items[i].fd = -1;
+}
+
+struct server *server_open(const struct server_config *config, enum server_failure *failure, struct error *error)
+{
+    enum server_failure ignored;
+    if (!failure)
+        failure = &ignored;
+    *failure = SERVER_NOT_OPENED;
+    struct server *server = calloc(1, sizeof *server);
+    if (!server) {
+        error_set(error, "unable to open the server: %s", strerror(ENOMEM));
+        return NULL;
+    }
+    server->stop_fd = -1;
+    take_settings(server, config);
+    if (!open_loops(server, error) || !open_listeners(server, config, failure, error) ||
+        !set_max_clients(server, config->max_clients, failure, error)) {
+        forget_sockets(server, config);
+        server_close(server);
+        return NULL;
+    }
+    struct acceptor *acceptor = &server->acceptor;
+    acceptor->loops = server->loops;
+    acceptor->loop_count = server->loop_count;
+    acceptor->settings = &server->settings;
+    acceptor->stop_fd = server->stop_fd;
+    server->handler = *config->handler;
+    *config->handler = (struct handler){0};
+    log_listening(server);
+    return server;
+}
+
+/* ---- running ---- */
+
+/* Gives each loop a thread. A loop without one gets no sessions; returns how many run. */
+static unsigned start_loops(struct server *server)
+{
+    if (server->settings.stall_ms) {
+        server->watcher = watcher_start(server->loops, server->loop_count, server->crew, server->settings.stall_ms,
+                                        server->settings.log);
+        if (!server->watcher)
+            log_tell(server->settings.log, LOG_THREAD_FAILED, 0, "%s", strerror(errno));
+    }
+    unsigned started = 0;
+    while (started < server->loop_count) {
+        struct crew_thread *thread = crew_get(server->crew);
+        if (!thread)
+            break;
+        crew_give(thread, &server->loops[started++], NULL);
+    }
+    return started;
+}
+
+static void log_stopped(struct server *server)
+{
+    uint64_t requests = 0;
+    if (server->left) {
+        log_tell(server->settings.log, LOG_LEFT_BEHIND, 0, "%u", server->left);
+    }
+    for (unsigned i = 0; i < server->loop_count; i++)
+        requests += server->loops[i].requests;
+    log_tell(server->settings.log, LOG_STOPPED, 0, "%llu clients, %llu requests",
+             (unsigned long long) server->acceptor.accepted, (unsigned long long) requests);
+}
+
+int server_run(struct server *server)
+{
+    server->acceptor.loop_count = start_loops(server);
+    bool runs = server->acceptor.loop_count > 0;
+    if (runs)
+        acceptor_run(&server->acceptor);
+    else
+        listeners_close(&server->acceptor.listeners);
+    for (unsigned i = 0; i < server->acceptor.loop_count; i++)
+        loop_post(&server->loops[i], &server->loops[i].stop_node);
+    int64_t timeout = server->settings.drain_timeout_ms;
+    server->left = crew_stop(server->crew, timeout ? clock_ms() + timeout : INT64_MAX, STOP_GRACE_MS);
+    watcher_stop(server->watcher);
+    log_stopped(server);
+    return runs ? (int) server->left : -1;
+}
+
+void server_stop(struct server *server)
+{
+    /* A signal handler may be in here: write(2) and nothing else, and errno as it was. */
+    int kept = errno;
+    uint64_t one = 1;
+    ssize_t written = write(server->stop_fd, &one, sizeof one);
+    (void) written; /* it fails only where it was written 2^64-2 times before */
+    errno = kept;
+}
+
+void server_close(struct server *server)
+{
+    if (!server || server->left)
+        return;
+    /* First the handler: its threads may still answer, into the loops' inboxes. */
+    handler_close(&server->handler);
+    listeners_close(&server->acceptor.listeners);
+    watcher_free(server->watcher);
+    for (unsigned i = 0; server->loops && i < server->loop_count; i++)
+        loop_fini(&server->loops[i]);
+    free(server->loops);
+    crew_free(server->crew);
+    if (server->stop_fd >= 0)
+        close(server->stop_fd);
+    free(server);
+}
+
+unsigned server_address_count(const struct server *server) { return server->acceptor.listeners.count; }
+
+const struct address *server_address(const struct server *server, unsigned index)
+{
+    return &server->acceptor.listeners.items[index].address;
+}
+
+void server_client_left(struct server *server) { atomic_fetch_sub(&server->acceptor.clients, 1); }
+
+void server_refused_left(struct server *server) { atomic_fetch_sub(&server->acceptor.refused, 1); }

@@ -1,0 +1,443 @@
+/* session: life, turns, and what a session waits for. */
+#include "server/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/protocol.h"
+#include "server/crew.h"
+#include "server/handover.h"
+#include "server/intake.h"
+#include "server/log.h"
+#include "server/loop.h"
+#include "server/replies.h"
+#include "server/request_engine.h"
+#include "server/server.h"
+
+/* ---- life ---- */
+
+struct session *session_new(int fd, uint64_t number, const struct peer *peer, uint16_t listener)
+{
+    struct session *session = calloc(1, sizeof *session);
+    if (!session)
+        return NULL;
+    session->node.kind = INBOX_SESSION;
+    session->fd = fd;
+    session->number = number;
+    session->counted = number != 0;
+    session->peer = *peer;
+    session->listener = listener;
+    return session;
+}
+
+static void free_work(struct session *session)
+{
+    if (!session->work)
+        return;
+    buffer_fini(&session->work->input);
+    buffer_fini(&session->work->output);
+    free(session->work);
+    session->work = NULL;
+}
+
+void session_free(struct session *session)
+{
+    if (!session->closed)
+        close(session->fd);
+    free_work(session);
+    free(session);
+}
+
+struct session_work *session_work(struct session *session)
+{
+    if (!session->work) {
+        session->work = calloc(1, sizeof *session->work);
+        if (session->work)
+            session->work->partial_deadline_ms = TIMERS_NEVER;
+        else
+            session_break(session, "out of memory");
+    }
+    return session->work;
+}
+
+/* Before the client can see its session end: when it does, there is room for the next one. */
+static void uncount(struct session *session)
+{
+    if (session->counted)
+        server_client_left(session->loop->server);
+    session->counted = false;
+}
+
+static void log_peer(struct session *session, enum log_event event)
+{
+    if (!session->number || !session->loop->log || !log_wants(loop_log(session->loop), event))
+        return;
+    char text[ADDRESS_TEXT_SIZE];
+    peer_print(&session->peer, server_address(session->loop->server, session->listener), text);
+    log_put(session->loop->log, event, session->number, text, strlen(text));
+}
+
+void session_break(struct session *session, const char *why)
+{
+    session->broken = true;
+    if (why)
+        log_put(session->loop->log, LOG_BROKEN, session->number, why, strlen(why));
+}
+
+void session_close(struct session *session)
+{
+    struct loop *loop = session->loop;
+    uncount(session);
+    replies_cancel(session);
+    free_work(session);
+    /* Explicitly, since a forked child may still have a copy of the socket. */
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, session->fd, NULL);
+    close(session->fd);
+    if (!session->number)
+        server_refused_left(loop->server);
+    timers_disarm(&loop->timers, &session->timer);
+    log_peer(session, LOG_CLOSED);
+    session->closed = true;
+    loop_remove(loop, session);
+}
+
+/* The orderly close: our half is ended, and what still comes is read and thrown away, since closing a socket
+ * with unread bytes would reset the connection and destroy replies on their way. */
+static void begin_close(struct session *session)
+{
+    uncount(session);
+    free_work(session);
+    if (session->eof || shutdown(session->fd, SHUT_WR) != 0) {
+        session_close(session);
+        return;
+    }
+    session->closing = true;
+    session->since_ms = session->loop->now_ms;
+}
+
+/* ---- what a session waits for ---- */
+
+static void update_interest(struct session *session)
+{
+    uint8_t interest = session->interest;
+    bool reads = session->closing || intake_wants_bytes(session);
+    /* That reading is not wanted is only told to epoll when something does come (session_event()): most often
+     * it is wanted again before that. */
+    if (reads)
+        interest |= EPOLLIN;
+    if (replies_unsent(session))
+        interest |= EPOLLOUT;
+    else
+        interest &= (uint8_t) ~EPOLLOUT;
+    if (interest == session->interest)
+        return;
+    struct epoll_event event = {.events = interest, .data.ptr = session};
+    if (epoll_ctl(session->loop->epoll_fd, EPOLL_CTL_MOD, session->fd, &event) == 0)
+        session->interest = interest;
+}
+
+static void forget_readable(struct session *session)
+{
+    session->interest &= (uint8_t) ~EPOLLIN;
+    struct epoll_event event = {.events = session->interest, .data.ptr = session};
+    epoll_ctl(session->loop->epoll_fd, EPOLL_CTL_MOD, session->fd, &event);
+}
+
+/* A half received request's time runs while the server reads, and stands still while it does not. */
+static void update_partial_clock(struct session *session)
+{
+    struct session_work *work = session->work;
+    int64_t timeout = session->loop->settings->request_timeout_ms;
+    size_t left = work ? buffer_size(&work->input) : 0;
+    bool partial = timeout && !session->unparsed && !session->input_over && !session->draining &&
+                   frame_is_partial(&session->decoder, left);
+    if (!partial) {
+        if (work) {
+            work->partial_deadline_ms = TIMERS_NEVER;
+            work->partial_left_ms = 0;
+        }
+        return;
+    }
+    if (!(work = session_work(session)))
+        return;
+    int64_t now = session->loop->now_ms;
+    bool reads = intake_wants_bytes(session);
+    if (work->partial_left_ms == 0) {
+        work->partial_left_ms = timeout;
+        work->partial_deadline_ms = TIMERS_NEVER;
+    }
+    if (reads && work->partial_deadline_ms == TIMERS_NEVER) {
+        work->partial_deadline_ms = now + work->partial_left_ms;
+    } else if (!reads && work->partial_deadline_ms != TIMERS_NEVER) {
+        int64_t rest = work->partial_deadline_ms - now;
+        work->partial_left_ms = rest > 0 ? rest : 1;
+        work->partial_deadline_ms = TIMERS_NEVER;
+    }
+}
+
+/* Whether nothing is owed, unsent or half received. */
+static bool is_idle(const struct session *session)
+{
+    const struct session_work *work = session->work;
+    if (work && (work->first || buffer_size(&work->output) > 0 || buffer_size(&work->input) > 0))
+        return false;
+    return !frame_is_partial(&session->decoder, 0);
+}
+
+static int64_t handler_deadline(const struct session *session)
+{
+    /* The requests' times began in their order, so the first one that is not ready ends first. */
+    for (const struct request *request = session->work->first; request; request = request->next)
+        if (!request->ready)
+            return request->deadline_ms;
+    return TIMERS_NEVER;
+}
+
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int64_t deadline(const struct session *session)
+{
+    const struct settings *settings = session->loop->settings;
+    if (session->closing)
+        return session->since_ms + SESSION_LINGER_MS;
+    if (is_idle(session))
+        return settings->idle_timeout_ms ? session->since_ms + settings->idle_timeout_ms : TIMERS_NEVER;
+    if (!session->work) /* half received, and no time is set for the rest */
+        return TIMERS_NEVER;
+    int64_t at = earlier(session->work->partial_deadline_ms, handler_deadline(session));
+    return replies_unsent(session) ? earlier(at, session->work->write_deadline_ms) : at;
+}
+
+/* A timer that goes off too early finds nothing due and is armed anew; so a deadline that moves away, as it does
+ * with each request, costs nothing. */
+static void update_timer(struct session *session)
+{
+    int64_t at = deadline(session);
+    if (at < timers_due(&session->loop->timers, &session->timer))
+        timers_arm(&session->loop->timers, &session->timer, at);
+}
+
+static bool can_go_on(const struct session *session)
+{
+    if (replies_unsent(session))
+        return false;
+    bool more_input = session->unparsed || (session->draining && !session->eof && session->drain_left > 0);
+    return replies_deliverable(session) || (more_input && intake_open(session));
+}
+
+/* The end of every turn: works out from the session's state how it goes on. */
+static void settle(struct session *session)
+{
+    if (session->broken) {
+        session_close(session);
+        return;
+    }
+    if (session->input_over && !session->closing && !replies_pending(session) && !replies_unsent(session)) {
+        begin_close(session);
+        if (session->closed)
+            return;
+    }
+    if (!session->closing) {
+        update_partial_clock(session);
+        if (session->broken) {
+            session_close(session);
+            return;
+        }
+        if (session->work && is_idle(session))
+            free_work(session);
+        if (can_go_on(session))
+            loop_run_again(session->loop, session);
+    }
+    update_interest(session);
+    update_timer(session);
+}
+
+/* ---- turns ---- */
+
+/* Throws away what comes while the close is under way. */
+static void linger(struct session *session, struct turn *turn)
+{
+    enum { SCRAP_BYTES = 64 << 10 };
+    ssize_t got = -1;
+    errno = ENOMEM;
+    if (buffer_reserve(&turn->input, SCRAP_BYTES))
+        got = recv(session->fd, buffer_tail(&turn->input), SCRAP_BYTES, 0);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        session_close(session);
+}
+
+bool session_turn(struct session *session, struct crew_thread *thread, bool readable)
+{
+    struct turn *turn = crew_turn(thread);
+    if (session->closing) {
+        linger(session, turn);
+        return true;
+    }
+    turn->session = session;
+    turn->tick = watcher_tick(session->loop->watcher);
+    session->since_ms = session->loop->now_ms;
+    if (replies_unsent(session))
+        replies_flush(session);
+    if (!replies_unsent(session)) {
+        replies_deliver(session, turn);
+        if (!intake_run(session, thread, readable))
+            return false;
+        replies_send(session, turn);
+    }
+    settle(session);
+    return true;
+}
+
+bool session_event(struct session *session, struct crew_thread *thread, uint32_t events)
+{
+    if (session->closed)
+        return true; /* earlier in this batch */
+    /* Nobody is there to read a reply any more. What a Unix socket's peer wrote before it left is still read. */
+    bool unread = (events & EPOLLIN) && !(events & EPOLLERR);
+    if ((events & (EPOLLERR | EPOLLHUP)) && !unread) {
+        session_close(session);
+        return true;
+    }
+    if ((events & EPOLLIN) && !session->closing && !intake_wants_bytes(session) && !can_go_on(session)) {
+        forget_readable(session);
+        events &= ~(uint32_t) EPOLLIN;
+        if (!(events & EPOLLOUT))
+            return true;
+    }
+    return session_turn(session, thread, events & EPOLLIN);
+}
+
+void session_answered(struct session *session)
+{
+    if (can_go_on(session))
+        loop_run_again(session->loop, session);
+}
+
+void session_register(struct session *session, struct turn *turn)
+{
+    struct loop *loop = session->loop;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, session->fd, &event) != 0) {
+        session_break(session, strerror(errno));
+        session_close(session);
+        return;
+    }
+    session->interest = EPOLLIN;
+    session->since_ms = loop->now_ms;
+    log_peer(session, LOG_CONNECTED);
+    if (!session->number) {
+        session->input_over = true;
+        replies_unasked(session, turn, PROTOCOL_BUSY, REPLIES_BUSY_TEXT);
+        replies_send(session, turn);
+    }
+    settle(session);
+}
+
+/* ---- time-outs ---- */
+
+static void log_timeout(struct session *session, enum log_event event, int64_t ms)
+{
+    char text[40];
+    int size = snprintf(text, sizeof text, "%lld ms", (long long) ms);
+    log_put(session->loop->log, event, session->number, text, (size_t) size);
+}
+
+static void overrule_late(struct session *session)
+{
+    const struct settings *settings = session->loop->settings;
+    for (struct request *request = session->work->first; request; request = request->next) {
+        if (request->ready || request->deadline_ms > session->loop->now_ms)
+            continue;
+        /* Where the handler has just been quicker, its answer is on its way through the inbox. */
+        if (replies_overrule(request, PROTOCOL_HANDLER_TIMEOUT, "the handler has not answered in time"))
+            log_timeout(session, LOG_HANDLER_TIMEOUT, settings->handler_timeout_ms);
+        else
+            request->deadline_ms = TIMERS_NEVER;
+    }
+}
+
+void session_timer(struct session *session, struct turn *turn)
+{
+    const struct settings *settings = session->loop->settings;
+    int64_t now = session->loop->now_ms;
+    if (deadline(session) > now) {
+        update_timer(session);
+        return;
+    }
+    if (session->closing) {
+        session_close(session);
+        return;
+    }
+    if (is_idle(session)) {
+        log_timeout(session, LOG_IDLE, settings->idle_timeout_ms);
+        replies_unasked(session, turn, PROTOCOL_IDLE, "nothing was asked for too long");
+        session->input_over = true;
+    } else if (replies_unsent(session) && session->work->write_deadline_ms <= now) {
+        log_timeout(session, LOG_WRITE_TIMEOUT, settings->write_timeout_ms);
+        session_close(session);
+        return;
+    } else {
+        overrule_late(session);
+        if (session->work->partial_deadline_ms <= now)
+            intake_end(session, turn, buffer_size(&session->work->input), "it did not come in time");
+    }
+    if (!replies_unsent(session)) {
+        replies_deliver(session, turn);
+        replies_send(session, turn);
+    }
+    settle(session);
+}
+
+/* ---- the stop ---- */
+
+void session_drain(struct session *session)
+{
+    int readable = 0;
+    if (session->closing || session->closed)
+        return;
+    session->draining = true;
+    if (!session->eof && ioctl(session->fd, FIONREAD, &readable) == 0 && readable > 0)
+        session->drain_left = (uint32_t) readable;
+    if (!session->eof && session->drain_left == 0)
+        session->unparsed = true; /* the turn finds that nothing more comes, and ends the input */
+    loop_run_again(session->loop, session);
+}
+
+void session_refuse(struct session *session)
+{
+    if (session->closing || session->closed)
+        return;
+    for (struct request *request = session->work ? session->work->first : NULL; request; request = request->next)
+        if (!request->ready)
+            replies_overrule(request, PROTOCOL_STOPPING, REPLIES_STOPPING_TEXT);
+    loop_run_again(session->loop, session);
+}
+
+/* ---- the hand-over ---- */
+
+void session_adopt(struct turn *from)
+{
+    struct session *session = from->session;
+    struct request *request = from->request;
+    struct session_work *work = session_work(session);
+    if (work && !buffer_append(&work->input, buffer_head(from->reading), buffer_size(from->reading)))
+        session_break(session, "out of memory");
+    session->unparsed = true;
+    replies_send(session, from);
+    replies_queue(session, request);
+    if (work)
+        work->stalled = request;
+    if (request_detach(request)) {
+        if (request->session)
+            request->ready = true;
+        else
+            request_unref(request);
+    }
+    settle(session);
+}

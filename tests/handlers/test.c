@@ -1,0 +1,189 @@
+/* test: does what it is told. */
+#include "tests/handlers/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/protocol.h"
+#include "server/request.h"
+#include "tests/handlers/later.h"
+
+/* A request cut into words; `rest` is what stands behind the words taken so far, with offsets into the message. */
+struct command {
+    struct request *request;
+    const char *message;
+    size_t size;
+    size_t at;
+};
+
+/* Takes the next word; false at the end. */
+static bool take_word(struct command *command, char *word, size_t word_size)
+{
+    size_t begin = command->at;
+    const char *blank = memchr(command->message + begin, ' ', command->size - begin);
+    size_t end = blank ? (size_t) (blank - command->message) : command->size;
+    if (end == begin || end - begin >= word_size)
+        return false;
+    memcpy(word, command->message + begin, end - begin);
+    word[end - begin] = '\0';
+    command->at = blank ? end + 1 : end;
+    return true;
+}
+
+static long take_number(struct command *command)
+{
+    char word[32];
+    return take_word(command, word, sizeof word) ? strtol(word, NULL, 10) : 0;
+}
+
+/* Where the text begins: the whole request where there is none. */
+static size_t text_offset(const struct command *command)
+{
+    return command->at < command->size ? command->at : 0;
+}
+
+static void answer_text(struct command *command)
+{
+    size_t offset = text_offset(command);
+    request_reply(command->request, command->message + offset, command->size - offset);
+}
+
+static int64_t thread_cpu_ns(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
+static void compute(struct command *command, struct later *later)
+{
+    (void) later;
+    int64_t end = thread_cpu_ns() + take_number(command) * 1000000;
+    while (thread_cpu_ns() < end)
+        for (volatile int i = 0; i < 10000; i++)
+            continue;
+    answer_text(command);
+}
+
+static void sleep_inside(struct command *command, struct later *later)
+{
+    (void) later;
+    long ms = take_number(command);
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    while (nanosleep(&time, &time) != 0)
+        continue;
+    answer_text(command);
+}
+
+static void hold(struct command *command, struct later *later, enum later_act act, long ms)
+{
+    size_t offset = text_offset(command);
+    if (request_hold(command->request))
+        later_add(later, command->request, act, ms, offset);
+}
+
+static void answer_later(struct command *command, struct later *later)
+{
+    long ms = take_number(command);
+    hold(command, later, LATER_ANSWER, ms);
+}
+
+static void answer_twice(struct command *command, struct later *later)
+{
+    (void) later;
+    answer_text(command);
+    answer_text(command);
+}
+
+static void race(struct command *command, struct later *later)
+{
+    hold(command, later, LATER_ANSWER, 0);
+    /* The hold has copied the message. */
+    command->message = request_message(command->request);
+    answer_text(command);
+}
+
+static void forget(struct command *command, struct later *later) { (void) command, (void) later; }
+
+static void keep(struct command *command, struct later *later) { hold(command, later, LATER_NEVER, 0); }
+
+static void let_go(struct command *command, struct later *later) { hold(command, later, LATER_LET_GO, 0); }
+
+static void reply(struct command *command, struct later *later)
+{
+    (void) later;
+    char *room = request_room(command->request, command->size);
+    size_t used = 0;
+    for (size_t i = command->at; room && i < command->size; i++) {
+        char byte = command->message[i];
+        if (byte == '\\' && i + 1 < command->size) {
+            char letter = command->message[++i];
+            byte = letter == 'n' ? '\n' : letter == 'r' ? '\r' : letter == '0' ? '\0' : letter;
+        }
+        room[used++] = byte;
+    }
+    request_added(command->request, used);
+    request_reply_built(command->request);
+}
+
+static void refuse(struct command *command, struct later *later)
+{
+    (void) later;
+    char code[64];
+    if (!take_word(command, code, sizeof code))
+        return;
+    request_refuse(command->request, code, "%.*s", (int) (command->size - command->at),
+                   command->message + command->at);
+}
+
+static void large(struct command *command, struct later *later)
+{
+    (void) later;
+    size_t size = (size_t) take_number(command);
+    char *room = request_room(command->request, size);
+    if (room) {
+        memset(room, 'x', size);
+        request_added(command->request, size);
+        request_reply_built(command->request);
+    }
+}
+
+static const struct {
+    const char *name;
+    void (*act)(struct command *command, struct later *later);
+} acts[] = {
+    {"compute", compute}, {"sleep", sleep_inside}, {"later", answer_later}, {"twice", answer_twice},
+    {"race", race},       {"forget", forget},      {"hold", keep},          {"let-go", let_go},
+    {"reply", reply},     {"error", refuse},       {"size", large},
+};
+
+static void handle(struct handler *handler, struct request *request)
+{
+    struct command command = {request, request_message(request), request_size(request), 0};
+    char word[32];
+    if (take_word(&command, word, sizeof word))
+        for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+            if (strcmp(word, acts[i].name) == 0) {
+                acts[i].act(&command, handler->state);
+                return;
+            }
+    request_reply(request, command.message, command.size);
+}
+
+static bool open_test(struct handler *handler, const char *argument, struct error *error)
+{
+    (void) argument;
+    handler->state = later_start();
+    return handler->state || error_set(error, "unable to start a thread");
+}
+
+static void close_test(struct handler *handler) { later_stop(handler->state); }
+
+const struct handler_kind handler_test = {
+    .name = "test",
+    .help = "does what the request says",
+    .open = open_test,
+    .handle = handle,
+    .close = close_test,
+};

@@ -1,0 +1,24 @@
+/*
+ * test: a handler whose requests say what it shall do, good or bad. It is part of the server under test only.
+ *
+ *     compute MS [TEXT]   uses MS ms of its thread's CPU time, then answers TEXT (no TEXT: the whole request)
+ *     sleep MS [TEXT]     sleeps in the handler, then answers
+ *     later MS [TEXT]     returns at once; another thread answers after MS ms
+ *     twice [TEXT]        answers twice
+ *     race [TEXT]         is answered by this thread and by another one, whichever is first
+ *     forget              returns without an answer
+ *     hold                is kept, and not answered while the server lives
+ *     let-go              is kept, and then released without an answer, by another thread
+ *     reply TEXT          answers TEXT with \n, \r, \\ and \0 in it unescaped
+ *     error CODE TEXT     refuses with that code and text
+ *     size N              answers N bytes 'x'
+ *     anything else       is given back as it is
+ */
+#ifndef BANTER_TESTS_HANDLERS_TEST_H
+#define BANTER_TESTS_HANDLERS_TEST_H
+
+#include "server/handler.h"
+
+extern const struct handler_kind handler_test;
+
+#endif
