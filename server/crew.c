@@ -47,14 +47,6 @@ unsigned crew_bound(const struct crew *crew) { return crew->bound; }
 
 void crew_thread_let_go(struct crew_thread *thread) { sem_post(&thread->let_go); }
 
-int64_t crew_cpu_ns(const struct crew_thread *thread)
-{
-    struct timespec used;
-    if (clock_gettime(thread->cpu_clock, &used) != 0)
-        return 0;
-    return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
-}
-
 struct crew *crew_new(unsigned bound, struct log *log)
 {
     struct crew *crew = calloc(1, sizeof *crew);
@@ -71,10 +63,7 @@ struct crew *crew_new(unsigned bound, struct log *log)
 
 static void free_thread(struct crew_thread *thread)
 {
-    if (thread->turn.request) { /* never called with: both references are its own */
-        request_unref(thread->turn.request);
-        thread->turn.request = NULL;
-    }
+    request_free(thread->turn.request);
     buffer_fini(&thread->turn.input);
     buffer_fini(&thread->turn.output);
     buffer_fini(&thread->turn.large);
@@ -214,6 +203,7 @@ void crew_give(struct crew_thread *thread, struct loop *loop, struct crew_thread
 {
     struct crew *crew = thread->crew;
     loop->owner = thread;
+    loop->owner_clock = thread->cpu_clock;
     pthread_mutex_lock(&crew->lock);
     thread->loop = loop;
     thread->from = from;

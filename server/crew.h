@@ -50,9 +50,6 @@ unsigned crew_bound(const struct crew *crew);
 /* What the thread works with; only the thread itself, and as told at struct turn. */
 struct turn *crew_turn(struct crew_thread *thread);
 
-/* The CPU time that the thread has used, in nanoseconds. */
-int64_t crew_cpu_ns(const struct crew_thread *thread);
-
 /* The new owner has taken what it needs from the turn: the thread may use it again. */
 void crew_thread_let_go(struct crew_thread *thread);
 

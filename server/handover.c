@@ -93,17 +93,25 @@ static void take(struct watcher *watcher, struct loop *loop, uint64_t call)
         crew_put_back(spare);
 }
 
+static int64_t owner_cpu_ns(const struct loop *loop)
+{
+    struct timespec used;
+    if (clock_gettime(loop->owner_clock, &used) != 0)
+        return 0;
+    return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
 static void look(struct watcher *watcher, struct loop *loop, struct sight *sight)
 {
     uint64_t call = atomic_load_explicit(&loop->call, memory_order_acquire);
     if (call != sight->call) {
-        *sight = (struct sight){.call = call, .cpu_ns = call ? crew_cpu_ns(loop->owner) : 0};
+        *sight = (struct sight){.call = call, .cpu_ns = call ? owner_cpu_ns(loop) : 0};
         return;
     }
     if (!call)
         return;
     sight->looks++;
-    int64_t used_ns = crew_cpu_ns(loop->owner) - sight->cpu_ns;
+    int64_t used_ns = owner_cpu_ns(loop) - sight->cpu_ns;
     bool computes = used_ns > (int64_t) HANDOVER_TICK_MS * 500000;
     if ((sight->looks >= watcher->stall_ms && computes) || sight->looks >= watcher->stall_ms * SLEEPING_LOOKS)
         take(watcher, loop, call);

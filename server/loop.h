@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "server/inbox.h"
 #include "server/settings.h"
@@ -43,6 +44,7 @@ struct loop {
     _Atomic bool active;      /* a batch is under way: the watcher must not sleep */
     struct watcher *watcher;  /* NULL: no hand-over */
     struct crew_thread *owner; /* who owns it, or is being given it. Written by the watcher once it runs */
+    clockid_t owner_clock;     /* its CPU time. As above; the thread itself may have ended */
 
     /* The owner's. */
     uint64_t calls;              /* calls so far: the number of the last one */

@@ -131,6 +131,15 @@ struct request *request_new(void)
     return request;
 }
 
+void request_free(struct request *request)
+{
+    if (!request)
+        return;
+    buffer_fini(&request->reply);
+    free(request->copy);
+    free(request);
+}
+
 void request_start(struct request *request, struct loop *loop, struct session *session, uint64_t session_number,
                    const char *message, size_t size)
 {
@@ -181,9 +190,6 @@ bool request_cancel(struct request *request)
 
 void request_unref(struct request *request)
 {
-    if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) > 1)
-        return;
-    buffer_fini(&request->reply);
-    free(request->copy);
-    free(request);
+    if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) == 1)
+        request_free(request);
 }

@@ -48,6 +48,9 @@ struct request {
 /* A request that belongs to one thread, for the calls it makes. NULL when memory is out. */
 struct request *request_new(void);
 
+/* Gives back a request between two calls. NULL is left alone. */
+void request_free(struct request *request);
+
 /* Makes it ready for a call of handle() with a view of the message. */
 void request_start(struct request *request, struct loop *loop, struct session *session, uint64_t session_number,
                    const char *message, size_t size);

@@ -48,10 +48,12 @@ static const struct {
     {"one.example", 0, "192.0.2.1"},
     {"twice.example", 0, "192.0.2.1 2001:db8::1 192.0.2.1 2001:db8::1 192.0.2.2"},
     {"a_b-c.example.", 0, "192.0.2.3"},
+    {"odd.example", 0, "-"},
     {"later.example", EAI_AGAIN, NULL},
     {"broken.example", EAI_SYSTEM, NULL},
 };
 
+/* "-" stands for an address of a family that nobody knows. */
 static struct addrinfo *new_answer(const char *text)
 {
     struct {
@@ -62,8 +64,8 @@ static struct addrinfo *new_answer(const char *text)
     struct sockaddr_in *v4 = (struct sockaddr_in *) &answer->address;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) &answer->address;
     const bool is_v6 = inet_pton(AF_INET6, text, &v6->sin6_addr) == 1;
-    assert_true(is_v6 || inet_pton(AF_INET, text, &v4->sin_addr) == 1);
-    answer->address.ss_family = is_v6 ? AF_INET6 : AF_INET;
+    const bool is_v4 = inet_pton(AF_INET, text, &v4->sin_addr) == 1;
+    answer->address.ss_family = is_v6 ? AF_INET6 : is_v4 ? AF_INET : AF_MAX;
     answer->info.ai_family = answer->address.ss_family;
     answer->info.ai_addr = (struct sockaddr *) &answer->address;
     answer->info.ai_addrlen = is_v6 ? sizeof *v6 : sizeof *v4;
@@ -240,6 +242,7 @@ static void test_malformed(void **state)
         {"[127.0.0.1]:80", ADDRESS_TO_LISTEN, NOT_V6, NULL},
         {"[::1::2]:80", ADDRESS_TO_LISTEN, NOT_V6, NULL},
         {"[12345::]:80", ADDRESS_TO_LISTEN, NOT_V6, NULL},
+        {"[0123:4567:89ab:cdef:0123:4567:89ab:cdef:012345]:80", ADDRESS_TO_LISTEN, NOT_V6, NULL},
         {"[1:2:3:4:5:6:7:8:9:0:1:2:3:4:5:6:7:8:9:0:1:2:3:4]:80", ADDRESS_TO_LISTEN, NOT_V6, NULL},
         {"[fe80::1%]:80", ADDRESS_TO_LISTEN,
          "an interface stands behind '%', such as [fe80::1%eth0]:8000", NULL},
@@ -303,6 +306,8 @@ static void test_unknown_hosts(void **state)
         {"later.example:80", again},
         {"broken.example:80",
          "unable to resolve the host \"broken.example\": Too many open files in system"},
+        {"odd.example:80", "unable to resolve the host \"odd.example\": it has no address that can "
+                           "be used here"},
         {"[fe80::1%nosuch]:80", "there is no network interface \"nosuch\" here"},
         {"[fe80::1%4294967296]:80", "there is no network interface \"4294967296\" here"},
         {"[fe80::1%-1]:80", "there is no network interface \"-1\" here"},
@@ -858,16 +863,23 @@ static void check_shares_its_time(struct address *mute)
     const int listener = listen_on(&good);
     struct address items[] = {*mute, good};
     const struct address_list list = {items, COUNT(items)};
-    struct error error;
-    size_t connected = 7;
-    const int64_t begin_ms = now_ms();
-    const int fd = address_connect(&list, 400, &connected, &error);
-    assert_true(now_ms() - begin_ms >= 199);
-    if (fd < 0) {
-        fail_msg("%s", error.text);
+    /* On a busy machine an attempt may take long for no fault of ours; not each of them. */
+    int64_t shortest_ms = INT64_MAX;
+    for (int attempt = 0; attempt < 20 && shortest_ms >= 400; attempt++) {
+        struct error error;
+        size_t connected = 7;
+        const int64_t begin_ms = now_ms();
+        const int fd = address_connect(&list, 400, &connected, &error);
+        const int64_t took_ms = now_ms() - begin_ms;
+        if (fd < 0) {
+            fail_msg("%s", error.text);
+        }
+        assert_int_equal(connected, 1);
+        assert_true(took_ms >= 199);
+        shortest_ms = took_ms < shortest_ms ? took_ms : shortest_ms;
+        close(fd);
     }
-    assert_int_equal(connected, 1);
-    close(fd);
+    assert_true(shortest_ms < 400);
     close(listener);
     close_all(fillers, FILLERS);
     close(mute_fd);
@@ -891,7 +903,7 @@ static void count_alarm(int signal)
     alarms++;
 }
 
-/* Interrupted each millisecond, it ends at its deadline: not before, and not never. */
+/* Interrupted each millisecond or not at all, it ends at its deadline: not before, and not never. */
 static void check_ends_at_its_deadline(struct address *mute)
 {
     int fillers[FILLERS];
@@ -912,7 +924,9 @@ static void check_ends_at_its_deadline(struct address *mute)
     for (size_t i = 0; i < COUNT(limits_ms); i++) {
         alarms = 0;
         const int64_t begin_ms = now_ms();
-        setitimer(ITIMER_REAL, &each_ms, NULL);
+        if (limits_ms[i] == 100) {
+            setitimer(ITIMER_REAL, &each_ms, NULL);
+        }
         const int fd = address_connect(&list, limits_ms[i], NULL, &error);
         setitimer(ITIMER_REAL, &never, NULL);
         assert_int_equal(fd, -1);
