@@ -362,6 +362,15 @@ static void overrule_late(struct session *session)
     }
 }
 
+/* epoll reports room only when there is much of it, so a reader that is merely slow may not have been seen. */
+static bool write_is_late(struct session *session)
+{
+    if (!replies_unsent(session) || session->work->write_deadline_ms > session->loop->now_ms)
+        return false;
+    replies_flush(session);
+    return replies_unsent(session) && session->work->write_deadline_ms <= session->loop->now_ms;
+}
+
 void session_timer(struct session *session, struct turn *turn)
 {
     const struct settings *settings = session->loop->settings;
@@ -378,11 +387,11 @@ void session_timer(struct session *session, struct turn *turn)
         log_timeout(session, LOG_IDLE, settings->idle_timeout_ms);
         replies_unasked(session, turn, PROTOCOL_IDLE, "nothing was asked for too long");
         session->input_over = true;
-    } else if (replies_unsent(session) && session->work->write_deadline_ms <= now) {
+    } else if (write_is_late(session)) {
         log_timeout(session, LOG_WRITE_TIMEOUT, settings->write_timeout_ms);
         session_close(session);
         return;
-    } else {
+    } else if (session->work) {
         overrule_late(session);
         if (session->work->partial_deadline_ms <= now)
             intake_end(session, turn, buffer_size(&session->work->input), "it did not come in time");

@@ -1,0 +1,74 @@
+"""Fixtures of the end-to-end tests. See harness.py for what they give."""
+import subprocess
+
+import pytest
+
+import harness
+
+_failed = pytest.StashKey()
+_bench = pytest.StashKey()
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(harness.TEST_LIMIT))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failed test's report shows what its programs wrote."""
+    report = (yield).get_result()
+    if report.failed:
+        item.stash[_failed] = True
+        if _bench in item.stash:
+            for program in item.stash[_bench].programs:
+                report.sections.append(("program", program.report()))
+
+
+@pytest.fixture
+def bench(request):
+    """Everything a test starts. The other fixtures are short names for its methods."""
+    bench = harness.Bench()
+    request.node.stash[_bench] = bench
+    yield bench
+    bench.finish(failed=request.node.stash.get(_failed, False))
+
+
+@pytest.fixture
+def folder(bench):
+    """A folder of the test's own; programs run in it."""
+    return bench.folder
+
+
+@pytest.fixture
+def server(bench):
+    """server(*options) starts a banterd and returns it when it listens."""
+    return bench.server
+
+
+@pytest.fixture
+def netcat(bench):
+    """netcat(server, *options) starts one that is connected, with a pipe to type into."""
+    def start(server, *options, **how):
+        host, port = server.address.rsplit(":", 1)
+        how.setdefault("stdin", subprocess.PIPE)
+        return bench.start(["nc", *options, host.strip("[]"), port], **how)
+    return start
+
+
+@pytest.fixture
+def run_banter(bench):
+    """run_banter(*args, input=...) runs the client to its end and returns (status, stdout, stderr)."""
+    def run(*args, **how):
+        return bench.run([harness.BANTER, *args], **how)
+    return run
+
+
+@pytest.fixture
+def start_banter(bench):
+    """start_banter(*args) starts the client with a pipe as its standard input."""
+    def start(*args, **how):
+        how.setdefault("stdin", subprocess.PIPE)
+        return bench.start([harness.BANTER, *args], **how)
+    return start

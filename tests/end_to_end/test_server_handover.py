@@ -1,0 +1,207 @@
+"""A handler may be as slow as it likes; nobody else notices. Nothing here measures time: the tests look at
+what comes before what. With one thread (-t 1) every session shares one loop."""
+import random
+import signal
+import threading
+
+import pytest
+
+import harness
+from harness import assert_replies, is_error, wait_until
+
+HEAVY = pytest.mark.parametrize("heavy", ["sleep 2000 heavy", "compute 1500 heavy"])
+
+
+def processing(banterd, message, count=1):
+    banterd.log.wait_for(r"Processing the input received from client: " + message + "$", count)
+
+
+@HEAVY
+def test_a_light_client_does_not_wait_for_a_heavy_one(server, heavy):
+    banterd = server("-H", "test", "-t", "1")
+    slow, light = banterd.connect(), banterd.connect()
+    assert light.ask("before") == b"before"
+    slow.send_message(heavy, "mine", "later 10 own", "again")
+    processing(banterd, heavy)
+    for number in range(harness.scaled(50, 10)):
+        assert light.ask(f"light {number}") == f"light {number}".encode()
+    newcomer = banterd.connect()
+    assert newcomer.ask("new") == b"new"
+    assert not slow.readable(), "the light requests were answered behind the heavy one"
+    slow.half_close()
+    assert slow.replies() == [b"heavy", b"mine", b"own", b"again"]
+
+
+def test_without_slow_handlers_nothing_is_different(server):
+    banterd = server("-t", "1")
+    clients = [banterd.connect() for _ in range(20)]
+    for number in range(50):
+        for client in clients:
+            client.send_message(str(number))
+        assert [client.readline() for client in clients] == [b"Hello %d" % number] * len(clients)
+
+
+def test_what_was_answered_before_the_stall_does_not_wait_for_it(server):
+    banterd = server("-H", "test", "-t", "1")
+    client = banterd.connect()
+    client.send_message("first", "sleep 2000 second", "third")
+    assert client.readline() == b"first"
+    assert "[1] Processed result: second" not in banterd.log.lines
+    assert client.lines(2) == [b"second", b"third"]
+
+
+@pytest.mark.parametrize("threads, count, time", [(1, harness.scaled(100, 15), 3000), (2, harness.scaled(250, 20), 5000)])
+def test_many_handlers_stall_at_the_same_time(server, threads, count, time):
+    """All of them are in their handlers before the first one comes out."""
+    banterd = server("-H", "test", "-t", str(threads))
+    clients = [banterd.connect() for _ in range(count)]
+    for number, client in enumerate(clients):
+        client.send_message(f"sleep {time} {number}")
+    for number, client in enumerate(clients):
+        assert client.readline() == b"%d" % number
+    banterd.log.wait_for("Processed result", count)
+    kinds = ["in" if "Processing" in line else "out" for line in banterd.log.lines if "Process" in line]
+    assert kinds == ["in"] * count + ["out"] * count
+
+
+def test_requests_around_a_stall_keep_their_order(server):
+    """Input that was read but not used moves to the session when the loop is taken."""
+    banterd = server("-H", "test", "-q", "-t", "1")
+    client = banterd.connect()
+    messages, expected = [], []
+    for part in range(harness.scaled(20, 5)):
+        messages += [f"{part}.{number}" for number in range(700)] + [f"sleep 30 stalled {part}"]
+        expected += [f"{part}.{number}".encode() for number in range(700)] + [f"stalled {part}".encode()]
+    client.send_in_background("".join(message + "\n" for message in messages) + "half")
+    assert client.lines(len(expected)) == expected
+    client.half_close()
+    assert_replies(client.replies(), ["-ERR incomplete"])
+
+
+def test_large_replies_around_a_stall(server):
+    banterd = server("-H", "test", "-q", "-t", "1")
+    client = banterd.connect()
+    client.send_message("size 300000", "sleep 100 a", "size 1000000", "compute 100 b", "size 5", "sleep 50", "--QUIT--")
+    replies = client.replies()
+    assert [len(reply) for reply in replies] == [300000, 1, 1000000, 1, 5, len("sleep 50")]
+
+
+@pytest.mark.parametrize("behind, expected", [
+    ("--QUIT--\nnot this\n", []),
+    ("half", ["-ERR incomplete"]),
+    ("x" * 6000 + "\nok\n", ["-ERR too-long", "ok"]),
+    ("x" * 6000, ["-ERR too-long"]),
+    ("forget\nsleep 50 again\n", ["-ERR handler-failed", "again"]),
+])
+def test_what_comes_behind_a_stall(server, behind, expected):
+    banterd = server("-H", "test", "-t", "1")
+    client = banterd.connect()
+    client.send("sleep 200 stalled\n")
+    processing(banterd, "sleep 200 stalled")
+    client.send(behind)
+    client.half_close()
+    assert_replies(client.replies(), ["stalled", *expected])
+
+
+@pytest.mark.parametrize("heavy", ["sleep 500 heavy", "compute 400 heavy"])
+@pytest.mark.parametrize("way", ["close", "reset", "half_close"])
+def test_a_client_that_leaves_during_a_stall(server, heavy, way):
+    banterd = server("-H", "test", "-t", "1")
+    slow, other = banterd.connect(), banterd.connect()
+    slow.send_message(heavy, "behind")
+    processing(banterd, heavy)
+    if way == "half_close":
+        slow.half_close()
+        assert slow.replies() == [b"heavy", b"behind"]
+    else:
+        getattr(slow, way)()
+    assert other.ask("still here") == b"still here"
+    banterd.log.wait_for(r"^\[1\] Connection .* closed$")
+    assert other.ask(heavy) == b"heavy"
+    other.close()
+    assert banterd.stop() == 0
+
+
+def test_sessions_end_for_all_reasons_during_stalls(server):
+    """Time-outs, resets and quits while handlers of the same loop come and go."""
+    banterd = server("-H", "test", "-q", "-t", "1", "--handler-timeout", "1s", "--idle-timeout", "2s",
+                     "--request-timeout", "300ms")
+    heavy = [banterd.connect() for _ in range(harness.scaled(10, 4))]
+    for number, client in enumerate(heavy):
+        client.send_message(*(f"sleep {20 + 5 * number} {i}" for i in range(20)), "later 10 end")
+    for number in range(harness.scaled(60, 20)):
+        client = banterd.connect()
+        client.send("sleep 2\nlater 3\ncompute 3\nx\nhalf" + "\n--QUIT--\n" * (number % 2))
+        if number % 3 == 0:
+            client.reset()
+        elif number % 3 == 1:
+            client.close()
+        else:
+            replies = [b"sleep 2", b"later 3", b"compute 3", b"x"]
+            assert_replies(client.replies(), [*replies, "half" if number % 2 else "-ERR incomplete"])
+    for client in heavy:
+        assert client.lines(21) == [*(b"%d" % i for i in range(20)), b"end"]
+        assert is_error(client.readline(), "idle")
+        assert client.at_eof()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_mixture_keeps_every_sessions_order(server, threads):
+    banterd = server("-H", "test", "-q", "-t", str(threads))
+    failures = []
+
+    def talk(seed):
+        choose = random.Random(seed)
+        client = banterd.connect()
+        messages, expected = [], []
+        for number in range(harness.scaled(150, 40)):
+            text = f"{seed}.{number}"
+            message = choose.choice([text, text, f"sleep {choose.randrange(15)} {text}", f"later {choose.randrange(15)} {text}",
+                                     f"compute {choose.randrange(4)} {text}", f"twice {text}"])
+            messages.append(message)
+            expected.append(text.encode())
+        data = "".join(message + "\n" for message in messages)
+        cut = choose.randrange(len(data))
+        client.send(data[:cut])
+        client.send_in_background(data[cut:], client.half_close)
+        if client.replies() != expected:
+            failures.append(seed)
+
+    talkers = [threading.Thread(target=talk, args=(seed,), daemon=True) for seed in range(8)]
+    for talker in talkers:
+        talker.start()
+    for talker in talkers:
+        talker.join(harness.LIMIT)
+        assert not talker.is_alive()
+    assert not failures
+
+
+def test_spares_are_few_when_nothing_stalls(server):
+    banterd = server("-qq", "-t", "2")
+    client = banterd.connect()
+    client.send_in_background("x\n" * 20000, client.half_close)
+    assert client.replies() == [b"Hello X"] * 20000
+    assert banterd.threads() < 16
+
+
+def test_spares_do_not_stay(server):
+    """Threads that many stalls have called for end when they have had nothing to do for a while."""
+    banterd = server("-H", "test", "-q", "-t", "1")
+    count = harness.scaled(40, 15)
+    clients = [banterd.connect() for _ in range(count)]
+    for client in clients:
+        client.send_message("sleep 1500 x")
+    assert [client.readline() for client in clients] == [b"x"] * count
+    wait_until(lambda: banterd.threads() < 10, "the spares end")
+    assert clients[0].ask("still here") == b"still here"
+
+
+def test_a_stalled_server_stops(server):
+    banterd = server("-H", "test", "-t", "1")
+    client = banterd.connect()
+    client.send_message("compute 1000 done", "sleep 100 too")
+    processing(banterd, "compute 1000 done")
+    banterd.send_signal(signal.SIGTERM)
+    assert client.replies() == [b"done", b"too"]
+    client.close()
+    assert banterd.wait() == 0

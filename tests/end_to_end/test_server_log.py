@@ -1,0 +1,165 @@
+"""The log: one event a line whatever is in it, and nobody waits for who reads it."""
+import os
+import re
+import subprocess
+
+import pytest
+
+import harness
+from harness import Output, wait_until
+
+PROCESSING = "[1] Processing the input received from client: "
+
+
+@pytest.mark.parametrize("sent", [b"\x1b[31mred\x07", b"\t\x01\x7f", b"a\rb", b"nul\0", b"\xc2\x9b31m", "ünï 日本".encode()])
+def test_control_bytes_are_escaped(server, sent):
+    banterd = server("-H", "echo")
+    client = banterd.connect()
+    assert client.ask(sent) == sent
+    client.close()
+    assert banterd.stop() == 0
+    text = banterd.log.text
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
+    lines = [line for line in banterd.log.lines if "Process" in line]
+    assert len(lines) == 2
+    for letter in re.sub(r"[\x00-\x1f\x7f-\x9f]", "", sent.decode()):
+        assert letter in lines[0] and letter in lines[1]
+
+
+def test_a_message_can_not_forge_a_line(server):
+    banterd = server("-H", "echo", "--framing", "netstring")
+    client = banterd.connect()
+    sent = b"x\n[9] Connected with 10.0.0.1:1\nServer stopped after 9 clients, 9 requests"
+    assert client.ask(sent) == sent
+    client.close()
+    assert banterd.stop() == 0
+    assert len(banterd.log.lines) == 7  # two for the socket, four for the session, one for the end
+    assert not banterd.log.find(r"^\[9\]")
+
+
+def test_each_line_is_whole_with_many_at_once(server):
+    banterd = server("-t", "2", "-H", "echo")
+    clients = [banterd.connect() for _ in range(8)]
+    count = 50
+    for number, client in enumerate(clients):
+        client.send_message(*(f"{number} {i} " + "x" * 100 for i in range(count)))
+        client.half_close()
+    for client in clients:
+        assert len(client.replies()) == count
+        client.close()
+    assert banterd.stop() == 0
+    pattern = r"Socket .*|Server stopped .*|\[\d\] (Connect.*|Process.*: \d \d+ x{100})"
+    assert [line for line in banterd.log.lines if not re.fullmatch(pattern, line)] == []
+    dropped = len(banterd.log.find("dropped"))
+    assert dropped or len(banterd.log.lines) == 3 + 8 * 2 + 8 * count * 2
+
+
+def test_a_session_s_lines_are_in_order(server):
+    banterd = server("-t", "2")
+    client = banterd.connect()
+    for number in range(100):
+        assert client.ask(str(number)) == b"Hello %d" % number
+    client.close()
+    assert banterd.stop() == 0
+    assert [line for line in banterd.log.lines if "Process" in line] == [
+        line for number in range(100) for line in (f"{PROCESSING}{number}", f"[1] Processed result: Hello {number}")]
+
+
+@pytest.fixture
+def pipe():
+    """A pipe's two ends, closed at the end of the test."""
+    ends = [os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"))]
+    yield ends
+    for end in ends:
+        end.close()
+
+
+def test_a_reader_that_never_reads_holds_nobody_up(server, folder, pipe):
+    """What it could not take is counted: lines and told drops are all the lines there would have been."""
+    reading, writing = pipe
+    address = f"unix:{folder}/socket"
+    banterd = server(listen=address, stdout=writing)
+    writing.close()
+    wait_until((folder / "socket").exists, "it listens")
+    client = wait_until_connected(banterd, address)
+    count = 30000
+    client.send_in_background("message\n" * count)
+    assert client.lines(count) == [b"Hello MESSAGE"] * count
+    log = Output(reading)
+    client.send_message("--QUIT--")
+    assert client.at_eof()
+    client.close()
+    assert banterd.stop() == 0
+    log.wait_end()
+    lines = log.lines
+    dropped = [int(re.search(r"\d+", line)[0]) for line in lines if re.search(r"dropped", line)]
+    assert dropped
+    assert len(lines) - len(dropped) + sum(dropped) == 2 + 3 + 2 * count + 1
+    assert lines[0] == "Socket created"
+    assert lines[-1] == f"Server stopped after 1 clients, {count} requests"
+
+
+def wait_until_connected(banterd, address):
+    """For a server whose readiness line can't be seen."""
+    def connected():
+        try:
+            return banterd.connect(address)
+        except ConnectionError:
+            return None
+    return wait_until(connected, "it listens")
+
+
+def test_a_reader_that_never_reads_does_not_hold_up_the_stop(server, folder, pipe):
+    reading, writing = pipe
+    address = f"unix:{folder}/socket"
+    banterd = server(listen=address, stdout=writing)
+    writing.close()
+    wait_until((folder / "socket").exists, "it listens")
+    client = wait_until_connected(banterd, address)
+    client.send_in_background("message\n" * 5000)
+    assert client.lines(5000) == [b"Hello MESSAGE"] * 5000
+    client.close()
+    assert banterd.stop() == 0
+
+
+def test_a_reader_that_has_gone(server, folder, pipe):
+    reading, writing = pipe
+    address = f"unix:{folder}/socket"
+    banterd = server(listen=address, stdout=writing, expect_stderr=r".*")
+    writing.close()
+    reading.close()
+    wait_until((folder / "socket").exists, "it listens")
+    client = wait_until_connected(banterd, address)
+    for _ in range(100):
+        assert client.ask("Zack") == b"Hello ZACK"
+    client.close()
+    assert banterd.stop() == 0
+
+
+def test_a_full_disk(server, folder):
+    address = f"unix:{folder}/socket"
+    with open("/dev/full", "w") as full:
+        banterd = server(listen=address, stdout=full, expect_stderr=r".*")
+    wait_until((folder / "socket").exists, "it listens")
+    client = wait_until_connected(banterd, address)
+    for _ in range(100):
+        assert client.ask("Zack") == b"Hello ZACK"
+    client.close()
+    assert banterd.stop() == 0
+
+
+def test_closed_standard_output(bench, folder):
+    """The log must not go into whatever gets descriptor 1 then, such as a client's socket."""
+    banterd = bench.start(["sh", "-c", 'exec "$0" "$@" <&- >&-', harness.BANTERD, "--listen", f"unix:{folder}/socket"],
+                          kind=harness.Server, ready=False, stdout=subprocess.DEVNULL, expect_stderr=r".*")
+    wait_until((folder / "socket").exists, "it listens")
+    client = wait_until_connected(banterd, f"unix:{folder}/socket")
+    others = [banterd.connect(f"unix:{folder}/socket") for _ in range(5)]
+    for _ in range(100):
+        assert client.ask("Zack") == b"Hello ZACK"
+    for other in others:
+        other.send_message("x", "--QUIT--")
+        assert other.replies() == [b"Hello X"]
+        other.close()
+    client.close()
+    assert banterd.stop() == 0

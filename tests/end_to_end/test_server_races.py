@@ -1,0 +1,107 @@
+"""Hand-overs by the hundred, late answers, second answers, time-outs, resets, quits and a stop, in every order.
+What each client gets must be right; that no two threads touched the same thing is the sanitizers' to say."""
+import random
+import threading
+
+import pytest
+
+import harness
+from harness import is_error, wait_until
+
+
+def commands(choose, number):
+    """A request and what may answer it: the text, or the code of an error."""
+    text = f"{number}"
+    ms = choose.randrange(60)
+    return choose.choice([
+        (text, [text]),
+        (f"sleep {ms} {text}", [text, "handler-timeout"]),
+        (f"compute {ms // 10} {text}", [text, "handler-timeout"]),
+        (f"later {ms} {text}", [text, "handler-timeout"]),
+        (f"race {text}", [text]),
+        (f"twice {text}", [text]),
+        ("hold", ["handler-timeout"]),
+        ("forget", ["handler-failed"]),
+        ("let-go", ["handler-failed"]),
+        (f"size {choose.randrange(200000)}", None),
+    ])
+
+
+def is_one_of(reply, allowed):
+    if allowed is None:
+        return set(reply) <= {ord("x")}
+    return any(reply == word.encode() or is_error(reply, word) for word in allowed)
+
+
+def converse(banterd, seed, stopping):
+    """One connection's life; returns what was wrong with it."""
+    choose = random.Random(seed)
+    client = banterd.connect()
+    asked = [commands(choose, number) for number in range(choose.randrange(1, 30))]
+    end = choose.choice(["quit", "half-close", "reset", "close", "partial"])
+    data = "".join(f"{request}\n" for request, _ in asked)
+    data += {"quit": "--QUIT--\n", "partial": "half a requ"}.get(end, "")
+    client.send(data)
+    if end in ("reset", "close"):
+        for _ in range(choose.randrange(len(asked))):
+            client.readline()
+        client.reset() if end == "reset" else client.close()
+        return None
+    client.half_close()
+    replies = client.replies()
+    client.close()
+    if stopping.is_set():
+        return None
+    if end == "partial":
+        if not replies or not is_error(replies.pop(), "incomplete"):
+            return f"{seed}: the half request was not refused"
+    if len(replies) != len(asked):
+        return f"{seed}: {len(asked)} requests, {len(replies)} replies"
+    for (request, allowed), reply in zip(asked, replies):
+        if not is_one_of(reply, allowed):
+            return f"{seed}: {request!r} was answered {reply[:80]!r}"
+    return None
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_everything_at_once(server, threads):
+    banterd = server("-H", "test", "-qq", "-t", threads, "--handler-timeout", "40ms", "--drain-timeout", "0")
+    before = banterd.descriptors()
+    wrong = []
+    never = threading.Event()
+
+    def work(first):
+        for seed in range(first, first + harness.scaled(12, 6)):
+            try:
+                wrong.append(converse(banterd, seed, never))
+            except Exception as error:  # pylint: disable=broad-except
+                wrong.append(f"{seed}: {error!r}")
+
+    workers = [threading.Thread(target=work, args=(100 * number,), daemon=True) for number in range(12)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(harness.LIMIT)
+        assert not worker.is_alive(), "a conversation hangs"
+    assert [text for text in wrong if text] == []
+    wait_until(lambda: banterd.descriptors() == before, "all descriptors are closed")
+
+
+def test_a_stop_in_the_middle_of_everything(server):
+    banterd = server("-H", "test", "-qq", "--handler-timeout", "1s", "--drain-timeout", "0")
+    stopping = threading.Event()
+
+    def work(seed):
+        try:
+            converse(banterd, seed, stopping)
+        except OSError:
+            pass  # whoever comes too late is not let in
+
+    stopping.set()
+    workers = [threading.Thread(target=work, args=(seed,), daemon=True) for seed in range(40)]
+    for worker in workers:
+        worker.start()
+    assert banterd.stop() == 0
+    for worker in workers:
+        worker.join(harness.LIMIT)
+        assert not worker.is_alive(), "a conversation hangs"

@@ -1,0 +1,276 @@
+"""The stop: what was received is answered, nothing is cut, everything ends."""
+import signal
+import socket
+import threading
+
+import pytest
+
+import harness
+from harness import assert_replies, wait_until
+
+BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+
+
+def received(banterd, message, count=1):
+    """Waits until the log says that this request has come."""
+    banterd.log.wait_for(r"Processing the input received from client: " + message + "$", count)
+
+
+def no_longer_listens(banterd):
+    def refused():
+        try:
+            socket.create_connection(("127.0.0.1", banterd.port), harness.LIMIT).close()
+        except ConnectionError:
+            return True
+        return False
+    wait_until(refused, "connects are refused")
+
+
+@BOTH
+def test_requests_under_way_are_answered(server, number):
+    banterd = server("-H", "test", "-t", "2")
+    late, stalled, both = (banterd.connect() for _ in range(3))
+    late.send_message(*(f"later {300 + 20 * i} late {i}" for i in range(10)))
+    late.send("half a req")
+    stalled.send_message("sleep 400 stalled", "and", "what", "is", "behind")
+    both.send_message("later 500 x", "compute 300 y", "z", "--QUIT--", "not this")
+    received(banterd, "later 480 late 9")
+    received(banterd, "sleep 400 stalled")
+    received(banterd, "later 500 x")
+    banterd.send_signal(number)
+    assert late.replies() == [f"late {i}".encode() for i in range(10)]
+    assert stalled.replies() == [b"stalled", b"and", b"what", b"is", b"behind"]
+    assert both.replies() == [b"x", b"y", b"z"]
+    banterd.close_clients()
+    assert banterd.wait() == 0
+    assert len(banterd.log.find(r"^\[\d\] Connection .* closed$")) == 3
+    assert banterd.log.lines[-1] == "Server stopped after 3 clients, 18 requests"
+
+
+@BOTH
+def test_sessions_without_requests_are_closed(server, number):
+    banterd = server()
+    clients = [banterd.connect() for _ in range(10)]
+    clients[0].send("half")
+    banterd.log.wait_for(r"^\[10\] Connected")
+    banterd.send_signal(number)
+    assert all(client.at_eof() for client in clients)
+    banterd.close_clients()
+    assert banterd.wait() == 0
+    assert len(banterd.log.find(r"^\[\d+\] Connection .* closed$")) == 10
+    assert banterd.log.lines[-1] == "Server stopped after 10 clients, 0 requests"
+
+
+def test_what_is_in_the_receive_buffer_is_answered(server):
+    """More than one read's worth, behind a handler that is still busy."""
+    banterd = server("-H", "test")
+    client = banterd.connect()
+    messages = [f"message {number}" for number in range(5000)]
+    client.send_message("sleep 300 first", *messages, "later 50 last")
+    client.send("half")
+    received(banterd, "sleep 300 first")
+    banterd.send_signal(signal.SIGTERM)
+    assert client.replies() == [b"first", *(message.encode() for message in messages), b"last"]
+    client.close()
+    assert banterd.wait() == 0
+
+
+def test_whoever_has_connected_is_answered(server):
+    """The accept queue is emptied before the listener is closed."""
+    banterd = server("-q")
+    clients = []
+    for number in range(50):
+        client = banterd.connect()
+        client.send_message(f"client {number}")
+        clients.append(client)
+    banterd.send_signal(signal.SIGTERM)
+    for number, client in enumerate(clients):
+        assert client.replies() == [f"Hello CLIENT {number}".encode()]
+        client.close()
+    assert banterd.wait() == 0
+    assert banterd.log.lines[-1] == "Server stopped after 50 clients, 50 requests"
+
+
+def test_a_client_that_goes_on_asking_does_not_hold_up_the_stop(server):
+    banterd = server("-qq")
+    client = banterd.connect()
+    over = threading.Event()
+
+    def ask():
+        while not over.is_set():
+            client.send("again\n" * 100)
+    sender = threading.Thread(target=lambda: pytest.raises(OSError, ask), daemon=True)
+    sender.start()
+    client.lines(1000)
+    banterd.send_signal(signal.SIGTERM)
+    try:
+        replies = client.replies()
+    except ConnectionResetError:
+        replies = []  # it goes on sending after the second that the server gives it
+    assert set(replies) <= {b"Hello AGAIN"}
+    assert banterd.wait() == 0
+    over.set()
+    sender.join(harness.LIMIT)
+
+
+def test_stops_under_load_lose_nothing(server):
+    """What was sent before the signal is answered, and no line is cut."""
+    for _ in range(harness.scaled(6, 2)):
+        banterd = server("-qq", "-t", "2")
+        clients = [banterd.connect() for _ in range(4)]
+        sent = [0] * len(clients)
+        got = [0] * len(clients)
+
+        def talk(index, client):
+            try:
+                while (line := client.readline()) is not None:
+                    assert line == b"Hello %d" % got[index]
+                    got[index] += 1
+                    if sent[index] - got[index] < 100:
+                        client.send(b"".join(b"%d\n" % (sent[index] + i) for i in range(50)))
+                        sent[index] += 50
+            except ConnectionError:
+                pass
+
+        talkers = []
+        for index, client in enumerate(clients):
+            client.send("0\n")
+            sent[index] = 1
+            talkers.append(threading.Thread(target=talk, args=(index, client), daemon=True))
+            talkers[-1].start()
+        wait_until(lambda: min(got) > 1000, "the clients talk")
+        before = list(sent)
+        banterd.send_signal(signal.SIGTERM)
+        for talker in talkers:
+            talker.join(harness.LIMIT)
+            assert not talker.is_alive()
+        assert banterd.wait() == 0
+        assert all(have >= wanted for have, wanted in zip(got, before)), (got, before)
+
+
+@BOTH
+def test_what_cannot_be_answered_in_time_is_told(server, number):
+    banterd = server("-H", "test", "--drain-timeout", "300ms")
+    client = banterd.connect()
+    client.send_message("a", "hold", "b", "later 0 c", "hold", "d", "hold")
+    received(banterd, "hold", 3)
+    assert client.readline() == b"a"
+    banterd.send_signal(number)
+    assert_replies(client.replies(), ["-ERR stopping", "b", "c", "-ERR stopping", "d", "-ERR stopping"])
+    client.close()
+    assert banterd.wait() == 0
+
+
+def test_what_waits_behind_what_cannot_be_answered(server):
+    """More requests than may be under way: each that was received is owed."""
+    banterd = server("-H", "test", "--drain-timeout", "300ms")
+    client = banterd.connect()
+    client.send_message(*["hold"] * 200)
+    received(banterd, "hold", 64)
+    banterd.send_signal(signal.SIGTERM)
+    assert_replies(client.replies(), ["-ERR stopping"] * 200)
+    client.close()
+    assert banterd.wait() == 0
+
+
+@pytest.mark.parametrize("message", ["sleep 60000 x", "compute 60000 x"])
+def test_a_handler_that_does_not_come_back_is_left_behind(server, message):
+    banterd = server("-H", "test", "--drain-timeout", "300ms", expect_status=2, expect_stderr=r".*")
+    stuck, other = banterd.connect(), banterd.connect()
+    stuck.send_message("a", message, "b")
+    assert stuck.readline() == b"a"
+    assert other.ask("other") == b"other"
+    received(banterd, message)
+    banterd.send_signal(signal.SIGTERM)
+    assert_replies(stuck.replies(), ["-ERR stopping", "-ERR stopping"])
+    assert other.at_eof()
+    banterd.close_clients()
+    assert banterd.wait() == 2
+    assert "left behind" in banterd.log.text + banterd.stderr.text
+
+
+@BOTH
+def test_a_second_signal_ends_it_at_once(server, number):
+    banterd = server("-H", "test", "--drain-timeout", "0", expect_status=-number)
+    client = banterd.connect()
+    client.send_message("hold")
+    received(banterd, "hold")
+    banterd.send_signal(number)
+    no_longer_listens(banterd)
+    assert banterd.running
+    assert banterd.stop(number) == -number
+
+
+def test_the_stop_waits_for_handlers_without_a_limit(server):
+    banterd = server("-H", "test", "--drain-timeout", "0")
+    client = banterd.connect()
+    client.send_message("later 700 at last")
+    received(banterd, "later 700 at last")
+    banterd.send_signal(signal.SIGTERM)
+    assert client.replies() == [b"at last"]
+
+
+def test_nobody_gets_in_while_it_stops(server):
+    banterd = server("-H", "test")
+    client = banterd.connect()
+    client.send_message("later 1000 x")
+    received(banterd, "later 1000 x")
+    banterd.send_signal(signal.SIGTERM)
+    no_longer_listens(banterd)
+    assert client.replies() == [b"x"]
+
+
+def test_output_that_waits_for_a_slow_reader_is_delivered(server):
+    banterd = server("-H", "test", "-q")
+    client = banterd.connect(receive_buffer=4096)
+    client.send_message(*["size 2000000"] * 6)
+    assert client.readable(harness.LIMIT)
+    banterd.send_signal(signal.SIGTERM)
+    no_longer_listens(banterd)
+    assert [len(reply) for reply in client.replies()] == [2000000] * 6
+    client.close()
+    assert banterd.wait() == 0
+
+
+def test_a_client_that_never_reads_does_not_hold_up_the_stop(server):
+    banterd = server("-H", "test", "-q", "--drain-timeout", "300ms")
+    client = banterd.connect(receive_buffer=4096)
+    client.send_message(*["size 4000000"] * 6)
+    assert client.readable(harness.LIMIT)
+    assert banterd.stop() == 0
+
+
+def test_run_for_answers_what_is_under_way(server):
+    banterd = server("-H", "test", "--run-for", "500ms")
+    client = banterd.connect()
+    client.send_message("later 1200 late", "sleep 1200 stalled", "end")
+    client.send("half")
+    assert client.replies() == [b"late", b"stalled", b"end"]
+    client.close()
+    assert banterd.wait() == 0
+
+
+def test_stop_with_many_stalled_handlers(server):
+    banterd = server("-H", "test", "-t", "1")
+    count = harness.scaled(20, 8)
+    clients = [banterd.connect() for _ in range(count)]
+    for number, client in enumerate(clients):
+        client.send_message(f"sleep 1000 {number}", f"behind {number}")
+    received(banterd, r"sleep 1000 \d+", count)
+    banterd.send_signal(signal.SIGTERM)
+    for number, client in enumerate(clients):
+        assert client.replies() == [b"%d" % number, b"behind %d" % number]
+    banterd.close_clients()
+    assert banterd.wait() == 0
+
+
+def test_many_idle_sessions_are_closed(server):
+    banterd = server("-qq")
+    count = harness.scaled(1000, 200)
+    clients = [banterd.connect() for _ in range(count)]
+    assert clients[-1].ask("x") == b"Hello X"
+    banterd.send_signal(signal.SIGTERM)
+    assert all(client.at_eof() for client in clients)
+    banterd.close_clients()
+    assert banterd.wait() == 0
+    assert banterd.log.lines[-1] == f"Server stopped after {count} clients, 1 requests"

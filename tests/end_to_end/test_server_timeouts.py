@@ -1,0 +1,182 @@
+"""The time-outs of requests, idle sessions and output. (That of handlers is in test_server_errors.py.)
+
+Where a time-out must not strike, a fence takes longer than it: an answer that the server gives late.
+"""
+import pytest
+
+import harness
+from harness import assert_replies, is_error
+
+
+def dribble(client, data, pace=0.02):
+    """Sends one byte at a time until something comes back."""
+    for byte in data:
+        client.send(bytes([byte]))
+        if client.readable(pace):
+            return
+    raise AssertionError("nothing came back")
+
+
+def test_a_request_that_never_ends(server):
+    banterd = server("--request-timeout", "200ms")
+    client = banterd.connect()
+    client.send("Zack\nhalf")
+    assert_replies(client.replies(), ["Hello ZACK", "-ERR incomplete"])
+    client.close()
+    banterd.log.wait_for(r"^\[1\] Connection .* closed$")
+
+
+def test_each_byte_does_not_give_new_time(server):
+    banterd = server("--request-timeout", "200ms")
+    client = banterd.connect()
+    dribble(client, b"x" * 5000)
+    assert_replies(client.replies(), ["-ERR incomplete"])
+
+
+def test_a_netstring_that_never_ends(server):
+    banterd = server("--request-timeout", "200ms", "--framing", "netstring")
+    client = banterd.connect()
+    client.send("4:Zack,100:half")
+    assert_replies(client.replies(), ["Hello ZACK", "-ERR incomplete"])
+
+
+def test_a_too_long_request_that_never_ends_has_its_one_answer(server):
+    banterd = server("--request-timeout", "200ms", "--max-message", "10")
+    client = banterd.connect()
+    client.send("Zack\n" + "x" * 100)
+    assert_replies(client.replies(), ["Hello ZACK", "-ERR too-long"])
+
+
+def test_the_request_timeout_is_not_about_what_lies_between(server):
+    """Neither a pause between requests nor the time of the handler counts."""
+    banterd = server("-H", "test", "--request-timeout", "200ms")
+    client = banterd.connect()
+    assert client.ask("later 500 slow answer") == b"slow answer"
+    banterd.fence(500)
+    assert client.ask("go on") == b"go on"
+
+
+def test_each_request_has_its_own_time(server):
+    banterd = server("-H", "test", "--request-timeout", "1500ms")
+    client = banterd.connect()
+    client.send("a")
+    banterd.fence(900)
+    client.send("\nb")
+    assert client.readline() == b"a"
+    banterd.fence(900)
+    client.send("\n")
+    assert client.readline() == b"b"
+
+
+def test_the_request_timeout_stands_still_while_the_server_does_not_read(server):
+    banterd = server("-H", "test", "-qq", "--request-timeout", "500ms")
+    client = banterd.connect(receive_buffer=4096)
+    messages = [f"{number} ".encode() + b"x" * 5000 for number in range(4000)]
+    client.send_in_background(b"".join(map(client.frame, messages)), client.half_close)
+    assert client.readable(harness.LIMIT)
+    banterd.fence(1000)
+    assert client.replies() == messages
+
+
+def test_no_request_timeout(server):
+    banterd = server("-H", "test", "--request-timeout", "0")
+    client = banterd.connect()
+    client.send("ha")
+    banterd.fence(300)
+    client.send("lf\n")
+    assert client.readline() == b"half"
+
+
+@pytest.mark.parametrize("codec, farewell", [("line", "-ERR idle"), ("netstring", "-ERR idle"), ("raw", "-ERR idle")])
+def test_idle_sessions_are_closed(server, codec, farewell):
+    banterd = server("--idle-timeout", "200ms", "--framing", codec)
+    silent, talked = banterd.connect(), banterd.connect()
+    assert talked.ask("Zack") == b"Hello ZACK"
+    for client in (silent, talked):
+        assert_replies([client.reply()], [farewell])
+        assert client.at_eof()
+        client.close()
+    banterd.log.wait_for(r"^\[\d\] Connection .* closed$", 2)
+
+
+def test_nothing_is_idle_while_something_is_owed(server):
+    banterd = server("-H", "test", "--idle-timeout", "200ms")
+    client = banterd.connect()
+    client.send_message("later 700 late", "sleep 300 stalled", "hello")
+    assert_replies(client.replies(), ["late", "stalled", "hello", "-ERR idle"])
+
+
+def test_nothing_is_idle_while_something_is_half_received(server):
+    banterd = server("-H", "test", "--idle-timeout", "300ms", "--request-timeout", "0")
+    client = banterd.connect()
+    client.send("ha")
+    banterd.fence(800)
+    client.send("lf\n")
+    assert_replies(client.replies(), ["half", "-ERR idle"])
+
+
+def test_nothing_is_idle_while_something_is_unsent(server):
+    banterd = server("-H", "test", "-qq", "--idle-timeout", "200ms")
+    client = banterd.connect(receive_buffer=4096)
+    client.send_message("size 16000000")
+    assert client.readable(harness.LIMIT)
+    banterd.fence(600)
+    big, farewell = client.replies()
+    assert len(big) == 16000000
+    assert is_error(farewell, "idle")
+
+
+def test_requests_keep_a_session_from_being_idle(server):
+    banterd = server("-H", "test", "--idle-timeout", "1s")
+    client = banterd.connect()
+    for number in range(4):
+        banterd.fence(400)
+        assert client.ask(f"still here {number}") == f"still here {number}".encode()
+
+
+def test_no_idle_timeout(server):
+    banterd = server("-H", "test", "--idle-timeout", "0")
+    client = banterd.connect()
+    banterd.fence(300)
+    assert client.ask("still here") == b"still here"
+
+
+def never_reads(banterd, **how):
+    """A client that has asked for much more than the kernel takes, and has not read on."""
+    client = banterd.connect(**how)
+    client.send_message(*["size 4000000"] * 8)
+    assert client.readable(harness.LIMIT)
+    return client
+
+
+def test_a_client_that_never_reads_is_closed(server):
+    banterd = server("-H", "test", "-q", "--write-timeout", "300ms")
+    client = never_reads(banterd, receive_buffer=4096)
+    banterd.log.wait_for(r"^\[1\] Connection .* closed$")
+    try:
+        size = len(client.read_to_eof())
+    except ConnectionResetError:
+        size = 0
+    assert size < 8 * 4000000
+
+
+def test_no_write_timeout(server):
+    banterd = server("-H", "test", "-q", "--write-timeout", "0")
+    client = never_reads(banterd, receive_buffer=4096)
+    banterd.fence(500)
+    client.half_close()
+    assert [len(reply) for reply in client.replies()] == [4000000] * 8
+
+
+@pytest.mark.parametrize("step", [3000000, 200000])
+def test_a_slow_reader_is_not_one_that_never_reads(server, step):
+    """Its output takes longer than the time-out in all, but the kernel takes some of it again and again,
+    if only a little: less than what makes epoll report that there is room."""
+    banterd = server("-H", "test", "-q", "--write-timeout", "1500ms")
+    client = never_reads(banterd)
+    client.half_close()
+    size = 0
+    for _ in range(10):
+        banterd.fence(300)
+        size += len(client.read(step))
+    assert size + len(client.read_to_eof()) == 8 * 4000001

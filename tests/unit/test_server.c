@@ -1,0 +1,338 @@
+/*
+ * test_server: the server as an object, as a program would embed it: bound here or there, run in a thread of the
+ * caller's, stopped from any thread or from a signal handler, several at once; and that nothing of it is left.
+ */
+#include <dirent.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "server/log.h"
+#include "server/server.h"
+
+static const char *const any_port[] = {"127.0.0.1:0"};
+
+struct embedded {
+    struct server *server;
+    pthread_t thread;
+    int left;
+};
+
+static struct server *open_server(const struct server_config *change)
+{
+    struct handler handler = {0};
+    struct error error;
+    struct server_config config = change ? *change : server_defaults();
+    if (config.socket_count == 0 && config.listen_count == 0) {
+        config.listen = any_port;
+        config.listen_count = 1;
+    }
+    config.handler = &handler;
+    assert_true(handler_open(&handler, "hello", &error));
+    struct server *server = server_open(&config, NULL, &error);
+    if (!server)
+        fail_msg("%s", error.text);
+    assert_null(handler.kind); /* it is the server's now */
+    return server;
+}
+
+static void *run(void *argument)
+{
+    struct embedded *embedded = argument;
+    embedded->left = server_run(embedded->server);
+    return NULL;
+}
+
+static void start(struct embedded *embedded, const struct server_config *config)
+{
+    embedded->server = open_server(config);
+    embedded->left = -2;
+    assert_int_equal(pthread_create(&embedded->thread, NULL, run, embedded), 0);
+}
+
+static void finish(struct embedded *embedded)
+{
+    server_stop(embedded->server);
+    pthread_join(embedded->thread, NULL);
+    assert_int_equal(embedded->left, 0);
+    server_close(embedded->server);
+}
+
+static int connect_to(const struct server *server)
+{
+    const struct address *address = server_address(server, 0);
+    int fd = socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, &address->socket.any, address->size), 0);
+    return fd;
+}
+
+static void read_exactly(int fd, const char *expected)
+{
+    char text[256] = "";
+    size_t size = strlen(expected);
+    assert_true(size < sizeof text);
+    assert_int_equal(recv(fd, text, size, MSG_WAITALL), (ssize_t) size);
+    assert_string_equal(text, expected);
+}
+
+static void ask(int fd, const char *request, const char *reply)
+{
+    assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t) strlen(request));
+    read_exactly(fd, reply);
+}
+
+static void at_end(int fd)
+{
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, 0), 0);
+    close(fd);
+}
+
+static unsigned count_descriptors(void)
+{
+    unsigned count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
+}
+
+static void test_serves_and_stops(void **state)
+{
+    (void) state;
+    struct embedded embedded;
+    start(&embedded, NULL);
+    int fd = connect_to(embedded.server);
+    ask(fd, "Zack\n", "Hello ZACK\n");
+    server_stop(embedded.server);
+    at_end(fd);
+    finish(&embedded);
+}
+
+static void test_listens_on_a_bound_socket(void **state)
+{
+    (void) state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *) &address, sizeof address), 0);
+    struct server_config config = server_defaults();
+    config.sockets = &fd;
+    config.socket_count = 1;
+    struct embedded embedded;
+    start(&embedded, &config);
+    assert_int_equal(server_address_count(embedded.server), 1);
+    int client = connect_to(embedded.server);
+    ask(client, "bound\n", "Hello BOUND\n");
+    close(client);
+    finish(&embedded);
+}
+
+static void test_a_socket_stays_the_callers_on_failure(void **state)
+{
+    (void) state;
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    struct handler handler = {0};
+    struct error error;
+    struct server_config config = server_defaults();
+    enum server_failure failure;
+    assert_true(handler_open(&handler, "echo", &error));
+    config.handler = &handler;
+    config.sockets = fds;
+    config.socket_count = 1; /* a connected socket can't listen */
+    assert_null(server_open(&config, &failure, &error));
+    assert_int_equal(failure, SERVER_NOT_BOUND);
+    assert_non_null(strstr(error.text, "unable to listen"));
+    assert_non_null(handler.kind);
+    handler_close(&handler);
+    assert_int_equal(close(fds[0]), 0);
+    assert_int_equal(close(fds[1]), 0);
+}
+
+static void test_bad_addresses_are_told(void **state)
+{
+    (void) state;
+    const char *const malformed[] = {"127.0.0.1:0", "nonsense:port"};
+    struct handler handler = {0};
+    struct error error;
+    struct server_config config = server_defaults();
+    enum server_failure failure;
+    unsigned before = count_descriptors();
+    assert_true(handler_open(&handler, "echo", &error));
+    config.handler = &handler;
+    config.listen = malformed;
+    config.listen_count = 2;
+    assert_null(server_open(&config, &failure, &error));
+    assert_int_equal(failure, SERVER_BAD_ADDRESS);
+    assert_non_null(strstr(error.text, "nonsense:port"));
+    assert_int_equal(count_descriptors(), before);
+}
+
+static void test_several_in_one_process(void **state)
+{
+    (void) state;
+    struct embedded one, two;
+    struct server_config netstring = server_defaults();
+    netstring.codec = FRAME_NETSTRING;
+    start(&one, NULL);
+    start(&two, &netstring);
+    int first = connect_to(one.server), second = connect_to(two.server);
+    ask(first, "a\n", "Hello A\n");
+    ask(second, "1:b,", "7:Hello B,");
+    finish(&one);
+    ask(second, "1:c,", "7:Hello C,");
+    at_end(first);
+    close(second);
+    finish(&two);
+}
+
+static void test_stop_before_run(void **state)
+{
+    (void) state;
+    struct embedded embedded = {.server = open_server(NULL), .left = -2};
+    int fd = connect_to(embedded.server); /* it listens already */
+    assert_int_equal(send(fd, "early\n", 6, MSG_NOSIGNAL), 6);
+    server_stop(embedded.server);
+    server_stop(embedded.server);
+    assert_int_equal(pthread_create(&embedded.thread, NULL, run, &embedded), 0);
+    read_exactly(fd, "Hello EARLY\n"); /* what was received is answered */
+    at_end(fd);
+    finish(&embedded);
+}
+
+static void test_close_without_run(void **state)
+{
+    (void) state;
+    unsigned before = count_descriptors();
+    server_close(open_server(NULL));
+    server_close(NULL);
+    assert_int_equal(count_descriptors(), before);
+}
+
+static struct server *stopped_by_signal;
+
+static void stop_it(int number)
+{
+    (void) number;
+    server_stop(stopped_by_signal);
+}
+
+static void test_stop_from_a_signal_handler(void **state)
+{
+    (void) state;
+    struct embedded embedded;
+    start(&embedded, NULL);
+    stopped_by_signal = embedded.server;
+    struct sigaction action = {.sa_handler = stop_it}, before;
+    assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
+    raise(SIGUSR1);
+    pthread_join(embedded.thread, NULL);
+    assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
+    assert_int_equal(embedded.left, 0);
+    server_close(embedded.server);
+}
+
+static void test_signals_are_left_alone(void **state)
+{
+    (void) state;
+    sigset_t before, after;
+    struct sigaction pipe_before, pipe_after;
+    memset(&before, 0, sizeof before);
+    memset(&after, 0, sizeof after);
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    sigaction(SIGPIPE, NULL, &pipe_before);
+    struct embedded embedded;
+    start(&embedded, NULL);
+    int fd = connect_to(embedded.server);
+    ask(fd, "x\n", "Hello X\n");
+    close(fd);
+    finish(&embedded);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    sigaction(SIGPIPE, NULL, &pipe_after);
+    assert_memory_equal(&before, &after, sizeof before);
+    assert_ptr_equal(pipe_before.sa_handler, pipe_after.sa_handler);
+}
+
+static void test_nothing_is_left(void **state)
+{
+    (void) state;
+    struct embedded embedded;
+    start(&embedded, NULL);
+    finish(&embedded);
+    unsigned before = count_descriptors();
+    for (int i = 0; i < 20; i++) {
+        int fds[8];
+        start(&embedded, NULL);
+        for (unsigned k = 0; k < 8; k++) {
+            fds[k] = connect_to(embedded.server);
+            ask(fds[k], "y\n", "Hello Y\n");
+        }
+        server_stop(embedded.server);
+        for (unsigned k = 0; k < 8; k++)
+            at_end(fds[k]);
+        finish(&embedded);
+    }
+    assert_int_equal(count_descriptors(), before);
+}
+
+static void test_two_servers_share_a_log(void **state)
+{
+    (void) state;
+    int fds[2];
+    struct error error;
+    assert_int_equal(pipe(fds), 0);
+    struct log *log = log_open(fds[1], LOG_MESSAGES, &error);
+    assert_non_null(log);
+    struct server_config config = server_defaults();
+    config.log = log;
+    for (int i = 0; i < 2; i++) {
+        struct embedded embedded;
+        start(&embedded, &config);
+        int fd = connect_to(embedded.server);
+        ask(fd, "logged\n", "Hello LOGGED\n");
+        close(fd);
+        finish(&embedded);
+    }
+    log_close(log);
+    close(fds[1]);
+    char text[4096];
+    size_t size = 0;
+    for (ssize_t got; (got = read(fds[0], text + size, sizeof text - 1 - size)) > 0;)
+        size += (size_t) got;
+    text[size] = '\0';
+    close(fds[0]);
+    unsigned results = 0;
+    for (const char *at = text; (at = strstr(at, "[1] Processed result: Hello LOGGED\n")); at++)
+        results++;
+    assert_int_equal(results, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_serves_and_stops),
+        cmocka_unit_test(test_listens_on_a_bound_socket),
+        cmocka_unit_test(test_a_socket_stays_the_callers_on_failure),
+        cmocka_unit_test(test_bad_addresses_are_told),
+        cmocka_unit_test(test_several_in_one_process),
+        cmocka_unit_test(test_stop_before_run),
+        cmocka_unit_test(test_close_without_run),
+        cmocka_unit_test(test_stop_from_a_signal_handler),
+        cmocka_unit_test(test_signals_are_left_alone),
+        cmocka_unit_test(test_nothing_is_left),
+        cmocka_unit_test(test_two_servers_share_a_log),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
