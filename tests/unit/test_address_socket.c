@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -63,10 +64,19 @@ static int make_folder(void **state)
     return mkdtemp(folder) != NULL ? 0 : -1;
 }
 
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void) status;
+    (void) type;
+    (void) walk;
+    return remove(path);
+}
+
+/* With what a failed test has left in it. */
 static int remove_folder(void **state)
 {
     (void) state;
-    return rmdir(folder);
+    return nftw(folder, remove_entry, 4, FTW_DEPTH | FTW_PHYS);
 }
 
 static struct address path_address(const char *name)

@@ -1,0 +1,32 @@
+/*
+ * exit_status: what the exit status of banter says. The table is here once: the numbers, their order of
+ * precedence and the words of --help come from it.
+ *
+ * A signal ends banter as signals do: 130 for SIGINT, 141 for SIGPIPE, 143 for SIGTERM in a shell's $?.
+ */
+#ifndef BANTER_CLIENT_EXIT_STATUS_H
+#define BANTER_CLIENT_EXIT_STATUS_H
+
+/* X(NAME, number, "words"), the one that takes precedence first. */
+#define EXIT_STATUS_TABLE(X)                                                                       \
+    X(USAGE, 64, "wrong usage")                                                                    \
+    X(NO_HOST, 68, "unknown host")                                                                 \
+    X(UNREACHABLE, 69, "can't connect, in time or at all, or the server is busy")                  \
+    X(IO, 74, "input or output error here")                                                        \
+    X(LOST, 76, "connection lost with replies owed or input left")                                 \
+    X(TIMEOUT, 75, "nothing received for --timeout while replies are owed")                        \
+    X(NOT_CARRIED, 65, "a line that this framing can't carry")                                     \
+    X(ERROR_REPLY, 1, "some reply was -ERR, or one came unasked")                                  \
+    X(ANSWERED, 0, "everything was answered")
+
+#define EXIT_STATUS_MEMBER(name, number, words) EXIT_STATUS_##name = number,
+enum exit_status { EXIT_STATUS_TABLE(EXIT_STATUS_MEMBER) };
+#undef EXIT_STATUS_MEMBER
+
+/* The table as text, with a heading: the end of --help. */
+extern const char exit_status_help[];
+
+/* Of two statuses that both apply, the one that the program ends with. */
+enum exit_status exit_status_first(enum exit_status a, enum exit_status b);
+
+#endif

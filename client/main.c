@@ -1,0 +1,79 @@
+/*
+ * banter: the client. Three ways to ask over one conversation: operands, a terminal, a script.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "client/conversation.h"
+#include "client/exit_status.h"
+#include "client/messages.h"
+#include "client/options.h"
+#include "client/output.h"
+#include "client/report.h"
+#include "client/script.h"
+#include "client/terminal.h"
+
+/* A standard descriptor that is closed would be given to the socket. Opened the wrong way round, it fails
+ * where it is used, as the closed one would. */
+static void reserve_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) == -1 && errno == EBADF)
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+static enum exit_status opening_status(enum conversation_opening opening)
+{
+    switch (opening) {
+    case CONVERSATION_MALFORMED_ADDRESS:
+        return EXIT_STATUS_USAGE;
+    case CONVERSATION_UNKNOWN_HOST:
+        return EXIT_STATUS_NO_HOST;
+    default:
+        return EXIT_STATUS_UNREACHABLE;
+    }
+}
+
+static enum exit_status converse(const struct options *options, struct output *output)
+{
+    enum conversation_opening opening;
+    struct error error;
+    struct conversation *conversation = conversation_open(&options->conversation, &opening, &error);
+    if (!conversation) {
+        report_opening(opening, error.text);
+        return opening_status(opening);
+    }
+    if (!*options->messages && isatty(STDIN_FILENO))
+        return terminal_run(conversation, options, output); /* closes it, and may open others */
+    const enum exit_status status = *options->messages
+                                        ? messages_run(conversation, options->messages, output)
+                                        : script_run(conversation, options->is_literal, output);
+    conversation_close(conversation);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");
+    signal(SIGPIPE,
+           SIG_DFL); /* whoever started us may ignore it; "nobody reads this" is to end us */
+    reserve_standard_descriptors();
+
+    struct options options;
+    enum exit_status status;
+    if (!options_parse(&options, argc, argv, &status))
+        return status;
+
+    struct output output;
+    output_init(&output, options.color);
+    status = converse(&options, &output);
+    if (!output_close(&output)) {
+        report_io("write", "standard output", output.failure);
+        status = exit_status_first(status, EXIT_STATUS_IO);
+    }
+    output_fini(&output);
+    return status;
+}

@@ -1,0 +1,174 @@
+/*
+ * options: one table, from which parsing and --help come.
+ */
+#include "client/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/report.h"
+#include "client/words.h"
+#include "common/address.h"
+#include "common/args.h"
+#include "common/protocol.h"
+
+#define ADDRESS_VARIABLE "BANTER_ADDRESS"
+
+static bool take_connect(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    options->conversation.address = value;
+    return address_check(value, ADDRESS_TO_CONNECT, error);
+}
+
+static bool take_framing(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    return frame_codec_from_name(value, &options->conversation.codec) ||
+           error_set(error, "'%s' is no framing; it can be line, netstring or raw", value);
+}
+
+static bool take_connect_timeout(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    return args_duration(value, &options->conversation.connect_timeout_ms, error);
+}
+
+static bool take_timeout(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    return args_duration(value, &options->conversation.reply_timeout_ms, error);
+}
+
+static bool take_literal(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->is_literal = true;
+    return true;
+}
+
+static bool take_color(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    if (strcmp(value, "auto") == 0)
+        options->color = OUTPUT_COLOR_AUTO;
+    else if (strcmp(value, "always") == 0)
+        options->color = OUTPUT_COLOR_ALWAYS;
+    else if (strcmp(value, "never") == 0)
+        options->color = OUTPUT_COLOR_NEVER;
+    else
+        return error_set(error, "'%s' is not known; it can be auto, always or never", value);
+    return true;
+}
+
+static bool take_quiet(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->is_quiet = true;
+    return true;
+}
+
+static bool take_help(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->wants_help = true;
+    return true;
+}
+
+static bool take_version(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->wants_version = true;
+    return true;
+}
+
+static const struct args_option table[] = {
+    {'c', "connect", "ADDRESS", "the server: HOST:PORT, PORT, [V6]:PORT or unix:PATH",
+     "$" ADDRESS_VARIABLE ", else " PROTOCOL_DEFAULT_ADDRESS, take_connect},
+    {'f', "framing", "CODEC", "how messages are told apart: line, netstring or raw", "line",
+     take_framing},
+    {0, "connect-timeout", "T", "for the whole attempt to connect, over all addresses", "10s",
+     take_connect_timeout},
+    {0, "timeout", "T", "how long the server may be silent while it owes a reply", "none",
+     take_timeout},
+    {0, "literal", NULL,
+     "'" WORDS_QUIT "' in the input is plain text; a line '" PROTOCOL_QUIT "' is refused", NULL,
+     take_literal},
+    {0, "color", "WHEN", "error replies in red: auto (on a terminal), always or never", "auto",
+     take_color},
+    {'q', "quiet", NULL, "no greeting at a terminal, and no word about an end that went well", NULL,
+     take_quiet},
+    {'h', "help", NULL, "print this and leave", NULL, take_help},
+    {'V', "version", NULL, "print the version and leave", NULL, take_version},
+};
+
+static const struct args_program program = {
+    .name = "banter",
+    .synopsis = "[OPTION]... [MESSAGE]...",
+    .about = "Sends each MESSAGE to the server and prints its reply. Without a MESSAGE it asks for "
+             "them at a "
+             "terminal, or takes one from each line of standard input; '" WORDS_QUIT "' ends it.",
+    .trailer = exit_status_help,
+    .options = table,
+    .option_count = sizeof table / sizeof table[0],
+};
+
+static enum exit_status print_help(void)
+{
+    char *help = args_help(&program);
+    if (help)
+        fputs(help, stdout);
+    else
+        errno = ENOMEM;
+    const bool ok = help && fflush(stdout) == 0;
+    free(help);
+    return ok ? EXIT_STATUS_ANSWERED : EXIT_STATUS_IO;
+}
+
+static enum exit_status print_information(const struct options *options)
+{
+    enum exit_status status = EXIT_STATUS_ANSWERED;
+    if (options->wants_help)
+        status = print_help();
+    else if (puts("banter " BANTER_VERSION) == EOF || fflush(stdout) != 0)
+        status = EXIT_STATUS_IO;
+    if (status == EXIT_STATUS_IO)
+        report_io("write", "standard output", errno);
+    return status;
+}
+
+/* The server's address where the command line does not say it. */
+static bool use_default_address(struct options *options, struct error *error)
+{
+    const char *address = getenv(ADDRESS_VARIABLE);
+    options->conversation.address = PROTOCOL_DEFAULT_ADDRESS;
+    if (!address || !*address)
+        return true;
+    struct error why;
+    options->conversation.address = address;
+    return address_check(address, ADDRESS_TO_CONNECT, &why) ||
+           error_set(error, ADDRESS_VARIABLE ": %.400s", why.text);
+}
+
+bool options_parse(struct options *options, int argc, char **argv, enum exit_status *status)
+{
+    struct error error;
+    memset(options, 0, sizeof *options);
+    options->conversation.codec = FRAME_LINE;
+    options->conversation.connect_timeout_ms = 10 * 1000;
+
+    const int first = args_parse(&program, argc, argv, options, NULL, &error);
+    if (first >= 0 && (options->wants_help || options->wants_version)) {
+        *status = print_information(options);
+        return false;
+    }
+    if (first < 0 || (!options->conversation.address && !use_default_address(options, &error))) {
+        report(error.text);
+        *status = EXIT_STATUS_USAGE;
+        return false;
+    }
+    options->messages = argv + first;
+    return true;
+}

@@ -1,0 +1,124 @@
+/*
+ * output: pieces of at most PIPE_BUF after each poll(2) that says "writable", since a pipe that does so has
+ * room for that many. O_NONBLOCK would be felt by every process that shares the descriptor.
+ */
+#include "client/output.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/printable.h"
+#include "common/protocol.h"
+
+#define LARGE_BYTES ((size_t) 64 << 10)
+#define FULL_BYTES ((size_t) 256 << 10)
+
+static const char red[] = "\033[31m";
+static const char plain[] = "\033[0m";
+
+static bool wants_color(enum output_color color, bool is_terminal)
+{
+    if (color != OUTPUT_COLOR_AUTO)
+        return color == OUTPUT_COLOR_ALWAYS;
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    return is_terminal && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
+}
+
+void output_init(struct output *output, enum output_color color)
+{
+    struct stat status;
+    memset(output, 0, sizeof *output);
+    output->is_terminal = isatty(STDOUT_FILENO);
+    output->is_file = fstat(STDOUT_FILENO, &status) == 0 && S_ISREG(status.st_mode);
+    output->is_colored = wants_color(color, output->is_terminal);
+}
+
+void output_fini(struct output *output) { buffer_fini(&output->buffer); }
+
+void output_reply(struct output *output, const char *reply, size_t size)
+{
+    if (output->failure)
+        return;
+    struct buffer *buffer = &output->buffer;
+    const bool is_red = output->is_colored && protocol_is_error(reply, size);
+    bool ok = !is_red || buffer_append(buffer, red, sizeof red - 1);
+    if (output->is_terminal)
+        ok = ok && printable_append(buffer, reply, size);
+    else
+        ok = ok && buffer_append(buffer, reply, size);
+    ok = ok && (!is_red || buffer_append(buffer, plain, sizeof plain - 1)) &&
+         buffer_append(buffer, "\n", 1);
+    if (!ok)
+        output->failure = ENOMEM;
+}
+
+bool output_is_waiting(const struct output *output)
+{
+    return !output->failure && buffer_size(&output->buffer) > 0;
+}
+
+bool output_is_full(const struct output *output)
+{
+    return buffer_size(&output->buffer) >= FULL_BYTES;
+}
+
+bool output_is_large(const struct output *output)
+{
+    return buffer_size(&output->buffer) >= LARGE_BYTES;
+}
+
+/* Writes once, at most `limit` bytes. False where nothing more can be written for now, or ever. */
+static bool write_once(struct output *output, size_t limit)
+{
+    const size_t size = buffer_size(&output->buffer);
+    const ssize_t written =
+        write(STDOUT_FILENO, buffer_head(&output->buffer), size < limit ? size : limit);
+    if (written >= 0) {
+        buffer_consume(&output->buffer, (size_t) written);
+        return true;
+    }
+    if (errno == EINTR)
+        return true;
+    if (errno != EAGAIN)
+        output->failure = errno;
+    return false;
+}
+
+bool output_flush(struct output *output)
+{
+    while (output_is_waiting(output)) {
+        if (!output->is_file) {
+            struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
+            if (poll(&fd, 1, 0) <= 0)
+                break;
+        }
+        if (!write_once(output, output->is_file ? SIZE_MAX : PIPE_BUF))
+            break;
+    }
+    return output->failure == 0;
+}
+
+bool output_flush_all(struct output *output)
+{
+    while (output_is_waiting(output)) {
+        struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
+        if (!write_once(output, SIZE_MAX) && !output->failure)
+            poll(&fd, 1, -1);
+    }
+    return output->failure == 0;
+}
+
+bool output_close(struct output *output)
+{
+    if (output->failure || close(STDOUT_FILENO) == 0)
+        return true;
+    output->failure = errno;
+    return false;
+}

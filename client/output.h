@@ -1,0 +1,49 @@
+/*
+ * output: replies on standard output, and nothing else there.
+ *
+ * Replies are collected and written in large pieces, without ever blocking in write(2): the caller polls
+ * the descriptor and flushes. On a terminal control bytes are made visible and errors may be red; elsewhere
+ * a reply's bytes are written as they are. A newline is put behind each.
+ */
+#ifndef BANTER_CLIENT_OUTPUT_H
+#define BANTER_CLIENT_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buffer.h"
+
+enum output_color { OUTPUT_COLOR_AUTO, OUTPUT_COLOR_ALWAYS, OUTPUT_COLOR_NEVER };
+
+struct output {
+    struct buffer buffer;
+    bool is_terminal; /* replies are made printable */
+    bool is_file;     /* never blocks for long, and poll(2) has nothing to say about it */
+    bool is_colored;  /* error replies are red */
+    int failure;      /* errno of the first write that failed, or 0; nothing is written after it */
+};
+
+/* Looks at standard output and, for OUTPUT_COLOR_AUTO, at NO_COLOR and TERM. */
+void output_init(struct output *output, enum output_color color);
+void output_fini(struct output *output);
+
+/* Adds a reply. Memory that is out is a failure like a full disk. */
+void output_reply(struct output *output, const char *reply, size_t size);
+
+/* Whether bytes wait to be written; whether so many that no more should be read; whether so many that
+ * writing pays while more replies are ready to be read. */
+bool output_is_waiting(const struct output *output);
+bool output_is_full(const struct output *output);
+bool output_is_large(const struct output *output);
+
+/* Writes what standard output takes now without blocking. False where it failed, once or earlier. */
+bool output_flush(struct output *output);
+
+/* Writes everything, and blocks for it. Only for a terminal. */
+bool output_flush_all(struct output *output);
+
+/* Everything must have been flushed, unless it failed. False where closing tells of an error that came late,
+ * and only then. */
+bool output_close(struct output *output);
+
+#endif

@@ -1,0 +1,188 @@
+/*
+ * prompt: readline's callback interface.
+ *
+ * After each line readline would prompt again at once; so the handler is removed in its own callback, and
+ * installed again when there is something to ask.
+ */
+#include "client/prompt.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <readline/history.h>
+#include <readline/readline.h>
+
+#define PROMPT "-> "
+#define REMEMBERED_LINES 1000
+
+static struct {
+    void (*on_line)(void *context, char *line);
+    void *context;
+    FILE *screen;
+    struct termios found;   /* the terminal's mode before us */
+    struct termios waiting; /* and while nothing is asked */
+    struct termios
+        asking; /* what readline finds and leaves: it edits unseen where there was no echo */
+    bool is_shown;
+} prompt;
+
+static void set_mode(const struct termios *mode)
+{
+    /* Not TCSADRAIN: output that the user has stopped must not stop us. */
+    tcsetattr(STDIN_FILENO, TCSANOW, mode);
+}
+
+static void take_line(char *line)
+{
+    rl_callback_handler_remove();
+    set_mode(&prompt.waiting);
+    prompt.is_shown = false;
+    prompt.on_line(prompt.context, line);
+}
+
+/* Lines are no file names: there is nothing to complete. */
+static char *complete_nothing(const char *text, int state)
+{
+    (void) text, (void) state;
+    return NULL;
+}
+
+static FILE *open_screen(void)
+{
+    if (isatty(STDOUT_FILENO))
+        return stdout;
+    FILE *screen = fopen("/dev/tty", "we");
+    const char *name = screen ? NULL : ttyname(STDIN_FILENO);
+    if (name)
+        screen = fopen(name, "we");
+    return screen ? screen : stderr;
+}
+
+bool prompt_open(void (*on_line)(void *context, char *line), void *context)
+{
+    if (tcgetattr(STDIN_FILENO, &prompt.found) != 0)
+        return false;
+    prompt.on_line = on_line;
+    prompt.context = context;
+    prompt.screen = open_screen();
+    prompt.waiting = prompt.found;
+    prompt.waiting.c_lflag &= ~(tcflag_t) (ICANON | ECHO);
+    prompt.waiting.c_cc[VMIN] = 1;
+    prompt.waiting.c_cc[VTIME] = 0;
+    prompt.asking = prompt.waiting;
+    prompt.asking.c_lflag |= ECHO;
+    set_mode(&prompt.waiting);
+
+    rl_readline_name = "banter";
+    rl_instream = stdin;
+    rl_outstream = prompt.screen;
+    rl_catch_signals = 0;
+    rl_catch_sigwinch = 0;
+    rl_change_environment = 0;
+    rl_completion_entry_function = complete_nothing;
+    rl_bind_key('\t', rl_insert);
+    using_history();
+    stifle_history(REMEMBERED_LINES);
+    return true;
+}
+
+void prompt_close(void)
+{
+    if (prompt.is_shown) {
+        rl_callback_handler_remove();
+        prompt.is_shown = false;
+        fputc('\n', prompt.screen);
+    }
+    fflush(prompt.screen);
+    set_mode(&prompt.found);
+}
+
+FILE *prompt_screen(void) { return prompt.screen; }
+
+void prompt_show(const char *text)
+{
+    prompt.is_shown = true;
+    set_mode(&prompt.asking);
+    rl_callback_handler_install(PROMPT, take_line);
+    if (text) {
+        rl_insert_text(text);
+        rl_redisplay();
+    }
+}
+
+bool prompt_is_shown(void) { return prompt.is_shown; }
+
+void prompt_read(void) { rl_callback_read_char(); }
+
+void prompt_begin_output(void)
+{
+    if (prompt.is_shown)
+        rl_clear_visible_line();
+    fflush(prompt.screen);
+}
+
+void prompt_end_output(void)
+{
+    fflush(prompt.screen);
+    if (prompt.is_shown) {
+        rl_on_new_line();
+        rl_redisplay();
+    }
+}
+
+void prompt_clear_line(void)
+{
+    rl_free_line_state();
+    rl_callback_sigcleanup();
+    rl_echo_signal_char(SIGINT);
+    rl_crlf();
+    rl_replace_line("", 0);
+    rl_on_new_line();
+    rl_redisplay();
+}
+
+void prompt_resize(void)
+{
+    if (prompt.is_shown)
+        rl_resize_terminal();
+    else
+        rl_reset_screen_size();
+}
+
+void prompt_pause(void)
+{
+    if (prompt.is_shown)
+        rl_deprep_terminal();
+    set_mode(&prompt.found);
+}
+
+void prompt_resume(void)
+{
+    /* Unprepared first, or readline believes that nothing has changed. */
+    if (prompt.is_shown)
+        rl_deprep_terminal();
+    set_mode(prompt.is_shown ? &prompt.asking : &prompt.waiting);
+    if (!prompt.is_shown)
+        return;
+    rl_prep_terminal(1);
+    rl_reset_screen_size();
+    rl_forced_update_display();
+}
+
+void prompt_remember(const char *line, size_t size)
+{
+    if (size == 0 || *line == ' ')
+        return;
+    const HIST_ENTRY *last =
+        history_length > 0 ? history_get(history_base + history_length - 1) : NULL;
+    if (last && strlen(last->line) == size && memcmp(last->line, line, size) == 0)
+        return;
+    char *copy = strndup(line, size);
+    if (copy)
+        add_history(copy);
+    free(copy);
+}

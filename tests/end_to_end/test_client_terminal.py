@@ -1,0 +1,626 @@
+"""The client at a terminal, as a person sees it: what is on the screen, not what was written to it."""
+import os
+import signal
+import subprocess
+import termios
+import threading
+
+import pytest
+
+from harness import BANTER, LIMIT, wait_until
+from peers.scripted import Peer, hello
+from screen import Screen
+
+BANNER = "Please enter 'quit' to exit"
+
+
+@pytest.fixture
+def open_screen(bench):
+    """open_screen(command, ...) starts a program at a terminal of its own."""
+    screens = []
+
+    def start(command, columns=80, rows=24, **env):
+        env = bench.environment(TERM="xterm-256color", **env)
+        screens.append(Screen(command, env, bench.folder, columns, rows))
+        return screens[-1]
+    yield start
+    for screen in screens:
+        screen.close()
+
+
+@pytest.fixture
+def at_terminal(open_screen):
+    """at_terminal(peer, *options) starts the client and waits for its first prompt."""
+    def start(peer, *options, **how):
+        screen = open_screen([BANTER, "-c", peer.address, *options], **how)
+        screen.wait_lines(*([] if "--quiet" in options else [BANNER]), "->")
+        return screen
+    return start
+
+
+@pytest.fixture
+def peer():
+    with Peer(hello) as peer:
+        yield peer
+
+
+@pytest.fixture
+def shell_screen(open_screen):
+    """shell_screen(command) types a command into a bash; for job control and redirections."""
+    def start(command, **env):
+        screen = open_screen(["bash", "--norc", "--noediting"], PS1="$ ", **env)
+        screen.wait_lines("$")
+        screen.enter(command)
+        return screen
+    return start
+
+
+class Script:
+    """A peer whose replies the test sends by hand. A request "reset" is the end of a connection. After the word
+    for quit it is the test that ends it, or the client's patience."""
+
+    def __init__(self):
+        self.asked = []
+        self.peer = Peer(self._serve)
+        self.address = self.peer.address
+
+    def _serve(self, connection):
+        for line in connection.lines():
+            self.asked.append(line)
+            if line == b"reset":
+                connection.reset()
+                return
+        self.peer.hold()
+
+    def wait_quit(self):
+        wait_until(lambda: self.peer.connections[-1].received.endswith(b"--QUIT--\n"), "the word for quit")
+
+    def wait_asked(self, *lines):
+        wait_until(lambda: self.asked == list(lines), f"requests {lines!r}; there are {self.asked!r}")
+
+    def send(self, data):
+        self.peer.connections[-1].send(data)
+
+    def end(self):
+        self.peer.connections[-1].end()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.peer.close()
+
+
+@pytest.fixture
+def script():
+    with Script() as script:
+        yield script
+
+
+def modes(screen):
+    """The local modes of the terminal, without what the kernel keeps there for itself."""
+    return termios.tcgetattr(screen.child.child_fd)[:4]
+
+
+# ---- a plain conversation
+
+def test_the_tutorials_conversation(at_terminal, server):
+    pair = server()
+    screen = at_terminal(pair)
+    closed = f"Connection to {pair.address} closed"
+    screen.enter("Zack")
+    screen.wait_lines(BANNER, "-> Zack", "Hello ZACK", "->")
+    screen.enter("Python")
+    screen.wait_lines(BANNER, "-> Zack", "Hello ZACK", "-> Python", "Hello PYTHON", "->")
+    screen.enter("quit")
+    screen.wait_last("-> quit", closed)
+    assert screen.wait_end() == 0
+    pair.log.wait_line("[1] Client is requesting to quit")
+
+
+@pytest.mark.parametrize("how", ["quit\r", "\004", "--QUIT--\r"])
+def test_ways_to_leave(at_terminal, peer, how):
+    screen = at_terminal(peer)
+    screen.enter("Zack")
+    screen.wait_last("Hello Zack", "->")
+    screen.type(how)
+    assert screen.wait_end() == 0
+    assert screen.lines[-1] == f"Connection to {peer.address} closed"
+    wait_until(lambda: peer.connection().received == b"Zack\n--QUIT--\n", "the word for quit")
+
+
+def test_quiet(at_terminal, peer):
+    screen = at_terminal(peer, "--quiet")
+    screen.enter("Zack")
+    screen.wait_lines("-> Zack", "Hello Zack", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 0
+    assert screen.lines == ["-> Zack", "Hello Zack", "-> quit"]
+
+
+def test_backslash(at_terminal, peer):
+    screen = at_terminal(peer)
+    for typed, sent in (("\\quit", "quit"), ("\\\\x", "\\x"), ("\\", ""), ("a\\b", "a\\b")):
+        screen.enter(typed)
+        screen.wait_last("-> " + typed, ("Hello " + sent).rstrip(), "->")
+    screen.enter("\\--QUIT--")
+    screen.wait_last("Not sent: --QUIT-- would end the session", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 0
+
+
+def test_literal(at_terminal, peer):
+    screen = at_terminal(peer, "--literal")
+    screen.enter("quit")
+    screen.wait_last("Hello quit", "->")
+    screen.type("\004")
+    assert screen.wait_end() == 0
+
+
+def test_editing_and_history(at_terminal, peer):
+    screen = at_terminal(peer)
+    screen.type("ack\001Z\005!\r")
+    screen.wait_last("Hello Zack!", "->")
+    screen.type("\033[A")
+    screen.wait_last("-> Zack!")
+    screen.type("!\r")
+    screen.wait_last("Hello Zack!!", "->")
+    screen.enter(" secret")
+    screen.wait_last("Hello  secret", "->")
+    screen.type("\033[A")
+    screen.wait_last("-> Zack!!")
+
+
+def test_tab_completes_no_file_names(at_terminal, peer, folder):
+    (folder / "a_file_name").touch()
+    screen = at_terminal(peer)
+    screen.type("a_f\tb\r")
+    wait_until(lambda: peer.connection().received == b"a_f\tb\n", "the request")
+
+
+def test_wide_characters(at_terminal, peer):
+    screen = at_terminal(peer, columns=40)
+    screen.type("\u4f60\u597d e\u0301 \u20ac")
+    screen.wait(lambda: screen.cursor == (3 + 4 + 1 + 1 + 1 + 1, 1), "the cursor")
+    screen.type("\r")
+    wait_until(lambda: peer.connection().received == "\u4f60\u597d e\u0301 \u20ac\n".encode(), "the request")
+
+
+def test_bytes_that_are_no_text_are_sent_as_typed(at_terminal, peer):
+    screen = at_terminal(peer)
+    screen.type(b"\xff\xfe\r")
+    wait_until(lambda: peer.connection().received == b"\xff\xfe\n", "the request")
+
+
+def test_inputrc(at_terminal, peer, folder):
+    (folder / "inputrc").write_text('$if banter\n"\\C-g": "from inputrc"\n$endif\n')
+    screen = at_terminal(peer, INPUTRC=folder / "inputrc")
+    screen.type("\007\r")
+    screen.wait_last("Hello from inputrc", "->")
+
+
+def test_no_prompt_before_the_reply(at_terminal, script):
+    screen = at_terminal(script)
+    screen.enter("slow")
+    script.wait_asked(b"slow")
+    screen.wait_lines(BANNER, "-> slow")
+    assert screen.written.count(b"-> ") == 1
+    script.send(b"done\n")
+    screen.wait_lines(BANNER, "-> slow", "done", "->")
+
+
+def test_typed_ahead(at_terminal, script):
+    """What is typed before the reply waits for the prompt, and is seen once."""
+    screen = at_terminal(script)
+    screen.enter("one")
+    script.wait_asked(b"one")
+    screen.type("two\rthr")
+    script.send(b"1\n")
+    script.wait_asked(b"one", b"two")
+    script.send(b"2\n")
+    screen.wait_lines(BANNER, "-> one", "1", "-> two", "2", "-> thr")
+
+
+def test_paste(at_terminal, script):
+    """Lines of a paste are requests, in order; its last newline is not one more."""
+    screen = at_terminal(script)
+    screen.paste("one\ntwo\n\nfour\n")
+    screen.type("\r")
+    script.wait_asked(b"one", b"two", b"", b"four")
+    script.send(b"1\n2\n")
+    screen.wait_last("1", "2")
+    script.send(b"3\n4\n")
+    screen.wait_last("1", "2", "3", "4", "->")
+    screen.type("\033[A")
+    screen.wait_last("-> four")
+    screen.type("\033[A")
+    screen.wait_last("-> two")
+
+
+def test_paste_with_quit(at_terminal, peer):
+    screen = at_terminal(peer)
+    screen.paste("one\nquit\ntwo")
+    screen.type("\r")
+    assert screen.wait_end() == 0
+    assert peer.connection().received == b"one\n--QUIT--\n"
+
+
+def test_raw_and_the_null_operation(at_terminal):
+    def tutorial(connection):
+        while (data := connection.socket.recv(5120)) and b"--QUIT--" not in data:
+            connection.received += data + b"|"
+            connection.send(b"-" if data != b"speak" else b"spoken")
+    with Peer(tutorial) as peer:
+        screen = at_terminal(peer, "-f", "raw")
+        screen.enter("Zack")
+        screen.wait_lines(BANNER, "-> Zack", "->")
+        screen.enter("speak")
+        screen.wait_last("-> speak", "spoken", "->")
+        screen.enter("")
+        screen.wait_last("Not sent: it is empty", "->")
+        screen.paste("a\nb")
+        screen.type("\r")
+        wait_until(lambda: peer.connection().received == b"Zack|speak|a|b|", "one at a time")
+        screen.wait_last("->")
+        screen.enter("quit")
+        assert screen.wait_end() == 0
+
+
+# ---- what the server may not do
+
+def test_control_bytes_are_shown_and_never_obeyed(at_terminal, script):
+    screen = at_terminal(script)
+    screen.enter("x")
+    script.wait_asked(b"x")
+    script.send("\033[2J\a\b\x7f é € \u4f60 \u009b \u202e".encode() + b" \xff\xc3 \r.\0\n")
+    screen.wait_last(r"\x1b[2J\x07\x08\x7f é € 你 \xc2\x9b \xe2\x80\xae \xff\xc3 \x0d.\x00", "->")
+    assert b"\033[2J" not in screen.written
+
+
+def test_unasked_frames_are_shown_escaped(at_terminal, script):
+    screen = at_terminal(script)
+    script.peer.connection()
+    script.send(b"boo\033[2J\n")
+    screen.wait_lines(BANNER, f"banter: {script.address}: unasked: boo\\x1b[2J", "->")
+    screen.enter("quit")
+    script.end()
+    assert screen.wait_end() == 1
+
+
+@pytest.mark.parametrize("options, env, color", [
+    ([], {}, "red"),
+    ([], {"NO_COLOR": ""}, "red"),
+    ([], {"NO_COLOR": "1"}, "default"),
+    ([], {"TERM": "dumb"}, "default"),
+    (["--color", "never"], {}, "default"),
+    (["--color", "always"], {"NO_COLOR": "1"}, "red"),
+])
+def test_error_replies_are_red(bench, options, env, color):
+    def refuse(connection):
+        for _ in connection.lines():
+            connection.send(b"-ERR bad-request no\n")
+    with Peer(refuse) as peer:
+        environment = bench.environment(**{"TERM": "xterm-256color", **env})
+        screen = Screen([BANTER, "-c", peer.address, *options, "x"], environment, bench.folder)
+        try:
+            assert screen.wait_end() == 1
+            assert screen.color_of("-ERR bad-request") == color
+        finally:
+            screen.close()
+
+
+# ---- above the prompt
+
+def test_late_reply_stands_above_what_is_being_typed(at_terminal, script):
+    """At the end of a line that takes two rows, and with the cursor in its middle."""
+    screen = at_terminal(script, columns=40)
+    screen.enter("slow")
+    script.wait_asked(b"slow")
+    screen.type("\003")
+    screen.wait_last("-> slow", "^C", "->")
+    screen.type("x" * 50 + "\001\006\006")
+    screen.wait(lambda: screen.cursor == (5, 3), "the cursor")
+    script.send(b"late\n")
+    screen.wait_lines(BANNER, "-> slow", "^C", "late", "-> " + "x" * 37, "x" * 13)
+    screen.wait(lambda: screen.cursor == (5, 4), "the cursor")
+    screen.type("Y\r")
+    script.wait_asked(b"slow", b"xxY" + b"x" * 48)
+    script.send(b"now\n")
+    screen.wait_last("xxxxxxxxxxxxxx", "now", "->")
+
+
+def test_the_next_line_is_waited_for_again(at_terminal, script):
+    screen = at_terminal(script)
+    screen.enter("one")
+    script.wait_asked(b"one")
+    screen.type("\003")
+    screen.wait_last("^C", "->")
+    screen.enter("two")
+    script.wait_asked(b"one", b"two")
+    script.send(b"1\n")
+    screen.wait_last("-> two", "1")
+    assert screen.written.count(b"-> ") == 2
+    script.send(b"2\n")
+    screen.wait_last("-> two", "1", "2", "->")
+
+
+def test_late_reply_in_a_history_search(at_terminal, script):
+    screen = at_terminal(script)
+    screen.enter("find me")
+    script.wait_asked(b"find me")
+    screen.type("\003")
+    screen.wait_last("^C", "->")
+    screen.type("\022fi")
+    screen.wait_last("(reverse-i-search)`fi': find me")
+    script.send(b"late\n")
+    screen.wait_last("late", "(reverse-i-search)`fi': find me")
+    screen.type("\r")
+    script.wait_asked(b"find me", b"find me")
+
+
+def test_resize(at_terminal, script):
+    screen = at_terminal(script, columns=80)
+    screen.type("y" * 40)
+    screen.wait_last("-> " + "y" * 40)
+    screen.resize(30)
+    screen.wait_last("-> " + "y" * 27, "y" * 13)
+    screen.type("z\r")
+    script.wait_asked(b"y" * 40 + b"z")
+
+
+# ---- the connection ends
+
+def test_server_closes_while_typing(at_terminal):
+    """Told at once, above the line; the line survives, and entering it connects again. Nothing is sent twice."""
+    def once(connection):
+        for line in connection.lines():
+            connection.send(b"Hello " + line + b"\n")
+            if line == b"first":
+                first_done.wait()
+                return
+    first_done = threading.Event()
+    with Peer(once) as peer:
+        screen = at_terminal(peer)
+        screen.enter("first")
+        screen.wait_last("Hello first", "->")
+        screen.type("half ty")
+        screen.wait_last("-> half ty")
+        first_done.set()
+        closed = f"Connection to {peer.address} closed"
+        screen.wait_last("-> first", "Hello first", closed, "-> half ty")
+        screen.enter("ped")
+        screen.wait_last(closed, "-> half typed", f"Connected to {peer.address} again", "Hello half typed", "->")
+        assert peer.connection(1).received == b"half typed\n"
+        screen.enter("quit")
+        assert screen.wait_end() == 0
+
+
+def test_server_lost_with_a_reply_owed(at_terminal, script):
+    screen = at_terminal(script)
+    screen.enter("reset")
+    screen.wait_last("-> reset", f"Connection to {script.address} lost: Connection reset by peer",
+                     "1 request was not answered", "->")
+    screen.enter("next")
+    script.wait_asked(b"reset", b"next")
+    script.send(b"ok\n")
+    screen.wait_last(f"Connected to {script.address} again", "ok", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 76
+
+
+def test_nobody_to_connect_to_again(at_terminal, script):
+    screen = at_terminal(script)
+    script.peer.connection()
+    script.peer.stop_listening()
+    script.end()
+    closed = f"Connection to {script.address} closed"
+    screen.wait_lines(BANNER, closed, "->")
+    screen.enter("kept")
+    refused = f"banter: Connection Error: {script.address}: Connection refused"
+    screen.wait_lines(BANNER, closed, "-> kept", refused, "-> kept")
+    screen.type("\003")
+    screen.wait_last("-> kept^C", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 69
+
+
+def test_what_was_pasted_and_not_sent_comes_back(at_terminal):
+    def read_one(connection):
+        connection.received = connection.socket.recv(100)
+    with Peer(read_one) as peer:
+        lost = (f"Connection to {peer.address} lost: the server closed it", "1 request was not answered")
+        screen = at_terminal(peer, "-f", "raw")
+        screen.paste("one\ntwo")
+        screen.type("\r")
+        screen.wait_lines(BANNER, "-> one", "two", *lost, "-> two")
+        screen.type("\r")
+        screen.wait_last("-> two", f"Connected to {peer.address} again", *lost, "->")
+        assert [connection.received for connection in peer.connections] == [b"one", b"two"]
+
+
+def test_busy(open_screen):
+    with Peer(lambda connection: connection.send(b"-ERR busy too many clients\n")) as peer:
+        screen = open_screen([BANTER, "-c", peer.address])
+        assert screen.wait_end() == 69
+        assert f"banter: Connection Error: {peer.address}: -ERR busy too many clients" in screen.lines
+
+
+def test_timeout(at_terminal, script):
+    screen = at_terminal(script, "--timeout", "100ms")
+    screen.enter("x")
+    screen.wait_last(f"Connection to {script.address} lost: nothing received for --timeout",
+                     "1 request was not answered", "->")
+    screen.type("\004")
+    assert screen.wait_end() == 75
+
+
+def test_the_server_stops(at_terminal, server):
+    pair = server()
+    screen = at_terminal(pair)
+    screen.enter("Zack")
+    screen.wait_last("Hello ZACK", "->")
+    assert pair.stop() == 0
+    screen.wait_last(f"Connection to {pair.address} closed", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 0
+
+
+# ---- signals and modes
+
+def test_ctrl_c_clears_the_line(at_terminal, peer):
+    screen = at_terminal(peer)
+    screen.type("not this")
+    screen.wait_last("-> not this")
+    screen.type("\003")
+    screen.wait_lines(BANNER, "-> not this^C", "->")
+    screen.enter("this")
+    screen.wait_last("-> this", "Hello this", "->")
+    assert peer.connection().received == b"this\n"
+
+
+def test_ctrl_c_while_leaving_ends_it(at_terminal, script):
+    screen = at_terminal(script)
+    screen.enter("slow")
+    script.wait_asked(b"slow")
+    screen.type("\003")
+    screen.wait_last("^C", "->")
+    screen.enter("quit")
+    screen.wait_last("-> quit")
+    script.wait_quit()
+    screen.type("\003")
+    assert screen.wait_end() == -signal.SIGINT
+
+
+def test_quit_awaits_what_is_owed(at_terminal, script):
+    screen = at_terminal(script)
+    screen.enter("slow")
+    script.wait_asked(b"slow")
+    screen.type("\003")
+    screen.wait_last("^C", "->")
+    screen.enter("quit")
+    script.wait_quit()
+    script.send(b"late\n")
+    screen.wait_last("-> quit", "late")
+    script.end()
+    assert screen.wait_end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize("state", ["prompt", "waiting"])
+def test_signals_leave_the_terminal_as_it_was(at_terminal, script, number, state):
+    screen = at_terminal(script)
+    found = (termios.ICANON, termios.ECHO)
+    if state == "waiting":
+        screen.enter("x")
+        script.wait_asked(b"x")
+    screen.child.kill(number)
+    # The last one who holds the terminal sees its modes after the end.
+    wait_until(lambda: not screen.child.isalive(), "its end")
+    assert screen.child.signalstatus == number
+    local = modes(screen)[3]
+    assert all(local & bit for bit in found)
+
+
+def test_quit_leaves_the_terminal_as_it_was(shell_screen, peer):
+    screen = shell_screen(f"clear; stty -a > before; {BANTER} -c {peer.address}; "
+                          "stty -a | cmp - before && echo same")
+    screen.wait_last(BANNER, "->")
+    screen.enter("quit")
+    screen.wait_last("same", "$")
+
+
+def test_ctrl_z_and_fg(shell_screen, script):
+    screen = shell_screen(f"clear; stty -a > before; {BANTER} -c {script.address}")
+    screen.wait_lines(BANNER, "->")
+    screen.type("typed")
+    screen.wait_last("-> typed")
+    screen.type("\032")
+    screen.wait(lambda: any("Stopped" in line for line in screen.lines) and screen.lines[-1] == "$", "the shell")
+    screen.enter("clear; stty -a > after; cmp before after && echo same")
+    screen.wait_lines("same", "$")
+    screen.enter("clear; fg >/dev/null")
+    screen.wait_lines("-> typed")
+    screen.enter("!")
+    script.wait_asked(b"typed!")
+    screen.type("\032")  # while it waits
+    screen.wait(lambda: screen.lines[-1] == "$", "the shell")
+    screen.enter("clear; fg >/dev/null")
+    script.send(b"answered\n")
+    screen.wait_lines("answered", "->")
+    screen.enter("quit")
+    script.end()
+    screen.wait_last("$")
+
+
+def test_stopped_by_force_and_continued(at_terminal, script):
+    screen = at_terminal(script)
+    screen.type("typed")
+    screen.wait_last("-> typed")
+    screen.child.kill(signal.SIGSTOP)
+    screen.child.kill(signal.SIGCONT)
+    screen.wait_lines(BANNER, "-> typed", "-> typed")
+    screen.enter("")
+    script.wait_asked(b"typed")
+
+
+# ---- redirections
+
+def test_standard_output_gets_the_replies_alone(shell_screen, script, folder):
+    screen = shell_screen(f"clear; {BANTER} -c {script.address} > replies")
+    screen.wait_lines(BANNER, "->")
+    screen.enter("Zack")
+    script.wait_asked(b"Zack")
+    script.send(b"Hello \033Zack\n")
+    screen.wait_lines(BANNER, "-> Zack", "->")
+    screen.enter("quit")
+    script.end()
+    screen.wait_last("$")
+    assert (folder / "replies").read_bytes() == b"Hello \033Zack\n"
+
+
+def test_standard_output_is_a_pipe_that_nobody_reads(shell_screen, peer):
+    screen = shell_screen(f"clear; stty -a > before; {BANTER} -c {peer.address} | true; "
+                          "echo ${PIPESTATUS[0]}; stty -a | cmp - before && echo same")
+    screen.wait_last("141", "same", "$")
+
+
+def test_a_full_disk(shell_screen, peer):
+    screen = shell_screen(f"clear; {BANTER} -c {peer.address} > /dev/full; echo $?")
+    screen.wait_lines(BANNER, "->")
+    screen.enter("Zack")
+    screen.wait_last("banter: unable to write standard output: No space left on device", "74", "$")
+
+
+def test_a_slow_pipe_does_not_stop_the_keyboard(shell_screen, folder):
+    """Nobody reads standard output; the line editor and Ctrl-C still work."""
+    def flood(connection):
+        for line in connection.lines():
+            connection.send(b"y" * 1_000_000 + b"\n")
+    os.mkfifo(folder / "pipe")
+    with Peer(flood) as peer:
+        screen = shell_screen(f"clear; exec 9<>pipe; {BANTER} -c {peer.address} > pipe")
+        screen.wait_lines(BANNER, "->")
+        screen.enter("much")
+        screen.wait_last("-> much", "->")
+        screen.type("still here")
+        screen.wait_last("-> still here")
+        screen.type("\003")
+        screen.wait_last("-> still here^C", "->")
+
+
+def test_the_terminal_goes_away(bench, peer):
+    """Without a signal, as where the terminal does not control it: it leaves in an orderly way."""
+    ours, its = os.openpty()
+    program = subprocess.Popen([BANTER, "-c", peer.address], stdin=its, stdout=its, stderr=its,
+                               env=bench.environment(), start_new_session=True)
+    try:
+        os.close(its)
+        written = b""
+        while b"-> " not in written:
+            written += os.read(ours, 1000)
+        os.close(ours)
+        assert program.wait(LIMIT) == 0
+    finally:
+        program.kill()
+        program.wait()
+    assert peer.connection().received == b"--QUIT--\n"
