@@ -1,0 +1,52 @@
+"""What a benchmark writes: where and how it ran, and tables in Markdown."""
+import os
+import platform
+import re
+import statistics
+import subprocess
+from pathlib import Path
+
+import programs
+
+
+def _processor():
+    match = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return match[1] if match else platform.machine()
+
+
+def _version(name):
+    """The first line of NAME --version."""
+    output = subprocess.run([programs.path_of(name), "--version"], capture_output=True, text=True,
+                            timeout=10, check=True).stdout
+    return output.splitlines()[0]
+
+
+def _words(value):
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else "default" if value is None else value
+
+
+def heading(title, options, servers):
+    """What a later run needs to know to compare: the machine and how busy it was, versions, options."""
+    versions = [_version(name) for name in servers if name != "floor"]
+    print(f"## {title}\n")
+    print(f"- machine: {len(os.sched_getaffinity(0))} cores ({_processor()}), Linux {platform.release()}, "
+          f"load average {os.getloadavg()[0]:.1f} at the start")
+    print(f"- versions: {', '.join([*dict.fromkeys(versions), ' '.join(platform.libc_ver())])}")
+    print(f"- options: {', '.join(f'{name} {_words(value)}' for name, value in options.items())}\n", flush=True)
+
+
+def median(values, form="{:.0f}"):
+    """The median and, where there are several values, how far they spread."""
+    text = form.format(statistics.median(values))
+    if len(values) > 1:
+        text += f" ({form.format(min(values))} to {form.format(max(values))})"
+    return text
+
+
+def table(head, rows):
+    """The first column is text, the others are figures."""
+    print(f"| {' | '.join(head)} |")
+    print("|" + "---|" + "--:|" * (len(head) - 1))
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+    print(flush=True)
