@@ -1,0 +1,215 @@
+"""The Makefile: help, install and uninstall, `make run` with and without a terminal, how tests are counted.
+
+The programs are there already, and other tests run them now: `-o all` keeps make from building them again.
+"""
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+
+import pexpect
+import pytest
+
+import harness
+from harness import BUILD, TOP
+
+PAGES = ["man1/banter.1", "man7/banter-protocol.7", "man8/banterd.8"]
+
+
+def environment():
+    """Of a make that nobody's make has called."""
+    return {name: value for name, value in os.environ.items()
+            if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "BUILD", "SANITIZE", "CC")}
+
+
+def make(*arguments, input=None, build=BUILD, status=0):
+    run = subprocess.run(["make", "-C", TOP, "--no-print-directory", "-o", "all", f"BUILD={build}", *arguments],
+                         env=environment(), input=input, stdin=None if input else subprocess.DEVNULL,
+                         capture_output=True, text=True, timeout=harness.LIMIT)
+    assert run.returncode == status, run.stdout + run.stderr
+    return run
+
+
+@pytest.fixture
+def programs(folder):
+    """A build folder of the test's own, with the programs in it."""
+    build = folder / "build"
+    build.mkdir()
+    for name in ("banter", "banterd"):
+        (build / name).symlink_to(BUILD / name)
+    return build
+
+
+def wait_for_log(build, line):
+    log = build / "run.log"
+    harness.wait_until(lambda: re.search(f"^{line}", log.read_text(), re.M), f"{line!r} in {log}")
+
+
+def test_help_lists_the_targets():
+    text = make("help").stdout
+    for target in ("all", "deps", "run", "check", "check-unit", "check-end-to-end", "lint", "install", "uninstall",
+                   "clean", "help"):
+        assert re.search(rf"^ +{target} +\w", text, re.M), target
+
+
+def files_under(folder):
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir())
+
+
+def test_install_and_uninstall(folder):
+    where = [f"DESTDIR={folder}", "PREFIX=/opt/banter"]
+    make("install", *where)
+    assert files_under(folder / "opt/banter") == ["bin/banter", "bin/banterd"] + ["share/man/" + p for p in PAGES]
+    for file in (folder / "opt/banter").rglob("*"):
+        if file.is_file():
+            assert stat.S_IMODE(file.stat().st_mode) == (0o755 if file.parent.name == "bin" else 0o644), file
+    for name in ("banter", "banterd"):
+        run = subprocess.run([folder / "opt/banter/bin" / name, "--version"], capture_output=True, text=True,
+                             timeout=harness.LIMIT)
+        assert re.fullmatch(rf"{name} \d+\.\d+\.\d+\n.*", run.stdout, re.S), run
+    (folder / "opt/banter/bin/other").touch()
+    make("uninstall", *where)
+    assert files_under(folder) == ["opt/banter/bin/other"]
+    make("uninstall", *where)
+
+
+def test_install_into_folders_of_ones_choice(folder):
+    make("install", f"DESTDIR={folder}/a b", "BINDIR=/b", "SBINDIR=/s", "MANDIR=/m")
+    assert files_under(folder / "a b") == ["b/banter"] + ["m/" + page for page in PAGES] + ["s/banterd"]
+
+
+def test_run_without_input(programs):
+    run = make("run", build=programs)
+    assert (run.stdout, run.stderr) == ("", "")
+    wait_for_log(programs, "Server stopped after 1 clients, 0 requests")
+
+
+def test_run_with_a_script(programs):
+    run = make("-s", "run", build=programs, input="Zack\n")
+    assert (run.stdout, run.stderr) == ("Hello ZACK\n", "")
+    wait_for_log(programs, "Server stopped after 1 clients, 1 requests")
+
+
+def terminal(programs):
+    child = pexpect.spawn("make", ["-s", "-C", str(TOP), "-o", "all", f"BUILD={programs}", "run"], env=environment(),
+                          encoding="utf-8", timeout=harness.LIMIT)
+    child.expect("-> ")
+    child.send("Zack\r")
+    child.expect("Hello ZACK")
+    child.expect("-> ")
+    return child
+
+
+def test_run_at_a_terminal(programs):
+    child = terminal(programs)
+    child.send("quit\r")
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 0
+    wait_for_log(programs, "Server stopped after 1 clients, 1 requests")
+
+
+def test_run_ends_the_server_when_the_terminal_goes_away(programs):
+    child = terminal(programs)
+    child.close(force=True)
+    wait_for_log(programs, "Server stopped after 1 clients, 1 requests")
+
+
+def test_run_ends_the_server_when_the_client_is_killed(programs, folder, bench):
+    client = folder / "client"
+    client.write_text("#!/bin/sh\nkill -KILL $$\n")
+    client.chmod(0o755)
+    (programs / "banter").unlink()
+    (programs / "banter").symlink_to(client)
+    run = bench.run([TOP / "tests/tools/run-pair", programs])
+    assert run.status == -signal.SIGKILL
+    wait_for_log(programs, "Server stopped after 0 clients, 0 requests")
+
+
+def test_run_tells_why_the_server_did_not_start(programs, folder):
+    server = folder / "server"
+    server.write_text("#!/bin/sh\necho 'Bind failed. Error : No' >&2\nexit 1\n")
+    server.chmod(0o755)
+    (programs / "banterd").unlink()
+    (programs / "banterd").symlink_to(server)
+    run = make("run", build=programs, status=2)
+    assert "The server did not start:\nBind failed. Error : No\n" in run.stderr
+
+
+def test_deps_are_there_and_nothing_is_said():
+    run = make("deps", "DEPS=no", f"PYTHON={sys.executable}")
+    assert (run.stdout, run.stderr) == ("", "")
+
+
+def test_deps_tells_what_to_type():
+    run = make("deps", "DEPS=no", "PYTHON=/nowhere/python3", status=2)
+    assert re.search(r"with:  apt-get install .*\bpython3-pexpect\b", run.stderr)
+    assert "gcc" not in run.stderr
+
+
+def test_other_flags_make_other_objects(folder):
+    """And the same flags none."""
+    one = f"{folder}/one/obj/common/error.o"
+
+    def compiled(*arguments):
+        return "error.o" in make("DEPS=no", one, *arguments, build=f"{folder}/one").stdout
+
+    assert [compiled(), compiled(), compiled("CFLAGS=-O1 -DX='a b'"), compiled("CFLAGS=-O1 -DX='a b'"),
+            compiled("LDFLAGS=-L/nowhere")] == [True, False, True, False, True]
+
+
+def test_sanitizer_builds_have_folders_of_their_own():
+    for arguments, folder in ((("SANITIZE=thread",), "build/thread"), ((), "build"),
+                              (("SANITIZE=thread", "BUILD=x"), "x")):
+        run = subprocess.run(["make", "-C", TOP, *arguments, "help"], env=environment(), capture_output=True,
+                             text=True, timeout=harness.LIMIT)
+        assert f" BUILD={folder} " in run.stdout
+    assert "address or thread" in make("SANITIZE=magic", "help", status=2).stderr
+
+
+def check_unit(folder, **programs):
+    """tests/tools/check with unit tests that are scripts: what it prints last, and its exit status."""
+    tests = folder / "tests"
+    tests.mkdir()
+    for name, script in programs.items():
+        (tests / f"test_{name}").write_text("#!/bin/sh\n" + script)
+        (tests / f"test_{name}").chmod(0o755)
+    run = subprocess.run([TOP / "tests/tools/check", "unit"], env=dict(environment(), BUILD=str(folder), JOBS="2"),
+                         capture_output=True, text=True, timeout=harness.LIMIT)
+    return run.stdout, run.stdout.splitlines()[-1], run.returncode
+
+
+GOOD = "echo 1..2; echo ok 1 - a; echo ok 2 - b"
+
+
+def test_count_of_passing_tests(folder):
+    assert check_unit(folder, one=GOOD, two=GOOD)[1:] == ("4 passed, 0 failed", 0)
+
+
+def test_count_of_a_failing_test_shows_its_output(folder):
+    text, *result = check_unit(folder, one=GOOD, two="echo 1..2; echo ok 1 - a; echo not ok 2 - b; echo why; exit 1")
+    assert result == ["3 passed, 1 failed", 1] and "\n    why\n" in text
+
+
+def test_count_of_skipped_tests(folder):
+    assert check_unit(folder, one="echo 1..2; echo ok 1 - a; echo 'not ok 2 # SKIP b'")[1:] == \
+        ("1 passed, 0 failed, 1 skipped", 0)
+
+
+@pytest.mark.parametrize("script", [
+    "echo 1..2; echo ok 1 - a; kill -SEGV $$",
+    "echo 1..2; echo ok 1 - a",
+    "echo 1..1; echo ok 1 - a; exit 3",
+])
+def test_a_broken_test_program_is_a_failure(folder, script):
+    assert check_unit(folder, one=script)[1:] == ("1 passed, 1 failed", 1)
+
+
+def test_a_test_program_without_tests_is_a_failure(folder):
+    assert check_unit(folder, one="exit 0")[1:] == ("0 passed, 1 failed", 1)
+
+
+def test_no_test_at_all_is_a_failure(folder):
+    assert check_unit(folder)[1:] == ("0 passed, 0 failed", 1)
