@@ -41,6 +41,10 @@ LIMIT = 90 if SLOW else 20        # seconds for anything that is awaited inside 
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
+# Where pytest itself is killed, no fixture ends the programs.
+DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
+
+
 def scaled(count, slow):
     """`count` of something, or the smaller number where the programs are instrumented."""
     return slow if SLOW else count
@@ -165,13 +169,14 @@ class Program:
     def __init__(self, command, *, cwd, env=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                  expect_stderr="", expect_status=0, nofile=None):
         self.command = [str(word) for word in command]
+        started = DIES_WITH_US + self.command
         if nofile is not None:
             limits = f"--nofile={nofile}" if isinstance(nofile, int) else "--nofile=%d:%d" % nofile
-            self.command = ["prlimit", limits, "--", *self.command]
+            started = ["prlimit", limits, "--", *started]
         self.expect_stderr = expect_stderr
         self.expect_status = expect_status
         self.signalled = False
-        self.process = subprocess.Popen(self.command, cwd=cwd, env=env, stdin=stdin, stdout=stdout,
+        self.process = subprocess.Popen(started, cwd=cwd, env=env, stdin=stdin, stdout=stdout,
                                         stderr=subprocess.PIPE, start_new_session=True)
         self.pid = self.process.pid
         self.stdout = Output(self.process.stdout) if self.process.stdout else None
@@ -193,6 +198,17 @@ class Program:
     def send_signal(self, number):
         self.signalled = True
         self.process.send_signal(number)
+
+    def suspend(self):
+        """Stops it in its tracks until resume(): what is sent meanwhile waits in the kernel, all of it."""
+        self.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: self._state() == "T", "it is suspended")
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def _state(self):
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2][0]
 
     def wait(self, limit=LIMIT):
         """Waits for its end; returns the exit status, or minus the number of the signal that killed it."""
@@ -515,7 +531,7 @@ class Bench:
     def run(self, command, *, input=None, env=None, limit=LIMIT, cwd=None):
         """Runs any program to its end. Standard input is `input` (bytes or text) in a pipe, or /dev/null."""
         data = input.encode() if isinstance(input, str) else input
-        program = subprocess.Popen([str(word) for word in command], cwd=cwd or self.folder,
+        program = subprocess.Popen([*DIES_WITH_US, *map(str, command)], cwd=cwd or self.folder,
                                    env=self.environment(**(env or {})), start_new_session=True,
                                    stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -249,7 +249,7 @@ def test_timeout_75(run_banter):
         connection.send(connection.line() + b"\n")
         peer.hold()
     with Peer(one_reply) as peer:
-        run = run_banter("-c", peer.address, "--timeout", "100ms", input="a\nb\nc\n")
+        run = run_banter("-c", peer.address, "--timeout", "2s", input="a\nb\nc\n")
     text = f"banter: {peer.address}: nothing received for --timeout: 2 replies are missing; "
     assert run == Run(75, b"a\n", text.encode() + b"the first unanswered input line is 2\n")
 
@@ -269,21 +269,21 @@ def test_timeout_begins_when_the_request_has_left(run_banter, folder):
     def read_slowly(connection):
         for _ in range(size // piece):
             connection.socket.recv(piece, socket.MSG_WAITALL)
-            peer.released.wait(0.05)
+            peer.released.wait(0.1)
         connection.send(b"done\n")
     with Peer(read_slowly, path=str(folder / "socket")) as peer:
         line = b"x" * (size - 1) + b"\n"
-        assert run_banter("-c", peer.address, "--timeout", "1s", input=line) == Run(0, b"done\n", b"")
+        assert run_banter("-c", peer.address, "--timeout", "2s", input=line) == Run(0, b"done\n", b"")
 
 
 def test_timeout_is_for_owed_replies_alone(start_banter):
     """An idle connection is none that is late."""
     with Peer(hello) as peer:
-        program = start_banter("-c", peer.address, "--timeout", "50ms")
+        program = start_banter("-c", peer.address, "--timeout", "1500ms")
         program.type("a\n")
         program.stdout.wait_line("Hello a")
         with pytest.raises(subprocess.TimeoutExpired):
-            program.process.wait(0.3)
+            program.process.wait(2)
         program.type("b\n")
         program.stdout.wait_line("Hello b")
         program.end_input()

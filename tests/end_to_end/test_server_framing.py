@@ -120,7 +120,9 @@ def test_netstring(server, limit, sent, expected):
     run_case(server, "netstring", limit, sent, expected)
 
 
-@pytest.mark.parametrize("codec, sent", [("netstring", b"1:a,x"), ("netstring", b"1:a,6:"), ("line", b"a\n--QUIT--\n")])
+@pytest.mark.parametrize("codec, sent", [
+    ("netstring", b"1:a,x"), ("netstring", b"1:a,6:"), ("line", b"a\n--QUIT--\n"),
+])
 def test_the_server_closes_by_itself(server, codec, sent):
     """Without the client's half-close, and however much the client goes on sending: no reply is lost."""
     banterd = server("-H", "echo", "--framing", codec, "--max-message", "5")

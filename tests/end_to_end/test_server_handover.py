@@ -50,7 +50,10 @@ def test_what_was_answered_before_the_stall_does_not_wait_for_it(server):
     assert client.lines(2) == [b"second", b"third"]
 
 
-@pytest.mark.parametrize("threads, count, time", [(1, harness.scaled(100, 15), 3000), (2, harness.scaled(250, 20), 5000)])
+@pytest.mark.parametrize("threads, count, time", [
+    (1, harness.scaled(100, 15), 3000),
+    (2, harness.scaled(250, 20), 5000),
+])
 def test_many_handlers_stall_at_the_same_time(server, threads, count, time):
     """All of them are in their handlers before the first one comes out."""
     banterd = server("-H", "test", "-t", str(threads))
@@ -81,7 +84,8 @@ def test_requests_around_a_stall_keep_their_order(server):
 def test_large_replies_around_a_stall(server):
     banterd = server("-H", "test", "-q", "-t", "1")
     client = banterd.connect()
-    client.send_message("size 300000", "sleep 100 a", "size 1000000", "compute 100 b", "size 5", "sleep 50", "--QUIT--")
+    client.send_message("size 300000", "sleep 100 a", "size 1000000", "compute 100 b", "size 5", "sleep 50",
+                        "--QUIT--")
     replies = client.replies()
     assert [len(reply) for reply in replies] == [300000, 1, 1000000, 1, 5, len("sleep 50")]
 
@@ -156,8 +160,10 @@ def test_a_mixture_keeps_every_sessions_order(server, threads):
         messages, expected = [], []
         for number in range(harness.scaled(150, 40)):
             text = f"{seed}.{number}"
-            message = choose.choice([text, text, f"sleep {choose.randrange(15)} {text}", f"later {choose.randrange(15)} {text}",
-                                     f"compute {choose.randrange(4)} {text}", f"twice {text}"])
+            message = choose.choice([
+                text, text, f"twice {text}", f"sleep {choose.randrange(15)} {text}",
+                f"later {choose.randrange(15)} {text}", f"compute {choose.randrange(4)} {text}",
+            ])
             messages.append(message)
             expected.append(text.encode())
         data = "".join(message + "\n" for message in messages)
@@ -197,10 +203,10 @@ def test_spares_do_not_stay(server):
 
 
 def test_a_stalled_server_stops(server):
-    banterd = server("-H", "test", "-t", "1")
+    banterd = server("-H", "test", "-t", "1", "--drain-timeout", "1m")
     client = banterd.connect()
-    client.send_message("compute 1000 done", "sleep 100 too")
-    processing(banterd, "compute 1000 done")
+    client.send_message("compute 500 done", "sleep 100 too")
+    processing(banterd, "compute 500 done")
     banterd.send_signal(signal.SIGTERM)
     assert client.replies() == [b"done", b"too"]
     client.close()

@@ -2,6 +2,8 @@
 import random
 import sys
 
+import pytest
+
 import harness
 
 
@@ -23,6 +25,7 @@ def ask_all(client, texts, at_once=5000):
             assert reply == hello(text), f"{text!r}: {reply!r}, not {hello(text)!r}"
 
 
+@pytest.mark.timeout(5 * harness.TEST_LIMIT)
 def test_every_code_point(server):
     """In the middle, where it is upper-cased, and at the end, where white space is stripped."""
     client = server("-qq", "--framing", "netstring").connect(framing="netstring")
@@ -31,6 +34,7 @@ def test_every_code_point(server):
     ask_all(client, [f"a{point}" for point in points[::harness.scaled(1, 7)]])
 
 
+@pytest.mark.timeout(5 * harness.TEST_LIMIT)
 def test_random_strings(server):
     client = server("-qq", "--framing", "netstring").connect(framing="netstring")
     seed = random.SystemRandom().getrandbits(32)

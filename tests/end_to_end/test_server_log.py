@@ -11,7 +11,9 @@ from harness import Output, wait_until
 PROCESSING = "[1] Processing the input received from client: "
 
 
-@pytest.mark.parametrize("sent", [b"\x1b[31mred\x07", b"\t\x01\x7f", b"a\rb", b"nul\0", b"\xc2\x9b31m", "ünï 日本".encode()])
+@pytest.mark.parametrize("sent", [
+    b"\x1b[31mred\x07", b"\t\x01\x7f", b"a\rb", b"nul\0", b"\xc2\x9b31m", "ünï 日本".encode(),
+])
 def test_control_bytes_are_escaped(server, sent):
     banterd = server("-H", "echo")
     client = banterd.connect()
@@ -154,6 +156,8 @@ def test_closed_standard_output(bench, folder):
                           kind=harness.Server, ready=False, stdout=subprocess.DEVNULL, expect_stderr=r".*")
     wait_until((folder / "socket").exists, "it listens")
     client = wait_until_connected(banterd, f"unix:{folder}/socket")
+    for descriptor in (0, 1):
+        assert not os.readlink(f"/proc/{banterd.pid}/fd/{descriptor}").startswith(("socket:", "anon_inode:"))
     others = [banterd.connect(f"unix:{folder}/socket") for _ in range(5)]
     for _ in range(100):
         assert client.ask("Zack") == b"Hello ZACK"

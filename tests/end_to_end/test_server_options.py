@@ -40,7 +40,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("options, named", WRONG, ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "")
+def name(value):
+    return " ".join(value)[:40] if isinstance(value, list) else ""
+
+
+@pytest.mark.parametrize("options, named", WRONG, ids=name)
 def test_wrong_options(bench, options, named):
     result = bench.run([BANTERD, *options])
     assert result.status == 64

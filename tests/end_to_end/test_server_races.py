@@ -22,7 +22,7 @@ def commands(choose, number):
         (f"twice {text}", [text]),
         ("hold", ["handler-timeout"]),
         ("forget", ["handler-failed"]),
-        ("let-go", ["handler-failed"]),
+        ("let-go", ["handler-failed", "handler-timeout"]),
         (f"size {choose.randrange(200000)}", None),
     ])
 

@@ -2,6 +2,7 @@
 import signal
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ def no_longer_listens(banterd):
 
 @BOTH
 def test_requests_under_way_are_answered(server, number):
-    banterd = server("-H", "test", "-t", "2")
+    banterd = server("-H", "test", "-t", "2", "--drain-timeout", "1m")
     late, stalled, both = (banterd.connect() for _ in range(3))
     late.send_message(*(f"later {300 + 20 * i} late {i}" for i in range(10)))
     late.send("half a req")
@@ -76,19 +77,24 @@ def test_what_is_in_the_receive_buffer_is_answered(server):
 
 
 def test_whoever_has_connected_is_answered(server):
-    """The accept queue is emptied before the listener is closed."""
-    banterd = server("-q")
+    """The accept queue is emptied before the listener is closed: while the server is suspended more clients
+    come than are accepted at once."""
+    banterd = server("-qq")
+    longest_queue = int(Path("/proc/sys/net/core/somaxconn").read_text())
+    count = min(harness.scaled(1000, 600), longest_queue)
+    banterd.suspend()
     clients = []
-    for number in range(50):
+    for number in range(count):
         client = banterd.connect()
         client.send_message(f"client {number}")
         clients.append(client)
     banterd.send_signal(signal.SIGTERM)
+    banterd.resume()
     for number, client in enumerate(clients):
         assert client.replies() == [f"Hello CLIENT {number}".encode()]
         client.close()
     assert banterd.wait() == 0
-    assert banterd.log.lines[-1] == "Server stopped after 50 clients, 50 requests"
+    assert banterd.log.lines[-1] == f"Server stopped after {count} clients, {count} requests"
 
 
 def test_a_client_that_goes_on_asking_does_not_hold_up_the_stop(server):
