@@ -74,9 +74,10 @@ static void feed(struct batch *batch)
     }
 }
 
-/* Whether the connection ended too early for the input. An input that is open may have more, but where the
- * server announced the end, as it does to idle clients, there is nothing that it failed to do. Without that,
- * the end of the input may be on its way: whoever wrote the last line is about to close it. */
+/* Whether the connection ended too early for the input. An input that is open may have more, but
+ * where the server announced the end, as it does to idle clients, there is nothing that it
+ * failed to do. Without that, the end of the input may be on its way: whoever wrote the last
+ * line is about to close it. */
 static bool has_input_left(const struct batch *batch)
 {
     if (batch->input_ended)
@@ -145,7 +146,8 @@ static void take_events(struct batch *batch)
 
 static void fail_output(struct batch *batch)
 {
-    /* As any writer into a pipe that nobody reads; also where SIGPIPE was not delivered, as to a poll(2). */
+    /* As any writer into a pipe that nobody reads; also where SIGPIPE was not delivered, as to a
+     * poll(2). */
     if (batch->output->failure == EPIPE)
         raise(SIGPIPE);
     report_io("write", "standard output", batch->output->failure);

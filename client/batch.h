@@ -1,9 +1,11 @@
 /*
- * batch: requests that come from no keyboard, sent ahead at full speed, and their replies on standard output.
+ * batch: requests that come from no keyboard, sent ahead at full speed, and their replies on
+ * standard output.
  *
- * Where the requests come from is an `input`: lines of standard input (script.h) or operands (messages.h).
- * The socket is always read while standard output takes what comes, the input only while few bytes wait to
- * be sent: so neither side can make the other stall for good, and memory stays bounded.
+ * Where the requests come from is an `input`: lines of standard input (script.h) or operands
+ * (messages.h). The socket is always read while standard output takes what comes, the input only
+ * while few bytes wait to be sent: so neither side can make the other stall for good, and memory
+ * stays bounded.
  */
 #ifndef BANTER_CLIENT_BATCH_H
 #define BANTER_CLIENT_BATCH_H
@@ -40,8 +42,8 @@ struct input {
     enum input_rest (*rest)(struct input *input, int wait_ms);
 };
 
-/* Sends all that the input has, prints the replies, says quit and waits for the end; reports what goes wrong.
- * The output is flushed, unless it failed. */
+/* Sends all that the input has, prints the replies, says quit and waits for the end; reports
+ * what goes wrong. The output is flushed, unless it failed. */
 enum exit_status batch_run(struct conversation *conversation, struct input *input,
                            struct output *output);
 

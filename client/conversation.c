@@ -1,8 +1,9 @@
 /*
  * conversation: see conversation.h.
  *
- * A failed send is not the end: what the server said before is still in the kernel and is read first, so
- * that only the reading side ends a conversation. Linux keeps received bytes readable behind a reset.
+ * A failed send is not the end: what the server said before is still in the kernel and is read
+ * first, so that only the reading side ends a conversation. Linux keeps received bytes readable
+ * behind a reset.
  */
 #include "client/conversation.h"
 

@@ -1,11 +1,13 @@
 /*
- * conversation: the connection to the server, the requests sent over it and the replies that it owes.
+ * conversation: the connection to the server, the requests sent over it and the replies that it
+ * owes.
  *
- * A pull interface around poll(2): the caller polls what conversation_poll() asks for, tells the result with
- * conversation_step(), and then takes events until there is none. Nothing blocks, nothing is printed, and
- * whether a person, a script or an argument asked is not known in here.
+ * A pull interface around poll(2): the caller polls what conversation_poll() asks for, tells the
+ * result with conversation_step(), and then takes events until there is none. Nothing blocks,
+ * nothing is printed, and whether a person, a script or an argument asked is not known in here.
  *
- * Requests are counted, not kept: replies come in order, so the number of a reply is that of its request.
+ * Requests are counted, not kept: replies come in order, so the number of a reply is that of its
+ * request.
  */
 #ifndef BANTER_CLIENT_CONVERSATION_H
 #define BANTER_CLIENT_CONVERSATION_H
@@ -35,8 +37,8 @@ enum conversation_opening {
 
 struct conversation;
 
-/* Resolves and connects; may block for as long as connect_timeout_ms. NULL on failure: `opening` says which,
- * `error` why. conversation_close() takes NULL. */
+/* Resolves and connects; may block for as long as connect_timeout_ms. NULL on failure: `opening`
+ * says which, `error` why. conversation_close() takes NULL. */
 struct conversation *conversation_open(const struct conversation_settings *settings,
                                        enum conversation_opening *opening, struct error *error);
 void conversation_close(struct conversation *conversation);
@@ -44,8 +46,8 @@ void conversation_close(struct conversation *conversation);
 /* The address that answered, as text; good until the close. */
 const char *conversation_address(const struct conversation *conversation);
 
-/* Whether another request is welcome: unsent bytes are under a cap, in FRAME_RAW nothing is owed, no send has
- * failed, the server has not announced the end and quit was not said. */
+/* Whether another request is welcome: unsent bytes are under a cap, in FRAME_RAW nothing is
+ * owed, no send has failed, the server has not announced the end and quit was not said. */
 bool conversation_takes_requests(const struct conversation *conversation);
 
 enum conversation_asked {
@@ -54,13 +56,14 @@ enum conversation_asked {
     CONVERSATION_NO_MEMORY, /* the same, for want of memory */
 };
 
-/* Queues a request, a copy. Legal only while conversation_takes_requests(). `why` is static, half a sentence
- * about the message. */
+/* Queues a request, a copy. Legal only while conversation_takes_requests(). `why` is static,
+ * half a sentence about the message. */
 enum conversation_asked conversation_ask(struct conversation *conversation, const char *message,
                                          size_t size, const char **why);
 
-/* Ends our half: behind all requests the word for quit is sent, then the sending half is closed. When the
- * last owed reply has come the server has a second to close its half. May be called again. */
+/* Ends our half: behind all requests the word for quit is sent, then the sending half is closed.
+ * When the last owed reply has come the server has a second to close its half. May be called
+ * again. */
 void conversation_quit(struct conversation *conversation);
 
 /* What to poll for. With `want_reply` false nothing is read and no time runs out. */
@@ -79,8 +82,8 @@ enum conversation_event {
     CONVERSATION_END,     /* everything that came was given; it stays at this */
 };
 
-/* The next thing that came. `frame` is good until the next conversation_step(). All events must be taken
- * before it. */
+/* The next thing that came. `frame` is good until the next conversation_step(). All events must
+ * be taken before it. */
 enum conversation_event conversation_next(struct conversation *conversation, struct frame *frame);
 
 enum conversation_end {
@@ -92,11 +95,13 @@ enum conversation_end {
     CONVERSATION_OUT_OF_MEMORY,
 };
 
-/* How it ended, after CONVERSATION_END; and why, as half a sentence ("" for CONVERSATION_CLOSED). */
+/* How it ended, after CONVERSATION_END; and why, as half a sentence ("" for
+ * CONVERSATION_CLOSED). */
 enum conversation_end conversation_ended(const struct conversation *conversation);
 const char *conversation_why(const struct conversation *conversation);
 
-/* Whether the server announced the end: after an unasked frame of the protocol no request is read. */
+/* Whether the server announced the end: after an unasked frame of the protocol no request is
+ * read. */
 bool conversation_was_announced(const struct conversation *conversation);
 
 /* Whether a reply is one that says nothing, for which nothing is printed. */

@@ -1,8 +1,9 @@
 /*
- * exit_status: what the exit status of banter says. The table is here once: the numbers, their order of
- * precedence and the words of --help come from it.
+ * exit_status: what the exit status of banter says. The table is here once: the numbers, their
+ * order of precedence and the words of --help come from it.
  *
- * A signal ends banter as signals do: 130 for SIGINT, 141 for SIGPIPE, 143 for SIGTERM in a shell's $?.
+ * A signal ends banter as signals do: 130 for SIGINT, 141 for SIGPIPE, 143 for SIGTERM in a shell's
+ * $?.
  */
 #ifndef BANTER_CLIENT_EXIT_STATUS_H
 #define BANTER_CLIENT_EXIT_STATUS_H

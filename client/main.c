@@ -16,8 +16,8 @@
 #include "client/script.h"
 #include "client/terminal.h"
 
-/* A standard descriptor that is closed would be given to the socket. Opened the wrong way round, it fails
- * where it is used, as the closed one would. */
+/* A standard descriptor that is closed would be given to the socket. Opened the wrong way round,
+ * it fails where it is used, as the closed one would. */
 static void reserve_standard_descriptors(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -8,8 +8,8 @@
 #include "client/exit_status.h"
 #include "client/output.h"
 
-/* Sends each of `messages`, which ends in NULL, as plain text: no word is special. Standard input is not
- * touched. See batch_run() for the rest. */
+/* Sends each of `messages`, which ends in NULL, as plain text: no word is special. Standard
+ * input is not touched. See batch_run() for the rest. */
 enum exit_status messages_run(struct conversation *conversation, char *const *messages,
                               struct output *output);
 

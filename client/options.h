@@ -20,9 +20,9 @@ struct options {
     bool wants_version;
 };
 
-/* Fills in the options from argv, which must stay as long as they are used. False where there is nothing more
- * to do: help or version were asked for and printed, or something was wrong and reported; then `status` is
- * what to end with. */
+/* Fills in the options from argv, which must stay as long as they are used. False where there is
+ * nothing more to do: help or version were asked for and printed, or something was wrong and
+ * reported; then `status` is what to end with. */
 bool options_parse(struct options *options, int argc, char **argv, enum exit_status *status);
 
 #endif

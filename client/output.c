@@ -1,6 +1,7 @@
 /*
- * output: pieces of at most PIPE_BUF after each poll(2) that says "writable", since a pipe that does so has
- * room for that many. O_NONBLOCK would be felt by every process that shares the descriptor.
+ * output: pieces of at most PIPE_BUF after each poll(2) that says "writable", since a pipe that
+ * does so has room for that many. O_NONBLOCK would be felt by every process that shares the
+ * descriptor.
  */
 #include "client/output.h"
 

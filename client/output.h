@@ -1,9 +1,9 @@
 /*
  * output: replies on standard output, and nothing else there.
  *
- * Replies are collected and written in large pieces, without ever blocking in write(2): the caller polls
- * the descriptor and flushes. On a terminal control bytes are made visible and errors may be red; elsewhere
- * a reply's bytes are written as they are. A newline is put behind each.
+ * Replies are collected and written in large pieces, without ever blocking in write(2): the caller
+ * polls the descriptor and flushes. On a terminal control bytes are made visible and errors may be
+ * red; elsewhere a reply's bytes are written as they are. A newline is put behind each.
  */
 #ifndef BANTER_CLIENT_OUTPUT_H
 #define BANTER_CLIENT_OUTPUT_H
@@ -30,20 +30,21 @@ void output_fini(struct output *output);
 /* Adds a reply. Memory that is out is a failure like a full disk. */
 void output_reply(struct output *output, const char *reply, size_t size);
 
-/* Whether bytes wait to be written; whether so many that no more should be read; whether so many that
- * writing pays while more replies are ready to be read. */
+/* Whether bytes wait to be written; whether so many that no more should be read; whether so many
+ * that writing pays while more replies are ready to be read. */
 bool output_is_waiting(const struct output *output);
 bool output_is_full(const struct output *output);
 bool output_is_large(const struct output *output);
 
-/* Writes what standard output takes now without blocking. False where it failed, once or earlier. */
+/* Writes what standard output takes now without blocking. False where it failed, once or
+ * earlier. */
 bool output_flush(struct output *output);
 
 /* Writes everything, and blocks for it. Only for a terminal. */
 bool output_flush_all(struct output *output);
 
-/* Everything must have been flushed, unless it failed. False where closing tells of an error that came late,
- * and only then. */
+/* Everything must have been flushed, unless it failed. False where closing tells of an error
+ * that came late, and only then. */
 bool output_close(struct output *output);
 
 #endif

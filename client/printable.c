@@ -8,15 +8,16 @@
 #include <wchar.h>
 #include <wctype.h>
 
-/* Formatting characters that reorder or hide text count as printable in the locale, but let a server make
- * a line look like another one. */
+/* Formatting characters that reorder or hide text count as printable in the locale, but let a
+ * server make a line look like another one. */
 static bool is_deceptive(wchar_t c)
 {
     return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x200e ||
            c == 0x200f;
 }
 
-/* How many bytes at `text` are one character that can be shown as it is; 0: the first byte can't. */
+/* How many bytes at `text` are one character that can be shown as it is; 0: the first byte
+ * can't. */
 static size_t shown_as_is(const char *text, size_t size)
 {
     const unsigned char first = (unsigned char) *text;

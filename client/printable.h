@@ -1,8 +1,8 @@
 /*
  * printable: what others sent, made safe to show to a person.
  *
- * A terminal obeys control bytes; a server must not be able to drive one. Bytes that are not printable
- * text of the locale become \xHH. Tabs and line feeds stay.
+ * A terminal obeys control bytes; a server must not be able to drive one. Bytes that are not
+ * printable text of the locale become \xHH. Tabs and line feeds stay.
  */
 #ifndef BANTER_CLIENT_PRINTABLE_H
 #define BANTER_CLIENT_PRINTABLE_H
@@ -12,7 +12,8 @@
 
 #include "common/buffer.h"
 
-/* Appends `text` to `out` in its safe form. False when memory is out; part of it may have been appended. */
+/* Appends `text` to `out` in its safe form. False when memory is out; part of it may have been
+ * appended. */
 bool printable_append(struct buffer *out, const char *text, size_t size);
 
 #endif

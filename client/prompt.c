@@ -1,8 +1,8 @@
 /*
  * prompt: readline's callback interface.
  *
- * After each line readline would prompt again at once; so the handler is removed in its own callback, and
- * installed again when there is something to ask.
+ * After each line readline would prompt again at once; so the handler is removed in its own
+ * callback, and installed again when there is something to ask.
  */
 #include "client/prompt.h"
 

@@ -1,10 +1,10 @@
 /*
  * prompt: the line editor (GNU readline) and the state of the terminal that it needs.
  *
- * Readline has one instance a program, and so has this module. It knows nothing of servers and signals: its
- * user polls standard input while the prompt is shown, and tells what the signals mean. While no prompt is
- * shown the terminal neither echoes nor gathers lines, so that what is typed ahead waits for the next prompt
- * untouched; Ctrl-C and Ctrl-Z work always.
+ * Readline has one instance a program, and so has this module. It knows nothing of servers and
+ * signals: its user polls standard input while the prompt is shown, and tells what the signals
+ * mean. While no prompt is shown the terminal neither echoes nor gathers lines, so that what is
+ * typed ahead waits for the next prompt untouched; Ctrl-C and Ctrl-Z work always.
  */
 #ifndef BANTER_CLIENT_PROMPT_H
 #define BANTER_CLIENT_PROMPT_H
@@ -12,8 +12,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Takes over the terminal that is standard input. Each entered line goes to `on_line` (heap memory that is
- * then its own; NULL: end of input), after the prompt was taken away. False with errno set on failure. */
+/* Takes over the terminal that is standard input. Each entered line goes to `on_line` (heap
+ * memory that is then its own; NULL: end of input), after the prompt was taken away. False with
+ * errno set on failure. */
 bool prompt_open(void (*on_line)(void *context, char *line), void *context);
 
 /* Takes the prompt away and leaves the terminal as it was found. */
@@ -26,11 +27,12 @@ FILE *prompt_screen(void);
 void prompt_show(const char *text);
 bool prompt_is_shown(void);
 
-/* Takes what was typed; standard input must be readable and the prompt shown. May call on_line(). */
+/* Takes what was typed; standard input must be readable and the prompt shown. May call
+ * on_line(). */
 void prompt_read(void);
 
-/* What is written to the screen between these two stands above the prompt, which comes back unchanged. It
- * must end in a newline. */
+/* What is written to the screen between these two stands above the prompt, which comes back
+ * unchanged. It must end in a newline. */
 void prompt_begin_output(void);
 void prompt_end_output(void);
 
@@ -40,12 +42,13 @@ void prompt_clear_line(void);
 /* The screen's size has changed. */
 void prompt_resize(void);
 
-/* The terminal as it was found, for a while; a prompt that was shown comes back on a line of its own. */
+/* The terminal as it was found, for a while; a prompt that was shown comes back on a line of its
+ * own. */
 void prompt_pause(void);
 void prompt_resume(void);
 
-/* Remembers a line, for this run of the program: no empty one, none twice in a row, none that begins with a
- * space. */
+/* Remembers a line, for this run of the program: no empty one, none twice in a row, none that
+ * begins with a space. */
 void prompt_remember(const char *line, size_t size);
 
 #endif

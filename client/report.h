@@ -1,6 +1,6 @@
 /*
- * report: the wording of everything that banter tells on standard error, one line each, "banter: ..." in
- * front. What the server or the user wrote is made harmless and cut to a readable length.
+ * report: the wording of everything that banter tells on standard error, one line each, "banter:
+ * ..." in front. What the server or the user wrote is made harmless and cut to a readable length.
  */
 #ifndef BANTER_CLIENT_REPORT_H
 #define BANTER_CLIENT_REPORT_H
@@ -25,8 +25,8 @@ void report_unasked(const struct conversation *conversation, const char *text, s
 /* A request that was not sent, the `number`th of its `unit` ("input line"), and why. */
 void report_not_sent(const char *unit, uint64_t number, const char *why);
 
-/* The conversation ended before its time: how many replies are missing, and which `unit` is the first one
- * that has no answer. */
+/* The conversation ended before its time: how many replies are missing, and which `unit` is the
+ * first one that has no answer. */
 void report_unfinished(const struct conversation *conversation, const char *unit);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * script: lines of any length, read in large pieces; nothing but the pieces and the longest line is held.
+ * script: lines of any length, read in large pieces; nothing but the pieces and the longest line is
+ * held.
  */
 #include "client/script.h"
 

@@ -10,9 +10,9 @@
 #include "client/exit_status.h"
 #include "client/output.h"
 
-/* Sends the lines of standard input (LF, or CR LF; the last one may lack it) up to a line `quit` or
- * `--QUIT--`, or to the end of input. With `is_literal` neither is special: `quit` is sent as text, and
- * `--QUIT--` can't be. See batch_run() for the rest. */
+/* Sends the lines of standard input (LF, or CR LF; the last one may lack it) up to a line `quit`
+ * or `--QUIT--`, or to the end of input. With `is_literal` neither is special: `quit` is sent as
+ * text, and `--QUIT--` can't be. See batch_run() for the rest. */
 enum exit_status script_run(struct conversation *conversation, bool is_literal,
                             struct output *output);
 

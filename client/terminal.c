@@ -1,8 +1,8 @@
 /*
  * terminal: one poll(2) on signals, the keyboard, the socket and standard output. See terminal.h.
  *
- * A request is sent once: what was sent and not answered when a connection ends is told, never repeated; what
- * was entered and not sent goes back to the prompt.
+ * A request is sent once: what was sent and not answered when a connection ends is told, never
+ * repeated; what was entered and not sent goes back to the prompt.
  */
 #include "client/terminal.h"
 
@@ -159,8 +159,8 @@ static void leave(struct terminal *terminal)
         terminal->done = true;
 }
 
-/* The line behind the one that ends at `end`; NULL: there is none. The newline that ends a paste is not the
- * beginning of one more line. */
+/* The line behind the one that ends at `end`; NULL: there is none. The newline that ends a paste
+ * is not the beginning of one more line. */
 static const char *line_behind(const char *end)
 {
     return end[0] == '\n' && end[1] != '\0' ? end + 1 : NULL;
