@@ -8,7 +8,7 @@
 #   V=1                               show whole command lines
 #   PYTEST_ARGS='-k quit'             more arguments for pytest
 #   DEPS=no                           never install a package
-#   PREFIX DESTDIR BINDIR SBINDIR MANDIR   where `make install` puts things
+#   PREFIX DESTDIR BINDIR SBINDIR MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR   where `make install` puts things
 
 VERSION := 0.1.0
 
@@ -23,6 +23,9 @@ BINDIR ?= $(PREFIX)/bin
 # Anybody may run the server, and sbin is not in everybody's PATH.
 SBINDIR ?= $(BINDIR)
 MANDIR ?= $(PREFIX)/share/man
+INCLUDEDIR ?= $(PREFIX)/include
+PKGCONFIGDIR ?= $(PREFIX)/lib/pkgconfig
+DOCDIR ?= $(PREFIX)/share/doc/banter
 INSTALL ?= install
 PYTHON ?= /usr/bin/python3
 CORES := $(shell nproc 2>/dev/null || echo 2)
@@ -45,7 +48,7 @@ else
 $(error SANITIZE=$(SANITIZE) is not known; it can be address or thread)
 endif
 
-includes := -I. -D_GNU_SOURCE -DBANTER_VERSION='"$(VERSION)"'
+includes := -I. -Iserver/include -D_GNU_SOURCE -DBANTER_VERSION='"$(VERSION)"'
 compile = $(CC) -std=gnu17 $(includes) $(WARNINGS) $(sanitize) -pthread $(CPPFLAGS) $(CFLAGS)
 link = $(CC) $(CFLAGS) $(sanitize) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(libs) $(LDLIBS)
 
@@ -81,11 +84,13 @@ bench_parts := $(call objects,$(filter-out $(bench_mains),$(bench_sources)))
 bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 
 pages := $(wildcard man/*.[1-8])
+examples := $(wildcard server/handlers/examples/*.c)
 scripts := .ci/run $(wildcard tests/tools/*)
-c_sources := $(wildcard $(addsuffix /*.c,common server server/handlers client tests/unit tests/handlers \
-                                         tests/bench tests/bench/peers))
-c_headers := $(wildcard $(addsuffix /*.h,common server server/handlers client tests/unit tests/handlers \
-                                         tests/bench tests/bench/peers))
+c_sources := $(wildcard $(addsuffix /*.c,common server server/handlers server/handlers/examples client \
+                                         tests/unit tests/handlers tests/end_to_end/plugins tests/bench \
+                                         tests/bench/peers))
+c_headers := $(wildcard $(addsuffix /*.h,common server server/include/banter server/handlers client \
+                                         tests/unit tests/handlers tests/bench tests/bench/peers))
 
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)'
@@ -96,7 +101,10 @@ tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_J
 
 all: $(BUILD)/banterd $(BUILD)/banter ## build both programs (the default)
 
-$(BUILD)/banterd: libs = -lunistring
+# What the server is linked with; and of its functions plugins see those of banter/handler.h.
+server_libs := -lunistring -Wl,--export-dynamic-symbol='banter_reply_*'
+
+$(BUILD)/banterd: libs = $(server_libs)
 $(BUILD)/banterd: $(server) $(common)
 	$(call say,LINK)$(link)
 
@@ -105,7 +113,7 @@ $(BUILD)/banter: $(client) $(common)
 	$(call say,LINK)$(link)
 
 # The server with the handler that tests steer; see tests/handlers/.
-$(BUILD)/tests/banterd-test: libs = -lunistring
+$(BUILD)/tests/banterd-test: libs = $(server_libs)
 $(BUILD)/tests/banterd-test: $(filter-out $(BUILD)/obj/server/handlers/table.o,$(server)) $(test_handlers) $(common)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(link)
@@ -120,7 +128,7 @@ with_server := $(call program_of,server)
 with_client := $(call program_of,client)
 with_bench := $(call program_of,tests/bench)
 $(with_server): $(server_parts)
-$(with_server): unit_libs += -lunistring
+$(with_server): unit_libs += $(server_libs)
 $(with_client): $(client_parts)
 $(with_client): unit_libs += -lreadline
 $(with_bench): $(bench_parts)
@@ -197,6 +205,10 @@ format: | $(BUILD)/deps-lint ## put the C sources into the format that lint want
 
 # ---- install
 
+# For pkg-config; what is under the prefix is told relative to it, so that the whole can be moved.
+pc_values = -e 's|@VERSION@|$(VERSION)|; s|@PREFIX@|$(PREFIX)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@DOCDIR@|$(DOCDIR)|' \
+            -e '2,$$s|=$(PREFIX)/|=$${prefix}/|'
+
 install: all ## install under $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(SBINDIR)'
 	$(INSTALL) -m 755 $(BUILD)/banter '$(DESTDIR)$(BINDIR)/banter'
@@ -205,10 +217,17 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 	    folder='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
 	    $(INSTALL) -d "$$folder" && $(INSTALL) -m 644 man/$$page "$$folder/$$page" || exit; \
 	done
+	$(INSTALL) -d '$(DESTDIR)$(INCLUDEDIR)/banter' '$(DESTDIR)$(PKGCONFIGDIR)' '$(DESTDIR)$(DOCDIR)/examples'
+	$(INSTALL) -m 644 server/include/banter/handler.h '$(DESTDIR)$(INCLUDEDIR)/banter/handler.h'
+	sed $(pc_values) server/banter.pc.in > '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc'
+	chmod 644 '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc'
+	$(INSTALL) -m 644 $(examples) '$(DESTDIR)$(DOCDIR)/examples'
 
 uninstall: ## remove what install put there
 	rm -f '$(DESTDIR)$(BINDIR)/banter' '$(DESTDIR)$(SBINDIR)/banterd'
 	for page in $(notdir $(pages)); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; done
+	rm -f '$(DESTDIR)$(INCLUDEDIR)/banter/handler.h' '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc' \
+	    $(patsubst %,'$(DESTDIR)$(DOCDIR)/examples/%',$(notdir $(examples)))
 
 clean: ## remove all output (of this BUILD)
 	rm -rf '$(BUILD)'

@@ -17,7 +17,7 @@
 enum {
     FIRST_REST_MS = 10,
     LONGEST_REST_MS = 1000,
-    ACCEPTS_AT_ONCE = 256, /* before the other listeners are looked at */
+    ACCEPTS_AT_ONCE = 256,  /* before the other listeners are looked at */
     LAST_ACCEPTS = 1 << 16, /* at the stop: more than any accept queue holds */
 };
 
@@ -41,7 +41,8 @@ static void refuse_at_once(struct acceptor *acceptor, int fd)
     struct frame_edges edges;
     struct buffer frame = {0};
     size_t size = protocol_write_error(text, sizeof text, PROTOCOL_BUSY, REPLIES_BUSY_TEXT);
-    if (frame_encode(acceptor->settings->rules.codec, text, size, PROTOCOL_MAX_REPLY, &edges) == FRAME_FITS &&
+    if (frame_encode(acceptor->settings->rules.codec, text, size, PROTOCOL_MAX_REPLY, &edges) ==
+            FRAME_FITS &&
         frame_append(&frame, &edges, text, size))
         (void) !send(fd, buffer_head(&frame), buffer_size(&frame), MSG_NOSIGNAL | MSG_DONTWAIT);
     buffer_fini(&frame);
@@ -56,7 +57,8 @@ static void log_busy(const struct acceptor *acceptor, const struct peer *peer, u
 }
 
 /* Makes a session of a connected socket and sends it to the next loop. False: out of memory. */
-static bool deal(struct acceptor *acceptor, int fd, const struct address *address, unsigned listener)
+static bool deal(struct acceptor *acceptor, int fd, const struct address *address,
+                 unsigned listener)
 {
     struct peer peer;
     peer_set(&peer, address);
@@ -68,7 +70,8 @@ static bool deal(struct acceptor *acceptor, int fd, const struct address *addres
             return true;
         }
     }
-    struct session *session = session_new(fd, busy ? 0 : acceptor->accepted + 1, &peer, (uint16_t) listener);
+    struct session *session =
+        session_new(fd, busy ? 0 : acceptor->accepted + 1, &peer, (uint16_t) listener);
     if (!session) {
         close(fd);
         errno = ENOMEM;

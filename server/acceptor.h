@@ -1,6 +1,6 @@
 /*
- * acceptor: accepts connections and deals them to the loops in turn. Where descriptors run out it rests, 10 ms
- * growing to a second, and those who are connected don't notice.
+ * acceptor: accepts connections and deals them to the loops in turn. Where descriptors run out it
+ * rests, 10 ms growing to a second, and those who are connected don't notice.
  */
 #ifndef BANTER_SERVER_ACCEPTOR_H
 #define BANTER_SERVER_ACCEPTOR_H

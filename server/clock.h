@@ -1,4 +1,5 @@
-/* clock: CLOCK_MONOTONIC in milliseconds, which is what every deadline of the server's is counted in. */
+/* clock: CLOCK_MONOTONIC in milliseconds, which is what every deadline of the server's is
+ * counted in. */
 #ifndef BANTER_SERVER_CLOCK_H
 #define BANTER_SERVER_CLOCK_H
 

@@ -100,7 +100,8 @@ static bool wait_for_loop(struct crew_thread *thread)
     return true;
 }
 
-/* The loop was taken during a call. The request is the session's now; what is left is the call's own hold. */
+/* The loop was taken during a call. The request is the session's now; what is left is the call's
+ * own hold. */
 static void leave_call(struct crew_thread *thread)
 {
     while (sem_wait(&thread->let_go) != 0)

@@ -1,6 +1,6 @@
 /*
- * crew: the server's threads. Each one owns a loop, or is in a handler whose loop was taken from it, or is a
- * spare: it waits to be given a loop.
+ * crew: the server's threads. Each one owns a loop, or is in a handler whose loop was taken from
+ * it, or is a spare: it waits to be given a loop.
  *
  * Spares are made on demand up to a bound and end when they have not been needed for ten seconds.
  */
@@ -19,16 +19,18 @@ struct loop;
 struct request;
 struct session;
 
-/* What a thread works with while it owns a loop. When the loop is taken, its new owner reads the fields that
- * say so; the thread itself leaves them alone until crew_thread_let_go() was called. */
+/* What a thread works with while it owns a loop. When the loop is taken, its new owner reads the
+ * fields that say so; the thread itself leaves them alone until crew_thread_let_go() was called. */
 struct turn {
-    struct buffer input;     /* the thread's own: a read goes in here */
-    struct buffer *reading;  /* `input`, or the session's own where much was left over. Read by the new owner */
+    struct buffer input; /* the thread's own: a read goes in here */
+    /* `input`, or the session's own where much was left over. Read by the new owner */
+    struct buffer *reading;
     struct buffer output;    /* replies that are complete. Read by the new owner */
     struct session *session; /* whose turn it is. Read by the new owner */
-    struct request *request; /* for the next call, or in the call under way. Taken by the new owner */
-    struct buffer large;     /* a session's buffer, lent to the turn */
-    unsigned tick;           /* when the turn began */
+    /* for the next call, or in the call under way. Taken by the new owner */
+    struct request *request;
+    struct buffer large; /* a session's buffer, lent to the turn */
+    unsigned tick;       /* when the turn began */
 };
 
 struct crew_thread;
@@ -36,10 +38,10 @@ struct crew_thread;
 /* A crew of at most `bound` threads. NULL when memory is out. */
 struct crew *crew_new(unsigned bound, struct log *log);
 
-/* Gives a loop to a spare, or to a new thread where there is none: it will call loop_run(loop, itself, from).
- * Two steps, so that the caller can make sure of a thread before it takes the loop: crew_get(), then crew_give()
- * or crew_put_back(). crew_get() returns NULL when the bound is reached or a thread would not start (which is
- * logged). */
+/* Gives a loop to a spare, or to a new thread where there is none: it will call loop_run(loop,
+ * itself, from). Two steps, so that the caller can make sure of a thread before it takes the
+ * loop: crew_get(), then crew_give() or crew_put_back(). crew_get() returns NULL when the bound
+ * is reached or a thread would not start (which is logged). */
 struct crew_thread *crew_get(struct crew *crew);
 void crew_give(struct crew_thread *thread, struct loop *loop, struct crew_thread *from);
 void crew_put_back(struct crew_thread *thread);
@@ -53,9 +55,9 @@ struct turn *crew_turn(struct crew_thread *thread);
 /* The new owner has taken what it needs from the turn: the thread may use it again. */
 void crew_thread_let_go(struct crew_thread *thread);
 
-/* Waits until the loops have drained and every thread has ended. Threads in handlers are waited for until
- * `deadline_ms` (CLOCK_MONOTONIC; INT64_MAX: for ever), loops for `grace_ms` more. Returns how many threads are
- * left behind, in handlers. */
+/* Waits until the loops have drained and every thread has ended. Threads in handlers are waited
+ * for until `deadline_ms` (CLOCK_MONOTONIC; INT64_MAX: for ever), loops for `grace_ms` more.
+ * Returns how many threads are left behind, in handlers. */
 unsigned crew_stop(struct crew *crew, int64_t deadline_ms, int64_t grace_ms);
 
 /* Gives everything back. Only after crew_stop() returned 0. NULL is left alone. */

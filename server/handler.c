@@ -23,7 +23,8 @@ static void refuse_unknown(const char *name, size_t size, struct error *error)
 }
 
 /* The kind that the text names, and its argument; NULL with `error` set. */
-static const struct handler_kind *parse(const char *spec, const char **argument, struct error *error)
+static const struct handler_kind *parse(const char *spec, const char **argument,
+                                        struct error *error)
 {
     const char *colon = strchr(spec, ':');
     size_t size = colon ? (size_t) (colon - spec) : strlen(spec);
@@ -32,7 +33,10 @@ static const struct handler_kind *parse(const char *spec, const char **argument,
     if (!kind) {
         refuse_unknown(spec, size, error);
     } else if (*argument && !kind->open) {
-        error_set(error, "the handler \"%s\" takes no argument, but was given \"%s\"", kind->name, *argument);
+        error_set(error, "the handler \"%s\" takes no argument, but was given \"%s\"", kind->name,
+                  *argument);
+        kind = NULL;
+    } else if (kind->check && !kind->check(*argument, error)) {
         kind = NULL;
     }
     return kind;
@@ -50,11 +54,23 @@ bool handler_open(struct handler *handler, const char *spec, struct error *error
     const struct handler_kind *kind = parse(spec, &argument, error);
     if (!kind)
         return false;
-    struct handler opened = {.kind = kind};
-    if (kind->open && !kind->open(&opened, argument, error))
-        return false;
-    *handler = opened;
-    return true;
+    *handler = (struct handler){.kind = kind};
+    if (!kind->open || kind->open(handler, argument, error))
+        return true;
+    *handler = (struct handler){0};
+    return false;
+}
+
+void handler_set_full(struct handler *handler, bool full)
+{
+    if (atomic_exchange(&handler->full, full) && !full && handler->resume)
+        handler->resume(handler->resume_context);
+}
+
+void handler_abort(struct handler *handler)
+{
+    if (handler->kind && handler->kind->abort)
+        handler->kind->abort(handler);
 }
 
 void handler_close(struct handler *handler)

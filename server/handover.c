@@ -30,8 +30,8 @@ struct watcher {
     struct log *log;
     unsigned stall_ms;
     pthread_t thread;
-    sem_t wake;             /* waited for while `asleep` */
-    _Atomic bool asleep;    /* or about to be: whoever begins a batch must post */
+    sem_t wake;          /* waited for while `asleep` */
+    _Atomic bool asleep; /* or about to be: whoever begins a batch must post */
     _Atomic bool stopping;
     _Atomic unsigned tick;
     bool told_no_spare;
@@ -57,8 +57,8 @@ void watcher_batch_begins(struct watcher *watcher, struct loop *loop)
 {
     if (!watcher)
         return;
-    /* Sequentially consistent with `asleep`: either the watcher, which looks once more after it said so, sees
-     * this batch, or the batch sees that it sleeps. */
+    /* Sequentially consistent with `asleep`: either the watcher, which looks once more after it
+     * said so, sees this batch, or the batch sees that it sleeps. */
     atomic_store(&loop->active, true);
     if (atomic_load(&watcher->asleep) && atomic_exchange(&watcher->asleep, false))
         sem_post(&watcher->wake);
@@ -82,7 +82,8 @@ static void take(struct watcher *watcher, struct loop *loop, uint64_t call)
     struct crew_thread *spare = crew_get(watcher->crew);
     if (!spare) {
         if (!watcher->told_no_spare)
-            log_tell(watcher->log, LOG_NO_SPARE, 0, "%u threads at most", crew_bound(watcher->crew));
+            log_tell(watcher->log, LOG_NO_SPARE, 0, "%u threads at most",
+                     crew_bound(watcher->crew));
         watcher->told_no_spare = true;
         return;
     }
@@ -113,7 +114,8 @@ static void look(struct watcher *watcher, struct loop *loop, struct sight *sight
     sight->looks++;
     int64_t used_ns = owner_cpu_ns(loop) - sight->cpu_ns;
     bool computes = used_ns > (int64_t) HANDOVER_TICK_MS * 500000;
-    if ((sight->looks >= watcher->stall_ms && computes) || sight->looks >= watcher->stall_ms * SLEEPING_LOOKS)
+    if ((sight->looks >= watcher->stall_ms && computes) ||
+        sight->looks >= watcher->stall_ms * SLEEPING_LOOKS)
         take(watcher, loop, call);
 }
 
@@ -128,7 +130,8 @@ static bool any_active(const struct watcher *watcher)
 static void sleep_until_a_batch(struct watcher *watcher)
 {
     atomic_store(&watcher->asleep, true);
-    if ((any_active(watcher) || atomic_load(&watcher->stopping)) && atomic_exchange(&watcher->asleep, false))
+    if ((any_active(watcher) || atomic_load(&watcher->stopping)) &&
+        atomic_exchange(&watcher->asleep, false))
         return;
     while (sem_wait(&watcher->wake) != 0)
         continue;
@@ -151,8 +154,8 @@ static void *watch(void *argument)
     return NULL;
 }
 
-struct watcher *watcher_start(struct loop *loops, unsigned count, struct crew *crew, unsigned stall_ms,
-                              struct log *log)
+struct watcher *watcher_start(struct loop *loops, unsigned count, struct crew *crew,
+                              unsigned stall_ms, struct log *log)
 {
     struct watcher *watcher = calloc(1, sizeof *watcher + count * sizeof watcher->sights[0]);
     if (!watcher)

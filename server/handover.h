@@ -1,14 +1,15 @@
 /*
  * handover: how a loop goes on while a handler does not return.
  *
- * A call of a handler is published in loop->call, by number, so that a number never comes twice (no ABA). A
- * watcher looks at each loop every millisecond. Where it sees the same call again and again, and the owner's CPU
- * clock shows that it runs (a pre-empted owner is no stall) or ten looks have passed (a handler that sleeps), it
- * takes the loop. Ending a call and taking the loop are both compare-and-swaps of loop->call from the call's
- * number to 0: exactly one wins.
+ * A call of a handler is published in loop->call, by number, so that a number never comes twice (no
+ * ABA). A watcher looks at each loop every millisecond. Where it sees the same call again and
+ * again, and the owner's CPU clock shows that it runs (a pre-empted owner is no stall) or ten looks
+ * have passed (a handler that sleeps), it takes the loop. Ending a call and taking the loop are
+ * both compare-and-swaps of loop->call from the call's number to 0: exactly one wins.
  *
- * When the taker wins, it gives the loop to a spare. That moves what the former owner had finished into the
- * session, then lets the former owner go; which keeps that one request and answers it late, as any handler may.
+ * When the taker wins, it gives the loop to a spare. That moves what the former owner had finished
+ * into the session, then lets the former owner go; which keeps that one request and answers it
+ * late, as any handler may.
  */
 #ifndef BANTER_SERVER_HANDOVER_H
 #define BANTER_SERVER_HANDOVER_H
@@ -26,20 +27,20 @@ enum { HANDOVER_TICK_MS = 1 };
 
 /* ---- around a call, in the loop's owner ---- */
 
-/* Publishes that a handler is being called, and returns the call's number. All that the taker will read must be
- * in place. */
+/* Publishes that a handler is being called, and returns the call's number. All that the taker
+ * will read must be in place. */
 uint64_t handover_begin_call(struct loop *loop);
 
-/* The handler has returned (or, in the watcher: its loop is to be taken). False: the other side was first, and
- * the loop must not be touched any more (or: stays where it is). */
+/* The handler has returned (or, in the watcher: its loop is to be taken). False: the other side
+ * was first, and the loop must not be touched any more (or: stays where it is). */
 bool handover_end_call(struct loop *loop, uint64_t call);
 
 /* ---- the watcher ---- */
 
-/* Starts watching `count` loops, before they run; spares come from `crew`. `stall_ms` is how long a call may run
- * (at least 1). NULL with errno set: then there is no hand-over. */
-struct watcher *watcher_start(struct loop *loops, unsigned count, struct crew *crew, unsigned stall_ms,
-                              struct log *log);
+/* Starts watching `count` loops, before they run; spares come from `crew`. `stall_ms` is how
+ * long a call may run (at least 1). NULL with errno set: then there is no hand-over. */
+struct watcher *watcher_start(struct loop *loops, unsigned count, struct crew *crew,
+                              unsigned stall_ms, struct log *log);
 
 /* Ends the watcher's thread: no loop is taken after this. NULL is left alone. */
 void watcher_stop(struct watcher *watcher);
@@ -47,8 +48,8 @@ void watcher_stop(struct watcher *watcher);
 /* Gives back a watcher that was stopped; no loop runs any more. NULL is left alone. */
 void watcher_free(struct watcher *watcher);
 
-/* Tells the watcher that a batch begins or is over, in the loop's owner. It sleeps while no loop has one.
- * `watcher` may be NULL. */
+/* Tells the watcher that a batch begins or is over, in the loop's owner. It sleeps while no loop
+ * has one. `watcher` may be NULL. */
 void watcher_batch_begins(struct watcher *watcher, struct loop *loop);
 void watcher_batch_ends(struct loop *loop);
 

@@ -1,4 +1,5 @@
-/* inbox: a stack that is pushed one node at a time and taken whole, so there is no ABA to think of. */
+/* inbox: a stack that is pushed one node at a time and taken whole, so there is no ABA to think
+ * of. */
 #include "server/inbox.h"
 
 #include <stddef.h>
@@ -8,8 +9,8 @@ bool inbox_push(struct inbox *inbox, struct inbox_node *node)
     struct inbox_node *newest = atomic_load_explicit(&inbox->newest, memory_order_relaxed);
     do {
         node->next = newest;
-    } while (!atomic_compare_exchange_weak_explicit(&inbox->newest, &newest, node, memory_order_acq_rel,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&inbox->newest, &newest, node,
+                                                    memory_order_acq_rel, memory_order_relaxed));
     return newest == NULL;
 }
 

@@ -1,7 +1,7 @@
 /*
- * inbox: how other threads hand things to a loop without a lock. Any number of threads push; the loop's
- * owner takes everything at once. Intrusive: a node is embedded in what is sent and belongs to the inbox
- * from the push until it is taken.
+ * inbox: how other threads hand things to a loop without a lock. Any number of threads push; the
+ * loop's owner takes everything at once. Intrusive: a node is embedded in what is sent and belongs
+ * to the inbox from the push until it is taken.
  */
 #ifndef BANTER_SERVER_INBOX_H
 #define BANTER_SERVER_INBOX_H
@@ -12,6 +12,7 @@
 enum inbox_kind {
     INBOX_SESSION, /* a new session, from the acceptor */
     INBOX_REQUEST, /* a request that was answered late */
+    INBOX_RESUME,  /* the handler is not full any more */
     INBOX_STOP,    /* begin to drain */
 };
 

@@ -17,10 +17,13 @@
 #include "server/session.h"
 
 enum {
-    READ_BYTES = 64 << 10,  /* room for one read */
-    SMALL_REST = 32 << 10,  /* so much left over is copied before the next read; more stays where it is */
-    KEPT_INPUT_BYTES = 1 << 20, /* a turn's buffer that has grown beyond this is given back after the turn */
-    TURN_TICKS = 2,         /* a turn that has seen the watcher look so often lets others have theirs */
+    READ_BYTES = 64 << 10, /* room for one read */
+    /* so much left over is copied before the next read; more stays where it is */
+    SMALL_REST = 32 << 10,
+    /* a turn's buffer that has grown beyond this is given back after the turn */
+    KEPT_INPUT_BYTES = 1 << 20,
+    /* a turn that has seen the watcher look so often lets others have theirs */
+    TURN_TICKS = 2,
 };
 
 enum step {
@@ -33,8 +36,11 @@ bool intake_open(const struct session *session)
 {
     if (session->input_over || session->broken || session->closing)
         return false;
+    if (handler_is_full(session->loop->settings->handler))
+        return session->loop->refusing; /* refusing is not the handler's work */
     const struct session_work *work = session->work;
-    return !work || (!work->stalled && work->pending < SESSION_MAX_PENDING && buffer_size(&work->output) == 0);
+    return !work || (!work->stalled && work->pending < SESSION_MAX_PENDING &&
+                     buffer_size(&work->output) == 0);
 }
 
 bool intake_wants_bytes(const struct session *session)
@@ -45,8 +51,8 @@ bool intake_wants_bytes(const struct session *session)
 
 /* ---- the turn's input: what was left over, then what is read ---- */
 
-/* A little that was left over is copied in front of the read; with much, its buffer itself is read into, so that
- * a long message is not copied once a read. */
+/* A little that was left over is copied in front of the read; with much, its buffer itself is
+ * read into, so that a long message is not copied once a read. */
 static bool begin_input(struct session *session, struct turn *turn)
 {
     struct buffer *left = session->work ? &session->work->input : NULL;
@@ -88,8 +94,8 @@ static void end_input(struct session *session, struct turn *turn)
 
 /* ---- reading ---- */
 
-/* How much one read may return. In raw one read is one message, and one byte more tells that it is too long; the
- * quit word must be seen whatever the limit is. */
+/* How much one read may return. In raw one read is one message, and one byte more tells that it
+ * is too long; the quit word must be seen whatever the limit is. */
 static size_t read_bound(const struct session *session)
 {
     const struct frame_rules *rules = &session->loop->settings->rules;
@@ -138,7 +144,8 @@ static size_t read_up_to(struct session *session, struct buffer *input, size_t b
 static void read_rest_of_raw(struct session *session, struct buffer *input)
 {
     int readable;
-    while (!session->broken && !session->eof && ioctl(session->fd, FIONREAD, &readable) == 0 && readable > 0) {
+    while (!session->broken && !session->eof && ioctl(session->fd, FIONREAD, &readable) == 0 &&
+           readable > 0) {
         size_t bound = (size_t) readable;
         if (session->draining && session->drain_left < bound)
             bound = session->drain_left;
@@ -184,7 +191,8 @@ static void take_fatal(struct session *session, struct turn *turn, enum frame_ou
     if (outcome == FRAME_BAD_LENGTH) {
         take_too_long(session, turn);
     } else {
-        log_put(session->loop->log, LOG_BAD_FRAME, session->number, malformed, sizeof malformed - 1);
+        log_put(session->loop->log, LOG_BAD_FRAME, session->number, malformed,
+                sizeof malformed - 1);
         replies_error(session, turn, PROTOCOL_BAD_FRAME, malformed);
     }
     session->input_over = true;
@@ -219,7 +227,8 @@ static void keep_held(struct session *session, struct turn *turn)
     request_release(request); /* the call's hold */
 }
 
-static enum step call_handler(struct session *session, struct turn *turn, const char *message, size_t size)
+static enum step call_handler(struct session *session, struct turn *turn, const char *message,
+                              size_t size)
 {
     struct loop *loop = session->loop;
     struct handler *handler = loop->settings->handler;
@@ -236,6 +245,9 @@ static enum step call_handler(struct session *session, struct turn *turn, const 
     request_start(turn->request, loop, session, session->number, message, size);
     int64_t timeout = loop->settings->handler_timeout_ms;
     turn->request->deadline_ms = timeout ? loop->now_ms + timeout : TIMERS_NEVER;
+    if (!session->handler_data && handler->kind->session_begun)
+        session->handler_data = handler->kind->session_begun(handler, session->number);
+    turn->request->session_data = session->handler_data;
 
     uint64_t call = handover_begin_call(loop);
     handler->kind->handle(handler, turn->request);

@@ -1,5 +1,6 @@
 /*
- * intake: a session's input on its way to the handler: read, cut into requests, handed over one by one.
+ * intake: a session's input on its way to the handler: read, cut into requests, handed over one by
+ * one.
  */
 #ifndef BANTER_SERVER_INTAKE_H
 #define BANTER_SERVER_INTAKE_H
@@ -17,12 +18,14 @@ bool intake_open(const struct session *session);
 /* Whether the session waits for bytes from its socket. */
 bool intake_wants_bytes(const struct session *session);
 
-/* Reads once, if `readable` and nothing complete is left over, and calls the handler for each complete request
- * until the input, or the turn, is used up. False: the loop was taken away during a call. */
+/* Reads once, if `readable` and nothing complete is left over, and calls the handler for each
+ * complete request until the input, or the turn, is used up. False: the loop was taken away
+ * during a call. */
 bool intake_run(struct session *session, struct crew_thread *thread, bool readable);
 
-/* Nothing more is taken from the input. `left` bytes of it are left over: half a request, if any, is answered with
- * why its end won't come, or with nothing where `why` is NULL. A request that was too long has its answer already. */
+/* Nothing more is taken from the input. `left` bytes of it are left over: half a request, if
+ * any, is answered with why its end won't come, or with nothing where `why` is NULL. A request
+ * that was too long has its answer already. */
 void intake_end(struct session *session, struct turn *turn, size_t left, const char *why);
 
 #endif

@@ -8,13 +8,14 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 4096,   /* the kernel lowers it to net.core.somaxconn */
-    PORT_TRIES = 16,  /* how often a free port of one address may be in use on the next */
+    BACKLOG = 4096,  /* the kernel lowers it to net.core.somaxconn */
+    PORT_TRIES = 16, /* how often a free port of one address may be in use on the next */
 };
 
 static bool is_path(const struct listener *listener)
 {
-    return listener->address.socket.any.sa_family == AF_UNIX && listener->address.socket.local.sun_path[0];
+    return listener->address.socket.any.sa_family == AF_UNIX &&
+           listener->address.socket.local.sun_path[0];
 }
 
 static bool add(struct listeners *listeners, int fd, const struct address *address)
@@ -52,9 +53,10 @@ static void drop_from(struct listeners *listeners, unsigned first)
         close_one(&listeners->items[--listeners->count]);
 }
 
-/* Listens on each address of the list; where the port is free to choose, on the one that the first one got.
- * False with errno set, and `*failed` is the address; nothing is left open. */
-static bool open_all(struct listeners *listeners, const struct address_list *list, struct address *failed)
+/* Listens on each address of the list; where the port is free to choose, on the one that the
+ * first one got. False with errno set, and `*failed` is the address; nothing is left open. */
+static bool open_all(struct listeners *listeners, const struct address_list *list,
+                     struct address *failed)
 {
     unsigned first = listeners->count;
     unsigned port = 0;
@@ -101,11 +103,13 @@ bool listeners_take(struct listeners *listeners, int fd, struct error *error)
 {
     struct address address = {.size = sizeof address.socket};
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
         getsockname(fd, &address.socket.any, &address.size) != 0 || listen(fd, BACKLOG) != 0)
         return error_set(error, "unable to listen on socket %d: %s", fd, strerror(errno));
     if (!add(listeners, fd, &address))
-        return error_set(error, "unable to listen on socket %d: there are %d listeners already", fd, LISTENERS_MAX);
+        return error_set(error, "unable to listen on socket %d: there are %d listeners already", fd,
+                         LISTENERS_MAX);
     return true;
 }
 

@@ -1,9 +1,9 @@
 /*
  * log: rings of records, a table of wordings, and the writer.
  *
- * Who may touch what. A ring's `head` is advanced by its producer, its `tail` by the writer. The list of rings
- * and the shared ring's producers are guarded by `lock`; the writer holds it while it formats, never while it
- * writes, so no producer waits for the log's reader.
+ * Who may touch what. A ring's `head` is advanced by its producer, its `tail` by the writer. The
+ * list of rings and the shared ring's producers are guarded by `lock`; the writer holds it while it
+ * formats, never while it writes, so no producer waits for the log's reader.
  */
 #include "server/log.h"
 
@@ -27,11 +27,11 @@
 #include "common/buffer.h"
 
 enum {
-    RING_BYTES = 1 << 20,   /* a power of two */
-    TEXT_MAX = 64 << 10,    /* a longer text is cut in the log */
+    RING_BYTES = 1 << 20,    /* a power of two */
+    TEXT_MAX = 64 << 10,     /* a longer text is cut in the log */
     CHUNK_BYTES = 256 << 10, /* the writer formats about so much before it writes */
-    NAP_MS = 2,             /* after a write the writer lets events gather for so long */
-    PATIENCE_MS = 1000,     /* at the end: how long a reader may take for the next piece */
+    NAP_MS = 2,              /* after a write the writer lets events gather for so long */
+    PATIENCE_MS = 1000,      /* at the end: how long a reader may take for the next piece */
 };
 
 static const struct wording {
@@ -61,10 +61,16 @@ static const struct wording {
     [LOG_THREAD_FAILED] = {LOG_ERRORS, false, "Thread did not start. Error : ", ""},
     [LOG_NO_SPARE] = {LOG_ERRORS, false, "No thread to go on while handlers run long: ", ""},
     [LOG_LEFT_BEHIND] = {LOG_ERRORS, false, "Handlers left behind: ", ""},
+    [LOG_WORKER_STARTED] = {LOG_CONNECTIONS, false, "Worker ", ""},
+    [LOG_WORKER_LOST] = {LOG_ERRORS, false, "Worker ", ""},
+    [LOG_WORKERS_DOWN] = {LOG_ERRORS, false,
+                          "All workers have failed again and again, next try in ", ""},
+    [LOG_WORKER] = {LOG_ERRORS, false, "Worker ", ""},
     [LOG_MAX_CLIENTS_LOWERED] = {LOG_ERRORS, false, "Clients at most: ", ""},
 };
 
-/* What stands before each text in a ring. Records follow each other without padding, in order of time. */
+/* What stands before each text in a ring. Records follow each other without padding, in order of
+ * time. */
 struct record {
     int64_t time_ns; /* CLOCK_MONOTONIC: rings are merged by it */
     uint64_t session;
@@ -77,9 +83,10 @@ struct record {
 struct log_ring {
     struct log *log;
     struct log_ring *next; /* guarded by log->lock */
-    bool in_use;           /* guarded by log->lock; when not, the writer empties it and anybody may have it */
-    _Atomic size_t head;   /* bytes ever put in */
-    _Atomic size_t tail;   /* bytes ever taken out */
+    /* guarded by log->lock; when not, the writer empties it and anybody may have it */
+    bool in_use;
+    _Atomic size_t head; /* bytes ever put in */
+    _Atomic size_t tail; /* bytes ever taken out */
     _Atomic unsigned long dropped;
     char bytes[RING_BYTES];
 };
@@ -89,9 +96,10 @@ struct log {
     bool is_file; /* a regular file takes any amount in one write */
     enum log_level level;
     pthread_t writer;
-    int stop_fd;          /* eventfd; readable for good when the log closes */
-    sem_t wake;           /* the writer waits for it while `asleep` */
-    _Atomic bool asleep;  /* the writer waits, or is about to: whoever puts something in must post */
+    int stop_fd; /* eventfd; readable for good when the log closes */
+    sem_t wake;  /* the writer waits for it while `asleep` */
+    /* the writer waits, or is about to: whoever puts something in must post */
+    _Atomic bool asleep;
     _Atomic bool closing;
     bool broken;          /* the reader has gone: everything is dropped. Writer only */
     unsigned long lost;   /* lines that could not be written, not told yet. Writer only */
@@ -123,7 +131,8 @@ static void ring_copy_in(struct log_ring *ring, size_t at, const void *data, siz
     memcpy(ring->bytes, (const char *) data + first, size - first);
 }
 
-void log_put(struct log_ring *ring, enum log_event event, uint64_t session, const void *text, size_t size)
+void log_put(struct log_ring *ring, enum log_event event, uint64_t session, const void *text,
+             size_t size)
 {
     if (!ring || !log_wants(ring->log, event))
         return;
@@ -143,8 +152,8 @@ void log_put(struct log_ring *ring, enum log_event event, uint64_t session, cons
     ring_copy_in(ring, head, &record, sizeof record);
     if (record.size)
         ring_copy_in(ring, head + sizeof record, text, record.size);
-    /* Sequentially consistent with `asleep`: either the nudge that follows sees the writer asleep, or the
-     * writer, which looks once more after it said so, sees this record. */
+    /* Sequentially consistent with `asleep`: either the nudge that follows sees the writer
+     * asleep, or the writer, which looks once more after it said so, sees this record. */
     atomic_store(&ring->head, head + sizeof record + record.size);
 }
 
@@ -232,7 +241,10 @@ static void append_escaped(struct buffer *out, const unsigned char *text, size_t
             i += (size_t) length;
             continue;
         }
-        const char *letter = text[i] == '\n' ? "\\n" : text[i] == '\t' ? "\\t" : text[i] == '\r' ? "\\r" : NULL;
+        const char *letter = text[i] == '\n'   ? "\\n"
+                             : text[i] == '\t' ? "\\t"
+                             : text[i] == '\r' ? "\\r"
+                                               : NULL;
         char code[4] = {'\\', 'x', hex[text[i] >> 4], hex[text[i] & 15]};
         buffer_append(out, letter ? letter : code, letter ? 2 : 4);
         i++;
@@ -309,7 +321,8 @@ static bool format_chunk(struct log *log)
 
 /* ---- the writer: writing ---- */
 
-/* Waits until the reader takes something. False when the log closes and the reader's patience is over. */
+/* Waits until the reader takes something. False when the log closes and the reader's patience is
+ * over. */
 static bool wait_writable(struct log *log)
 {
     for (;;) {
@@ -339,8 +352,8 @@ static bool write_all(struct log *log, struct buffer *out)
     while (buffer_size(out)) {
         if (log->broken || (!log->is_file && !wait_writable(log)))
             return false;
-        /* A pipe that is writable takes PIPE_BUF bytes without blocking; more might block for good, and then
-         * the server could not stop. */
+        /* A pipe that is writable takes PIPE_BUF bytes without blocking; more might block for
+         * good, and then the server could not stop. */
         size_t size = buffer_size(out);
         if (!log->is_file && size > PIPE_BUF)
             size = PIPE_BUF;
@@ -376,8 +389,9 @@ static bool all_empty(struct log *log)
     bool empty = true;
     pthread_mutex_lock(&log->lock);
     for (struct log_ring *ring = log->rings; ring && empty; ring = ring->next)
-        empty = atomic_load(&ring->head) == atomic_load_explicit(&ring->tail, memory_order_relaxed) &&
-                !atomic_load_explicit(&ring->dropped, memory_order_relaxed);
+        empty =
+            atomic_load(&ring->head) == atomic_load_explicit(&ring->tail, memory_order_relaxed) &&
+            !atomic_load_explicit(&ring->dropped, memory_order_relaxed);
     pthread_mutex_unlock(&log->lock);
     return empty;
 }
@@ -430,8 +444,10 @@ void log_ring_free(struct log_ring *ring)
     wake_writer(ring->log);
 }
 
-static void free_log(struct log *log)
+void log_free(struct log *log)
 {
+    if (!log)
+        return;
     if (log->stop_fd >= 0)
         close(log->stop_fd);
     sem_destroy(&log->wake);
@@ -464,13 +480,13 @@ struct log *log_open(int fd, enum log_level level, struct error *error)
         failure = pthread_create(&log->writer, NULL, run_writer, log);
     if (failure) {
         error_set(error, "unable to start the log's thread: %s", strerror(failure));
-        free_log(log);
+        log_free(log);
         return NULL;
     }
     return log;
 }
 
-void log_close(struct log *log)
+void log_stop(struct log *log)
 {
     if (!log)
         return;
@@ -478,5 +494,4 @@ void log_close(struct log *log)
     eventfd_write(log->stop_fd, 1);
     sem_post(&log->wake);
     pthread_join(log->writer, NULL);
-    free_log(log);
 }

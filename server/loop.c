@@ -23,12 +23,14 @@ bool loop_init(struct loop *loop, struct server *server, const struct settings *
     loop->server = server;
     loop->settings = settings;
     loop->stop_node.kind = INBOX_STOP;
+    loop->resume_node.kind = INBOX_RESUME;
     loop->wake_fd = -1;
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd < 0)
         return false;
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL}; /* NULL: no session, the inbox */
+    /* NULL: no session, the inbox */
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     if (loop->wake_fd < 0 || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) != 0)
         return false;
     loop->log = log_ring_new(settings->log);
@@ -74,6 +76,12 @@ void loop_post(struct loop *loop, struct inbox_node *node)
 {
     if (inbox_push(&loop->inbox, node))
         eventfd_write(loop->wake_fd, 1);
+}
+
+void loop_resume(struct loop *loop)
+{
+    if (!atomic_exchange(&loop->resume_posted, true))
+        loop_post(loop, &loop->resume_node);
 }
 
 struct log *loop_log(const struct loop *loop) { return loop->settings->log; }
@@ -180,7 +188,8 @@ static void end_drain(struct loop *loop)
 
 /* ---- batches ---- */
 
-/* Calls no handler, so the loop can't be taken in the middle of it: a list of its own may be on the stack. */
+/* Calls no handler, so the loop can't be taken in the middle of it: a list of its own may be on
+ * the stack. */
 static void open_inbox(struct loop *loop, struct turn *turn)
 {
     eventfd_t count;
@@ -191,6 +200,9 @@ static void open_inbox(struct loop *loop, struct turn *turn)
             add_session(loop, (struct session *) node, turn);
         } else if (node->kind == INBOX_STOP) {
             begin_drain(loop);
+        } else if (node->kind == INBOX_RESUME) {
+            atomic_store(&loop->resume_posted, false);
+            for_each_session(loop, session_resume);
         } else {
             struct request *request = (struct request *) node;
             request->ready = true;
@@ -207,14 +219,16 @@ static void run_timers(struct loop *loop, struct turn *turn)
 {
     struct timer *timer;
     while ((timer = timers_take_due(&loop->timers, loop->now_ms))) {
-        struct session *session = (struct session *) ((char *) timer - offsetof(struct session, timer));
+        struct session *session =
+            (struct session *) ((char *) timer - offsetof(struct session, timer));
         session_timer(session, turn);
     }
     if (loop->draining && loop->drain_deadline_ms <= loop->now_ms)
         end_drain(loop);
 }
 
-/* Those that were queued when it begins; who is queued again meanwhile waits until the sockets were looked at. */
+/* Those that were queued when it begins; who is queued again meanwhile waits until the sockets
+ * were looked at. */
 static bool run_again(struct loop *loop, struct crew_thread *thread)
 {
     struct session *last = loop->again_last;
@@ -228,7 +242,8 @@ static bool run_again(struct loop *loop, struct crew_thread *thread)
     return true;
 }
 
-static bool run_batch(struct loop *loop, struct crew_thread *thread, const struct epoll_event *events, int count)
+static bool run_batch(struct loop *loop, struct crew_thread *thread,
+                      const struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
         if (!events[i].data.ptr)

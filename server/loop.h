@@ -1,10 +1,11 @@
 /*
  * loop: an epoll set with the sessions in it.
  *
- * A session belongs to its loop from registration to free, and only the loop's present owner touches the loop,
- * its sessions, their timers and their sockets. Which thread that is can change in the middle of a turn: the
- * hand-over (server/handover.h) gives the loop to a spare while the former owner is in a handler. So what must
- * outlive a batch of events is kept in here, never on an owner's stack.
+ * A session belongs to its loop from registration to free, and only the loop's present owner
+ * touches the loop, its sessions, their timers and their sockets. Which thread that is can change
+ * in the middle of a turn: the hand-over (server/handover.h) gives the loop to a spare while the
+ * former owner is in a handler. So what must outlive a batch of events is kept in here, never on an
+ * owner's stack.
  *
  * Other threads reach a loop through its inbox alone (loop_post()).
  */
@@ -38,41 +39,51 @@ struct loop {
     /* For every thread. */
     struct inbox inbox;
     struct inbox_node stop_node;
+    struct inbox_node resume_node;
+    _Atomic bool resume_posted; /* resume_node is in the inbox */
 
     /* The hand-over's. */
-    _Atomic uint64_t call;    /* number of the handler's call under way; 0: none. See handover.h */
-    _Atomic bool active;      /* a batch is under way: the watcher must not sleep */
-    struct watcher *watcher;  /* NULL: no hand-over */
-    struct crew_thread *owner; /* who owns it, or is being given it. Written by the watcher once it runs */
-    clockid_t owner_clock;     /* its CPU time. As above; the thread itself may have ended */
+    _Atomic uint64_t call;   /* number of the handler's call under way; 0: none. See handover.h */
+    _Atomic bool active;     /* a batch is under way: the watcher must not sleep */
+    struct watcher *watcher; /* NULL: no hand-over */
+    /* who owns it, or is being given it. Written by the watcher once it runs */
+    struct crew_thread *owner;
+    clockid_t owner_clock; /* its CPU time. As above; the thread itself may have ended */
 
     /* The owner's. */
-    uint64_t calls;              /* calls so far: the number of the last one */
-    int64_t now_ms;              /* CLOCK_MONOTONIC at the start of the batch */
-    struct session **sessions;   /* all of them, each at its session->index */
+    uint64_t calls;            /* calls so far: the number of the last one */
+    int64_t now_ms;            /* CLOCK_MONOTONIC at the start of the batch */
+    struct session **sessions; /* all of them, each at its session->index */
     size_t session_count, session_capacity;
     struct session *again_first, *again_last; /* run again: may go on without an event */
-    struct session *dead;        /* closed in this batch; freed when it is over */
+    struct session *dead;                     /* closed in this batch; freed when it is over */
     struct timers timers;
-    uint64_t requests;           /* that got an answer */
-    bool draining;               /* no new input is waited for */
-    bool refusing;               /* the drain's time is over: what is owed is refused */
-    int64_t drain_deadline_ms;   /* while draining: when refusing begins; then: when what is left is closed */
+    uint64_t requests; /* that got an answer */
+    bool draining;     /* no new input is waited for */
+    bool refusing;     /* the drain's time is over: what is owed is refused */
+    /* while draining: when refusing begins; then: when what is left is closed */
+    int64_t drain_deadline_ms;
 };
 
-/* Makes a loop with no sessions, `loop` all zero before. False with errno set. Not for use by its threads. */
+/* Makes a loop with no sessions, `loop` all zero before. False with errno set. Not for use by
+ * its threads. */
 bool loop_init(struct loop *loop, struct server *server, const struct settings *settings);
 
-/* Gives everything back, requests that were answered too late included. Nobody runs it or posts to it any more. */
+/* Gives everything back, requests that were answered too late included. Nobody runs it or posts
+ * to it any more. */
 void loop_fini(struct loop *loop);
 
-/* Owns the loop and serves its sessions until it has drained (true), or until it was taken away during a
- * handler's call (false): then it belongs to another thread, and the caller has only its request left.
- * `from` is the thread from which it was taken, or NULL at the loop's first start. */
+/* Owns the loop and serves its sessions until it has drained (true), or until it was taken away
+ * during a handler's call (false): then it belongs to another thread, and the caller has only
+ * its request left. `from` is the thread from which it was taken, or NULL at the loop's first
+ * start. */
 bool loop_run(struct loop *loop, struct crew_thread *thread, struct crew_thread *from);
 
 /* Sends something to the loop's owner, from any thread. */
 void loop_post(struct loop *loop, struct inbox_node *node);
+
+/* Lets all sessions go on that wait for the handler to be less full. From any thread. */
+void loop_resume(struct loop *loop);
 
 /* ---- for session.c, in the owner ---- */
 

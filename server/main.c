@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "server/clock.h"
+#include "server/handlers/program.h"
 #include "server/log.h"
 #include "server/options.h"
 #include "server/server.h"
@@ -26,8 +27,11 @@ enum status {
 /* What main and the thread that runs the server share. */
 struct run {
     struct server *server;
-    int ended_fd; /* eventfd: server_run() has returned */
-    int left;     /* what it returned; read after the join */
+    int ended_fd; /* eventfd: the server has run, and is closed */
+    int left;     /* what server_run() returned; read after the join */
+    /* guards `over` and the call of server_stop(): the server is not closed during it */
+    pthread_mutex_t lock;
+    bool over; /* server_run() has returned */
 };
 
 static int fail(enum status status, const char *what, const char *why)
@@ -36,8 +40,8 @@ static int fail(enum status status, const char *what, const char *why)
     return (int) status;
 }
 
-/* Before any thread is there, so that all of them have these signals blocked. SIGPIPE, since who reads the log may
- * leave. */
+/* Before any thread is there, so that all of them have these signals blocked. SIGPIPE, since who
+ * reads the log may leave. */
 static int open_signals(void)
 {
     sigset_t signals;
@@ -64,12 +68,27 @@ static void *run_server(void *argument)
 {
     struct run *run = argument;
     run->left = server_run(run->server);
+    pthread_mutex_lock(&run->lock);
+    run->over = true;
+    pthread_mutex_unlock(&run->lock);
+    /* Here, since it may take a while until a program has ended, and a second signal is to be
+     * heard meanwhile. */
+    server_close(run->server);
     eventfd_write(run->ended_fd, 1);
     return NULL;
 }
 
+static void stop(struct run *run)
+{
+    pthread_mutex_lock(&run->lock);
+    if (!run->over)
+        server_stop(run->server);
+    pthread_mutex_unlock(&run->lock);
+}
+
 /* Stops the server at the first signal, or when its time is over; returns when it has ended. */
-static void wait_for_end(struct run *run, int signal_fd, int64_t run_for_ms)
+static void wait_for_end(struct run *run, struct handler *handler, int signal_fd,
+                         int64_t run_for_ms)
 {
     struct pollfd fds[] = {{run->ended_fd, POLLIN, 0}, {signal_fd, POLLIN, 0}};
     int64_t end_ms = run_for_ms ? clock_ms() + run_for_ms : 0;
@@ -79,57 +98,92 @@ static void wait_for_end(struct run *run, int signal_fd, int64_t run_for_ms)
         int wait = !end_ms || stopping ? -1 : left > 0 ? (int) left : 0;
         int ready = poll(fds, 2, wait);
         struct signalfd_siginfo signal_info;
-        if (ready > 0 && fds[1].revents && read(signal_fd, &signal_info, sizeof signal_info) > 0 && stopping)
+        if (ready > 0 && fds[1].revents && read(signal_fd, &signal_info, sizeof signal_info) > 0 &&
+            stopping) {
+            handler_abort(handler);
             end_at_once((int) signal_info.ssi_signo);
+        }
         if (ready == 0 || (ready > 0 && fds[1].revents)) {
-            server_stop(run->server);
+            stop(run);
             stopping = true;
         }
     }
 }
 
-static int serve(struct server *server, int signal_fd, int64_t run_for_ms)
+/* Runs the server to its end, and closes it. */
+static int serve(struct server *server, struct handler *handler, int signal_fd, int64_t run_for_ms)
 {
-    struct run run = {.server = server, .ended_fd = eventfd(0, EFD_CLOEXEC), .left = -1};
-    pthread_t thread;
+    struct run run = {.server = server,
+                      .ended_fd = eventfd(0, EFD_CLOEXEC),
+                      .left = -1,
+                      .lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t thread = 0;
     int failure = run.ended_fd < 0 ? errno : pthread_create(&thread, NULL, run_server, &run);
-    if (failure)
+    if (failure) {
+        server_close(server);
         return fail(STATUS_NOT_STARTED, "Thread did not start. Error : ", strerror(failure));
-    wait_for_end(&run, signal_fd, run_for_ms);
+    }
+    wait_for_end(&run, handler, signal_fd, run_for_ms);
     pthread_join(thread, NULL);
     close(run.ended_fd);
+    if (run.left > 0)
+        handler_abort(handler);
     return run.left > 0 ? STATUS_LEFT_BEHIND : run.left < 0 ? STATUS_NOT_STARTED : STATUS_STOPPED;
 }
 
-static int start(struct options *options, int signal_fd)
+static bool open_handler(struct handler *handler, const struct options *options, struct log *log,
+                         struct error *error)
+{
+    struct program_config program = {options->program, options->workers, options->worker_per_client,
+                                     log};
+    return options->program ? program_open(handler, &program, error)
+                            : handler_open(handler, options->handler, error);
+}
+
+/* Opens the server and runs it. `handler` is open, and closed when this returns, unless threads
+ * are left in it. */
+static int open_and_serve(const struct options *options, struct handler *handler, struct log *log,
+                          int signal_fd)
 {
     struct error error;
     enum server_failure failure;
+    /* The server closes its handler; a second signal may come while it does, and what it ends is
+     * all that runs. */
+    struct handler opened = *handler;
+    struct server_config config = options->config;
+    config.handler = handler;
+    config.log = log;
+    struct server *server = server_open(&config, &failure, &error);
+    if (server)
+        return serve(server, &opened, signal_fd, options->run_for_ms);
+    handler_close(handler);
+    return fail(STATUS_NOT_STARTED,
+                failure == SERVER_NOT_BOUND ? "Bind failed. Error : " : "banterd: ", error.text);
+}
+
+static int start(const struct options *options, int signal_fd)
+{
+    struct error error;
     struct handler handler = {0};
-    if (!handler_open(&handler, options->handler, &error))
-        return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
     struct log *log = log_open(STDOUT_FILENO, options->log_level, &error);
     if (!log)
         return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
-    options->config.handler = &handler;
-    options->config.log = log;
-    struct server *server = server_open(&options->config, &failure, &error);
     int status;
-    if (server)
-        status = serve(server, signal_fd, options->run_for_ms);
+    if (open_handler(&handler, options, log, &error))
+        status = open_and_serve(options, &handler, log, signal_fd);
     else
-        status = fail(STATUS_NOT_STARTED, failure == SERVER_NOT_BOUND ? "Bind failed. Error : " : "banterd: ",
-                      error.text);
-    server_close(server);
-    handler_close(&handler);
-    log_close(log);
+        status = fail(STATUS_NOT_STARTED, "banterd: ", error.text);
+    log_stop(log);
+    if (status != STATUS_LEFT_BEHIND) /* they may still log */
+        log_free(log);
     return status;
 }
 
 static int print(const char *text)
 {
     if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
-        return fail(STATUS_NOT_STARTED, "banterd: unable to write to standard output: ", strerror(errno));
+        return fail(STATUS_NOT_STARTED,
+                    "banterd: unable to write to standard output: ", strerror(errno));
     return STATUS_STOPPED;
 }
 
@@ -141,7 +195,8 @@ static int print_help(void)
     return status;
 }
 
-/* A descriptor that was closed by the caller would be given to a socket, and the log would go to a client. */
+/* A descriptor that was closed by the caller would be given to a socket, and the log would go to
+ * a client. */
 static void open_standard_descriptors(void)
 {
     int fd;

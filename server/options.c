@@ -6,11 +6,13 @@
 
 #include "common/address.h"
 #include "common/args.h"
+#include "common/escape.h"
 #include "common/protocol.h"
 
 enum {
     MAX_THREADS = 1024,
     MAX_CLIENTS = 1 << 24,
+    MAX_WORKERS = 1024,
 };
 
 #define MAX_MESSAGE ((size_t) 1 << 30)
@@ -30,6 +32,27 @@ static bool take_handler(const char *value, void *context, struct error *error)
     return handler_check(value, error);
 }
 
+static bool take_count(const char *value, long max, unsigned *count, struct error *error)
+{
+    long number;
+    if (!args_number(value, 1, max, &number, error))
+        return false;
+    *count = (unsigned) number;
+    return true;
+}
+
+static bool take_workers(const char *value, void *context, struct error *error)
+{
+    return take_count(value, MAX_WORKERS, &((struct options *) context)->workers, error);
+}
+
+static bool take_worker_per_client(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->worker_per_client = true;
+    return true;
+}
+
 static bool take_framing(const char *value, void *context, struct error *error)
 {
     struct options *options = context;
@@ -41,15 +64,6 @@ static bool take_max_message(const char *value, void *context, struct error *err
 {
     struct options *options = context;
     return args_size(value, 1, MAX_MESSAGE, &options->config.max_message, error);
-}
-
-static bool take_count(const char *value, long max, unsigned *count, struct error *error)
-{
-    long number;
-    if (!args_number(value, 1, max, &number, error))
-        return false;
-    *count = (unsigned) number;
-    return true;
 }
 
 static bool take_threads(const char *value, void *context, struct error *error)
@@ -117,36 +131,51 @@ static bool take_version(const char *value, void *context, struct error *error)
 
 static const struct args_option table[] = {
     {'l', "listen", "ADDRESS",
-     "where to listen: HOST:PORT, :PORT (every address),\n"
-     "PORT (127.0.0.1), [V6]:PORT or unix:PATH; may be repeated;\n"
+     "where to listen: HOST:PORT, :PORT (every address), "
+     "PORT (127.0.0.1), [V6]:PORT or unix:PATH; may be repeated; "
      "port 0 is any free one",
      PROTOCOL_DEFAULT_ADDRESS, take_listen},
-    {'H', "handler", "NAME", "what answers: hello greets, echo gives the request back", "hello", take_handler},
-    {'f', "framing", "CODEC", "how messages are told apart: line, netstring or raw", "line", take_framing},
-    {'m', "max-message", "BYTES", "the longest request, such as 5120, 64k or 1m, without its framing", "5120",
-     take_max_message},
+    {'H', "handler", "NAME",
+     "what answers: hello greets, echo gives the request back, "
+     "plugin:FILE.so[:ARG] calls a C function",
+     "hello", take_handler},
+    {'w', "workers", "N", "how many copies of PROGRAM run", "one a core", take_workers},
+    {0, "worker-per-client", NULL, "each client has its own copy of PROGRAM, which may keep state",
+     NULL, take_worker_per_client},
+    {'f', "framing", "CODEC", "how messages are told apart: line, netstring or raw", "line",
+     take_framing},
+    {'m', "max-message", "BYTES",
+     "the longest request, such as 5120, 64k or 1m, without its framing", "5120", take_max_message},
     {'t', "threads", "N", "how many event loops", "one a core", take_threads},
     {0, "max-clients", "N", "the next client gets -ERR busy", "10000", take_max_clients},
-    {0, "request-timeout", "T", "from a request's first byte to its last; 0 is never, as for\nevery T", "30s",
+    {0, "request-timeout", "T",
+     "from a request's first byte to its last; 0 is never, as for every T", "30s",
      take_request_timeout},
-    {0, "handler-timeout", "T", "until the handler has answered; then the client gets\n-ERR handler-timeout", "30s",
+    {0, "handler-timeout", "T",
+     "until the handler has answered; then the client gets -ERR handler-timeout", "30s",
      take_handler_timeout},
-    {0, "idle-timeout", "T", "nothing asked, owed or half received for so long: the client\ngets -ERR idle", "0",
+    {0, "idle-timeout", "T",
+     "nothing asked, owed or half received for so long: the client gets -ERR idle", "0",
      take_idle_timeout},
-    {0, "write-timeout", "T", "the client reads nothing of what waits for it for so long:\nit is given up", "30s",
+    {0, "write-timeout", "T",
+     "the client reads nothing of what waits for it for so long: it is given up", "30s",
      take_write_timeout},
-    {0, "drain-timeout", "T", "at the stop: how long owed replies are waited for", "5s", take_drain_timeout},
-    {0, "run-for", "T", "stop after so long: 90, 90s, 0.5s, 500ms, 2m or 1h", "for ever", take_run_for},
-    {'q', "quiet", NULL, "log connections and errors, not messages; twice: errors only", NULL, take_quiet},
+    {0, "drain-timeout", "T", "at the stop: how long owed replies are waited for", "5s",
+     take_drain_timeout},
+    {0, "run-for", "T", "stop after so long: 90, 90s, 0.5s, 500ms, 2m or 1h", "for ever",
+     take_run_for},
+    {'q', "quiet", NULL, "log connections and errors, not messages; twice: errors only", NULL,
+     take_quiet},
     {'h', "help", NULL, "print this, and exit", NULL, take_help},
     {'V', "version", NULL, "print the version, and exit", NULL, take_version},
 };
 
 static const struct args_program program = {
     .name = "banterd",
-    .synopsis = "[OPTION]...",
-    .about = "Answers every line a client sends with one line of reply; no client ever waits for\n"
-             "another one's heavy work.",
+    .synopsis = "[OPTION]... [-- PROGRAM [ARGUMENT]...]",
+    .about = "Answers every line a client sends with one line of reply; no client ever waits for "
+             "another one's heavy work. With PROGRAM, copies of it answer instead of a handler: "
+             "any filter that reads a line and writes a line.",
     .trailer = "SIGTERM and SIGINT stop it: what has been received is answered first.\n"
                "Exit status: 0 stopped, 1 could not start, 2 stopped with handlers left behind,\n"
                "64 wrong usage. See banterd(8) and banter-protocol(7).\n",
@@ -154,14 +183,50 @@ static const struct args_program program = {
     .option_count = sizeof table / sizeof table[0],
 };
 
+/* What is said about a program must fit together. */
+static bool check_program(const struct options *options, struct error *error)
+{
+    if (!options->program && (options->workers || options->worker_per_client))
+        return error_set(error, "%s needs a program: -- PROGRAM [ARGUMENT]...; see banterd --help",
+                         options->workers ? "--workers" : "--worker-per-client");
+    if (options->program && options->handler)
+        return error_set(error,
+                         "--handler and a program can't both answer: leave out --handler, or -- "
+                         "%s; see banterd --help",
+                         options->program[0]);
+    if (options->workers && options->worker_per_client)
+        return error_set(
+            error, "--workers and --worker-per-client can't be used together; see banterd --help");
+    return true;
+}
+
+/* What stands behind the options: a program, behind "--". */
+static bool take_program(struct options *options, int argc, char **argv, int operand,
+                         bool separator, struct error *error)
+{
+    char shown[ESCAPE_SIZE];
+    if (operand < argc && !separator)
+        return error_set(
+            error, "unexpected operand \"%s\": put -- in front of a program; see banterd --help",
+            escape_text(argv[operand], strlen(argv[operand]), shown));
+    if (separator && (operand == argc || !argv[operand][0]))
+        return error_set(error, "there is no program behind --; see banterd --help");
+    options->program = operand < argc ? argv + operand : NULL;
+    return check_program(options, error);
+}
+
 bool options_parse(struct options *options, int argc, char **argv, struct error *error)
 {
-    *options = (struct options){.config = server_defaults(), .handler = "hello"};
-    int operand = args_parse(&program, argc, argv, options, NULL, error);
+    *options = (struct options){.config = server_defaults()};
+    bool separator;
+    int operand = args_parse(&program, argc, argv, options, &separator, error);
     if (operand < 0)
         return false;
-    if (operand < argc && !options->help && !options->version)
-        return error_set(error, "unexpected operand \"%s\"; see banterd --help", argv[operand]);
+    if (!options->help && !options->version &&
+        !take_program(options, argc, argv, operand, separator, error))
+        return false;
+    if (!options->handler)
+        options->handler = "hello";
     if (options->config.listen_count == 0)
         options->addresses[options->config.listen_count++] = PROTOCOL_DEFAULT_ADDRESS;
     options->config.listen = options->addresses;

@@ -19,8 +19,8 @@ void peer_print(const struct peer *peer, const struct address *listener, char *t
     struct address address = {0};
     if (peer->family == AF_INET) {
         address.size = sizeof address.socket.v4;
-        address.socket.v4 =
-            (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = peer->ip.v4, .sin_port = peer->port};
+        address.socket.v4 = (struct sockaddr_in){
+            .sin_family = AF_INET, .sin_addr = peer->ip.v4, .sin_port = peer->port};
     } else if (peer->family == AF_INET6) {
         address.size = sizeof address.socket.v6;
         address.socket.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6,

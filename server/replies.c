@@ -19,7 +19,10 @@ enum { KEPT_OUTPUT_BYTES = 1 << 20 };
 /* Long enough for every error text of the engine's. */
 enum { ERROR_BYTES = 512 };
 
-bool replies_pending(const struct session *session) { return session->work && session->work->first; }
+bool replies_pending(const struct session *session)
+{
+    return session->work && session->work->first;
+}
 
 bool replies_unsent(const struct session *session)
 {
@@ -34,7 +37,8 @@ bool replies_deliverable(const struct session *session)
 /* ---- framing ---- */
 
 /* Frames a reply that the codec is known to carry. */
-static void put_frame(struct session *session, struct buffer *output, const char *reply, size_t size)
+static void put_frame(struct session *session, struct buffer *output, const char *reply,
+                      size_t size)
 {
     struct frame_edges edges;
     enum frame_refusal refusal =
@@ -44,7 +48,8 @@ static void put_frame(struct session *session, struct buffer *output, const char
         session_break(session, "out of memory");
 }
 
-static void put_error(struct session *session, struct buffer *output, const char *code, const char *text)
+static void put_error(struct session *session, struct buffer *output, const char *code,
+                      const char *text)
 {
     char error[ERROR_BYTES];
     size_t size = protocol_write_error(error, sizeof error, code, text);
@@ -156,7 +161,8 @@ void replies_unasked(struct session *session, struct turn *turn, const char *cod
     char frame[ERROR_BYTES];
     struct frame_edges edges;
     size_t size = protocol_write_error(frame, sizeof frame, code, text);
-    if (frame_encode(session->loop->settings->rules.codec, frame, size, PROTOCOL_MAX_REPLY, &edges) != FRAME_FITS ||
+    if (frame_encode(session->loop->settings->rules.codec, frame, size, PROTOCOL_MAX_REPLY,
+                     &edges) != FRAME_FITS ||
         !frame_append(&turn->output, &edges, frame, size))
         session_break(session, "out of memory");
 }
@@ -180,7 +186,8 @@ void replies_cancel(struct session *session)
         struct request *request = work->first;
         work->first = request->next;
         request->session = NULL;
-        /* Where the handler was quicker its answer comes through the inbox, and is dropped there. */
+        /* Where the handler was quicker its answer comes through the inbox, and is dropped
+         * there. */
         if (request->ready || request_cancel(request))
             request_unref(request);
     }

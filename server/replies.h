@@ -1,9 +1,9 @@
 /*
  * replies: a session's replies on their way out, in the order of the requests.
  *
- * A request that can't be answered at once waits in the session's queue, and so does every later one behind
- * it. What the kernel does not take at once waits in the session's output; while it does, nothing more is delivered
- * and nothing is read: that is the back-pressure.
+ * A request that can't be answered at once waits in the session's queue, and so does every later
+ * one behind it. What the kernel does not take at once waits in the session's output; while it
+ * does, nothing more is delivered and nothing is read: that is the back-pressure.
  */
 #ifndef BANTER_SERVER_REPLIES_H
 #define BANTER_SERVER_REPLIES_H
@@ -30,18 +30,20 @@ bool replies_deliverable(const struct session *session);
 /* Queues a request behind those that wait; its engine's reference is the queue's from now on. */
 void replies_queue(struct session *session, struct request *request);
 
-/* The turn's request has been answered in its call: delivers the reply, or queues it behind those that wait. */
+/* The turn's request has been answered in its call: delivers the reply, or queues it behind
+ * those that wait. */
 void replies_answered(struct session *session, struct turn *turn);
 
-/* Replies with an error of the engine's in the place of the request that is being taken. `code` and `text` are
- * static or as long-lived as the server. */
+/* Replies with an error of the engine's in the place of the request that is being taken. `code`
+ * and `text` are static or as long-lived as the server. */
 void replies_error(struct session *session, struct turn *turn, const char *code, const char *text);
 
 /* The engine answers instead of the handler, if it has not answered yet. Returns whether it did. */
 bool replies_overrule(struct request *request, const char *code, const char *text);
 
 /* Sends a frame that nobody asked for; nothing is owed. */
-void replies_unasked(struct session *session, struct turn *turn, const char *code, const char *text);
+void replies_unasked(struct session *session, struct turn *turn, const char *code,
+                     const char *text);
 
 /* Moves ready replies into the turn's output, up to its bound. Only while nothing is unsent. */
 void replies_deliver(struct session *session, struct turn *turn);

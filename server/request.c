@@ -10,15 +10,17 @@
 #include "server/log.h"
 #include "server/loop.h"
 #include "server/request_engine.h"
+#include "server/session.h"
 
-enum { /* bits of request->state */
-    CLAIMED = 1,   /* somebody has the right to answer */
-    ANSWERED = 2,  /* the answer is there */
-    DETACHED = 4,  /* handle() has returned in the loop's owner, or the loop was taken */
-    CANCELLED = 8, /* nobody waits for the answer any more */
+enum {                /* bits of request->state */
+       CLAIMED = 1,   /* somebody has the right to answer */
+       ANSWERED = 2,  /* the answer is there */
+       DETACHED = 4,  /* handle() has returned in the loop's owner, or the loop was taken */
+       CANCELLED = 8, /* nobody waits for the answer any more */
 };
 
-/* A reply buffer that has grown beyond this is given back, so that one large reply is not paid for ever after. */
+/* A reply buffer that has grown beyond this is given back, so that one large reply is not paid
+ * for ever after. */
 enum { KEPT_REPLY_BYTES = 64 << 10 };
 
 /* ---- for handlers ---- */
@@ -28,6 +30,15 @@ const char *request_message(const struct request *request) { return request->mes
 size_t request_size(const struct request *request) { return request->size; }
 
 uint64_t request_session(const struct request *request) { return request->session_number; }
+
+void *request_session_data(const struct request *request) { return request->session_data; }
+
+int64_t request_deadline_ms(const struct request *request) { return request->deadline_ms; }
+
+_Bool request_is_over(const struct request *request)
+{
+    return atomic_load_explicit(&request->state, memory_order_acquire) & CLAIMED;
+}
 
 _Bool request_hold(struct request *request)
 {
@@ -140,8 +151,8 @@ void request_free(struct request *request)
     free(request);
 }
 
-void request_start(struct request *request, struct loop *loop, struct session *session, uint64_t session_number,
-                   const char *message, size_t size)
+void request_start(struct request *request, struct loop *loop, struct session *session,
+                   uint64_t session_number, const char *message, size_t size)
 {
     /* Nobody else knows the request yet; the call is published with a release later. */
     atomic_store_explicit(&request->state, 0, memory_order_relaxed);
@@ -185,7 +196,8 @@ bool request_claim(struct request *request)
 
 bool request_cancel(struct request *request)
 {
-    return !(atomic_fetch_or_explicit(&request->state, CLAIMED | CANCELLED, memory_order_acq_rel) & CLAIMED);
+    return !(atomic_fetch_or_explicit(&request->state, CLAIMED | CANCELLED, memory_order_acq_rel) &
+             CLAIMED);
 }
 
 void request_unref(struct request *request)

@@ -1,10 +1,11 @@
 /*
- * request: one request on its way through a handler, answered exactly once, now or later, from any thread.
+ * request: one request on its way through a handler, answered exactly once, now or later, from any
+ * thread.
  *
- * The first part is for handlers. Inside handle() the request may be used as it is. A handler that answers
- * later takes a hold before handle() returns and before another thread sees the request; each hold is
- * released once, after the answer. A request that nobody holds any more and nobody has answered gets
- * "-ERR handler-failed", so a reply can't get lost by forgetting it.
+ * The first part is for handlers. Inside handle() the request may be used as it is. A handler that
+ * answers later takes a hold before handle() returns and before another thread sees the request;
+ * each hold is released once, after the answer. A request that nobody holds any more and nobody has
+ * answered gets "-ERR handler-failed", so a reply can't get lost by forgetting it.
  *
  * The second part, server/request_engine.h, is the engine's.
  */
@@ -16,16 +17,28 @@
 
 struct request;
 
-/* The message, without its framing; any byte may be in it, and no NUL is added. Good while the request is held
- * (a hold copies it, so ask again after taking one). */
+/* The message, without its framing; any byte may be in it, and no NUL is added. Good while the
+ * request is held (a hold copies it, so ask again after taking one). */
 const char *request_message(const struct request *request);
 size_t request_size(const struct request *request);
 
 /* The number of the session that asks, as in the log. */
 uint64_t request_session(const struct request *request);
 
-/* Keeps the request beyond handle(). Called in handle() only. Returns false when memory is out: then the
- * request was not held, and must be answered or left before handle() returns. */
+/* What the kind's session_begun() has returned for the session that asks; NULL where there is no
+ * such function. It is the handler's own, and good until the kind's session_ended() gets it. */
+void *request_session_data(const struct request *request);
+
+/* When the request must have been answered, in ms of CLOCK_MONOTONIC; INT64_MAX: there is no
+ * time-out. */
+int64_t request_deadline_ms(const struct request *request);
+
+/* Whether an answer would come too late: it was answered, its time is over, or its session has
+ * ended. May turn true at any time. */
+_Bool request_is_over(const struct request *request);
+
+/* Keeps the request beyond handle(). Called in handle() only. Returns false when memory is out:
+ * then the request was not held, and must be answered or left before handle() returns. */
 _Bool request_hold(struct request *request);
 
 /* Another hold, for another thread that may answer, by somebody who has one. */
@@ -34,18 +47,18 @@ void request_hold_again(struct request *request);
 /* Gives one hold back; the request must not be touched by its holder after that. */
 void request_release(struct request *request);
 
-/* Answers. The first answer counts: one that comes after it (or after the request's time-out) is dropped, and
- * that is logged. `reply` may hold any byte that the codec can carry; otherwise the client gets
- * "-ERR handler-failed". The bytes are copied. */
+/* Answers. The first answer counts: one that comes after it (or after the request's time-out) is
+ * dropped, and that is logged. `reply` may hold any byte that the codec can carry; otherwise the
+ * client gets "-ERR handler-failed". The bytes are copied. */
 void request_reply(struct request *request, const void *reply, size_t size);
 
-/* Answers with "-ERR CODE TEXT"; `code` is one of common/protocol.h (or a word of the handler's own), the text,
- * printf-like, is one line. */
+/* Answers with "-ERR CODE TEXT"; `code` is one of common/protocol.h (or a word of the handler's
+ * own), the text, printf-like, is one line. */
 void request_refuse(struct request *request, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Builds a reply in pieces, by one thread at a time: room for `size` bytes behind what was added so far (NULL:
- * out of memory), how many of them were used, and then the answer. */
+/* Builds a reply in pieces, by one thread at a time: room for `size` bytes behind what was added
+ * so far (NULL: out of memory), how many of them were used, and then the answer. */
 char *request_room(struct request *request, size_t size);
 void request_added(struct request *request, size_t size);
 void request_reply_built(struct request *request);

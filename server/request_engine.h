@@ -1,16 +1,17 @@
 /*
  * request_engine: the engine's side of a request (server/request.h is the handler's).
  *
- * Who may touch what. `message`, `size`, `session_number` and `loop` don't change after request_start(), but
- * for the copy that a hold makes within handle(). `reply` belongs to the handler until the request is answered,
- * then to the loop's owner. The fields from `session` on belong to the loop's owner. `state` and `holds` are
- * for everybody.
+ * Who may touch what. `message`, `size`, `session_number` and `loop` don't change after
+ * request_start(), but for the copy that a hold makes within handle(). `reply` belongs to the
+ * handler until the request is answered, then to the loop's owner. The fields from `session` on
+ * belong to the loop's owner. `state` and `holds` are for everybody.
  *
- * How an answer finds its way. The engine has one reference to a request, all holds together have another; who
- * drops the last one frees it. An answer is CLAIMED first (exactly one side wins: a handler's answer, or the
- * engine's own verdict such as a time-out), then it is ANSWERED. While handle() runs in the loop's owner the
- * engine looks at the answer when handle() returns. Otherwise the request is DETACHED (it was held, or its loop was
- * taken): whichever of ANSWERED and DETACHED comes second delivers it; if that is the answer, into the loop's inbox.
+ * How an answer finds its way. The engine has one reference to a request, all holds together have
+ * another; who drops the last one frees it. An answer is CLAIMED first (exactly one side wins: a
+ * handler's answer, or the engine's own verdict such as a time-out), then it is ANSWERED. While
+ * handle() runs in the loop's owner the engine looks at the answer when handle() returns. Otherwise
+ * the request is DETACHED (it was held, or its loop was taken): whichever of ANSWERED and DETACHED
+ * comes second delivers it; if that is the answer, into the loop's inbox.
  */
 #ifndef BANTER_SERVER_REQUEST_ENGINE_H
 #define BANTER_SERVER_REQUEST_ENGINE_H
@@ -34,15 +35,17 @@ struct request {
     uint64_t session_number;
     const char *message; /* a view into the owner's input until a hold copies it */
     size_t size;
-    char *copy; /* owned; NULL before a hold */
+    void *session_data;  /* the handler's own, of the session that asks; set before the call */
+    int64_t deadline_ms; /* when the handler must have answered; set before the call */
+    char *copy;          /* owned; NULL before a hold */
     struct buffer reply;
     struct loop *loop;
     struct session *session; /* NULL once the session is closed */
     struct request *next;    /* the next request of the same session */
-    const char *verdict_code; /* not NULL: the engine's own answer instead of `reply`; static strings */
+    /* not NULL: the engine's own answer instead of `reply`; static strings */
+    const char *verdict_code;
     const char *verdict_text;
-    int64_t deadline_ms; /* when the handler must have answered */
-    bool ready;          /* can be delivered when it is its turn */
+    bool ready; /* can be delivered when it is its turn */
 };
 
 /* A request that belongs to one thread, for the calls it makes. NULL when memory is out. */
@@ -52,26 +55,30 @@ struct request *request_new(void);
 void request_free(struct request *request);
 
 /* Makes it ready for a call of handle() with a view of the message. */
-void request_start(struct request *request, struct loop *loop, struct session *session, uint64_t session_number,
-                   const char *message, size_t size);
+void request_start(struct request *request, struct loop *loop, struct session *session,
+                   uint64_t session_number, const char *message, size_t size);
 
 enum request_outcome {
     REQUEST_ANSWERED,  /* `reply` is there; the caller may use the request for the next call */
     REQUEST_FORGOTTEN, /* neither answered nor held: nobody will answer; as above */
-    REQUEST_HELD,      /* to be answered later: the caller links it to its session, detaches it, and drops the
-                        * call's hold with request_release() */
+    /* to be answered later: the caller links it to its session, detaches it, and drops the
+     * call's hold with request_release() */
+    REQUEST_HELD,
 };
 
 /* What came of a call whose handle() has returned in the loop's owner. */
 enum request_outcome request_outcome(const struct request *request);
 
-/* From here on the answer comes through the inbox. True when it is there already: then it does not. */
+/* From here on the answer comes through the inbox. True when it is there already: then it does
+ * not. */
 bool request_detach(struct request *request);
 
-/* Takes the right to answer. False when somebody else has it: the answer is there or is about to be. */
+/* Takes the right to answer. False when somebody else has it: the answer is there or is about to
+ * be. */
 bool request_claim(struct request *request);
 
-/* As request_claim(), and whoever answers later does so in vain, without a word in the log: the client has gone. */
+/* As request_claim(), and whoever answers later does so in vain, without a word in the log: the
+ * client has gone. */
 bool request_cancel(struct request *request);
 
 /* Drops the engine's reference. */

@@ -20,22 +20,23 @@
 #include "server/session.h"
 #include "server/settings.h"
 
-/* How long a handler runs before its loop goes on without it. 0 builds a server without the hand-over, for
- * comparison. */
+/* How long a handler runs before its loop goes on without it. 0 builds a server without the
+ * hand-over, for comparison. */
 #ifndef SERVER_STALL_MS
 #define SERVER_STALL_MS 1
 #endif
 
 enum {
     DEFAULT_MAX_CLIENTS = 10000,
-    MAX_STALLED = 512,     /* threads beyond one a loop */
-    OTHER_DESCRIPTORS = 32, /* the program's own, sessions that are being closed, and some to spare */
-    STOP_GRACE_MS = 2 * SESSION_LINGER_MS, /* after the drain's time, to refuse what is owed and close */
+    MAX_STALLED = 512, /* threads beyond one a loop */
+    /* the program's own, sessions that are being closed, and some to spare */
+    OTHER_DESCRIPTORS = 32,
+    /* after the drain's time, to refuse what is owed and close */
+    STOP_GRACE_MS = 2 * SESSION_LINGER_MS,
 };
 
 struct server {
     struct settings settings;
-    struct handler handler;
     struct acceptor acceptor;
     struct loop *loops;
     unsigned loop_count;
@@ -65,7 +66,7 @@ static void take_settings(struct server *server, const struct server_config *con
     struct settings *settings = &server->settings;
     *settings = (struct settings){
         .rules = {config->codec, config->max_message, PROTOCOL_QUIT},
-        .handler = &server->handler,
+        .handler = config->handler,
         .log = config->log,
         .request_timeout_ms = config->request_timeout_ms,
         .handler_timeout_ms = config->handler_timeout_ms,
@@ -74,8 +75,8 @@ static void take_settings(struct server *server, const struct server_config *con
         .drain_timeout_ms = config->drain_timeout_ms,
         .stall_ms = config->stall_ms,
     };
-    snprintf(settings->too_long_text, sizeof settings->too_long_text, "a request may have %zu bytes",
-             config->max_message);
+    snprintf(settings->too_long_text, sizeof settings->too_long_text,
+             "a request may have %zu bytes", config->max_message);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     server->loop_count = config->threads ? config->threads : cores > 0 ? (unsigned) cores : 1;
 }
@@ -84,19 +85,23 @@ static void take_settings(struct server *server, const struct server_config *con
 static unsigned make_room_for_clients(const struct server *server, unsigned wanted)
 {
     rlim_t others = OTHER_DESCRIPTORS + ACCEPTOR_MAX_REFUSED + server->acceptor.listeners.count +
-                    2 * (rlim_t) server->loop_count;
+                    2 * (rlim_t) server->loop_count + server->settings.handler->descriptors;
+    rlim_t per_client = 1 + (rlim_t) server->settings.handler->descriptors_per_client;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return wanted;
-    rlim_t needed = wanted + others;
+    rlim_t needed = wanted * per_client + others;
     if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
-        limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > needed ? needed : limit.rlim_max;
+        limit.rlim_cur =
+            limit.rlim_max == RLIM_INFINITY || limit.rlim_max > needed ? needed : limit.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
             getrlimit(RLIMIT_NOFILE, &limit);
     }
     if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= needed)
         return wanted;
-    return limit.rlim_cur > others ? (unsigned) (limit.rlim_cur - others) : 1;
+    return limit.rlim_cur >= others + per_client
+               ? (unsigned) ((limit.rlim_cur - others) / per_client)
+               : 1;
 }
 
 static bool set_max_clients(struct server *server, unsigned given, enum server_failure *failure,
@@ -109,17 +114,19 @@ static bool set_max_clients(struct server *server, unsigned given, enum server_f
     if (fit == wanted)
         return true;
     if (given)
-        return error_set(error,
-                         "--max-clients: the limit of open files leaves room for %u clients, not %u; raise it "
-                         "(ulimit -Hn) or ask for fewer",
-                         fit, given);
+        return error_set(
+            error,
+            "--max-clients: the limit of open files leaves room for %u clients, not %u; raise it "
+            "(ulimit -Hn) or ask for fewer",
+            fit, given);
     log_tell(server->settings.log, LOG_MAX_CLIENTS_LOWERED, 0,
-             "%u instead of %u, since the limit of open files leaves no room for more", fit, wanted);
+             "%u instead of %u, since the limit of open files leaves no room for more", fit,
+             wanted);
     return true;
 }
 
-static bool open_listeners(struct server *server, const struct server_config *config, enum server_failure *failure,
-                           struct error *error)
+static bool open_listeners(struct server *server, const struct server_config *config,
+                           enum server_failure *failure, struct error *error)
 {
     struct listeners *listeners = &server->acceptor.listeners;
     for (unsigned i = 0; i < config->listen_count; i++) {
@@ -174,7 +181,15 @@ static void forget_sockets(struct server *server, const struct server_config *co
                 listeners->items[i].fd = -1;
 }
 
-struct server *server_open(const struct server_config *config, enum server_failure *failure, struct error *error)
+static void resume(void *context)
+{
+    struct server *server = context;
+    for (unsigned i = 0; i < server->acceptor.loop_count; i++)
+        loop_resume(&server->loops[i]);
+}
+
+struct server *server_open(const struct server_config *config, enum server_failure *failure,
+                           struct error *error)
 {
     enum server_failure ignored;
     if (!failure)
@@ -190,6 +205,7 @@ struct server *server_open(const struct server_config *config, enum server_failu
     if (!open_loops(server, error) || !open_listeners(server, config, failure, error) ||
         !set_max_clients(server, config->max_clients, failure, error)) {
         forget_sockets(server, config);
+        server->settings.handler = NULL; /* still the caller's */
         server_close(server);
         return NULL;
     }
@@ -198,8 +214,8 @@ struct server *server_open(const struct server_config *config, enum server_failu
     acceptor->loop_count = server->loop_count;
     acceptor->settings = &server->settings;
     acceptor->stop_fd = server->stop_fd;
-    server->handler = *config->handler;
-    *config->handler = (struct handler){0};
+    config->handler->resume_context = server;
+    config->handler->resume = resume;
     log_listening(server);
     return server;
 }
@@ -210,8 +226,8 @@ struct server *server_open(const struct server_config *config, enum server_failu
 static unsigned start_loops(struct server *server)
 {
     if (server->settings.stall_ms) {
-        server->watcher = watcher_start(server->loops, server->loop_count, server->crew, server->settings.stall_ms,
-                                        server->settings.log);
+        server->watcher = watcher_start(server->loops, server->loop_count, server->crew,
+                                        server->settings.stall_ms, server->settings.log);
         if (!server->watcher)
             log_tell(server->settings.log, LOG_THREAD_FAILED, 0, "%s", strerror(errno));
     }
@@ -248,7 +264,8 @@ int server_run(struct server *server)
     for (unsigned i = 0; i < server->acceptor.loop_count; i++)
         loop_post(&server->loops[i], &server->loops[i].stop_node);
     int64_t timeout = server->settings.drain_timeout_ms;
-    server->left = crew_stop(server->crew, timeout ? clock_ms() + timeout : INT64_MAX, STOP_GRACE_MS);
+    server->left =
+        crew_stop(server->crew, timeout ? clock_ms() + timeout : INT64_MAX, STOP_GRACE_MS);
     watcher_stop(server->watcher);
     log_stopped(server);
     return runs ? (int) server->left : -1;
@@ -264,12 +281,15 @@ void server_stop(struct server *server)
     errno = kept;
 }
 
+void server_abort(struct server *server) { handler_abort(server->settings.handler); }
+
 void server_close(struct server *server)
 {
     if (!server || server->left)
         return;
     /* First the handler: its threads may still answer, into the loops' inboxes. */
-    handler_close(&server->handler);
+    if (server->settings.handler)
+        handler_close(server->settings.handler);
     listeners_close(&server->acceptor.listeners);
     watcher_free(server->watcher);
     for (unsigned i = 0; server->loops && i < server->loop_count; i++)
@@ -281,7 +301,10 @@ void server_close(struct server *server)
     free(server);
 }
 
-unsigned server_address_count(const struct server *server) { return server->acceptor.listeners.count; }
+unsigned server_address_count(const struct server *server)
+{
+    return server->acceptor.listeners.count;
+}
 
 const struct address *server_address(const struct server *server, unsigned index)
 {

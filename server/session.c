@@ -102,13 +102,17 @@ void session_close(struct session *session)
     if (!session->number)
         server_refused_left(loop->server);
     timers_disarm(&loop->timers, &session->timer);
+    struct handler *handler = loop->settings->handler;
+    if (session->handler_data)
+        handler->kind->session_ended(handler, session->handler_data);
     log_peer(session, LOG_CLOSED);
     session->closed = true;
     loop_remove(loop, session);
 }
 
-/* The orderly close: our half is ended, and what still comes is read and thrown away, since closing a socket
- * with unread bytes would reset the connection and destroy replies on their way. */
+/* The orderly close: our half is ended, and what still comes is read and thrown away, since
+ * closing a socket with unread bytes would reset the connection and destroy replies on their
+ * way. */
 static void begin_close(struct session *session)
 {
     uncount(session);
@@ -127,8 +131,8 @@ static void update_interest(struct session *session)
 {
     uint8_t interest = session->interest;
     bool reads = session->closing || intake_wants_bytes(session);
-    /* That reading is not wanted is only told to epoll when something does come (session_event()): most often
-     * it is wanted again before that. */
+    /* That reading is not wanted is only told to epoll when something does come
+     * (session_event()): most often it is wanted again before that. */
     if (reads)
         interest |= EPOLLIN;
     if (replies_unsent(session))
@@ -149,7 +153,8 @@ static void forget_readable(struct session *session)
     epoll_ctl(session->loop->epoll_fd, EPOLL_CTL_MOD, session->fd, &event);
 }
 
-/* A half received request's time runs while the server reads, and stands still while it does not. */
+/* A half received request's time runs while the server reads, and stands still while it does
+ * not. */
 static void update_partial_clock(struct session *session)
 {
     struct session_work *work = session->work;
@@ -207,15 +212,16 @@ static int64_t deadline(const struct session *session)
     if (session->closing)
         return session->since_ms + SESSION_LINGER_MS;
     if (is_idle(session))
-        return settings->idle_timeout_ms ? session->since_ms + settings->idle_timeout_ms : TIMERS_NEVER;
+        return settings->idle_timeout_ms ? session->since_ms + settings->idle_timeout_ms
+                                         : TIMERS_NEVER;
     if (!session->work) /* half received, and no time is set for the rest */
         return TIMERS_NEVER;
     int64_t at = earlier(session->work->partial_deadline_ms, handler_deadline(session));
     return replies_unsent(session) ? earlier(at, session->work->write_deadline_ms) : at;
 }
 
-/* A timer that goes off too early finds nothing due and is armed anew; so a deadline that moves away, as it does
- * with each request, costs nothing. */
+/* A timer that goes off too early finds nothing due and is armed anew; so a deadline that moves
+ * away, as it does with each request, costs nothing. */
 static void update_timer(struct session *session)
 {
     int64_t at = deadline(session);
@@ -227,7 +233,8 @@ static bool can_go_on(const struct session *session)
 {
     if (replies_unsent(session))
         return false;
-    bool more_input = session->unparsed || (session->draining && !session->eof && session->drain_left > 0);
+    bool more_input =
+        session->unparsed || (session->draining && !session->eof && session->drain_left > 0);
     return replies_deliverable(session) || (more_input && intake_open(session));
 }
 
@@ -238,7 +245,8 @@ static void settle(struct session *session)
         session_close(session);
         return;
     }
-    if (session->input_over && !session->closing && !replies_pending(session) && !replies_unsent(session)) {
+    if (session->input_over && !session->closing && !replies_pending(session) &&
+        !replies_unsent(session)) {
         begin_close(session);
         if (session->closed)
             return;
@@ -298,13 +306,15 @@ bool session_event(struct session *session, struct crew_thread *thread, uint32_t
 {
     if (session->closed)
         return true; /* earlier in this batch */
-    /* Nobody is there to read a reply any more. What a Unix socket's peer wrote before it left is still read. */
+    /* Nobody is there to read a reply any more. What a Unix socket's peer wrote before it left
+     * is still read. */
     bool unread = (events & EPOLLIN) && !(events & EPOLLERR);
     if ((events & (EPOLLERR | EPOLLHUP)) && !unread) {
         session_close(session);
         return true;
     }
-    if ((events & EPOLLIN) && !session->closing && !intake_wants_bytes(session) && !can_go_on(session)) {
+    if ((events & EPOLLIN) && !session->closing && !intake_wants_bytes(session) &&
+        !can_go_on(session)) {
         forget_readable(session);
         events &= ~(uint32_t) EPOLLIN;
         if (!(events & EPOLLOUT))
@@ -317,6 +327,15 @@ void session_answered(struct session *session)
 {
     if (can_go_on(session))
         loop_run_again(session->loop, session);
+}
+
+void session_resume(struct session *session)
+{
+    if (session->closing)
+        return;
+    if (can_go_on(session))
+        loop_run_again(session->loop, session);
+    update_interest(session);
 }
 
 void session_register(struct session *session, struct turn *turn)
@@ -355,14 +374,16 @@ static void overrule_late(struct session *session)
         if (request->ready || request->deadline_ms > session->loop->now_ms)
             continue;
         /* Where the handler has just been quicker, its answer is on its way through the inbox. */
-        if (replies_overrule(request, PROTOCOL_HANDLER_TIMEOUT, "the handler has not answered in time"))
+        if (replies_overrule(request, PROTOCOL_HANDLER_TIMEOUT,
+                             "the handler has not answered in time"))
             log_timeout(session, LOG_HANDLER_TIMEOUT, settings->handler_timeout_ms);
         else
             request->deadline_ms = TIMERS_NEVER;
     }
 }
 
-/* epoll reports room only when there is much of it, so a reader that is merely slow may not have been seen. */
+/* epoll reports room only when there is much of it, so a reader that is merely slow may not have
+ * been seen. */
 static bool write_is_late(struct session *session)
 {
     if (!replies_unsent(session) || session->work->write_deadline_ms > session->loop->now_ms)
@@ -394,7 +415,8 @@ void session_timer(struct session *session, struct turn *turn)
     } else if (session->work) {
         overrule_late(session);
         if (session->work->partial_deadline_ms <= now)
-            intake_end(session, turn, buffer_size(&session->work->input), "it did not come in time");
+            intake_end(session, turn, buffer_size(&session->work->input),
+                       "it did not come in time");
     }
     if (!replies_unsent(session)) {
         replies_deliver(session, turn);
@@ -422,7 +444,8 @@ void session_refuse(struct session *session)
 {
     if (session->closing || session->closed)
         return;
-    for (struct request *request = session->work ? session->work->first : NULL; request; request = request->next)
+    for (struct request *request = session->work ? session->work->first : NULL; request;
+         request = request->next)
         if (!request->ready)
             replies_overrule(request, PROTOCOL_STOPPING, REPLIES_STOPPING_TEXT);
     loop_run_again(session->loop, session);
@@ -435,7 +458,8 @@ void session_adopt(struct turn *from)
     struct session *session = from->session;
     struct request *request = from->request;
     struct session_work *work = session_work(session);
-    if (work && !buffer_append(&work->input, buffer_head(from->reading), buffer_size(from->reading)))
+    if (work &&
+        !buffer_append(&work->input, buffer_head(from->reading), buffer_size(from->reading)))
         session_break(session, "out of memory");
     session->unparsed = true;
     replies_send(session, from);

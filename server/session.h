@@ -1,10 +1,11 @@
 /*
- * session: one client's conversation with the server. Requests come in (intake.h), replies go out in the
- * order of the requests (replies.h); here is its life, its turn, and what it waits for.
+ * session: one client's conversation with the server. Requests come in (intake.h), replies go out
+ * in the order of the requests (replies.h); here is its life, its turn, and what it waits for.
  *
- * A turn is what a loop does for one session before it looks at the next: send what is ready, read once, call the
- * handler for the requests that are complete, send once. What a session waits for (readable, writable, a
- * deadline) is worked out from its state at the end of each turn, in one place.
+ * A turn is what a loop does for one session before it looks at the next: send what is ready, read
+ * once, call the handler for the requests that are complete, send once. What a session waits for
+ * (readable, writable, a deadline) is worked out from its state at the end of each turn, in one
+ * place.
  *
  * Only the owner of the session's loop calls these, but for session_new().
  */
@@ -27,21 +28,26 @@ struct request;
 struct turn;
 
 enum {
-    SESSION_MAX_PENDING = 64,          /* requests of one session under way */
-    SESSION_MAX_UNSENT = 256 << 10,    /* a turn that has made so many bytes of output sends them first */
-    SESSION_LINGER_MS = 1000,          /* how long the other end may take to close, at an orderly close */
+    SESSION_MAX_PENDING = 64, /* requests of one session under way */
+    /* a turn that has made so many bytes of output sends them first */
+    SESSION_MAX_UNSENT = 256 << 10,
+    /* how long the other end may take to close, at an orderly close */
+    SESSION_LINGER_MS = 1000,
 };
 
 /* What a session needs only while something is under way; an idle one has none. */
 struct session_work {
-    struct buffer input;  /* read, not yet taken as requests */
-    struct buffer output; /* complete replies that the kernel has not taken yet */
+    struct buffer input;          /* read, not yet taken as requests */
+    struct buffer output;         /* complete replies that the kernel has not taken yet */
     struct request *first, *last; /* requests whose replies are still to be sent, in order */
     unsigned pending;             /* how many those are */
-    struct request *stalled;      /* the one whose call lost its loop: no other is taken before its answer */
-    int64_t write_deadline_ms;    /* while there is output */
-    int64_t partial_deadline_ms;  /* when the half received request must be complete; TIMERS_NEVER: no clock runs */
-    int64_t partial_left_ms;      /* what is left of its time while the server itself does not read; 0: not begun */
+    /* the one whose call lost its loop: no other is taken before its answer */
+    struct request *stalled;
+    int64_t write_deadline_ms; /* while there is output */
+    /* when the half received request must be complete; TIMERS_NEVER: no clock runs */
+    int64_t partial_deadline_ms;
+    /* what is left of its time while the server itself does not read; 0: not begun */
+    int64_t partial_left_ms;
 };
 
 struct session {
@@ -50,13 +56,15 @@ struct session {
     struct loop *loop;
     uint64_t number; /* from 1; 0: refused, it gets "-ERR busy" and is not counted */
     struct session_work *work;
+    void *handler_data; /* the handler's own; it is told when the session ends */
     struct frame_decoder decoder;
     int64_t since_ms; /* closing: when it began; otherwise: since when nothing has happened */
     struct peer peer;
     int fd;
     uint32_t index; /* in loop->sessions */
     struct timer timer;
-    uint32_t drain_left; /* draining: bytes that had been received when the stop began, and are not read yet */
+    /* draining: bytes that had been received when the stop began, and are not read yet */
+    uint32_t drain_left;
     uint16_t listener;   /* on which it connected */
     uint8_t interest;    /* what epoll watches: EPOLLIN, EPOLLOUT */
     bool unparsed : 1;   /* the input that is left over may hold complete requests */
@@ -70,14 +78,15 @@ struct session {
     bool counted : 1;    /* among the clients that --max-clients bounds */
 };
 
-/* A session on a connected socket, which it owns from now on. By the acceptor. NULL when memory is out: the
- * socket is still the caller's. */
+/* A session on a connected socket, which it owns from now on. By the acceptor. NULL when memory
+ * is out: the socket is still the caller's. */
 struct session *session_new(int fd, uint64_t number, const struct peer *peer, uint16_t listener);
 
 /* Gives back a session that no loop has; its socket is closed. */
 void session_free(struct session *session);
 
-/* Takes a new session into its loop (session->loop is set). One that can't be is closed and freed. */
+/* Takes a new session into its loop (session->loop is set). One that can't be is closed and
+ * freed. */
 void session_register(struct session *session, struct turn *turn);
 
 /* What epoll reported. False: the loop was taken away and must not be touched any more. */
@@ -88,6 +97,9 @@ bool session_turn(struct session *session, struct crew_thread *thread, bool read
 
 /* One of its requests has become ready. */
 void session_answered(struct session *session);
+
+/* The handler is not full any more. */
+void session_resume(struct session *session);
 
 /* Its timer has gone off. */
 void session_timer(struct session *session, struct turn *turn);
@@ -101,8 +113,8 @@ void session_refuse(struct session *session);
 /* Closes at once. Its memory stays until the loop's batch is over. */
 void session_close(struct session *session);
 
-/* The loop was taken from the thread with this turn, in a call of its session: moves what the turn had
- * finished into the session. */
+/* The loop was taken from the thread with this turn, in a call of its session: moves what the
+ * turn had finished into the session. */
 void session_adopt(struct turn *from);
 
 /* ---- for intake.c and replies.c ---- */

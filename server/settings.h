@@ -1,6 +1,6 @@
 /*
- * settings: what is the same for every session of a server, worked out once when it is opened and never
- * changed while it runs, so that every thread may read it.
+ * settings: what is the same for every session of a server, worked out once when it is opened and
+ * never changed while it runs, so that every thread may read it.
  */
 #ifndef BANTER_SERVER_SETTINGS_H
 #define BANTER_SERVER_SETTINGS_H
@@ -17,7 +17,7 @@ struct settings {
     struct frame_rules rules; /* of requests */
     char too_long_text[80];   /* what a request over the limit is told */
     struct handler *handler;  /* open; not owned */
-    struct log *log; /* NULL: nothing is logged */
+    struct log *log;          /* NULL: nothing is logged */
     int64_t request_timeout_ms;
     int64_t handler_timeout_ms;
     int64_t idle_timeout_ms;

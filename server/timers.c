@@ -1,4 +1,5 @@
-/* timers: a binary heap that tells each timer its place, so that any of them can be moved or removed. */
+/* timers: a binary heap that tells each timer its place, so that any of them can be moved or
+ * removed. */
 #include "server/timers.h"
 
 #include <stdlib.h>

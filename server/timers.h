@@ -1,6 +1,7 @@
 /*
  * timers: which of a loop's sessions has something to do next, and when. A binary heap: arming and
- * disarming cost O(log n), the earliest one O(1), and a session that waits for nothing costs nothing.
+ * disarming cost O(log n), the earliest one O(1), and a session that waits for nothing costs
+ * nothing.
  *
  * Owned by the loop; only its owner calls these.
  */
@@ -30,7 +31,8 @@ struct timers {
     size_t count, capacity;
 };
 
-/* Makes room for `count` timers in all, so that arming one of them can't fail. False: out of memory. */
+/* Makes room for `count` timers in all, so that arming one of them can't fail. False: out of
+ * memory. */
 bool timers_reserve(struct timers *timers, size_t count);
 
 /* Arms, or moves an armed timer to another time. timers_reserve() has made room. */

@@ -1,15 +1,16 @@
 /* echo: gives the request back as it is. */
-#include "server/handlers/kinds.h"
-#include "server/request.h"
+#include <banter/handler.h>
 
-static void echo(struct handler *handler, struct request *request)
+#include "server/handlers/kinds.h"
+
+static void echo(void *state, const char *message, size_t size, struct banter_reply *reply)
 {
-    (void) handler;
-    request_reply(request, request_message(request), request_size(request));
+    (void) state;
+    banter_reply_append(reply, message, size);
 }
 
-const struct handler_kind handler_echo = {
+const struct banter_handler handler_echo_functions = {
+    .abi = BANTER_HANDLER_ABI,
     .name = "echo",
-    .help = "gives each request back as it is",
     .handle = echo,
 };

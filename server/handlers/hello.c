@@ -1,7 +1,9 @@
 /*
- * hello: the tutorials' handler. "Zack" becomes "Hello ZACK": trailing white space goes as with Python's
- * str.rstrip(), and the rest is upper-cased as with str.upper(), for all of Unicode.
+ * hello: the tutorials' handler. "Zack" becomes "Hello ZACK": trailing white space goes as with
+ * Python's str.rstrip(), and the rest is upper-cased as with str.upper(), for all of Unicode.
  */
+#include <banter/handler.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +13,6 @@
 
 #include "common/protocol.h"
 #include "server/handlers/kinds.h"
-#include "server/request.h"
 
 static const char greeting[] = "Hello ";
 enum { GREETING_SIZE = sizeof greeting - 1 };
@@ -47,56 +48,50 @@ static bool upper_ascii(const uint8_t *text, size_t size, char *out)
     return seen < 0x80;
 }
 
-static void refuse_not_utf8(struct request *request, const uint8_t *text, const uint8_t *bad)
+static void refuse_not_utf8(struct banter_reply *reply, const uint8_t *text, const uint8_t *bad)
 {
-    request_refuse(request, PROTOCOL_NOT_UTF8, "the byte at offset %zu does not begin a character of UTF-8",
-                   (size_t) (bad - text));
+    banter_reply_refuse(reply, PROTOCOL_NOT_UTF8,
+                        "the byte at offset %zu does not begin a character of UTF-8",
+                        (size_t) (bad - text));
 }
 
 /* Any UTF-8. The result may be three times as long as the text. */
-static void hello_unicode(struct request *request, const uint8_t *text, size_t size)
+static void hello_unicode(struct banter_reply *reply, const uint8_t *text, size_t size)
 {
     const uint8_t *bad = u8_check(text, size);
     if (bad) {
-        refuse_not_utf8(request, text, bad);
+        refuse_not_utf8(reply, text, bad);
         return;
     }
     size = strip(text, size);
-    size_t upper_size;
+    size_t upper_size = 0;
     uint8_t *upper = u8_toupper(text, size, NULL, NULL, NULL, &upper_size);
-    char *room = upper || size == 0 ? request_room(request, GREETING_SIZE + upper_size) : NULL;
-    if (room) {
-        memcpy(room, greeting, GREETING_SIZE);
-        memcpy(room + GREETING_SIZE, upper, upper_size);
-        request_added(request, GREETING_SIZE + upper_size);
-        request_reply_built(request);
+    if (upper || size == 0) {
+        banter_reply_append(reply, greeting, GREETING_SIZE);
+        banter_reply_append(reply, upper, upper_size);
     } else {
-        request_refuse(request, PROTOCOL_HANDLER_FAILED, "out of memory");
+        banter_reply_refuse(reply, PROTOCOL_HANDLER_FAILED, "out of memory");
     }
     free(upper);
 }
 
-static void hello(struct handler *handler, struct request *request)
+static void hello(void *state, const char *message, size_t size, struct banter_reply *reply)
 {
-    (void) handler;
-    const uint8_t *text = (const uint8_t *) request_message(request);
-    size_t size = request_size(request);
-    char *room = request_room(request, GREETING_SIZE + size);
-    if (!room) {
-        request_refuse(request, PROTOCOL_HANDLER_FAILED, "out of memory");
+    (void) state;
+    const uint8_t *text = (const uint8_t *) message;
+    char *room = banter_reply_room(reply, GREETING_SIZE + size);
+    if (!room)
         return;
-    }
     if (!upper_ascii(text, size, room + GREETING_SIZE)) {
-        hello_unicode(request, text, size);
+        hello_unicode(reply, text, size);
         return;
     }
     memcpy(room, greeting, GREETING_SIZE);
-    request_added(request, GREETING_SIZE + strip(text, size));
-    request_reply_built(request);
+    banter_reply_added(reply, GREETING_SIZE + strip(text, size));
 }
 
-const struct handler_kind handler_hello = {
+const struct banter_handler handler_hello_functions = {
+    .abi = BANTER_HANDLER_ABI,
     .name = "hello",
-    .help = "greets: Zack gets Hello ZACK",
     .handle = hello,
 };

@@ -1,4 +1,5 @@
 /* table: which handlers the server knows. */
 #include "server/handlers/kinds.h"
 
-const struct handler_kind *const handler_kinds[] = {&handler_hello, &handler_echo, NULL};
+const struct handler_kind *const handler_kinds[] = {&handler_hello, &handler_echo, &handler_plugin,
+                                                    NULL};

@@ -15,7 +15,8 @@ import pytest
 import harness
 from harness import BUILD, TOP
 
-PAGES = ["man1/banter.1", "man7/banter-protocol.7", "man8/banterd.8"]
+PAGES = ["man1/banter.1", "man3/banter-handler.3", "man7/banter-protocol.7", "man8/banterd.8"]
+EXAMPLES = ["examples/reverse.c", "examples/store.c"]
 
 
 def environment():
@@ -61,7 +62,9 @@ def files_under(folder):
 def test_install_and_uninstall(folder):
     where = [f"DESTDIR={folder}", "PREFIX=/opt/banter"]
     make("install", *where)
-    assert files_under(folder / "opt/banter") == ["bin/banter", "bin/banterd"] + ["share/man/" + p for p in PAGES]
+    assert files_under(folder / "opt/banter") == [
+        "bin/banter", "bin/banterd", "include/banter/handler.h", "lib/pkgconfig/banter.pc",
+        *("share/doc/banter/" + example for example in EXAMPLES), *("share/man/" + page for page in PAGES)]
     for file in (folder / "opt/banter").rglob("*"):
         if file.is_file():
             assert stat.S_IMODE(file.stat().st_mode) == (0o755 if file.parent.name == "bin" else 0o644), file
@@ -76,8 +79,11 @@ def test_install_and_uninstall(folder):
 
 
 def test_install_into_folders_of_ones_choice(folder):
-    make("install", f"DESTDIR={folder}/a b", "BINDIR=/b", "SBINDIR=/s", "MANDIR=/m")
-    assert files_under(folder / "a b") == ["b/banter"] + ["m/" + page for page in PAGES] + ["s/banterd"]
+    make("install", f"DESTDIR={folder}/a b", "BINDIR=/b", "SBINDIR=/s", "MANDIR=/m", "INCLUDEDIR=/i", "PKGCONFIGDIR=/p",
+         "DOCDIR=/d")
+    assert files_under(folder / "a b") == ["b/banter", *("d/" + example for example in EXAMPLES), "i/banter/handler.h",
+                                           *("m/" + page for page in PAGES), "p/banter.pc", "s/banterd"]
+    assert "includedir=/i\n" in (folder / "a b/p/banter.pc").read_text()
 
 
 def test_run_without_input(programs):

@@ -76,7 +76,8 @@ struct later *later_start(void)
     return NULL;
 }
 
-void later_add(struct later *later, struct request *request, enum later_act what, long ms, size_t text_offset)
+void later_add(struct later *later, struct request *request, enum later_act what, long ms,
+               size_t text_offset)
 {
     struct entry *entry = malloc(sizeof *entry);
     if (!entry) {

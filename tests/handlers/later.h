@@ -19,9 +19,10 @@ enum later_act {
 /* NULL when a thread or memory is out. */
 struct later *later_start(void);
 
-/* Acts on the request, of which the caller gives its hold away, after `ms`. The text is an offset into the
- * request's message. */
-void later_add(struct later *later, struct request *request, enum later_act act, long ms, size_t text_offset);
+/* Acts on the request, of which the caller gives its hold away, after `ms`. The text is an
+ * offset into the request's message. */
+void later_add(struct later *later, struct request *request, enum later_act act, long ms,
+               size_t text_offset);
 
 /* Releases what is left, and ends the thread. */
 void later_stop(struct later *later);

@@ -9,7 +9,8 @@
 #include "server/request.h"
 #include "tests/handlers/later.h"
 
-/* A request cut into words; `rest` is what stands behind the words taken so far, with offsets into the message. */
+/* A request cut into words; `rest` is what stands behind the words taken so far, with offsets
+ * into the message. */
 struct command {
     struct request *request;
     const char *message;
@@ -106,9 +107,15 @@ static void race(struct command *command, struct later *later)
 
 static void forget(struct command *command, struct later *later) { (void) command, (void) later; }
 
-static void keep(struct command *command, struct later *later) { hold(command, later, LATER_NEVER, 0); }
+static void keep(struct command *command, struct later *later)
+{
+    hold(command, later, LATER_NEVER, 0);
+}
 
-static void let_go(struct command *command, struct later *later) { hold(command, later, LATER_LET_GO, 0); }
+static void let_go(struct command *command, struct later *later)
+{
+    hold(command, later, LATER_LET_GO, 0);
+}
 
 static void reply(struct command *command, struct later *later)
 {

@@ -1,7 +1,8 @@
 /*
- * test: a handler whose requests say what it shall do, good or bad. It is part of the server under test only.
+ * test: a handler whose requests say what it shall do, good or bad. It is part of the server under
+ * test only.
  *
- *     compute MS [TEXT]   uses MS ms of its thread's CPU time, then answers TEXT (no TEXT: the whole request)
+ *     compute MS [TEXT]   uses MS ms of its thread's CPU time, then answers TEXT, or all if none
  *     sleep MS [TEXT]     sleeps in the handler, then answers
  *     later MS [TEXT]     returns at once; another thread answers after MS ms
  *     twice [TEXT]        answers twice

@@ -582,7 +582,8 @@ static void count_alarm(int signal)
     alarms++;
 }
 
-/* Interrupted each millisecond or not at all, it ends at its deadline: not before, and not never. */
+/* Interrupted each millisecond or not at all, it ends at its deadline: not before, and not
+ * never. */
 static void check_ends_at_its_deadline(struct address *mute)
 {
     int fillers[FILLERS];

@@ -22,7 +22,8 @@ static int by_size(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The value at the quantile's rank: the first that as many values as that part of all do not exceed. */
+/* The value at the quantile's rank: the first that as many values as that part of all do not
+ * exceed. */
 static uint64_t exact_quantile(const uint64_t *sorted, size_t count, unsigned parts)
 {
     for (size_t i = 0; i < count; i++) {
@@ -65,8 +66,8 @@ static void test_empty(void **state)
     free(histogram);
 }
 
-/* Where buckets begin and end, each alone: a value comes back exactly, being the largest. And beside one
- * that is larger, so that the bucket's own end shows. */
+/* Where buckets begin and end, each alone: a value comes back exactly, being the largest. And
+ * beside one that is larger, so that the bucket's own end shows. */
 static void test_edges(void **state)
 {
     (void) state;

@@ -1,0 +1,123 @@
+/*
+ * plugin_call: see plugin_call.h. The reply that a plugin sees is a few words on the caller's
+ * stack; the bytes go straight into the request's own buffer, so that the detour costs neither
+ * memory nor a copy.
+ */
+#include "server/handlers/plugin_call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/protocol.h"
+#include "server/request.h"
+
+struct banter_reply {
+    struct request *request;
+    size_t size;         /* bytes added so far */
+    size_t room;         /* bytes that may be written behind them */
+    bool refused;        /* the request is answered: its buffer is not ours any more */
+    const char *failure; /* why what was added is not the reply, or NULL; a static string */
+};
+
+void plugin_call(const struct banter_handler *functions, void *state, struct request *request)
+{
+    struct banter_reply reply = {.request = request};
+    functions->handle(state, request_message(request), request_size(request), &reply);
+    if (reply.refused)
+        return;
+    if (reply.failure)
+        request_refuse(request, PROTOCOL_HANDLER_FAILED, "%s", reply.failure);
+    else
+        request_reply_built(request);
+}
+
+char *banter_reply_room(struct banter_reply *reply, size_t size)
+{
+    reply->room = 0;
+    if (reply->refused || reply->failure)
+        return NULL;
+    if (size > PROTOCOL_MAX_REPLY - reply->size) {
+        reply->failure = "the handler's reply is too long";
+        return NULL;
+    }
+    char *room = request_room(reply->request, size ? size : 1); /* no room is not NULL */
+    if (room)
+        reply->room = size;
+    else
+        reply->failure = "out of memory";
+    return room;
+}
+
+void banter_reply_added(struct banter_reply *reply, size_t size)
+{
+    if (reply->refused || reply->failure)
+        return;
+    if (size > reply->room) {
+        reply->failure = "the handler has added more than it asked room for";
+        return;
+    }
+    request_added(reply->request, size);
+    reply->size += size;
+    reply->room -= size;
+}
+
+bool banter_reply_append(struct banter_reply *reply, const void *data, size_t size)
+{
+    char *room = banter_reply_room(reply, size);
+    if (!room)
+        return false;
+    if (size > 0) /* memcpy() takes no NULL, not even for nothing */
+        memcpy(room, data, size);
+    banter_reply_added(reply, size);
+    return true;
+}
+
+bool banter_reply_printf(struct banter_reply *reply, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int size = vsnprintf(NULL, 0, format, arguments);
+    char *room = size < 0 ? NULL : banter_reply_room(reply, (size_t) size + 1); /* and the NUL */
+    if (room) {
+        vsnprintf(room, (size_t) size + 1, format, again);
+        banter_reply_added(reply, (size_t) size);
+    } else if (!reply->failure) {
+        reply->failure = "the handler's text could not be formatted";
+    }
+    va_end(again);
+    va_end(arguments);
+    return room != NULL;
+}
+
+/* A code ends at the first space; whatever else is in it goes to the client as it is. */
+static bool is_word(const char *code)
+{
+    for (const char *byte = code; *byte; byte++)
+        if (*byte <= ' ' || *byte > '~')
+            return false;
+    return *code;
+}
+
+void banter_reply_refuse(struct banter_reply *reply, const char *code, const char *format, ...)
+{
+    if (reply->refused || reply->failure)
+        return;
+    if (!is_word(code)) {
+        reply->failure = "the handler has refused with a code that is no word";
+        return;
+    }
+    char text[1001];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    reply->refused = true;
+    request_refuse(reply->request, code, "%s", text);
+}
+
+bool banter_reply_wanted(const struct banter_reply *reply)
+{
+    return !request_is_over(reply->request);
+}

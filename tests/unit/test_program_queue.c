@@ -1,0 +1,277 @@
+/*
+ * test_program_queue: the order in which waiting requests are taken, the bound, what is skipped,
+ * and that a lane's end leaves nothing behind.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/handlers/program_queue.h"
+#include "server/request_engine.h"
+
+struct fixture {
+    struct handler handler;
+    struct queue queue;
+    unsigned resumed;
+};
+
+static void count_resume(void *context) { ((struct fixture *) context)->resumed++; }
+
+static void begin(struct fixture *fixture, size_t max_bytes, bool one_at_a_time)
+{
+    *fixture = (struct fixture){.handler = {.resume = count_resume, .resume_context = fixture}};
+    queue_init(&fixture->queue, &fixture->handler, max_bytes, one_at_a_time);
+}
+
+/* A request as handle() leaves it: held once, by the queue. The engine's reference is the
+ * test's. */
+static struct request *new_request(const char *message)
+{
+    struct request *request = request_new();
+    assert_non_null(request);
+    request_start(request, NULL, NULL, 1, message, strlen(message));
+    assert_true(request_hold(request));
+    request_release(request);
+    return request;
+}
+
+static struct request *put(struct fixture *fixture, struct lane *lane, const char *message)
+{
+    struct request *request = new_request(message);
+    assert_int_not_equal(queue_put(&fixture->queue, lane, request), QUEUE_NO_MEMORY);
+    return request;
+}
+
+/* What the handler does with one that it took, and the engine after that. */
+static void finish(struct request *request)
+{
+    request_release(request);
+    request_unref(request);
+}
+
+static void assert_taken(struct fixture *fixture, const char *message)
+{
+    struct request *request = queue_take(&fixture->queue, NULL);
+    assert_non_null(request);
+    assert_int_equal(request_size(request), strlen(message));
+    assert_memory_equal(request_message(request), message, strlen(message));
+    finish(request);
+}
+
+static void assert_empty(struct fixture *fixture)
+{
+    assert_null(queue_take(&fixture->queue, NULL));
+    assert_int_equal(fixture->queue.bytes, 0);
+    assert_int_equal(fixture->queue.waiting, 0);
+}
+
+/* Each lane's end is told to the queue; one_at_a_time, the taker frees it. */
+static void end_lane(struct fixture *fixture, struct lane *lane)
+{
+    assert_int_equal(queue_lane_end(&fixture->queue, lane), fixture->queue.one_at_a_time);
+    if (fixture->queue.one_at_a_time)
+        lane_free(queue_ended(&fixture->queue));
+}
+
+static void test_lanes_are_served_in_turn(void **state)
+{
+    (void) state;
+    /* Lane and message are one word: "a1" goes into lane a. */
+    static const struct {
+        const char *put, *taken;
+    } cases[] = {
+        {"", ""},
+        {"a1 a2 a3", "a1 a2 a3"},
+        {"a1 b1 a2 b2", "a1 b1 a2 b2"},
+        {"a1 a2 a3 a4 b1", "a1 b1 a2 a3 a4"},
+        {"a1 a2 a3 b1 b2 c1", "a1 b1 c1 a2 b2 a3"},
+        {"c1 b1 a1 a2 b2 c2", "c1 b1 a1 c2 b2 a2"},
+        {"a1 a2 a3 a4 a5 a6 a7 a8 a9 b1 b2", "a1 b1 a2 b2 a3 a4 a5 a6 a7 a8 a9"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture fixture;
+        begin(&fixture, 1 << 20, false);
+        struct lane *lanes[3] = {lane_new(1), lane_new(2), lane_new(3)};
+        char text[64];
+        snprintf(text, sizeof text, "%s", cases[i].put);
+        for (char *rest, *word = strtok_r(text, " ", &rest); word;
+             word = strtok_r(NULL, " ", &rest))
+            put(&fixture, lanes[word[0] - 'a'], word);
+        snprintf(text, sizeof text, "%s", cases[i].taken);
+        for (char *rest, *word = strtok_r(text, " ", &rest); word;
+             word = strtok_r(NULL, " ", &rest))
+            assert_taken(&fixture, word);
+        assert_empty(&fixture);
+        for (size_t lane = 0; lane < 3; lane++)
+            end_lane(&fixture, lanes[lane]);
+        queue_fini(&fixture.queue);
+    }
+}
+
+/* One that comes late waits for one request of each other lane, however long those are. */
+static void test_one_that_comes_late(void **state)
+{
+    (void) state;
+    struct fixture fixture;
+    begin(&fixture, 1 << 20, false);
+    struct lane *greedy = lane_new(1), *modest = lane_new(2);
+    for (int i = 0; i < 100; i++)
+        put(&fixture, greedy, "much");
+    assert_taken(&fixture, "much");
+    put(&fixture, modest, "little");
+    assert_taken(&fixture, "much");
+    assert_taken(&fixture, "little");
+    for (int i = 2; i < 100; i++)
+        assert_taken(&fixture, "much");
+    assert_empty(&fixture);
+    end_lane(&fixture, greedy);
+    end_lane(&fixture, modest);
+    queue_fini(&fixture.queue);
+}
+
+static void test_full_above_the_bound_until_half_of_it(void **state)
+{
+    (void) state;
+    enum { COST = QUEUE_REQUEST_COST + 4 };
+    struct fixture fixture;
+    begin(&fixture, 4 * COST, false);
+    struct lane *lane = lane_new(1);
+    for (int i = 1; i <= 6; i++) {
+        put(&fixture, lane, "1234");
+        assert_int_equal(handler_is_full(&fixture.handler), i > 4);
+    }
+    for (int left = 5; left >= 0; left--) {
+        assert_taken(&fixture, "1234");
+        assert_int_equal(handler_is_full(&fixture.handler), left > 2);
+        assert_int_equal(fixture.resumed, left <= 2);
+    }
+    end_lane(&fixture, lane);
+    queue_fini(&fixture.queue);
+}
+
+/* A session that ends with much waiting makes room. */
+static void test_a_lane_s_end_makes_room(void **state)
+{
+    (void) state;
+    struct fixture fixture;
+    struct request *requests[3];
+    begin(&fixture, 10, false);
+    struct lane *lane = lane_new(1), *other = lane_new(2);
+    for (int i = 0; i < 3; i++)
+        requests[i] = put(&fixture, lane, "gone");
+    assert_true(handler_is_full(&fixture.handler));
+    for (int i = 0; i < 3; i++)
+        assert_true(request_cancel(requests[i]));
+    end_lane(&fixture, lane);
+    assert_false(handler_is_full(&fixture.handler));
+    assert_int_equal(fixture.resumed, 1);
+    assert_empty(&fixture);
+    for (int i = 0; i < 3; i++)
+        request_unref(requests[i]);
+    end_lane(&fixture, other);
+    queue_fini(&fixture.queue);
+}
+
+static void test_what_is_over_is_skipped(void **state)
+{
+    (void) state;
+    struct fixture fixture;
+    begin(&fixture, 1 << 20, false);
+    struct lane *lane = lane_new(1);
+    put(&fixture, lane, "1");
+    struct request *second = put(&fixture, lane, "2"), *third = put(&fixture, lane, "3");
+    put(&fixture, lane, "4");
+    assert_true(request_cancel(second));
+    assert_true(request_claim(third));
+    assert_taken(&fixture, "1");
+    assert_taken(&fixture, "4");
+    assert_empty(&fixture);
+    request_unref(second);
+    request_unref(third);
+    /* One that is over before it is put: its lane may be gone, and is not looked at. */
+    struct request *late = new_request("5");
+    assert_true(request_cancel(late));
+    assert_int_equal(queue_put(&fixture.queue, NULL, late), QUEUE_OVER);
+    finish(late);
+    end_lane(&fixture, lane);
+    queue_fini(&fixture.queue);
+}
+
+static void test_one_at_a_time(void **state)
+{
+    (void) state;
+    struct fixture fixture;
+    begin(&fixture, 1 << 20, true);
+    struct lane *a = lane_new(1), *b = lane_new(2), *from;
+    put(&fixture, a, "a1");
+    put(&fixture, a, "a2");
+    put(&fixture, b, "b1");
+    struct request *first = queue_take(&fixture.queue, &from);
+    assert_ptr_equal(from, a);
+    assert_taken(&fixture, "b1");
+    assert_null(queue_take(&fixture.queue, NULL));
+    queue_lane_done(&fixture.queue, b);
+    assert_null(queue_take(&fixture.queue, NULL));
+    finish(first);
+    queue_lane_done(&fixture.queue, a);
+    assert_taken(&fixture, "a2");
+    end_lane(&fixture, a);
+    end_lane(&fixture, b);
+    assert_null(queue_ended(&fixture.queue));
+    queue_fini(&fixture.queue);
+}
+
+/* The taker is woken once for what it can take, and only while it sleeps. */
+static void test_wakes(void **state)
+{
+    (void) state;
+    struct fixture fixture;
+    begin(&fixture, 1 << 20, true);
+    struct lane *lane = lane_new(1);
+    struct request *requests[4];
+    static const enum queue_put expected[] = {QUEUE_PUT, QUEUE_PUT_WAKE, QUEUE_PUT, QUEUE_PUT};
+    for (int i = 0; i < 4; i++) {
+        if (i == 1)
+            assert_true(queue_sleep(&fixture.queue));
+        requests[i] = new_request("x");
+        assert_int_equal(queue_put(&fixture.queue, lane, requests[i]), expected[i]);
+        if (i == 0)
+            assert_taken(&fixture, "x");
+        if (i == 0)
+            queue_lane_done(&fixture.queue, lane);
+    }
+    assert_false(queue_sleep(&fixture.queue));
+    finish(queue_take(&fixture.queue, NULL));
+    /* Two wait, but their lane's request is not done. */
+    assert_true(queue_sleep(&fixture.queue));
+    put(&fixture, lane, "y");
+    assert_true(fixture.queue.sleeping);
+    queue_lane_done(&fixture.queue, lane);
+    assert_false(queue_sleep(&fixture.queue));
+    for (int i = 0; i < 3; i++) {
+        finish(queue_take(&fixture.queue, NULL));
+        queue_lane_done(&fixture.queue, lane);
+    }
+    assert_empty(&fixture);
+    end_lane(&fixture, lane);
+    queue_fini(&fixture.queue);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lanes_are_served_in_turn),
+        cmocka_unit_test(test_one_that_comes_late),
+        cmocka_unit_test(test_full_above_the_bound_until_half_of_it),
+        cmocka_unit_test(test_a_lane_s_end_makes_room),
+        cmocka_unit_test(test_what_is_over_is_skipped),
+        cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_wakes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
