@@ -1,6 +1,6 @@
 /*
- * histogram: log-linear buckets. A value's leading HISTOGRAM_BITS + 1 bits choose its bucket; the rest is
- * what the rounding loses.
+ * histogram: log-linear buckets. A value's leading HISTOGRAM_BITS + 1 bits choose its bucket; the
+ * rest is what the rounding loses.
  */
 #include "tests/bench/histogram.h"
 
@@ -11,7 +11,8 @@ static unsigned bucket_of(uint64_t value)
     }
     const unsigned magnitude = 63u - (unsigned) __builtin_clzll(value);
     const unsigned dropped = magnitude - HISTOGRAM_BITS;
-    /* The leading bit is always set: taking it along in the sum moves each magnitude one block on. */
+    /* The leading bit is always set: taking it along in the sum moves each magnitude one block
+     * on. */
     return dropped * HISTOGRAM_STEPS + (unsigned) (value >> dropped);
 }
 
@@ -35,8 +36,8 @@ void histogram_add(struct histogram *histogram, uint64_t value)
     }
 }
 
-/* How many values, counted from the smallest, the quantile covers: rounded up, at least one. The division
- * comes first so that no count overflows. */
+/* How many values, counted from the smallest, the quantile covers: rounded up, at least one. The
+ * division comes first so that no count overflows. */
 static uint64_t rank_of(uint64_t count, unsigned parts)
 {
     const uint64_t whole = count / HISTOGRAM_WHOLE * parts;

@@ -1,7 +1,7 @@
 /*
- * load: a load generator. Opens connections, asks the same question over and over, judges each reply, and
- * tells requests a second, errors and how long replies took. What is measured is in traffic.h; here are
- * the options and the report.
+ * load: a load generator. Opens connections, asks the same question over and over, judges each
+ * reply, and tells requests a second, errors and how long replies took. What is measured is in
+ * traffic.h; here are the options and the report.
  *
  * Exit: 0 every request was answered rightly, 1 some was not, 64 usage, 69 unable to start.
  */

@@ -1,9 +1,10 @@
 /*
  * traffic: connections, their schedule, and the loop that serves both.
  *
- * Each connection counts the requests that fell due, that were sent and that were answered; a ring keeps
- * the start of each that is due and not answered. What may be sent is the difference of the counts, so the
- * closed and the open kind differ only in who makes requests fall due: a reply or the clock.
+ * Each connection counts the requests that fell due, that were sent and that were answered; a ring
+ * keeps the start of each that is due and not answered. What may be sent is the difference of the
+ * counts, so the closed and the open kind differ only in who makes requests fall due: a reply or
+ * the clock.
  */
 #include "tests/bench/traffic.h"
 

@@ -1,10 +1,10 @@
 /*
  * traffic: many connections that ask the same question over and over, and judge each answer.
  *
- * Two kinds. Closed: each connection keeps `depth` requests under way and asks again when a reply comes; a
- * request's latency counts from its send. Open (`rate`): requests fall due by the clock, whether or not
- * the server keeps up, and the latency counts from when a request was due: a server that stalls is charged
- * for every request that had to wait, not for one.
+ * Two kinds. Closed: each connection keeps `depth` requests under way and asks again when a reply
+ * comes; a request's latency counts from its send. Open (`rate`): requests fall due by the clock,
+ * whether or not the server keeps up, and the latency counts from when a request was due: a server
+ * that stalls is charged for every request that had to wait, not for one.
  *
  * One thread, one epoll set. Prints nothing.
  */
@@ -47,8 +47,8 @@ struct traffic_result {
     char sample[160];         /* the beginning of the first reply that was not right, or empty */
 };
 
-/* Connects, runs the plan, waits for the replies owed (it gives up when none has come for 30 s), closes. False,
- * with `error` set, where it could not start. `result` is all zero before. */
+/* Connects, runs the plan, waits for the replies owed (it gives up when none has come for 30 s),
+ * closes. False, with `error` set, where it could not start. `result` is all zero before. */
 bool traffic_run(const struct traffic_plan *plan, struct traffic_result *result,
                  struct error *error);
 

@@ -1,7 +1,7 @@
 /*
- * floor: what any server on one epoll loop must pay: one wait, and a read and a write for each ready
- * descriptor. It gives back what it reads and looks at none of it. Usage: floor PORT; port 0 is any free
- * one; the port is printed.
+ * floor: what any server on one epoll loop must pay: one wait, and a read and a write for each
+ * ready descriptor. It gives back what it reads and looks at none of it. Usage: floor PORT; port 0
+ * is any free one; the port is printed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -60,7 +60,8 @@ static void accept_all(int epoll_fd, int listener)
     }
 }
 
-/* All or nothing: it waits for room, which is good enough for a generator that reads all the time. */
+/* All or nothing: it waits for room, which is good enough for a generator that reads all the
+ * time. */
 static int write_all(int client, const char *data, ssize_t size)
 {
     while (size > 0) {

@@ -1,0 +1,280 @@
+"""One set of copies for all clients: who gets which copy, the order of replies, turns, bounds, and hostile company."""
+import os
+import random
+import signal
+import threading
+
+import harness
+from harness import is_error, scaled, wait_until
+from workers import HOSTILE, JITTER, WORKER, children, copies
+
+
+def program(server, *command, workers=1, options=(), **how):
+    return server("--workers", str(workers), *options, "--", *map(str, command), **how)
+
+
+def processing(banterd, pattern, count=1):
+    banterd.log.wait_for(r"Processing the input received from client: " + pattern, count)
+
+
+def test_every_copy_is_used(server, folder):
+    """As many requests as copies, none of them answered before all are under way."""
+    banterd = program(server, WORKER, "log=log", workers=8)
+    clients = [banterd.connect() for _ in range(8)]
+    for client in clients:
+        client.send_message("number gate")
+    wait_until(lambda: (folder / "log").exists() and (folder / "log").read_text().count("\n") == 8,
+               "eight copies have a request each")
+    (folder / "gate").touch()
+    assert sorted(client.readline() for client in clients) == [b"%d" % number for number in range(1, 9)]
+
+
+def test_one_client_has_all_copies(server, folder):
+    banterd = program(server, WORKER, "log=log", workers=8)
+    client = banterd.connect()
+    client.send_message(*["number gate"] * 8)
+    wait_until(lambda: (folder / "log").exists() and (folder / "log").read_text().count("\n") == 8,
+               "eight copies have a request each")
+    (folder / "gate").touch()
+    assert sorted(client.lines(8)) == [b"%d" % number for number in range(1, 9)]
+
+
+def test_the_first_free_copy_gets_the_next_request(server, folder):
+    """Of four, three are busy: everything else goes through the fourth, and nothing waits for the others."""
+    banterd = program(server, WORKER, workers=4)
+    busy = [banterd.connect() for _ in range(3)]
+    for client in busy:
+        client.send_message("number gate")
+    processing(banterd, "number gate", 3)
+    client = banterd.connect()
+    numbers = {client.ask("worker") for _ in range(50)}
+    assert len(numbers) == 1
+    (folder / "gate").touch()
+    assert len({client.readline() for client in busy} | numbers) == 4
+
+
+def test_a_copy_has_one_request_at_a_time(server, folder):
+    """What is sent ahead waits in the server: a program that reads on behind a request would find nothing."""
+    banterd = program(server, WORKER, "log=log")
+    client = banterd.connect()
+    client.send_message("gate gate first", *(f"request {number}" for number in range(30)))
+    processing(banterd, "request 29")
+    wait_until(lambda: (folder / "log").exists() and (folder / "log").read_text(), "the copy has read a line")
+    assert (folder / "log").read_text() == "gate gate first\n"
+    (folder / "gate").touch()
+    assert client.lines(31) == [b"first"] + [b"request %d" % number for number in range(30)]
+
+
+def test_copies_live_on(server):
+    """Each keeps its process and its state over many clients."""
+    banterd = program(server, WORKER)
+    pid, = copies(banterd, 1)
+    for number in range(20):
+        client = banterd.connect()
+        assert client.ask("pid") == b"%d" % pid
+        assert client.ask("count") == b"%d" % (2 * number + 2)
+        client.close()
+
+
+# Order
+
+def test_replies_come_in_order_whatever_the_copies_take(server):
+    banterd = program(server, JITTER, "3", workers=8, options=["-q"])
+    count = scaled(20000, 2000)
+    client = banterd.connect()
+    client.send_in_background(b"".join(b"%d\n" % number for number in range(count)), client.half_close)
+    assert client.replies() == [b"%d" % number for number in range(count)]
+
+
+def test_order_of_many_clients(server):
+    banterd = program(server, JITTER, "2", workers=8, options=["-q"])
+    clients = [banterd.connect() for _ in range(20)]
+    count = scaled(300, 50)
+    for number, client in enumerate(clients):
+        client.send_in_background(b"".join(b"%d.%d\n" % (number, i) for i in range(count)), client.half_close)
+    for number, client in enumerate(clients):
+        assert client.replies() == [b"%d.%d" % (number, i) for i in range(count)]
+
+
+def test_a_late_first_reply_holds_the_others_back(server, folder):
+    banterd = program(server, WORKER, "log=log", workers=4)
+    client = banterd.connect()
+    client.send_message("gate gate first", "second", "third")
+    wait_until(lambda: (folder / "log").exists() and (folder / "log").read_text().count("\n") == 3, "all are run")
+    other = banterd.connect()
+    assert other.ask("fence") == b"fence"
+    assert not client.readable()
+    (folder / "gate").touch()
+    assert client.lines(3) == [b"first", b"second", b"third"]
+
+
+# Turns
+
+def test_sessions_are_served_in_turn(server, folder):
+    """One copy, busy; a client with hundreds of requests ahead, then three with one each: all three are served
+    before the heavy one's fifth."""
+    banterd = program(server, WORKER, "log=log")
+    heavy = banterd.connect()
+    heavy.send_message("gate gate open", *(f"heavy {number}" for number in range(300)))
+    processing(banterd, "heavy 40$")
+    light = [banterd.connect() for _ in range(3)]
+    for number, client in enumerate(light):
+        client.send_message(f"light {number}")
+        processing(banterd, f"light {number}$")
+    (folder / "gate").touch()
+    assert [client.readline() for client in light] == [b"light 0", b"light 1", b"light 2"]
+    assert heavy.lines(301)[-1] == b"heavy 299"
+    order = (folder / "log").read_text().splitlines()
+    assert order.index("heavy 4") > max(order.index(f"light {number}") for number in range(3)), order[:12]
+
+
+def test_two_heavy_clients_share_alike(server, folder):
+    banterd = program(server, WORKER, "log=log")
+    first, second = banterd.connect(), banterd.connect()
+    first.send_message("gate gate open", *(f"first {number}" for number in range(50)))
+    processing(banterd, "first 49$")
+    second.send_message(*(f"second {number}" for number in range(50)))
+    processing(banterd, "second 49$")
+    (folder / "gate").touch()
+    assert len(first.lines(51) + second.lines(50)) == 101
+    order = [line.split()[0] for line in (folder / "log").read_text().splitlines()[1:]]
+    for upto in range(2, 101):
+        assert abs(order[:upto].count("first") - order[:upto].count("second")) <= 2, order[:upto]
+
+
+# Bounds
+
+class Same:
+    """Whether something has been the same at so many looks in a row."""
+
+    def __init__(self, look, times):
+        self._look, self._times, self._seen = look, times, []
+
+    def __call__(self):
+        self._seen.append(self._look())
+        return len(self._seen) >= self._times and len(set(self._seen[-self._times:])) == 1
+
+
+def test_clients_are_not_read_when_the_queue_is_full(server, folder):
+    """Much more than the queue may hold, into a program that is busy: little of it is taken, all of it is answered."""
+    script = "read -r line; echo x >>taken; until [ -e gate ]; do sleep 0.01; done; echo open; exec cat"
+    banterd = program(server, "sh", "-c", script, workers=2, options=["-m", "64k", "-qq", "--handler-timeout", "0"])
+    blocker = [banterd.connect() for _ in range(2)]
+    for client in blocker:
+        client.send_message("wait")
+    wait_until(lambda: (folder / "taken").exists() and (folder / "taken").read_text() == "x\nx\n", "both are busy")
+    before = banterd.memory()
+    clients = [banterd.connect() for _ in range(40)]
+    line, count = b"x" * 60000, scaled(40, 6)  # 96 MB in all
+    for client in clients:
+        client.send_in_background((line + b"\n") * count)
+    wait_until(lambda: banterd.memory() > before + (1 << 20), "it takes some")
+    wait_until(Same(banterd.memory, 40), "it takes no more")
+    (folder / "gate").touch()
+    assert [client.readline() for client in blocker] == [b"open"] * 2
+    replies = [0] * len(clients)
+
+    def read(number):
+        for _ in range(count):
+            assert clients[number].readline() == line
+            replies[number] += 1
+    readers = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(len(clients))]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(harness.LIMIT * 2)
+    assert replies == [count] * len(clients)
+    assert banterd.memory("VmHWM") - before < scaled(48, 300) << 20
+
+
+def test_small_requests_beyond_the_queue(server, folder):
+    banterd = program(server, "cat", workers=2, options=["-qq"])
+    clients = [banterd.connect() for _ in range(10)]
+    count = scaled(3000, 300)
+    for number, client in enumerate(clients):
+        client.send_in_background(b"".join(b"%d.%d\n" % (number, i) for i in range(count)))
+    for number, client in enumerate(clients):
+        assert client.lines(count) == [b"%d.%d" % (number, i) for i in range(count)]
+
+
+def test_a_client_that_does_not_read_holds_no_copy(server):
+    banterd = program(server, WORKER, workers=1, options=["-q"])
+    deaf = banterd.connect(receive_buffer=4096)
+    deaf.send_in_background(b"size 1000000\n" * 50)
+    assert deaf.readable(harness.LIMIT)
+    client = banterd.connect()
+    for number in range(20):
+        assert client.ask(f"light {number}") == b"light %d" % number
+
+
+# Hostile company
+
+WRONG = ["late", "silent", "chatty", "half", "hang", "stop", "cut", "die", "close"]
+
+
+def right(reply, number):
+    """The request's own answer, or an error that fits."""
+    return reply == b"done %d" % number or any(
+        is_error(reply, code) for code in ("handler-failed", "handler-timeout", "unavailable"))
+
+
+class Killer(threading.Thread):
+    """Kills or stops a copy each 50 ms until it is stopped."""
+
+    def __init__(self, banterd):
+        super().__init__(daemon=True)
+        self._banterd, self._over = banterd, threading.Event()
+        self.count = 0
+        self.start()
+
+    def run(self):
+        chance = random.Random(2)
+        while not self._over.wait(0.05):
+            living = [one.pid for one in children(self._banterd) if one.state != "Z"]
+            try:
+                os.kill(chance.choice(living), chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP]))
+                self.count += 1
+            except (IndexError, ProcessLookupError):
+                pass  # none lives, or it has just ended
+
+    def stop(self):
+        self._over.set()
+        self.join()
+
+
+class Asker(threading.Thread):
+    """A client that sends a few requests ahead, reads their replies, and so on."""
+
+    def __init__(self, client, first, count):
+        super().__init__(daemon=True)
+        self._client, self._numbers, self.replies = client, range(first, first + count), []
+        self.start()
+
+    def run(self):
+        chance = random.Random(self._numbers.start)
+        for first in self._numbers[::3]:
+            words = [chance.choice(WRONG) if chance.random() < 0.1 else "plain" for _ in range(3)]
+            self._client.send_message(*(f"{word} {first + i}" for i, word in enumerate(words)))
+            self.replies += self._client.lines(3)
+        self._client.half_close()
+        self.replies += self._client.replies()  # none, if each request had one
+
+    def wrong(self):
+        self.join(harness.TEST_LIMIT)
+        assert len(self.replies) == len(self._numbers)
+        return [(number, reply) for number, reply in zip(self._numbers, self.replies) if not right(reply, number)]
+
+
+def test_never_another_s_reply(server):
+    """Programs that go wrong in every way, and are killed and stopped all the time: each request gets its own
+    answer or an error, none is missing, none comes twice."""
+    banterd = program(server, HOSTILE, "1.2", workers=8, options=["-qq", "--handler-timeout", "1s"])
+    count = scaled(48, 12)
+    killer = Killer(banterd)
+    askers = [Asker(banterd.connect(), number * count, count) for number in range(20)]
+    assert [asker.wrong() for asker in askers] == [[]] * 20
+    killer.stop()
+    assert killer.count > 0
+    assert any(reply.startswith(b"done") for asker in askers for reply in asker.replies)
+    last = banterd.connect()
+    wait_until(lambda: last.ask("plain 1") == b"done 1", "all is well again")

@@ -1,0 +1,70 @@
+"""workers: what tests of `banterd -- PROGRAM` look at from outside: the running copies, as /proc tells of them."""
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from harness import wait_until
+
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+WORKER = PROGRAMS / "worker.sh"
+JITTER = PROGRAMS / "jitter.py"
+HOSTILE = PROGRAMS / "hostile.py"
+
+
+class Process(NamedTuple):
+    pid: int
+    name: str
+    state: str
+    parent: int
+    group: int
+
+
+def process(pid):
+    """What /proc says of a process, or None where it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    name = text[text.index("(") + 1:text.rindex(")")]
+    state, parent, group = text[text.rindex(")") + 1:].split()[:3]
+    return Process(pid, name, state, int(parent), int(group))
+
+
+def processes():
+    return [found for entry in os.listdir("/proc") if entry.isdigit() and (found := process(int(entry)))]
+
+
+def children(server):
+    """All children of a server, zombies too."""
+    return [one for one in processes() if one.parent == server.pid]
+
+
+def copies(server, count=None):
+    """The numbers of the processes that run a program for the server; waits until there are `count`, and no zombie."""
+    def right():
+        found = children(server)
+        settled = all(one.state != "Z" for one in found) and len(found) == count
+        return settled and (found or True)
+    if count is not None:
+        wait_until(right, f"{count} copies of the program run, and no zombie is left")
+    return sorted(one.pid for one in children(server))
+
+
+def gone(pid):
+    """Waits until a process has ended. A zombie whose parent is not the server is another's to collect."""
+    wait_until(lambda: not (found := process(pid)) or found.state == "Z", f"process {pid} has ended")
+
+
+def group_gone(group):
+    """Waits until no process of a group runs any more."""
+    wait_until(lambda: not [one for one in processes() if one.group == group and one.state != "Z"],
+               f"process group {group} has ended")
+
+
+def proc(pid, name):
+    return Path(f"/proc/{pid}/{name}").read_bytes()
+
+
+def status(pid):
+    """/proc/PID/status as a dictionary."""
+    return dict(line.split(":\t", 1) for line in proc(pid, "status").decode().splitlines() if ":\t" in line)
