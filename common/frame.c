@@ -376,7 +376,13 @@ bool frame_append(struct buffer *out, const struct frame_edges *edges, const cha
                   size_t size)
 {
     /* All the room first: then none of the three can fail and leave half a frame behind. */
-    return buffer_reserve(out, edges->head_size + size + edges->tail_size) &&
-           buffer_append(out, edges->head, edges->head_size) && buffer_append(out, message, size) &&
-           buffer_append(out, edges->tail, edges->tail_size);
+    const size_t total = edges->head_size + size + edges->tail_size;
+    if (!buffer_reserve(out, total))
+        return false;
+    char *at = mempcpy(buffer_tail(out), edges->head, edges->head_size);
+    if (size > 0) /* the pointer may be NULL for nothing */
+        at = mempcpy(at, message, size);
+    memcpy(at, edges->tail, edges->tail_size);
+    buffer_added(out, total);
+    return true;
 }

@@ -45,8 +45,9 @@ bool protocol_is_error_code(const char *reply, size_t size, const char *code)
 
 bool protocol_is_unasked(const char *reply, size_t size)
 {
-    return protocol_is_error_code(reply, size, PROTOCOL_BUSY) ||
-           protocol_is_error_code(reply, size, PROTOCOL_IDLE);
+    /* Every reply of the server's comes by here, and hardly any is an error. */
+    return protocol_is_error(reply, size) && (protocol_is_error_code(reply, size, PROTOCOL_BUSY) ||
+                                              protocol_is_error_code(reply, size, PROTOCOL_IDLE));
 }
 
 size_t protocol_write_error(char *out, size_t size, const char *code, const char *text)

@@ -34,10 +34,11 @@ enum step {
 
 bool intake_open(const struct session *session)
 {
+    const struct loop *loop = session->loop;
     if (session->input_over || session->broken || session->closing)
         return false;
-    if (handler_is_full(session->loop->settings->handler))
-        return session->loop->refusing; /* refusing is not the handler's work */
+    if (handler_is_full(loop->settings->handler) && !loop->refusing) /* refusing is not its work */
+        return false;
     const struct session_work *work = session->work;
     return !work || (!work->stalled && work->pending < SESSION_MAX_PENDING &&
                      buffer_size(&work->output) == 0);

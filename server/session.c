@@ -392,11 +392,29 @@ static bool write_is_late(struct session *session)
     return replies_unsent(session) && session->work->write_deadline_ms <= session->loop->now_ms;
 }
 
+static void time_out_idle(struct session *session, struct turn *turn)
+{
+    if (!intake_wants_bytes(session)) {
+        /* The handler is full: the client may have asked, and has not been read. */
+        session->since_ms = session->loop->now_ms;
+        return;
+    }
+    log_timeout(session, LOG_IDLE, session->loop->settings->idle_timeout_ms);
+    replies_unasked(session, turn, PROTOCOL_IDLE, "nothing was asked for too long");
+    session->input_over = true;
+}
+
+static void time_out_work(struct session *session, struct turn *turn)
+{
+    struct session_work *work = session->work;
+    overrule_late(session);
+    if (work->partial_deadline_ms <= session->loop->now_ms)
+        intake_end(session, turn, buffer_size(&work->input), "it did not come in time");
+}
+
 void session_timer(struct session *session, struct turn *turn)
 {
-    const struct settings *settings = session->loop->settings;
-    int64_t now = session->loop->now_ms;
-    if (deadline(session) > now) {
+    if (deadline(session) > session->loop->now_ms) {
         update_timer(session);
         return;
     }
@@ -404,20 +422,15 @@ void session_timer(struct session *session, struct turn *turn)
         session_close(session);
         return;
     }
-    if (is_idle(session)) {
-        log_timeout(session, LOG_IDLE, settings->idle_timeout_ms);
-        replies_unasked(session, turn, PROTOCOL_IDLE, "nothing was asked for too long");
-        session->input_over = true;
-    } else if (write_is_late(session)) {
-        log_timeout(session, LOG_WRITE_TIMEOUT, settings->write_timeout_ms);
+    if (write_is_late(session)) {
+        log_timeout(session, LOG_WRITE_TIMEOUT, session->loop->settings->write_timeout_ms);
         session_close(session);
         return;
-    } else if (session->work) {
-        overrule_late(session);
-        if (session->work->partial_deadline_ms <= now)
-            intake_end(session, turn, buffer_size(&session->work->input),
-                       "it did not come in time");
     }
+    if (is_idle(session))
+        time_out_idle(session, turn);
+    else if (session->work)
+        time_out_work(session, turn);
     if (!replies_unsent(session)) {
         replies_deliver(session, turn);
         replies_send(session, turn);

@@ -27,6 +27,8 @@ static bool is_space(ucs4_t character)
 static size_t strip(const uint8_t *text, size_t size)
 {
     while (size > 0) {
+        if (text[size - 1] > ' ' && text[size - 1] < 0x7f)
+            break; /* most often; the library would say the same */
         ucs4_t character;
         const uint8_t *last = u8_prev(&character, text + size, text);
         if (!last || !is_space(character))

@@ -370,9 +370,10 @@ void worker_give(struct workers *workers, struct worker *worker, struct request 
     worker->late_ms = deadline_ms == INT64_MAX ? INT64_MAX : deadline_ms + LATE_GRACE_MS;
     worker->given = worker->replied = false;
     worker->written = 0;
+    /* A shared one comes from workers_idle(), which has looked whether it has spoken. */
     if (worker->process && worker->broken)
         lose(workers, worker, worker->broken);
-    else if (worker->process && has_spoken(worker))
+    else if (workers->on_demand && worker->process && has_spoken(worker))
         worker_read(workers, worker);
     find_copy(workers, worker);
 }
