@@ -1,5 +1,5 @@
 /*
- * log: rings of records, a table of wordings, and the writer.
+ * log: rings of records, and the writer. What a record looks like as a line is log_text's.
  *
  * Who may touch what. A ring's `head` is advanced by its producer, its `tail` by the writer. The
  * list of rings and the shared ring's producers are guarded by `lock`; the writer holds it while it
@@ -22,9 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <unistr.h>
-
 #include "common/buffer.h"
+#include "server/log_text.h"
 
 enum {
     RING_BYTES = 1 << 20,    /* a power of two */
@@ -32,41 +31,6 @@ enum {
     CHUNK_BYTES = 256 << 10, /* the writer formats about so much before it writes */
     NAP_MS = 2,              /* after a write the writer lets events gather for so long */
     PATIENCE_MS = 1000,      /* at the end: how long a reader may take for the next piece */
-};
-
-static const struct wording {
-    enum log_level level;
-    bool always; /* whatever the level is */
-    const char *before, *after;
-} wordings[LOG_EVENTS] = {
-    [LOG_SOCKET_CREATED] = {LOG_ERRORS, true, "Socket created", ""},
-    [LOG_LISTENING] = {LOG_ERRORS, true, "Socket now listening on ", ""},
-    [LOG_STOPPED] = {LOG_ERRORS, true, "Server stopped after ", ""},
-    [LOG_CONNECTED] = {LOG_CONNECTIONS, false, "Connected with ", ""},
-    [LOG_PROCESSING] = {LOG_MESSAGES, false, "Processing the input received from client: ", ""},
-    [LOG_PROCESSED] = {LOG_MESSAGES, false, "Processed result: ", ""},
-    [LOG_TOO_LONG] = {LOG_ERRORS, false, "The input size is greater than expected ", ""},
-    [LOG_QUIT] = {LOG_CONNECTIONS, false, "Client is requesting to quit", ""},
-    [LOG_CLOSED] = {LOG_CONNECTIONS, false, "Connection ", " closed"},
-    [LOG_BAD_FRAME] = {LOG_ERRORS, false, "The input is malformed: ", ""},
-    [LOG_INCOMPLETE] = {LOG_ERRORS, false, "The input is incomplete: ", ""},
-    [LOG_HANDLER_FAILED] = {LOG_ERRORS, false, "The handler failed: ", ""},
-    [LOG_HANDLER_TIMEOUT] = {LOG_ERRORS, false, "The handler has not answered within ", ""},
-    [LOG_IDLE] = {LOG_CONNECTIONS, false, "The client has asked nothing for ", ""},
-    [LOG_WRITE_TIMEOUT] = {LOG_ERRORS, false, "The client has read nothing for ", ""},
-    [LOG_ANSWER_DROPPED] = {LOG_ERRORS, false, "An answer was dropped: ", ""},
-    [LOG_BROKEN] = {LOG_ERRORS, false, "The session was given up: ", ""},
-    [LOG_BUSY] = {LOG_ERRORS, false, "Too many clients, refused ", ""},
-    [LOG_ACCEPT_FAILED] = {LOG_ERRORS, false, "Accept failed, resting. Error : ", ""},
-    [LOG_THREAD_FAILED] = {LOG_ERRORS, false, "Thread did not start. Error : ", ""},
-    [LOG_NO_SPARE] = {LOG_ERRORS, false, "No thread to go on while handlers run long: ", ""},
-    [LOG_LEFT_BEHIND] = {LOG_ERRORS, false, "Handlers left behind: ", ""},
-    [LOG_WORKER_STARTED] = {LOG_CONNECTIONS, false, "Worker ", ""},
-    [LOG_WORKER_LOST] = {LOG_ERRORS, false, "Worker ", ""},
-    [LOG_WORKERS_DOWN] = {LOG_ERRORS, false,
-                          "All workers have failed again and again, next try in ", ""},
-    [LOG_WORKER] = {LOG_ERRORS, false, "Worker ", ""},
-    [LOG_MAX_CLIENTS_LOWERED] = {LOG_ERRORS, false, "Clients at most: ", ""},
 };
 
 /* What stands before each text in a ring. Records follow each other without padding, in order of
@@ -118,7 +82,7 @@ static int64_t now_ns(void)
 
 bool log_wants(const struct log *log, enum log_event event)
 {
-    return log && (wordings[event].always || wordings[event].level >= log->level);
+    return log && log_text_is_wanted(event, log->level);
 }
 
 /* ---- producers ---- */
@@ -228,66 +192,6 @@ static void ring_copy_out(struct log_ring *ring, size_t at, void *data, size_t s
     memcpy((char *) data + first, ring->bytes, size - first);
 }
 
-/* Appends what a terminal must not obey, or that is no text, as \n, \t, \r or \xNN. */
-static void append_escaped(struct buffer *out, const unsigned char *text, size_t size)
-{
-    static const char hex[] = "0123456789abcdef";
-    for (size_t i = 0; i < size;) {
-        size_t plain = i;
-        while (plain < size && text[plain] >= 0x20 && text[plain] < 0x7f)
-            plain++;
-        buffer_append(out, text + i, plain - i);
-        i = plain;
-        if (i == size)
-            break;
-        ucs4_t character;
-        int length = text[i] < 0x80 ? -1 : u8_mbtoucr(&character, text + i, size - i);
-        if (length > 0 && character >= 0xa0) {
-            buffer_append(out, text + i, (size_t) length);
-            i += (size_t) length;
-            continue;
-        }
-        const char *letter = text[i] == '\n'   ? "\\n"
-                             : text[i] == '\t' ? "\\t"
-                             : text[i] == '\r' ? "\\r"
-                                               : NULL;
-        char code[4] = {'\\', 'x', hex[text[i] >> 4], hex[text[i] & 15]};
-        buffer_append(out, letter ? letter : code, letter ? 2 : 4);
-        i++;
-    }
-}
-
-static void append_session(struct buffer *out, uint64_t session)
-{
-    char number[32];
-    int size = snprintf(number, sizeof number, "[%llu] ", (unsigned long long) session);
-    if (session)
-        buffer_append(out, number, (size_t) size);
-}
-
-static void append_line(struct log *log, const struct record *record, const unsigned char *text)
-{
-    const struct wording *wording = &wordings[record->event];
-    append_session(&log->out, record->session);
-    buffer_append(&log->out, wording->before, strlen(wording->before));
-    append_escaped(&log->out, text, record->size);
-    if (record->full_size > record->size) {
-        char note[64];
-        int size = snprintf(note, sizeof note, "... (%u bytes)", (unsigned) record->full_size);
-        buffer_append(&log->out, note, (size_t) size);
-    }
-    buffer_append(&log->out, wording->after, strlen(wording->after));
-    buffer_append(&log->out, "\n", 1);
-}
-
-static void append_dropped(struct log *log, unsigned long dropped)
-{
-    char line[80];
-    int size = snprintf(line, sizeof line, "%lu lines of this log were dropped\n", dropped);
-    if (dropped)
-        buffer_append(&log->out, line, (size_t) size);
-}
-
 /* The ring whose next record is the oldest, and that record; NULL when all are empty. */
 static struct log_ring *oldest_ring(struct log *log, struct record *oldest)
 {
@@ -295,7 +199,8 @@ static struct log_ring *oldest_ring(struct log *log, struct record *oldest)
     for (struct log_ring *ring = log->rings; ring; ring = ring->next) {
         size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
         if (atomic_load(&ring->head) == tail) {
-            append_dropped(log, atomic_exchange_explicit(&ring->dropped, 0, memory_order_relaxed));
+            log_text_append_dropped(
+                &log->out, atomic_exchange_explicit(&ring->dropped, 0, memory_order_relaxed));
             continue;
         }
         struct record record;
@@ -318,7 +223,8 @@ static bool format_chunk(struct log *log)
     while (buffer_size(&log->out) < CHUNK_BYTES && (ring = oldest_ring(log, &record))) {
         size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed) + sizeof record;
         ring_copy_out(ring, tail, text, record.size);
-        append_line(log, &record, text);
+        log_text_append(&log->out, record.event, record.session, text, record.size,
+                        record.full_size);
         atomic_store_explicit(&ring->tail, tail + record.size, memory_order_release);
     }
     pthread_mutex_unlock(&log->lock);
@@ -379,7 +285,7 @@ static void write_out(struct log *log)
     if (log->lost) {
         struct buffer told = log->out;
         log->out = (struct buffer){0};
-        append_dropped(log, log->lost);
+        log_text_append_dropped(&log->out, log->lost);
         if (write_all(log, &log->out))
             log->lost = 0;
         buffer_fini(&log->out);
