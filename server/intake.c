@@ -218,13 +218,7 @@ static void keep_held(struct session *session, struct turn *turn)
 {
     struct request *request = turn->request;
     turn->request = NULL;
-    replies_queue(session, request);
-    if (request_detach(request)) {
-        if (request->session)
-            request->ready = true;
-        else
-            request_unref(request); /* the session broke just now */
-    }
+    replies_queue_late(session, request);
     request_release(request); /* the call's hold */
 }
 

@@ -104,6 +104,17 @@ void replies_queue(struct session *session, struct request *request)
     work->pending++;
 }
 
+void replies_queue_late(struct session *session, struct request *request)
+{
+    replies_queue(session, request);
+    if (!request_detach(request))
+        return;
+    if (request->session)
+        request->ready = true;
+    else
+        request_unref(request); /* the session broke just now, and the answer was there before */
+}
+
 static void unqueue_first(struct session_work *work)
 {
     struct request *request = work->first;

@@ -30,6 +30,10 @@ bool replies_deliverable(const struct session *session);
 /* Queues a request behind those that wait; its engine's reference is the queue's from now on. */
 void replies_queue(struct session *session, struct request *request);
 
+/* Queues a request whose call goes on or is answered later, and detaches it: from here on its answer
+ * comes through the inbox, unless it is there already. The caller keeps the call's hold meanwhile. */
+void replies_queue_late(struct session *session, struct request *request);
+
 /* The turn's request has been answered in its call: delivers the reply, or queues it behind
  * those that wait. */
 void replies_answered(struct session *session, struct turn *turn);

@@ -29,8 +29,6 @@ const char *request_message(const struct request *request) { return request->mes
 
 size_t request_size(const struct request *request) { return request->size; }
 
-uint64_t request_session(const struct request *request) { return request->session_number; }
-
 void *request_session_data(const struct request *request) { return request->session_data; }
 
 int64_t request_deadline_ms(const struct request *request) { return request->deadline_ms; }

@@ -22,9 +22,6 @@ struct request;
 const char *request_message(const struct request *request);
 size_t request_size(const struct request *request);
 
-/* The number of the session that asks, as in the log. */
-uint64_t request_session(const struct request *request);
-
 /* What the kind's session_begun() has returned for the session that asks; NULL where there is no
  * such function. It is the handler's own, and good until the kind's session_ended() gets it. */
 void *request_session_data(const struct request *request);

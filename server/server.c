@@ -281,8 +281,6 @@ void server_stop(struct server *server)
     errno = kept;
 }
 
-void server_abort(struct server *server) { handler_abort(server->settings.handler); }
-
 void server_close(struct server *server)
 {
     if (!server || server->left)

@@ -77,10 +77,6 @@ int server_run(struct server *server);
  * server_run(), and more than once. */
 void server_stop(struct server *server);
 
-/* The process is about to end without server_close(): ends what the handler has started outside
- * of it. */
-void server_abort(struct server *server);
-
 /* Gives everything back, the handler included. Where server_run() left threads behind, what they
  * use is leaked, since they may still use it. NULL is left alone. */
 void server_close(struct server *server);

@@ -476,14 +476,8 @@ void session_adopt(struct turn *from)
         session_break(session, "out of memory");
     session->unparsed = true;
     replies_send(session, from);
-    replies_queue(session, request);
+    replies_queue_late(session, request);
     if (work)
         work->stalled = request;
-    if (request_detach(request)) {
-        if (request->session)
-            request->ready = true;
-        else
-            request_unref(request);
-    }
     settle(session);
 }
