@@ -19,7 +19,7 @@
 #include "common/buffer.h"
 #include "common/error.h"
 #include "common/frame.h"
-#include "tests/bench/histogram.h"
+#include "common/histogram.h"
 
 struct traffic_plan {
     const struct address_list *addresses;

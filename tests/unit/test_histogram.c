@@ -1,5 +1,5 @@
 /*
- * The benchmark's histogram against the obviously right way: all values in a sorted array.
+ * The histogram against the obviously right way: all values in a sorted array.
  */
 #include <limits.h>
 #include <setjmp.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tests/bench/histogram.h"
+#include "common/histogram.h"
 
 static const unsigned quantiles[] = {0, 1, 25000, 50000, 90000, 99000, 99900, 99999, 100000};
 #define QUANTILES (sizeof(quantiles) / sizeof(quantiles[0]))

@@ -2,7 +2,7 @@
  * histogram: log-linear buckets. A value's leading HISTOGRAM_BITS + 1 bits choose its bucket; the
  * rest is what the rounding loses.
  */
-#include "tests/bench/histogram.h"
+#include "common/histogram.h"
 
 static unsigned bucket_of(uint64_t value)
 {

@@ -5,8 +5,8 @@
  * read back is at most one part in HISTOGRAM_STEPS too high, over the whole range of 64 bits and in
  * constant memory. All zero is an empty histogram. The unit is the caller's. One thread at a time.
  */
-#ifndef BANTER_TESTS_BENCH_HISTOGRAM_H
-#define BANTER_TESTS_BENCH_HISTOGRAM_H
+#ifndef BANTER_COMMON_HISTOGRAM_H
+#define BANTER_COMMON_HISTOGRAM_H
 
 #include <stdint.h>
 
