@@ -12,6 +12,7 @@
 #include "server/handover.h"
 #include "server/log.h"
 #include "server/loop.h"
+#include "server/offload.h"
 #include "server/request_engine.h"
 
 enum { SPARE_PATIENCE_S = 10 };
@@ -24,24 +25,31 @@ struct crew_thread {
     pthread_cond_t given;     /* with crew->lock: `loop` is set, or the crew stops */
     struct loop *loop;        /* given to it, not yet begun. Guarded by crew->lock */
     struct crew_thread *from; /* as above */
+    struct request *request;  /* instead of a loop. As above */
     sem_t let_go;             /* posted when a new owner has read `turn` */
     struct turn turn;
+    struct offload_run run;
 };
 
 struct crew {
     struct log *log;
     unsigned bound;
-    pthread_mutex_t lock;   /* guards all that follows. Lock order: this one, then the log's */
+    struct offload *offload; /* NULL: loops are never taken */
+    pthread_mutex_t lock;    /* guards all that follows. Lock order: this one, then the log's */
     pthread_cond_t changed; /* a thread has ended or come back from a call, or a loop has drained */
     struct crew_thread *spares; /* the last one to become a spare first */
     struct crew_thread *ended;  /* to be joined */
     unsigned threads;           /* that have not ended */
-    unsigned stalled;           /* of them: in a call whose loop was taken */
+    unsigned calling;           /* of them: in calls outside of the loops */
     unsigned loops;             /* given and not drained */
     bool stopping;
 };
 
 struct turn *crew_turn(struct crew_thread *thread) { return &thread->turn; }
+
+pthread_t crew_thread_id(const struct crew_thread *thread) { return thread->id; }
+
+struct offload_run *crew_thread_run(struct crew_thread *thread) { return &thread->run; }
 
 unsigned crew_bound(const struct crew *crew) { return crew->bound; }
 
@@ -58,6 +66,8 @@ struct crew *crew_new(unsigned bound, struct log *log)
     pthread_cond_init(&crew->changed, NULL);
     return crew;
 }
+
+void crew_set_offload(struct crew *crew, struct offload *offload) { crew->offload = offload; }
 
 /* ---- a thread's life ---- */
 
@@ -84,15 +94,16 @@ static bool unlink_spare(struct crew *crew, struct crew_thread *thread)
     return true;
 }
 
-/* Waits as a spare, with the lock held. True: `loop` is set. False: nobody needs this thread. */
-static bool wait_for_loop(struct crew_thread *thread)
+/* Waits as a spare, with the lock held. True: `loop` or `request` is set. False: nobody needs this
+ * thread. */
+static bool wait_for_work(struct crew_thread *thread)
 {
     struct crew *crew = thread->crew;
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += SPARE_PATIENCE_S;
     bool late = false;
-    while (!thread->loop) {
+    while (!thread->loop && !thread->request) {
         if ((late || crew->stopping) && unlink_spare(crew, thread))
             return false;
         late = pthread_cond_clockwait(&thread->given, &crew->lock, CLOCK_MONOTONIC, &until) != 0;
@@ -128,21 +139,25 @@ static void *run_thread(void *argument)
     struct crew_thread *thread = argument;
     struct crew *crew = thread->crew;
     pthread_mutex_lock(&crew->lock);
-    while (wait_for_loop(thread)) {
+    while (wait_for_work(thread)) {
         struct loop *loop = thread->loop;
+        struct request *request = thread->request;
         struct crew_thread *from = thread->from;
         thread->loop = NULL;
+        thread->request = NULL;
         pthread_mutex_unlock(&crew->lock);
 
-        bool drained = loop_run(loop, thread, from);
-        if (!drained)
+        bool drained = loop && loop_run(loop, thread, from);
+        if (loop && !drained)
             leave_call(thread);
+        if (!drained)
+            offload_serve(crew->offload, &thread->run, request);
 
         pthread_mutex_lock(&crew->lock);
         if (drained)
             crew->loops--;
         else
-            crew->stalled--;
+            crew->calling--;
         pthread_cond_broadcast(&crew->changed);
         thread->next = crew->spares;
         crew->spares = thread;
@@ -209,9 +224,19 @@ void crew_give(struct crew_thread *thread, struct loop *loop, struct crew_thread
     thread->loop = loop;
     thread->from = from;
     if (from)
-        crew->stalled++;
+        crew->calling++;
     else
         crew->loops++;
+    pthread_cond_signal(&thread->given);
+    pthread_mutex_unlock(&crew->lock);
+}
+
+void crew_give_request(struct crew_thread *thread, struct request *request)
+{
+    struct crew *crew = thread->crew;
+    pthread_mutex_lock(&crew->lock);
+    thread->request = request;
+    crew->calling++;
     pthread_cond_signal(&thread->given);
     pthread_mutex_unlock(&crew->lock);
 }
@@ -246,8 +271,8 @@ unsigned crew_stop(struct crew *crew, int64_t deadline_ms, int64_t grace_ms)
     for (struct crew_thread *spare = crew->spares; spare; spare = spare->next)
         pthread_cond_signal(&spare->given);
     while (crew->threads > 0) {
-        bool only_stalled = crew->loops == 0 && crew->threads == crew->stalled;
-        int64_t until = only_stalled ? deadline_ms : last_ms;
+        bool only_calls = crew->loops == 0 && crew->threads == crew->calling;
+        int64_t until = only_calls ? deadline_ms : last_ms;
         if (until != INT64_MAX && clock_ms() >= until)
             break;
         wait_until(crew, until);

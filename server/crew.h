@@ -1,6 +1,6 @@
 /*
  * crew: the server's threads. Each one owns a loop, or is in a handler whose loop was taken from
- * it, or is a spare: it waits to be given a loop.
+ * it, or runs what was offloaded (server/offload.h), or is a spare: it waits to be given something.
  *
  * Spares are made on demand up to a bound and end when they have not been needed for ten seconds.
  */
@@ -12,10 +12,13 @@
 #include <stdint.h>
 
 #include "common/buffer.h"
+#include "server/pace.h"
 
 struct crew;
 struct log;
 struct loop;
+struct offload;
+struct offload_run;
 struct request;
 struct session;
 
@@ -31,6 +34,8 @@ struct turn {
     struct request *request;
     struct buffer large; /* a session's buffer, lent to the turn */
     unsigned tick;       /* when the turn began */
+    /* the call under way when the loop was taken. Written by the watcher, read by the new owner */
+    struct stint stall;
 };
 
 struct crew_thread;
@@ -38,12 +43,17 @@ struct crew_thread;
 /* A crew of at most `bound` threads. NULL when memory is out. */
 struct crew *crew_new(unsigned bound, struct log *log);
 
+/* Before any thread is given something: what its threads serve when they have lost a loop. */
+void crew_set_offload(struct crew *crew, struct offload *offload);
+
 /* Gives a loop to a spare, or to a new thread where there is none: it will call loop_run(loop,
- * itself, from). Two steps, so that the caller can make sure of a thread before it takes the
- * loop: crew_get(), then crew_give() or crew_put_back(). crew_get() returns NULL when the bound
- * is reached or a thread would not start (which is logged). */
+ * itself, from); or an offloaded request: it will call offload_serve(). Two steps, so that the
+ * caller can make sure of a thread before it takes the loop: crew_get(), then crew_give() or
+ * crew_give_request() or crew_put_back(). crew_get() returns NULL when the bound is reached or a
+ * thread would not start (which is logged). */
 struct crew_thread *crew_get(struct crew *crew);
 void crew_give(struct crew_thread *thread, struct loop *loop, struct crew_thread *from);
+void crew_give_request(struct crew_thread *thread, struct request *request);
 void crew_put_back(struct crew_thread *thread);
 
 /* The most threads there may be. */
@@ -51,6 +61,10 @@ unsigned crew_bound(const struct crew *crew);
 
 /* What the thread works with; only the thread itself, and as told at struct turn. */
 struct turn *crew_turn(struct crew_thread *thread);
+
+/* Its identity, and its part in the offload. */
+pthread_t crew_thread_id(const struct crew_thread *thread);
+struct offload_run *crew_thread_run(struct crew_thread *thread);
 
 /* The new owner has taken what it needs from the turn: the thread may use it again. */
 void crew_thread_let_go(struct crew_thread *thread);

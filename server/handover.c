@@ -10,27 +10,35 @@
 #include "server/crew.h"
 #include "server/log.h"
 #include "server/loop.h"
+#include "server/offload.h"
+#include "server/pace.h"
+#include "server/scheduling.h"
+#include "server/thread_state.h"
 
 enum {
-    SLEEPING_LOOKS = 10, /* a call seen so often is taken, whether or not it uses CPU time */
-    IDLE_LOOKS = 50,     /* so many looks at nothing, and the watcher sleeps */
+    /* a call that uses no CPU time is asked for at the second look; where the kernel does not tell
+     * that it sleeps, it is taken at this one */
+    SLEEPING_LOOKS = 10,
+    IDLE_LOOKS = 50, /* so many looks at nothing, and the watcher sleeps */
 };
 
 /* What the watcher remembers of a loop from look to look. */
 struct sight {
     uint64_t call;
-    int64_t cpu_ns; /* the owner's CPU clock when the call was seen first */
-    unsigned looks; /* since then */
+    int64_t cpu_ns;  /* the owner's CPU clock when the call was seen first */
+    int64_t seen_ns; /* the same, at the last look */
+    unsigned looks;  /* since then */
 };
 
 struct watcher {
     struct loop *loops;
     unsigned count;
     struct crew *crew;
+    struct offload *offload;
     struct log *log;
     unsigned stall_ms;
     pthread_t thread;
-    sem_t wake;          /* waited for while `asleep` */
+    sem_t wake;          /* posted to wake it from its sleep, and by watcher_poke() */
     _Atomic bool asleep; /* or about to be: whoever begins a batch must post */
     _Atomic bool stopping;
     _Atomic unsigned tick;
@@ -69,6 +77,8 @@ void watcher_batch_ends(struct loop *loop)
     atomic_store_explicit(&loop->active, false, memory_order_relaxed);
 }
 
+void watcher_poke(struct watcher *watcher) { sem_post(&watcher->wake); }
+
 unsigned watcher_tick(const struct watcher *watcher)
 {
     return watcher ? atomic_load_explicit(&watcher->tick, memory_order_relaxed) : 0;
@@ -77,7 +87,8 @@ unsigned watcher_tick(const struct watcher *watcher)
 /* ---- the watcher's thread ---- */
 
 /* A spare must be there before the loop is taken: there is no way back. */
-static void take(struct watcher *watcher, struct loop *loop, uint64_t call)
+static void take(struct watcher *watcher, struct loop *loop, const struct sight *sight,
+                 bool is_asleep)
 {
     struct crew_thread *spare = crew_get(watcher->crew);
     if (!spare) {
@@ -88,10 +99,15 @@ static void take(struct watcher *watcher, struct loop *loop, uint64_t call)
         return;
     }
     watcher->told_no_spare = false;
-    if (handover_end_call(loop, call))
-        crew_give(spare, loop, loop->owner);
-    else
+    struct crew_thread *owner = loop->owner;
+    if (!handover_end_call(loop, sight->call)) {
         crew_put_back(spare);
+        return;
+    }
+    stint_describe(&crew_turn(owner)->stall, crew_thread_id(owner), sight->cpu_ns, is_asleep);
+    if (!is_asleep)
+        offload_adopt(watcher->offload, crew_thread_run(owner), loop->owner_tid, loop->owner_clock);
+    crew_give(spare, loop, owner);
 }
 
 static int64_t owner_cpu_ns(const struct loop *loop)
@@ -106,17 +122,24 @@ static void look(struct watcher *watcher, struct loop *loop, struct sight *sight
 {
     uint64_t call = atomic_load_explicit(&loop->call, memory_order_acquire);
     if (call != sight->call) {
-        *sight = (struct sight){.call = call, .cpu_ns = call ? owner_cpu_ns(loop) : 0};
+        int64_t now_ns = call ? owner_cpu_ns(loop) : 0;
+        *sight = (struct sight){.call = call, .cpu_ns = now_ns, .seen_ns = now_ns};
         return;
     }
     if (!call)
         return;
     sight->looks++;
-    int64_t used_ns = owner_cpu_ns(loop) - sight->cpu_ns;
-    bool computes = used_ns > (int64_t) HANDOVER_TICK_MS * 500000;
-    if ((sight->looks >= watcher->stall_ms && computes) ||
-        sight->looks >= watcher->stall_ms * SLEEPING_LOOKS)
-        take(watcher, loop, call);
+    int64_t now_ns = owner_cpu_ns(loop);
+    bool has_computed = now_ns - sight->cpu_ns > (int64_t) HANDOVER_TICK_MS * 500000;
+    bool is_still = now_ns == sight->seen_ns;
+    sight->seen_ns = now_ns;
+    if (sight->looks < watcher->stall_ms)
+        return;
+    if (has_computed)
+        take(watcher, loop, sight, false);
+    else if ((is_still && thread_state_sleeps(loop->owner_tid)) ||
+             sight->looks >= watcher->stall_ms * SLEEPING_LOOKS)
+        take(watcher, loop, sight, true);
 }
 
 static bool any_active(const struct watcher *watcher)
@@ -133,29 +156,46 @@ static void sleep_until_a_batch(struct watcher *watcher)
     if ((any_active(watcher) || atomic_load(&watcher->stopping)) &&
         atomic_exchange(&watcher->asleep, false))
         return;
-    while (sem_wait(&watcher->wake) != 0)
-        continue;
+    while (atomic_load(&watcher->asleep))
+        sem_wait(&watcher->wake);
+}
+
+/* Until the next look; what was offloaded is not kept waiting so long. */
+static void wait_for_tick(struct watcher *watcher)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += HANDOVER_TICK_MS * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    while (sem_clockwait(&watcher->wake, CLOCK_MONOTONIC, &until) == 0 || errno == EINTR)
+        offload_admit(watcher->offload);
 }
 
 static void *watch(void *argument)
 {
     struct watcher *watcher = argument;
-    const struct timespec tick = {.tv_nsec = HANDOVER_TICK_MS * 1000000};
     unsigned idle_looks = 0;
+    scheduling_be_prompt();
     while (!atomic_load(&watcher->stopping)) {
         for (unsigned i = 0; i < watcher->count; i++)
             look(watcher, &watcher->loops[i], &watcher->sights[i]);
-        idle_looks = any_active(watcher) ? 0 : idle_looks + 1;
+        offload_look(watcher->offload);
+        offload_admit(watcher->offload);
+        bool is_idle = !any_active(watcher) && !offload_is_busy(watcher->offload);
+        idle_looks = is_idle ? idle_looks + 1 : 0;
         if (idle_looks > IDLE_LOOKS)
             sleep_until_a_batch(watcher);
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL);
+        wait_for_tick(watcher);
         atomic_fetch_add_explicit(&watcher->tick, 1, memory_order_relaxed);
     }
     return NULL;
 }
 
 struct watcher *watcher_start(struct loop *loops, unsigned count, struct crew *crew,
-                              unsigned stall_ms, struct log *log)
+                              struct offload *offload, unsigned stall_ms, struct log *log)
 {
     struct watcher *watcher = calloc(1, sizeof *watcher + count * sizeof watcher->sights[0]);
     if (!watcher)
@@ -163,6 +203,7 @@ struct watcher *watcher_start(struct loop *loops, unsigned count, struct crew *c
     watcher->loops = loops;
     watcher->count = count;
     watcher->crew = crew;
+    watcher->offload = offload;
     watcher->log = log;
     watcher->stall_ms = stall_ms;
     sem_init(&watcher->wake, 0, 0);
@@ -172,8 +213,10 @@ struct watcher *watcher_start(struct loop *loops, unsigned count, struct crew *c
         errno = failure;
         return NULL;
     }
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         loops[i].watcher = watcher;
+        loops[i].offload = offload;
+    }
     return watcher;
 }
 

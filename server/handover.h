@@ -2,9 +2,9 @@
  * handover: how a loop goes on while a handler does not return.
  *
  * A call of a handler is published in loop->call, by number, so that a number never comes twice (no
- * ABA). A watcher looks at each loop every millisecond. Where it sees the same call again and
- * again, and the owner's CPU clock shows that it runs (a pre-empted owner is no stall) or ten looks
- * have passed (a handler that sleeps), it takes the loop. Ending a call and taking the loop are
+ * ABA). A watcher looks at each loop every millisecond. Where it sees the same call again, and the
+ * owner's CPU clock shows that it runs (a pre-empted owner is no stall) or the kernel tells that it
+ * sleeps, or ten looks have passed, it takes the loop. Ending a call and taking the loop are
  * both compare-and-swaps of loop->call from the call's number to 0: exactly one wins.
  *
  * When the taker wins, it gives the loop to a spare. That moves what the former owner had finished
@@ -20,6 +20,7 @@
 struct crew;
 struct log;
 struct loop;
+struct offload;
 struct watcher;
 
 /* How often the watcher looks, in ms: also the tick by which a turn is bounded. */
@@ -37,10 +38,11 @@ bool handover_end_call(struct loop *loop, uint64_t call);
 
 /* ---- the watcher ---- */
 
-/* Starts watching `count` loops, before they run; spares come from `crew`. `stall_ms` is how
+/* Starts watching `count` loops, before they run, and what they give to `offload`; spares come from
+ * `crew`. `stall_ms` is how
  * long a call may run (at least 1). NULL with errno set: then there is no hand-over. */
 struct watcher *watcher_start(struct loop *loops, unsigned count, struct crew *crew,
-                              unsigned stall_ms, struct log *log);
+                              struct offload *offload, unsigned stall_ms, struct log *log);
 
 /* Ends the watcher's thread: no loop is taken after this. NULL is left alone. */
 void watcher_stop(struct watcher *watcher);
@@ -52,6 +54,9 @@ void watcher_free(struct watcher *watcher);
  * has one. `watcher` may be NULL. */
 void watcher_batch_begins(struct watcher *watcher, struct loop *loop);
 void watcher_batch_ends(struct loop *loop);
+
+/* Lets the watcher begin what was offloaded, at once. From any thread. */
+void watcher_poke(struct watcher *watcher);
 
 /* Counts the watcher's looks; what has seen it change has run for about a tick. 0 for NULL. */
 unsigned watcher_tick(const struct watcher *watcher);

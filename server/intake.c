@@ -12,6 +12,8 @@
 #include "server/handover.h"
 #include "server/log.h"
 #include "server/loop.h"
+#include "server/offload.h"
+#include "server/pace.h"
 #include "server/replies.h"
 #include "server/request_engine.h"
 #include "server/session.h"
@@ -222,6 +224,35 @@ static void keep_held(struct session *session, struct turn *turn)
     request_release(request); /* the call's hold */
 }
 
+/* Whether the next request is likely to take long. A handler that has data of a session is not
+ * called outside of the loop: the session might end meanwhile. Such a handler answers late. */
+static bool takes_long(const struct session *session)
+{
+    const struct loop *loop = session->loop;
+    if (!loop->offload || loop->settings->handler->kind->session_begun)
+        return false;
+    if (session->pace == PACE_UNKNOWN)
+        return loop->now_ms < loop->alarm_until_ms;
+    return session->pace > PACE_DOUBTED;
+}
+
+/* False: out of memory, and the request is as it was. */
+static bool offload_request(struct session *session, struct turn *turn)
+{
+    struct loop *loop = session->loop;
+    struct request *request = turn->request;
+    if (!request_keep_message(request))
+        return false;
+    turn->request = NULL;
+    request->pace = session->pace;
+    replies_queue(session, request);
+    if (session->work)
+        session->work->stalled = request;
+    if (offload_submit(loop->offload, request))
+        watcher_poke(loop->watcher);
+    return true;
+}
+
 static enum step call_handler(struct session *session, struct turn *turn, const char *message,
                               size_t size)
 {
@@ -243,11 +274,14 @@ static enum step call_handler(struct session *session, struct turn *turn, const 
     if (!session->handler_data && handler->kind->session_begun)
         session->handler_data = handler->kind->session_begun(handler, session->number);
     turn->request->session_data = session->handler_data;
+    if (session->pace != PACE_QUICK && takes_long(session) && offload_request(session, turn))
+        return STEP_TAKEN;
 
     uint64_t call = handover_begin_call(loop);
     handler->kind->handle(handler, turn->request);
     if (!handover_end_call(loop, call))
         return STEP_LOST;
+    session->pace = PACE_QUICK;
 
     switch (request_outcome(turn->request)) {
     case REQUEST_ANSWERED:

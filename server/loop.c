@@ -13,10 +13,14 @@
 #include "server/handover.h"
 #include "server/log.h"
 #include "server/request_engine.h"
+#include "server/scheduling.h"
 #include "server/server.h"
 #include "server/session.h"
 
-enum { BATCH_EVENTS = 256 };
+enum {
+    BATCH_EVENTS = 256,
+    ALARM_MS = 100, /* so long after a call has lost the loop, no newcomer is trusted to be quick */
+};
 
 bool loop_init(struct loop *loop, struct server *server, const struct settings *settings)
 {
@@ -207,7 +211,7 @@ static void open_inbox(struct loop *loop, struct turn *turn)
             struct request *request = (struct request *) node;
             request->ready = true;
             if (request->session)
-                session_answered(request->session);
+                session_answered(request->session, request->pace);
             else
                 request_unref(request);
         }
@@ -272,7 +276,10 @@ bool loop_run(struct loop *loop, struct crew_thread *thread, struct crew_thread 
 {
     struct epoll_event events[BATCH_EVENTS];
     loop->now_ms = clock_ms();
+    atomic_store_explicit(&loop->owner_tid, gettid(), memory_order_relaxed);
+    scheduling_be_prompt();
     if (from) {
+        loop->alarm_until_ms = loop->now_ms + ALARM_MS;
         session_adopt(crew_turn(from));
         crew_thread_let_go(from);
     }

@@ -25,6 +25,7 @@
 struct crew_thread;
 struct log;
 struct log_ring;
+struct offload;
 struct server;
 struct session;
 struct watcher;
@@ -48,11 +49,15 @@ struct loop {
     struct watcher *watcher; /* NULL: no hand-over */
     /* who owns it, or is being given it. Written by the watcher once it runs */
     struct crew_thread *owner;
-    clockid_t owner_clock; /* its CPU time. As above; the thread itself may have ended */
+    clockid_t owner_clock;   /* its CPU time. As above; the thread itself may have ended */
+    _Atomic pid_t owner_tid; /* written by the owner before its first call */
+    struct offload *offload; /* takes what is known to take long; NULL: nothing does */
 
     /* The owner's. */
-    uint64_t calls;            /* calls so far: the number of the last one */
-    int64_t now_ms;            /* CLOCK_MONOTONIC at the start of the batch */
+    uint64_t calls; /* calls so far: the number of the last one */
+    int64_t now_ms; /* CLOCK_MONOTONIC at the start of the batch */
+    /* a call has lost the loop a moment ago: until then newcomers may be of its kind */
+    int64_t alarm_until_ms;
     struct session **sessions; /* all of them, each at its session->index */
     size_t session_count, session_capacity;
     struct session *again_first, *again_last; /* run again: may go on without an event */

@@ -40,13 +40,8 @@ _Bool request_is_over(const struct request *request)
 
 _Bool request_hold(struct request *request)
 {
-    if (!request->copy) {
-        request->copy = malloc(request->size ? request->size : 1);
-        if (!request->copy)
-            return false;
-        memcpy(request->copy, request->message, request->size);
-        request->message = request->copy;
-    }
+    if (!request_keep_message(request))
+        return false;
     request_hold_again(request);
     return true;
 }
@@ -60,8 +55,12 @@ void request_hold_again(struct request *request)
 static void answered(struct request *request)
 {
     unsigned before = atomic_fetch_or_explicit(&request->state, ANSWERED, memory_order_acq_rel);
-    if (before & DETACHED)
-        loop_post(request->loop, &request->node);
+    if (!(before & DETACHED))
+        return;
+    /* From the call that has lost its loop: it is as good as over. */
+    if (request->stint.thread == pthread_self())
+        request->pace = stint_end(&request->stint, request->pace);
+    loop_post(request->loop, &request->node);
 }
 
 /* Claims the answer for the handler; when it comes too late that is logged. */
@@ -164,6 +163,7 @@ void request_start(struct request *request, struct loop *loop, struct session *s
     request->next = NULL;
     request->verdict_code = NULL;
     request->ready = false;
+    request->pace = PACE_UNKNOWN;
     if (request->reply.capacity > KEPT_REPLY_BYTES)
         buffer_fini(&request->reply);
     else
@@ -185,6 +185,31 @@ enum request_outcome request_outcome(const struct request *request)
 bool request_detach(struct request *request)
 {
     return atomic_fetch_or_explicit(&request->state, DETACHED, memory_order_acq_rel) & ANSWERED;
+}
+
+bool request_keep_message(struct request *request)
+{
+    if (request->copy)
+        return true;
+    request->copy = malloc(request->size ? request->size : 1);
+    if (!request->copy)
+        return false;
+    memcpy(request->copy, request->message, request->size);
+    request->message = request->copy;
+    return true;
+}
+
+void request_call(struct request *request)
+{
+    struct handler *handler = request->loop->settings->handler;
+    handler->kind->handle(handler, request);
+}
+
+void request_called(struct request *request)
+{
+    if (request_detach(request))
+        loop_post(request->loop, &request->node);
+    request_release(request);
 }
 
 bool request_claim(struct request *request)

@@ -22,7 +22,9 @@
 
 #include "common/buffer.h"
 #include "server/inbox.h"
+#include "server/pace.h"
 #include "server/request.h"
+#include "server/timers.h"
 
 struct loop;
 struct session;
@@ -46,6 +48,11 @@ struct request {
     const char *verdict_code;
     const char *verdict_text;
     bool ready; /* can be delivered when it is its turn */
+    /* Where it is not answered within its call in the loop: what the call tells of the session, or
+     * PACE_UNKNOWN; before that, what is known of the session. Belongs to the thread that calls. */
+    enum pace pace;
+    struct stint stint; /* of the call, from when it has lost its loop */
+    struct timer place; /* where it waits when it is offloaded; the offload's */
 };
 
 /* A request that belongs to one thread, for the calls it makes. NULL when memory is out. */
@@ -80,6 +87,13 @@ bool request_claim(struct request *request);
 /* As request_claim(), and whoever answers later does so in vain, without a word in the log: the
  * client has gone. */
 bool request_cancel(struct request *request);
+
+/* A call outside of the loop (server/offload.h): the message is copied, since the owner's input does
+ * not stay (false: out of memory); then the handler is called, if somebody still wants the answer;
+ * and in the end the answer finds its way, and the call's hold is dropped. */
+bool request_keep_message(struct request *request);
+void request_call(struct request *request);
+void request_called(struct request *request);
 
 /* Drops the engine's reference. */
 void request_unref(struct request *request);

@@ -17,6 +17,7 @@
 #include "server/handover.h"
 #include "server/log.h"
 #include "server/loop.h"
+#include "server/offload.h"
 #include "server/session.h"
 #include "server/settings.h"
 
@@ -40,7 +41,9 @@ struct server {
     struct acceptor acceptor;
     struct loop *loops;
     unsigned loop_count;
+    unsigned cores;
     struct crew *crew;
+    struct offload *offload;
     struct watcher *watcher;
     int stop_fd;   /* eventfd */
     unsigned left; /* threads left behind */
@@ -78,7 +81,8 @@ static void take_settings(struct server *server, const struct server_config *con
     snprintf(settings->too_long_text, sizeof settings->too_long_text,
              "a request may have %zu bytes", config->max_message);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    server->loop_count = config->threads ? config->threads : cores > 0 ? (unsigned) cores : 1;
+    server->cores = cores > 0 ? (unsigned) cores : 1;
+    server->loop_count = config->threads ? config->threads : server->cores;
 }
 
 /* Raises the limit of descriptors as far as needed. Returns how many clients fit. */
@@ -148,9 +152,11 @@ static bool open_loops(struct server *server, struct error *error)
 {
     server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->crew = crew_new(server->loop_count + MAX_STALLED, server->settings.log);
+    server->offload = server->crew ? offload_new(server->cores, server->crew) : NULL;
     server->loops = calloc(server->loop_count, sizeof *server->loops);
-    if (server->stop_fd < 0 || !server->crew || !server->loops)
+    if (server->stop_fd < 0 || !server->offload || !server->loops)
         return error_set(error, "unable to open the server: %s", strerror(errno));
+    crew_set_offload(server->crew, server->offload);
     for (unsigned i = 0; i < server->loop_count; i++)
         server->loops[i].epoll_fd = server->loops[i].wake_fd = -1;
     for (unsigned i = 0; i < server->loop_count; i++)
@@ -226,8 +232,9 @@ struct server *server_open(const struct server_config *config, enum server_failu
 static unsigned start_loops(struct server *server)
 {
     if (server->settings.stall_ms) {
-        server->watcher = watcher_start(server->loops, server->loop_count, server->crew,
-                                        server->settings.stall_ms, server->settings.log);
+        server->watcher =
+            watcher_start(server->loops, server->loop_count, server->crew, server->offload,
+                          server->settings.stall_ms, server->settings.log);
         if (!server->watcher)
             log_tell(server->settings.log, LOG_THREAD_FAILED, 0, "%s", strerror(errno));
     }
@@ -293,6 +300,7 @@ void server_close(struct server *server)
     for (unsigned i = 0; server->loops && i < server->loop_count; i++)
         loop_fini(&server->loops[i]);
     free(server->loops);
+    offload_free(server->offload);
     crew_free(server->crew);
     if (server->stop_fd >= 0)
         close(server->stop_fd);

@@ -323,8 +323,10 @@ bool session_event(struct session *session, struct crew_thread *thread, uint32_t
     return session_turn(session, thread, events & EPOLLIN);
 }
 
-void session_answered(struct session *session)
+void session_answered(struct session *session, enum pace pace)
 {
+    if (pace != PACE_UNKNOWN)
+        session->pace = (uint8_t) pace;
     if (can_go_on(session))
         loop_run_again(session->loop, session);
 }
@@ -476,6 +478,9 @@ void session_adopt(struct turn *from)
         session_break(session, "out of memory");
     session->unparsed = true;
     replies_send(session, from);
+    request->pace = session->pace;
+    request->stint = from->stall;
+    session->pace = from->stall.has_waited ? PACE_SLEEPS : PACE_DOUBTED; /* until it is measured */
     replies_queue_late(session, request);
     if (work)
         work->stalled = request;

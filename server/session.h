@@ -19,6 +19,7 @@
 #include "common/buffer.h"
 #include "common/frame.h"
 #include "server/inbox.h"
+#include "server/pace.h"
 #include "server/peer.h"
 #include "server/timers.h"
 
@@ -41,7 +42,7 @@ struct session_work {
     struct buffer output;         /* complete replies that the kernel has not taken yet */
     struct request *first, *last; /* requests whose replies are still to be sent, in order */
     unsigned pending;             /* how many those are */
-    /* the one whose call lost its loop: no other is taken before its answer */
+    /* the one whose call lost its loop, or that was offloaded: no other is taken before its answer */
     struct request *stalled;
     int64_t write_deadline_ms; /* while there is output */
     /* when the half received request must be complete; TIMERS_NEVER: no clock runs */
@@ -67,6 +68,7 @@ struct session {
     uint32_t drain_left;
     uint16_t listener;   /* on which it connected */
     uint8_t interest;    /* what epoll watches: EPOLLIN, EPOLLOUT */
+    uint8_t pace;        /* enum pace: how long its requests take */
     bool unparsed : 1;   /* the input that is left over may hold complete requests */
     bool eof : 1;        /* the other end has closed its sending half */
     bool draining : 1;   /* only drain_left bytes are still read */
@@ -95,8 +97,8 @@ bool session_event(struct session *session, struct crew_thread *thread, uint32_t
 /* A turn without an event; as above. */
 bool session_turn(struct session *session, struct crew_thread *thread, bool readable);
 
-/* One of its requests has become ready. */
-void session_answered(struct session *session);
+/* One of its requests has become ready; `pace` is what was learned from it, or PACE_UNKNOWN. */
+void session_answered(struct session *session, enum pace pace);
 
 /* The handler is not full any more. */
 void session_resume(struct session *session);

@@ -1,6 +1,7 @@
 /* test: does what it is told. */
 #include "tests/handlers/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,6 +9,7 @@
 #include "common/protocol.h"
 #include "server/request.h"
 #include "tests/handlers/later.h"
+#include "tests/handlers/together.h"
 
 /* A request cut into words; `rest` is what stands behind the words taken so far, with offsets
  * into the message. */
@@ -57,13 +59,18 @@ static int64_t thread_cpu_ns(void)
     return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
 }
 
-static void compute(struct command *command, struct later *later)
+static void compute_ms(long ms)
 {
-    (void) later;
-    int64_t end = thread_cpu_ns() + take_number(command) * 1000000;
+    int64_t end = thread_cpu_ns() + ms * 1000000;
     while (thread_cpu_ns() < end)
         for (volatile int i = 0; i < 10000; i++)
             continue;
+}
+
+static void compute(struct command *command, struct later *later)
+{
+    (void) later;
+    compute_ms(take_number(command));
     answer_text(command);
 }
 
@@ -75,6 +82,24 @@ static void sleep_inside(struct command *command, struct later *later)
     while (nanosleep(&time, &time) != 0)
         continue;
     answer_text(command);
+}
+
+static void meet(struct command *command, struct later *later)
+{
+    (void) later;
+    together_meet((unsigned) take_number(command));
+    answer_text(command);
+}
+
+static void crowd(struct command *command, struct later *later)
+{
+    (void) later;
+    char text[32];
+    unsigned others = together_enter();
+    compute_ms(take_number(command));
+    others = together_leave(others);
+    int size = snprintf(text, sizeof text, "%u", others);
+    request_reply(command->request, text, (size_t) size);
 }
 
 static void hold(struct command *command, struct later *later, enum later_act act, long ms)
@@ -162,7 +187,8 @@ static const struct {
 } acts[] = {
     {"compute", compute}, {"sleep", sleep_inside}, {"later", answer_later}, {"twice", answer_twice},
     {"race", race},       {"forget", forget},      {"hold", keep},          {"let-go", let_go},
-    {"reply", reply},     {"error", refuse},       {"size", large},
+    {"reply", reply},     {"error", refuse},       {"size", large},         {"meet", meet},
+    {"crowd", crowd},
 };
 
 static void handle(struct handler *handler, struct request *request)

@@ -4,6 +4,9 @@
  *
  *     compute MS [TEXT]   uses MS ms of its thread's CPU time, then answers TEXT, or all if none
  *     sleep MS [TEXT]     sleeps in the handler, then answers
+ *     meet N [TEXT]       waits until N calls of it are under way at the same time, then answers
+ *     crowd MS            computes, and answers how many calls of it it has seen under way, itself
+ *                         included
  *     later MS [TEXT]     returns at once; another thread answers after MS ms
  *     twice [TEXT]        answers twice
  *     race [TEXT]         is answered by this thread and by another one, whichever is first

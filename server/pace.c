@@ -1,0 +1,65 @@
+/* pace: measuring calls. */
+#include "server/pace.h"
+
+#include <sys/resource.h>
+#include <time.h>
+
+#define MS_NS INT64_C(1000000)
+
+enum {
+    LONG_MS = 1, /* a call that takes less is quick */
+    SURE_MS = 4, /* so much processor time is no accident */
+};
+
+enum { WAITS_NOT_COUNTED = -1 };
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static long thread_waits(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
+}
+
+void stint_begin(struct stint *stint)
+{
+    *stint = (struct stint){.thread = pthread_self(),
+                            .cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID),
+                            .begun_ns = clock_ns(CLOCK_MONOTONIC),
+                            .waits = thread_waits()};
+}
+
+void stint_describe(struct stint *stint, pthread_t thread, int64_t cpu_ns, bool has_waited)
+{
+    *stint = (struct stint){.thread = thread,
+                            .cpu_ns = cpu_ns,
+                            .begun_ns = clock_ns(CLOCK_MONOTONIC),
+                            .waits = WAITS_NOT_COUNTED,
+                            .has_waited = has_waited};
+}
+
+static enum pace computing(int64_t cpu_ms)
+{
+    unsigned log2 = 63u - (unsigned) __builtin_clzll((unsigned long long) cpu_ms);
+    return (enum pace)(PACE_COMPUTES + log2);
+}
+
+enum pace stint_end(const struct stint *stint, enum pace before)
+{
+    int64_t cpu_ms = (clock_ns(CLOCK_THREAD_CPUTIME_ID) - stint->cpu_ns) / MS_NS;
+    if (cpu_ms >= SURE_MS)
+        return computing(cpu_ms);
+    if (cpu_ms >= LONG_MS)
+        return before == PACE_DOUBTED || before >= PACE_COMPUTES ? computing(cpu_ms) : PACE_DOUBTED;
+    if (stint->waits == WAITS_NOT_COUNTED)
+        return stint->has_waited ? PACE_SLEEPS : PACE_DOUBTED;
+    bool is_long = clock_ns(CLOCK_MONOTONIC) - stint->begun_ns >= LONG_MS * MS_NS;
+    return is_long && thread_waits() != stint->waits ? PACE_SLEEPS : PACE_QUICK;
+}
+
+int64_t pace_cost_ms(enum pace pace) { return INT64_C(1) << (pace - PACE_COMPUTES); }

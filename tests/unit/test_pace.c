@@ -1,0 +1,108 @@
+/*
+ * test_pace: what a call tells of its session. Only the thread's own processor time counts, so a
+ * busy machine changes nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "server/pace.h"
+
+static int64_t thread_cpu_ns(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
+static void compute(int64_t ms)
+{
+    int64_t end = thread_cpu_ns() + ms * 1000000;
+    while (thread_cpu_ns() < end)
+        continue;
+}
+
+static void sleep_ms(long ms)
+{
+    struct timespec time = {.tv_nsec = ms * 1000000};
+    while (nanosleep(&time, &time) != 0)
+        continue;
+}
+
+/* A call that is measured from its beginning. */
+static enum pace measured(int64_t cpu_ms, long asleep_ms, enum pace before)
+{
+    struct stint stint;
+    stint_begin(&stint);
+    compute(cpu_ms);
+    sleep_ms(asleep_ms);
+    return stint_end(&stint, before);
+}
+
+/* A call that was seen from outside when it was under way. */
+static enum pace seen(int64_t cpu_ms, bool has_waited, enum pace before)
+{
+    struct stint stint;
+    stint_describe(&stint, pthread_self(), thread_cpu_ns(), has_waited);
+    compute(cpu_ms);
+    return stint_end(&stint, before);
+}
+
+static void test_what_takes_next_to_nothing_is_quick(void **state)
+{
+    (void) state;
+    assert_int_equal(measured(0, 0, PACE_UNKNOWN), PACE_QUICK);
+    assert_int_equal(measured(0, 0, PACE_SLEEPS), PACE_QUICK);
+    assert_int_equal(measured(0, 0, PACE_COMPUTES + 6), PACE_QUICK);
+}
+
+static void test_what_waits_sleeps(void **state)
+{
+    (void) state;
+    assert_int_equal(measured(0, 5, PACE_UNKNOWN), PACE_SLEEPS);
+    assert_int_equal(measured(0, 5, PACE_COMPUTES), PACE_SLEEPS);
+    assert_int_equal(seen(0, true, PACE_QUICK), PACE_SLEEPS);
+}
+
+static void test_what_uses_the_processor_computes(void **state)
+{
+    (void) state;
+    assert_int_equal(measured(17, 0, PACE_UNKNOWN), PACE_COMPUTES + 4);
+    assert_int_equal(measured(5, 5, PACE_QUICK), PACE_COMPUTES + 2);
+    assert_int_equal(seen(9, false, PACE_QUICK), PACE_COMPUTES + 3);
+    assert_int_equal(seen(9, true, PACE_QUICK), PACE_COMPUTES + 3);
+}
+
+static void test_once_and_short_is_an_accident(void **state)
+{
+    (void) state;
+    assert_int_equal(measured(2, 0, PACE_UNKNOWN), PACE_DOUBTED);
+    assert_int_equal(seen(0, false, PACE_QUICK), PACE_DOUBTED);
+    assert_int_equal(seen(2, false, PACE_QUICK), PACE_DOUBTED);
+    assert_int_equal(seen(2, false, PACE_DOUBTED), PACE_COMPUTES + 1);
+    assert_int_equal(measured(2, 0, PACE_COMPUTES + 6), PACE_COMPUTES + 1);
+}
+
+static void test_costs_are_powers_of_two(void **state)
+{
+    (void) state;
+    assert_int_equal(pace_cost_ms(PACE_COMPUTES), 1);
+    assert_int_equal(pace_cost_ms(PACE_COMPUTES + 1), 2);
+    assert_int_equal(pace_cost_ms(PACE_COMPUTES + 20), 1 << 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_takes_next_to_nothing_is_quick),
+        cmocka_unit_test(test_what_waits_sleeps),
+        cmocka_unit_test(test_what_uses_the_processor_computes),
+        cmocka_unit_test(test_once_and_short_is_an_accident),
+        cmocka_unit_test(test_costs_are_powers_of_two),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
