@@ -19,15 +19,19 @@ enum {
     /* a call that uses no CPU time is asked for at the second look; where the kernel does not tell
      * that it sleeps, it is taken at this one */
     SLEEPING_LOOKS = 10,
+    /* So many looks in a row at a loop that is in some call, and its calls are measured: none of them
+     * may be long enough to be taken, but together they keep everybody waiting. */
+    CALLING_LOOKS = 4,
     IDLE_LOOKS = 50, /* so many looks at nothing, and the watcher sleeps */
 };
 
 /* What the watcher remembers of a loop from look to look. */
 struct sight {
     uint64_t call;
-    int64_t cpu_ns;  /* the owner's CPU clock when the call was seen first */
-    int64_t seen_ns; /* the same, at the last look */
-    unsigned looks;  /* since then */
+    int64_t cpu_ns;   /* the owner's CPU clock when the call was seen first */
+    int64_t seen_ns;  /* the same, at the last look */
+    unsigned looks;   /* since then */
+    unsigned calling; /* looks in a row at which there was a call, any one */
 };
 
 struct watcher {
@@ -121,9 +125,13 @@ static int64_t owner_cpu_ns(const struct loop *loop)
 static void look(struct watcher *watcher, struct loop *loop, struct sight *sight)
 {
     uint64_t call = atomic_load_explicit(&loop->call, memory_order_acquire);
+    sight->calling = call ? sight->calling + 1 : 0;
+    if (sight->calling % CALLING_LOOKS == CALLING_LOOKS - 1)
+        atomic_store_explicit(&loop->measures, true, memory_order_relaxed);
     if (call != sight->call) {
-        int64_t now_ns = call ? owner_cpu_ns(loop) : 0;
-        *sight = (struct sight){.call = call, .cpu_ns = now_ns, .seen_ns = now_ns};
+        sight->call = call;
+        sight->cpu_ns = sight->seen_ns = call ? owner_cpu_ns(loop) : 0;
+        sight->looks = 0;
         return;
     }
     if (!call)

@@ -253,6 +253,14 @@ static bool offload_request(struct session *session, struct turn *turn)
     return true;
 }
 
+/* Measuring goes on for as long as it finds what it looks for. */
+static void take_measure(struct session *session, const struct stint *stint)
+{
+    session->pace = (uint8_t) stint_end(stint, session->pace);
+    if (session->pace == PACE_QUICK)
+        atomic_store_explicit(&session->loop->measures, false, memory_order_relaxed);
+}
+
 static enum step call_handler(struct session *session, struct turn *turn, const char *message,
                               size_t size)
 {
@@ -277,11 +285,18 @@ static enum step call_handler(struct session *session, struct turn *turn, const 
     if (session->pace != PACE_QUICK && takes_long(session) && offload_request(session, turn))
         return STEP_TAKEN;
 
+    struct stint stint;
+    bool is_measured = atomic_load_explicit(&loop->measures, memory_order_relaxed);
+    if (is_measured)
+        stint_begin(&stint);
     uint64_t call = handover_begin_call(loop);
     handler->kind->handle(handler, turn->request);
     if (!handover_end_call(loop, call))
         return STEP_LOST;
-    session->pace = PACE_QUICK;
+    if (is_measured)
+        take_measure(session, &stint);
+    else
+        session->pace = PACE_QUICK;
 
     switch (request_outcome(turn->request)) {
     case REQUEST_ANSWERED:

@@ -52,6 +52,9 @@ struct loop {
     clockid_t owner_clock;   /* its CPU time. As above; the thread itself may have ended */
     _Atomic pid_t owner_tid; /* written by the owner before its first call */
     struct offload *offload; /* takes what is known to take long; NULL: nothing does */
+    /* calls are to be measured, since they take most of the loop's time. Set by the watcher,
+     * cleared by the owner */
+    _Atomic bool measures;
 
     /* The owner's. */
     uint64_t calls; /* calls so far: the number of the last one */

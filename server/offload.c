@@ -30,7 +30,8 @@ struct offload {
     struct inbox submitted;  /* by the owners of loops */
     _Atomic unsigned tokens; /* that are taken; may be more than there are. Written under `lock` */
     pthread_mutex_t lock;    /* guards all that follows. Lock order: this one, then the crew's */
-    /* Wait for a token, in the order of the time until when they should have been answered. */
+    /* Wait for a token, in the order of the time until when they should have been answered, in
+     * microseconds. */
     struct timers computing;
     /* Wait for nothing but a thread; the oldest first, by request->node.next. */
     struct inbox_node *first_free, *last_free;
@@ -75,8 +76,8 @@ static void wait_for_thread(struct offload *offload, struct request *request)
 /* The dearer one may be overtaken by what comes in the time that it takes itself. */
 static void wait_for_token(struct offload *offload, struct request *request)
 {
-    int64_t until_ms = clock_ms() + pace_cost_ms(request->pace);
-    timers_arm(&offload->computing, &request->place, until_ms);
+    int64_t until_us = clock_ms() * 1000 + pace_cost_us(request->pace);
+    timers_arm(&offload->computing, &request->place, until_us);
 }
 
 static void sort_submitted(struct offload *offload)

@@ -19,7 +19,7 @@ enum pace {
      * looks like that, so it takes two in a row to be believed */
     PACE_DOUBTED,
     PACE_SLEEPS,   /* waits in the handler, and needs next to no processor time */
-    PACE_COMPUTES, /* and above: plus the binary logarithm of the milliseconds it takes */
+    PACE_COMPUTES, /* and above: plus the binary logarithm of the quarters of a ms it takes */
 };
 
 /* What a call is measured by. */
@@ -41,7 +41,7 @@ void stint_describe(struct stint *stint, pthread_t thread, int64_t cpu_ns, bool 
  * it. */
 enum pace stint_end(const struct stint *stint, enum pace before);
 
-/* About what the next request of a session of PACE_COMPUTES and above costs, in ms. */
-int64_t pace_cost_ms(enum pace pace);
+/* About what the next request of a session of PACE_COMPUTES and above costs, in microseconds. */
+int64_t pace_cost_us(enum pace pace);
 
 #endif
