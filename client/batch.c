@@ -1,15 +1,20 @@
 /*
- * batch: one poll(2) on the input, the socket and standard output; each round does what is ready.
+ * batch: one poll(2) on the input, the socket, standard output and signals; each round does what is
+ * ready.
  */
 #include "client/batch.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "client/interruption.h"
+#include "client/progress.h"
 #include "client/report.h"
+#include "common/escape.h"
 #include "common/protocol.h"
 
 #define INPUT_END_WAIT_MS 1000
@@ -18,13 +23,22 @@ struct batch {
     struct conversation *conversation;
     struct input *input;
     struct output *output;
+    struct progress progress;
+    struct interruption interruption;
     bool input_ended;
-    bool input_awaited; /* it has to be read before there is another message */
+    bool input_awaited;  /* it has to be read before there is another message */
+    bool is_inside;      /* of a message, of which pieces were sent */
+    bool is_cut;         /* the input was ended by something that we can't send or read */
+    bool is_over;        /* the conversation, not what has to be written */
+    bool is_interrupted; /* by a signal */
     bool done;
     enum exit_status status;
+    uint64_t errors;
+    uint64_t first_error; /* the number of its request */
+    char first_error_text[ESCAPE_SIZE];
 };
 
-enum { AT_SOCKET, AT_INPUT, AT_OUTPUT, POLLED };
+enum { AT_SOCKET, AT_INPUT, AT_OUTPUT, AT_SIGNALS, POLLED };
 
 static void note(struct batch *batch, enum exit_status status)
 {
@@ -35,21 +49,41 @@ static void end_input(struct batch *batch)
 {
     batch->input_ended = true;
     if (batch->input->failure) {
+        batch->is_cut = true;
+        progress_erase(&batch->progress);
         report_io("read", "standard input", batch->input->failure);
         note(batch, EXIT_STATUS_IO);
     }
     conversation_quit(batch->conversation);
 }
 
+/* What can't be sent is the end. */
+static void refuse(struct batch *batch, enum exit_status status, const char *why)
+{
+    const uint64_t number = conversation_requests(batch->conversation) + !batch->is_inside;
+    progress_erase(&batch->progress);
+    report_not_sent(batch->input->unit, number, why);
+    note(batch, status);
+    batch->is_cut = true;
+    end_input(batch);
+}
+
 static void ask(struct batch *batch, const char *text, size_t size)
 {
     const char *why = NULL;
     const enum conversation_asked asked = conversation_ask(batch->conversation, text, size, &why);
-    if (asked == CONVERSATION_ASKED)
-        return;
-    report_not_sent(batch->input->unit, conversation_requests(batch->conversation) + 1, why);
-    note(batch, asked == CONVERSATION_REFUSED ? EXIT_STATUS_NOT_CARRIED : EXIT_STATUS_IO);
-    end_input(batch);
+    if (asked != CONVERSATION_ASKED)
+        refuse(batch, asked == CONVERSATION_REFUSED ? EXIT_STATUS_NOT_CARRIED : EXIT_STATUS_IO,
+               why);
+    batch->is_inside = false;
+}
+
+static void ask_piece(struct batch *batch, const char *text, size_t size)
+{
+    if (conversation_begin(batch->conversation, text, size))
+        batch->is_inside = true;
+    else
+        refuse(batch, EXIT_STATUS_IO, "out of memory");
 }
 
 /* Takes messages from the input while they are there and welcome. */
@@ -63,6 +97,9 @@ static void feed(struct batch *batch)
         switch (batch->input->next(batch->input, &text, &size)) {
         case INPUT_MESSAGE:
             ask(batch, text, size);
+            break;
+        case INPUT_PIECE:
+            ask_piece(batch, text, size);
             break;
         case INPUT_NOT_YET:
             batch->input_awaited = true;
@@ -111,14 +148,64 @@ static void judge_end(struct batch *batch)
         break;
     }
     if (status != EXIT_STATUS_ANSWERED)
-        report_unfinished(batch->conversation, batch->input->unit);
+        report_end(batch->conversation);
     note(batch, status);
+}
+
+/* Whether there is a request without a reply that was written, where the input could be taken up
+ * again. */
+static bool has_unanswered(const struct batch *batch)
+{
+    if (conversation_owed(batch->conversation) > 0 || output_unwritten(batch->output) > 0 ||
+        batch->is_cut)
+        return true;
+    const bool is_finished =
+        batch->status == EXIT_STATUS_ANSWERED || batch->status == EXIT_STATUS_ERROR_REPLY;
+    return !batch->input_ended && (batch->is_interrupted ? !batch->input_awaited : !is_finished);
+}
+
+/* The replies to messages are few enough to be looked at. */
+static bool is_worth_a_summary(const struct batch *batch)
+{
+    if (conversation_requests(batch->conversation) == 0)
+        return false;
+    if (!batch->input->is_script)
+        return batch->status == EXIT_STATUS_LOST || batch->status == EXIT_STATUS_TIMEOUT;
+    return batch->status != EXIT_STATUS_ANSWERED ||
+           (batch->is_interrupted && has_unanswered(batch));
+}
+
+static void sum_up(const struct batch *batch)
+{
+    if (!is_worth_a_summary(batch))
+        return;
+    const uint64_t received = conversation_replies(batch->conversation);
+    const uint64_t unwritten = output_unwritten(batch->output);
+    report_summary(&(struct report_summary){
+        .unit = batch->input->unit,
+        .sent = conversation_requests(batch->conversation),
+        .received = received,
+        .unwritten = unwritten < received ? unwritten : received,
+        .has_unanswered = has_unanswered(batch),
+        .errors = batch->errors,
+        .first_error = batch->first_error,
+        .first_error_text = batch->first_error_text,
+    });
+}
+
+static void count_error(struct batch *batch, const struct frame *reply)
+{
+    note(batch, EXIT_STATUS_ERROR_REPLY);
+    if (batch->errors++ > 0)
+        return;
+    batch->first_error = conversation_replies(batch->conversation);
+    escape_text(reply->message, reply->size, batch->first_error_text);
 }
 
 static void take_reply(struct batch *batch, const struct frame *reply)
 {
     if (protocol_is_error(reply->message, reply->size))
-        note(batch, EXIT_STATUS_ERROR_REPLY);
+        count_error(batch, reply);
     if (!conversation_is_null_operation(batch->conversation, reply))
         output_reply(batch->output, reply->message, reply->size);
 }
@@ -132,13 +219,14 @@ static void take_events(struct batch *batch)
             take_reply(batch, &frame);
             break;
         case CONVERSATION_UNASKED:
+            progress_erase(&batch->progress);
             report_unasked(batch->conversation, frame.message, frame.size);
             note(batch, EXIT_STATUS_ERROR_REPLY);
             break;
         case CONVERSATION_NOTHING:
             return;
         case CONVERSATION_END:
-            batch->done = true;
+            batch->is_over = true;
             return;
         }
     }
@@ -146,10 +234,10 @@ static void take_events(struct batch *batch)
 
 static void fail_output(struct batch *batch)
 {
-    /* As any writer into a pipe that nobody reads; also where SIGPIPE was not delivered, as to a
-     * poll(2). */
+    progress_erase(&batch->progress);
+    /* As any writer into a pipe that nobody reads. */
     if (batch->output->failure == EPIPE)
-        raise(SIGPIPE);
+        interruption_die_of_pipe(&batch->interruption);
     report_io("write", "standard output", batch->output->failure);
     note(batch, EXIT_STATUS_IO);
     batch->done = true;
@@ -158,58 +246,87 @@ static void fail_output(struct batch *batch)
 /* Writes, but not while more replies are there to be read and little is gathered. */
 static void flush(struct batch *batch, const struct pollfd *polled)
 {
-    if (polled[AT_OUTPUT].revents & (POLLERR | POLLHUP) && !output_is_waiting(batch->output))
-        batch->output->failure = EPIPE;
+    struct output *output = batch->output;
+    if (polled[AT_OUTPUT].revents & (POLLERR | POLLHUP) && !output_is_waiting(output))
+        output->failure = EPIPE;
     const bool is_more_ready = polled[AT_SOCKET].revents & POLLIN;
-    if (!is_more_ready || output_is_large(batch->output))
-        output_flush(batch->output);
-    if (batch->output->failure)
+    if (output_is_waiting(output) && (!is_more_ready || output_is_large(output))) {
+        if (output->is_terminal)
+            progress_erase(&batch->progress);
+        output_flush(output);
+    }
+    if (output->failure)
         fail_output(batch);
+    else if (batch->is_over && !output_is_waiting(output))
+        batch->done = true;
 }
+
+static void show_progress(struct batch *batch)
+{
+    if (!progress_is_due(&batch->progress))
+        return;
+    const struct input *input = batch->input;
+    progress_show(&batch->progress, &(struct progress_state){
+                                        .sent = conversation_requests(batch->conversation),
+                                        .answered = conversation_replies(batch->conversation),
+                                        .sent_share = input->share ? input->share(input) : -1,
+                                        .is_idle = batch->input_awaited &&
+                                                   conversation_owed(batch->conversation) == 0,
+                                    });
+}
+
+/* The time to wait, where one of the two may be -1: for ever. */
+static int shorter_ms(int a, int b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
 
 static void wait_for_something(struct batch *batch, struct pollfd *polled)
 {
-    const bool wants_input = batch->input_awaited && !batch->input_ended;
+    const bool wants_input = batch->input_awaited && !batch->input_ended && !batch->is_over;
     polled[AT_INPUT] = (struct pollfd){.fd = wants_input ? batch->input->fd : -1, .events = POLLIN};
+    polled[AT_SIGNALS] = (struct pollfd){.fd = batch->interruption.fd, .events = POLLIN};
     /* Without events it tells that nobody reads any more, before there is something to write. */
     polled[AT_OUTPUT] = (struct pollfd){.fd = batch->output->is_file ? -1 : STDOUT_FILENO,
                                         .events = output_is_waiting(batch->output) ? POLLOUT : 0};
     conversation_poll(batch->conversation, !output_is_full(batch->output), &polled[AT_SOCKET]);
     /* A file takes bytes at any time, and is written to when the socket has nothing more. */
     const bool has_work = batch->output->is_file && output_is_waiting(batch->output);
-    poll(polled, POLLED, has_work ? 0 : conversation_wait_ms(batch->conversation));
+    poll(polled, POLLED,
+         has_work ? 0
+                  : shorter_ms(conversation_wait_ms(batch->conversation),
+                               progress_wait_ms(&batch->progress)));
 }
 
-/* The end of the conversation is not the end of what has to be written. */
-static void drain_output(struct batch *batch)
+static void do_what_is_ready(struct batch *batch, const struct pollfd *polled)
 {
-    while (output_is_waiting(batch->output)) {
-        struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
-        if (!batch->output->is_file)
-            poll(&fd, 1, -1);
-        if (!output_flush(batch->output))
-            fail_output(batch);
+    conversation_step(batch->conversation, polled[AT_SOCKET].revents);
+    take_events(batch);
+    flush(batch, polled);
+    show_progress(batch);
+    if (polled[AT_INPUT].revents)
+        batch->input->read(batch->input);
+    if (polled[AT_SIGNALS].revents) {
+        batch->is_interrupted = true;
+        batch->done = true;
     }
 }
 
-enum exit_status batch_run(struct conversation *conversation, struct input *input,
-                           struct output *output)
+enum exit_status batch_run(struct conversation *conversation, const struct options *options,
+                           struct input *input, struct output *output)
 {
     struct batch batch = {.conversation = conversation,
                           .input = input,
                           .output = output,
                           .status = EXIT_STATUS_ANSWERED};
+    interruption_init(&batch.interruption);
+    progress_init(&batch.progress, options->progress);
     while (!batch.done) {
         struct pollfd polled[POLLED];
         feed(&batch);
         wait_for_something(&batch, polled);
-        conversation_step(conversation, polled[AT_SOCKET].revents);
-        take_events(&batch);
-        flush(&batch, polled);
-        if (polled[AT_INPUT].revents)
-            input->read(input);
+        do_what_is_ready(&batch, polled);
     }
-    drain_output(&batch);
+    progress_erase(&batch.progress);
     judge_end(&batch);
+    sum_up(&batch);
+    interruption_fini(&batch.interruption);
     return batch.status;
 }

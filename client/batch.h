@@ -15,10 +15,12 @@
 
 #include "client/conversation.h"
 #include "client/exit_status.h"
+#include "client/options.h"
 #include "client/output.h"
 
 enum input_outcome {
     INPUT_MESSAGE,
+    INPUT_PIECE,   /* of a message that is too long to be held; more of it follows */
     INPUT_NOT_YET, /* read(), when `fd` is readable, before there can be another one */
     INPUT_END,
 };
@@ -34,17 +36,21 @@ struct input {
     const char *unit; /* what one message is called in errors: "input line" */
     int fd;           /* to poll after INPUT_NOT_YET; -1 where that does not occur */
     int failure;      /* errno of a read that failed, or 0; the end follows */
-    /* The next message; `text` is good until the next call of any of these. */
+    bool is_script;   /* many, so that a run that fails or is interrupted is summed up */
+    /* The next message, or the last of its pieces; `text` is good until the next call of any of these. */
     enum input_outcome (*next)(struct input *input, const char **text, size_t *size);
     /* Reads once; does not block when `fd` is readable. NULL where `fd` is -1. */
     void (*read)(struct input *input);
     /* Waits for so long until there is something, or the end. */
     enum input_rest (*rest)(struct input *input, int wait_ms);
+    /* Which part of the whole was given so far, from 0 to 1; below 0: not known. NULL: never. */
+    double (*share)(const struct input *input);
 };
 
 /* Sends all that the input has, prints the replies, says quit and waits for the end; reports
- * what goes wrong. The output is flushed, unless it failed. */
-enum exit_status batch_run(struct conversation *conversation, struct input *input,
-                           struct output *output);
+ * what goes wrong. The output is flushed, unless it failed. The signals that end a program do so
+ * after a script was summed up. */
+enum exit_status batch_run(struct conversation *conversation, const struct options *options,
+                           struct input *input, struct output *output);
 
 #endif

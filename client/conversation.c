@@ -13,15 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/address.h"
 #include "common/buffer.h"
+#include "common/clock.h"
 #include "common/protocol.h"
 
 #define OUTGOING_CAP ((size_t) 256 << 10) /* unsent bytes at which no more requests are taken */
 #define READ_BYTES ((size_t) 256 << 10)
+#define NOT_YET UINT64_MAX
 #define LINGER_MS 1000 /* for the end of the stream, when nothing else is awaited */
 
 struct conversation {
@@ -36,10 +37,12 @@ struct conversation {
     uint64_t replies;
     uint64_t queued_bytes; /* since the beginning, sent or not */
     uint64_t sent_bytes;
-    uint64_t first_owed_end; /* in queued_bytes: where the first request of those owed ends */
-    int64_t heard_ms;        /* when the reply time-out began anew */
-    int64_t linger_end_ms;   /* 0: the end of the stream is not awaited yet */
+    /* In queued_bytes: where the first request of those owed ends; NOT_YET: it is not all there. */
+    uint64_t first_owed_end;
+    int64_t heard_ms;      /* when the reply time-out began anew */
+    int64_t linger_end_ms; /* 0: the end of the stream is not awaited yet */
 
+    bool is_begun;  /* of the last request only the beginning was given so far */
     bool is_paused; /* what comes is not read for now */
     bool quitting;  /* nothing more will be asked */
     bool quit_queued;
@@ -54,13 +57,6 @@ struct conversation {
     struct error why;
     char address[ADDRESS_TEXT_SIZE];
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- beginning and end ---- */
 
@@ -179,6 +175,15 @@ static bool queue(struct conversation *conversation, const struct frame_edges *e
     return true;
 }
 
+static void count_request(struct conversation *conversation, uint64_t end)
+{
+    if (conversation_owed(conversation) == 0) {
+        conversation->heard_ms = clock_now_ms();
+        conversation->first_owed_end = end;
+    }
+    conversation->requests++;
+}
+
 enum conversation_asked conversation_ask(struct conversation *conversation, const char *message,
                                          size_t size, const char **why)
 {
@@ -190,7 +195,7 @@ enum conversation_asked conversation_ask(struct conversation *conversation, cons
         *why = frame_refusal_text(refusal);
         return CONVERSATION_REFUSED;
     }
-    if (means_quit(codec, message, size)) {
+    if (!conversation->is_begun && means_quit(codec, message, size)) {
         *why = codec == FRAME_RAW ? "it holds " PROTOCOL_QUIT ", which would end the session"
                                   : PROTOCOL_QUIT " would end the session";
         return CONVERSATION_REFUSED;
@@ -199,12 +204,27 @@ enum conversation_asked conversation_ask(struct conversation *conversation, cons
         *why = "out of memory";
         return CONVERSATION_NO_MEMORY;
     }
-    if (conversation_owed(conversation) == 0) {
-        conversation->heard_ms = now_ms();
+    if (!conversation->is_begun)
+        count_request(conversation, conversation->queued_bytes);
+    else if (conversation->first_owed_end == NOT_YET)
         conversation->first_owed_end = conversation->queued_bytes;
-    }
-    conversation->requests++;
+    conversation->is_begun = false;
     return CONVERSATION_ASKED;
+}
+
+bool conversation_begin(struct conversation *conversation, const char *message, size_t size)
+{
+    assert(conversation_takes_requests(conversation) && conversation->rules.codec == FRAME_LINE);
+    /* Our own silence in the middle of a request is none of the server's. */
+    if (buffer_size(&conversation->outgoing) == 0)
+        conversation->heard_ms = clock_now_ms();
+    if (!buffer_append(&conversation->outgoing, message, size))
+        return false;
+    conversation->queued_bytes += size;
+    if (!conversation->is_begun)
+        count_request(conversation, NOT_YET);
+    conversation->is_begun = true;
+    return true;
 }
 
 void conversation_quit(struct conversation *conversation) { conversation->quitting = true; }
@@ -216,6 +236,10 @@ static void queue_quit(struct conversation *conversation)
     if (!conversation->quitting || conversation->quit_queued || conversation->send_errno ||
         (codec == FRAME_RAW && conversation_owed(conversation) > 0))
         return;
+    if (conversation->is_begun) { /* it would become the end of that request */
+        conversation->quit_queued = true;
+        return;
+    }
     struct frame_edges edges;
     frame_encode(codec, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT), SIZE_MAX, &edges);
     if (queue(conversation, &edges, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT)))
@@ -236,7 +260,7 @@ void conversation_poll(struct conversation *conversation, bool want_reply, struc
 {
     queue_quit(conversation);
     if (!want_reply || conversation->is_paused)
-        conversation->heard_ms = now_ms();
+        conversation->heard_ms = clock_now_ms();
     conversation->is_paused = !want_reply;
     if (conversation->is_paused)
         conversation->linger_end_ms = 0;
@@ -250,7 +274,11 @@ void conversation_poll(struct conversation *conversation, bool want_reply, struc
 /* When the server's silence is too long; 0: never. */
 static int64_t silence_end_ms(const struct conversation *conversation)
 {
-    if (conversation->reply_timeout_ms == 0 || conversation_owed(conversation) == 0)
+    const uint64_t owed = conversation_owed(conversation);
+    /* All that is owed is a reply to what we have not asked to the end. */
+    const bool waits_for_us = owed == 1 && conversation->is_begun && !conversation->quitting &&
+                              buffer_size(&conversation->outgoing) == 0;
+    if (conversation->reply_timeout_ms == 0 || owed == 0 || waits_for_us)
         return 0;
     return conversation->heard_ms + conversation->reply_timeout_ms;
 }
@@ -262,7 +290,7 @@ int conversation_wait_ms(const struct conversation *conversation)
         end_ms = conversation->linger_end_ms;
     if (!end_ms || conversation->is_paused || conversation->end)
         return -1;
-    const int64_t left_ms = end_ms - now_ms();
+    const int64_t left_ms = end_ms - clock_now_ms();
     if (left_ms < 0)
         return 0;
     return left_ms < INT_MAX ? (int) left_ms : INT_MAX;
@@ -278,7 +306,7 @@ static void receive(struct conversation *conversation)
     const ssize_t size = recv(conversation->socket, buffer_tail(incoming), READ_BYTES, 0);
     if (size > 0) {
         buffer_added(incoming, (size_t) size);
-        conversation->heard_ms = now_ms();
+        conversation->heard_ms = clock_now_ms();
         conversation->linger_end_ms = 0;
     } else if (size == 0) {
         conversation->stream_ended = true;
@@ -297,7 +325,7 @@ static void send_some(struct conversation *conversation)
         if (size >= 0) {
             /* A reply is owed from the moment that its request has left. */
             if (conversation->sent_bytes < conversation->first_owed_end)
-                conversation->heard_ms = now_ms();
+                conversation->heard_ms = clock_now_ms();
             conversation->sent_bytes += (uint64_t) size;
             buffer_consume(outgoing, (size_t) size);
         } else if (errno != EAGAIN && errno != EINTR) {
@@ -319,7 +347,7 @@ static void look_at_clock(struct conversation *conversation)
                             (conversation->half_closed && conversation_owed(conversation) == 0);
     if (conversation->is_paused || (!silence_ms && !awaits_end))
         return; /* while nobody listens the server is not silent */
-    const int64_t now = now_ms();
+    const int64_t now = clock_now_ms();
     if (silence_ms && now >= silence_ms)
         finish(conversation, CONVERSATION_TIMED_OUT, "nothing received for --timeout");
     else if (awaits_end && !conversation->linger_end_ms)

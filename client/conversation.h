@@ -52,7 +52,7 @@ bool conversation_takes_requests(const struct conversation *conversation);
 
 enum conversation_asked {
     CONVERSATION_ASKED,
-    CONVERSATION_REFUSED,   /* the codec can't carry it; nothing was sent of it */
+    CONVERSATION_REFUSED,   /* the codec can't carry it; it, or its rest, is not sent */
     CONVERSATION_NO_MEMORY, /* the same, for want of memory */
 };
 
@@ -60,6 +60,12 @@ enum conversation_asked {
  * half a sentence about the message. */
 enum conversation_asked conversation_ask(struct conversation *conversation, const char *message,
                                          size_t size, const char **why);
+
+/* Queues the beginning of a request that is too long to be held, a copy, in FRAME_LINE: what is
+ * given next, and last to conversation_ask(), is the rest of it. It counts as a request from now
+ * on. It must be certain that it is not the word for quit, nor ends in a CR. If the rest never
+ * comes the server answers it as incomplete. False when memory is out. */
+bool conversation_begin(struct conversation *conversation, const char *message, size_t size);
 
 /* Ends our half: behind all requests the word for quit is sent, then the sending half is closed.
  * When the last owed reply has come the server has a second to close its half. May be called

@@ -48,9 +48,8 @@ static enum exit_status converse(const struct options *options, struct output *o
     }
     if (!*options->messages && isatty(STDIN_FILENO))
         return terminal_run(conversation, options, output); /* closes it, and may open others */
-    const enum exit_status status = *options->messages
-                                        ? messages_run(conversation, options->messages, output)
-                                        : script_run(conversation, options->is_literal, output);
+    const enum exit_status status = *options->messages ? messages_run(conversation, options, output)
+                                                       : script_run(conversation, options, output);
     conversation_close(conversation);
     return status;
 }

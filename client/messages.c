@@ -29,12 +29,12 @@ static enum input_rest rest_of_messages(struct input *input, int wait_ms)
     return *messages->next ? INPUT_REST_SOME : INPUT_REST_NONE;
 }
 
-enum exit_status messages_run(struct conversation *conversation, char *const *messages,
+enum exit_status messages_run(struct conversation *conversation, const struct options *options,
                               struct output *output)
 {
     struct messages all = {
         .input = {.unit = "message", .fd = -1, .next = next_message, .rest = rest_of_messages},
-        .next = messages,
+        .next = options->messages,
     };
-    return batch_run(conversation, &all.input, output);
+    return batch_run(conversation, options, &all.input, output);
 }

@@ -6,11 +6,12 @@
 
 #include "client/conversation.h"
 #include "client/exit_status.h"
+#include "client/options.h"
 #include "client/output.h"
 
-/* Sends each of `messages`, which ends in NULL, as plain text: no word is special. Standard
- * input is not touched. See batch_run() for the rest. */
-enum exit_status messages_run(struct conversation *conversation, char *const *messages,
+/* Sends each of the options' messages as plain text: no word is special. Standard input is not
+ * touched. See batch_run() for the rest. */
+enum exit_status messages_run(struct conversation *conversation, const struct options *options,
                               struct output *output);
 
 #endif

@@ -49,18 +49,33 @@ static bool take_literal(const char *value, void *context, struct error *error)
     return true;
 }
 
+/* "auto", "always" or "never": the index, which both options' enumerations have in common. */
+static bool take_when(const char *value, int *when, struct error *error)
+{
+    static const char *const names[] = {"auto", "always", "never"};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            *when = i;
+            return true;
+        }
+    }
+    return error_set(error, "'%s' is not known; it can be auto, always or never", value);
+}
+
 static bool take_color(const char *value, void *context, struct error *error)
 {
-    struct options *options = context;
-    if (strcmp(value, "auto") == 0)
-        options->color = OUTPUT_COLOR_AUTO;
-    else if (strcmp(value, "always") == 0)
-        options->color = OUTPUT_COLOR_ALWAYS;
-    else if (strcmp(value, "never") == 0)
-        options->color = OUTPUT_COLOR_NEVER;
-    else
-        return error_set(error, "'%s' is not known; it can be auto, always or never", value);
-    return true;
+    int when = OUTPUT_COLOR_AUTO;
+    const bool ok = take_when(value, &when, error);
+    ((struct options *) context)->color = (enum output_color) when;
+    return ok;
+}
+
+static bool take_progress(const char *value, void *context, struct error *error)
+{
+    int when = PROGRESS_AUTO;
+    const bool ok = take_when(value, &when, error);
+    ((struct options *) context)->progress = (enum progress_when) when;
+    return ok;
 }
 
 static bool take_quiet(const char *value, void *context, struct error *error)
@@ -96,6 +111,11 @@ static const struct args_option table[] = {
     {0, "literal", NULL,
      "'" WORDS_QUIT "' in the input is plain text; a line '" PROTOCOL_QUIT "' is refused", NULL,
      take_literal},
+    {0, "progress", "WHEN",
+     "in a pipe, how far it is, on standard error: auto (a terminal that does not get the "
+     "replies), "
+     "always or never",
+     "auto", take_progress},
     {0, "color", "WHEN", "error replies in red: auto (on a terminal), always or never", "auto",
      take_color},
     {'q', "quiet", NULL, "no greeting at a terminal, and no word about an end that went well", NULL,
@@ -169,6 +189,8 @@ bool options_parse(struct options *options, int argc, char **argv, enum exit_sta
         *status = EXIT_STATUS_USAGE;
         return false;
     }
+    if (options->is_quiet && options->progress == PROGRESS_AUTO)
+        options->progress = PROGRESS_NEVER;
     options->messages = argv + first;
     return true;
 }

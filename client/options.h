@@ -9,10 +9,12 @@
 #include "client/conversation.h"
 #include "client/exit_status.h"
 #include "client/output.h"
+#include "client/progress.h"
 
 struct options {
     struct conversation_settings conversation;
     enum output_color color;
+    enum progress_when progress;
     bool is_literal;
     bool is_quiet;
     char *const *messages; /* the operands; ends in NULL */

@@ -75,6 +75,18 @@ bool output_is_large(const struct output *output)
     return buffer_size(&output->buffer) >= LARGE_BYTES;
 }
 
+uint64_t output_unwritten(const struct output *output)
+{
+    const char *at = buffer_head(&output->buffer);
+    const char *const end = at + buffer_size(&output->buffer);
+    uint64_t count = 0;
+    while (at != end && (at = memchr(at, '\n', (size_t) (end - at)))) {
+        at++;
+        count++;
+    }
+    return count;
+}
+
 /* Writes once, at most `limit` bytes. False where nothing more can be written for now, or ever. */
 static bool write_once(struct output *output, size_t limit)
 {

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/buffer.h"
 
@@ -35,6 +36,10 @@ void output_reply(struct output *output, const char *reply, size_t size);
 bool output_is_waiting(const struct output *output);
 bool output_is_full(const struct output *output);
 bool output_is_large(const struct output *output);
+
+/* How many replies are held that have not been written to their end. Where a reply has several
+ * lines it is their number, so that it is never too small. */
+uint64_t output_unwritten(const struct output *output);
 
 /* Writes what standard output takes now without blocking. False where it failed, once or
  * earlier. */

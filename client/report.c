@@ -17,6 +17,11 @@ void report_io(const char *verb, const char *object, int why)
     fprintf(stderr, "banter: unable to %s %s: %s\n", verb, object, strerror(why));
 }
 
+void report_waiting(const char *why)
+{
+    fprintf(stderr, "banter: waiting for the server: %s\n", why);
+}
+
 void report_opening(enum conversation_opening opening, const char *why)
 {
     fprintf(stderr, "banter: %s%s\n",
@@ -37,15 +42,38 @@ void report_not_sent(const char *unit, uint64_t number, const char *why)
     fprintf(stderr, "banter: %s %" PRIu64 " can't be sent: %s\n", unit, number, why);
 }
 
-void report_unfinished(const struct conversation *conversation, const char *unit)
+void report_end(const struct conversation *conversation)
 {
-    const uint64_t missing = conversation_owed(conversation);
     const char *why = conversation_why(conversation);
-    const bool is_timeout = conversation_ended(conversation) == CONVERSATION_TIMED_OUT;
-    fprintf(stderr,
-            "banter: %s: %s%s: %" PRIu64 " %s missing; the first unanswered %s is %" PRIu64 "\n",
-            conversation_address(conversation),
-            is_timeout ? "" : "connection lost: ", *why ? why : "the server closed it", missing,
-            missing == 1 ? "reply is" : "replies are", unit,
-            conversation_replies(conversation) + 1);
+    const bool is_lost = conversation_ended(conversation) == CONVERSATION_LOST ||
+                         conversation_ended(conversation) == CONVERSATION_CLOSED;
+    fprintf(stderr, "banter: %s: %s%s\n", conversation_address(conversation),
+            is_lost ? "connection lost: " : "", *why ? why : "the server closed it");
+}
+
+void report_summary(const struct report_summary *summary)
+{
+    /* One write, so that nothing comes in between; a part that does not apply is empty. */
+    const char *unit = summary->unit;
+    const uint64_t written = summary->received - summary->unwritten;
+    char missing[40] = "";
+    char unwritten[40] = "";
+    char unanswered[80] = "";
+    char errors[120] = "";
+    if (summary->sent > summary->received)
+        snprintf(missing, sizeof missing, ", %" PRIu64 " missing",
+                 summary->sent - summary->received);
+    if (summary->unwritten > 0)
+        snprintf(unwritten, sizeof unwritten, ", %" PRIu64 " written", written);
+    if (summary->has_unanswered)
+        snprintf(unanswered, sizeof unanswered, "; the first unanswered %s is %" PRIu64, unit,
+                 written + 1);
+    if (summary->errors > 0)
+        snprintf(errors, sizeof errors, "; %" PRIu64 " error %s to %s %" PRIu64 ": ",
+                 summary->errors, summary->errors == 1 ? "reply," : "replies, the first", unit,
+                 summary->first_error);
+    fprintf(stderr, "banter: %" PRIu64 " %s%s sent, %" PRIu64 " %s received%s%s%s%s%s\n",
+            summary->sent, unit, summary->sent == 1 ? "" : "s", summary->received,
+            summary->received == 1 ? "reply" : "replies", missing, unwritten, unanswered, errors,
+            summary->errors > 0 ? summary->first_error_text : "");
 }

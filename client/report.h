@@ -5,6 +5,7 @@
 #ifndef BANTER_CLIENT_REPORT_H
 #define BANTER_CLIENT_REPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,9 @@ void report(const char *sentence);
 /* Standard input, standard output: "unable to VERB OBJECT: why". */
 void report_io(const char *verb, const char *object, int why);
 
+/* The connection can't be opened yet; it is tried until it can. */
+void report_waiting(const char *why);
+
 /* The connection could not be opened. */
 void report_opening(enum conversation_opening opening, const char *why);
 
@@ -25,8 +29,22 @@ void report_unasked(const struct conversation *conversation, const char *text, s
 /* A request that was not sent, the `number`th of its `unit` ("input line"), and why. */
 void report_not_sent(const char *unit, uint64_t number, const char *why);
 
-/* The conversation ended before its time: how many replies are missing, and which `unit` is the
- * first one that has no answer. */
-void report_unfinished(const struct conversation *conversation, const char *unit);
+/* The conversation ended before its time, and why. */
+void report_end(const struct conversation *conversation);
+
+/* What a run without a prompt came to. */
+struct report_summary {
+    const char *unit;             /* what one request is called: "input line" */
+    uint64_t sent;                /* requests */
+    uint64_t received;            /* replies */
+    uint64_t unwritten;           /* of those, how many standard output did not take */
+    bool has_unanswered;          /* there is a request, sent or not, whose reply was not written */
+    uint64_t errors;              /* error replies */
+    uint64_t first_error;         /* the number of the first one's request */
+    const char *first_error_text; /* harmless, and short */
+};
+
+/* One line that says it all, so that a script can go on from the first unanswered line. */
+void report_summary(const struct report_summary *summary);
 
 #endif

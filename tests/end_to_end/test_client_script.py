@@ -1,22 +1,19 @@
 """Standard input as a script: one request a line, one reply a line, nothing lost, nothing hanging."""
 import os
-import re
 import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from harness import BANTER, LIMIT, SLOW, Run, scaled
+from harness import BANTER, LIMIT, Run, scaled
+from plain import MEMORY_BOUND, peak_memory, plain
 from peers.scripted import Peer, hello
 
 PEERS = Path(__file__).parent / "peers"
 MANY = scaled(1_000_000, 50_000)
-# An instrumented program is a big one before it has done anything.
-MEMORY_BOUND = 16 << 20 if not SLOW else 1 << 30
 
 
 @pytest.fixture
@@ -25,24 +22,8 @@ def peer():
         yield peer
 
 
-@contextmanager
-def plain(bench, *args, **how):
-    """The client with plain pipes, read by nobody but the test; it does not outlive it."""
-    how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": bench.environment(), **how}
-    with subprocess.Popen([BANTER, *args], **how) as program:
-        try:
-            yield program
-        except BaseException:
-            program.kill()
-            raise
-
-
 def replies_to(lines):
     return b"".join(b"Hello %s\n" % line for line in lines)
-
-
-def peak_memory(pid):
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) * 1024
 
 
 @pytest.mark.parametrize("script, lines", [
@@ -89,7 +70,8 @@ def test_many_lines_against_the_server(run_banter, server):
 def test_literal(run_banter, peer):
     run = run_banter("-c", peer.address, "--literal", input="a\nquit\nb\n--QUIT--\nc\n")
     assert run == Run(65, b"Hello a\nHello quit\nHello b\n",
-                      b"banter: input line 4 can't be sent: --QUIT-- would end the session\n")
+                      b"banter: input line 4 can't be sent: --QUIT-- would end the session\n"
+                      b"banter: 3 input lines sent, 3 replies received; the first unanswered input line is 4\n")
 
 
 @pytest.mark.parametrize("kind", ["null", "file", "socket"])
@@ -306,8 +288,9 @@ def test_leaves_when_the_server_does_and_the_input_is_open(start_banter):
         connection.send(b"Hello " + connection.line() + b"\n")
     with Peer(close_after_one) as peer:
         program = start_banter("-c", peer.address, expect_status=76,
-                               expect_stderr="banter: .*: connection lost: the server closed it: "
-                                             "0 replies are missing; the first unanswered input line is 2\n")
+                               expect_stderr="banter: .*: connection lost: the server closed it\n"
+                                             "banter: 1 input line sent, 1 reply received; "
+                                             "the first unanswered input line is 2\n")
         program.type("Zack\n")
         assert program.wait() == 76
         assert program.stdout.lines == ["Hello Zack"]
@@ -321,7 +304,8 @@ def test_idle_is_told_and_not_counted(start_banter):
         connection.send(b"-ERR idle nothing was asked for too long\n")
     with Peer(idle) as peer:
         program = start_banter("-c", peer.address, expect_status=1,
-                               expect_stderr="banter: 127.*: unasked: -ERR idle nothing was asked for too long\n")
+                               expect_stderr="banter: 127.*: unasked: -ERR idle nothing was asked for too long\n"
+                                             "banter: 1 input line sent, 1 reply received\n")
         program.type("Zack\n")
         assert program.wait() == 1
         assert program.stdout.lines == ["Hello Zack"]
@@ -390,7 +374,8 @@ def test_raw_is_one_at_a_time(run_banter):
 
 def test_raw_cannot_carry_an_empty_line(run_banter, server):
     run = run_banter("-c", server("-f", "raw").address, "-f", "raw", input="a\n\nb\n")
-    assert run == Run(65, b"Hello A\n", b"banter: input line 2 can't be sent: it is empty\n")
+    assert run == Run(65, b"Hello A\n", b"banter: input line 2 can't be sent: it is empty\n"
+                      b"banter: 1 input line sent, 1 reply received; the first unanswered input line is 2\n")
 
 
 def test_the_tutorials_server(bench, run_banter):

@@ -1,0 +1,142 @@
+/*
+ * progress: see progress.h. Carriage returns and blanks are all that a terminal has to understand.
+ */
+#include "client/progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+
+#define FIRST_MS 1000
+#define TERMINAL_PERIOD_MS 250
+#define LINES_PERIOD_MS 1000
+#define WIDTH_MAX 200 /* columns; what the line can hold is less */
+
+static bool is_pipe(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+}
+
+void progress_init(struct progress *progress, enum progress_when when)
+{
+    *progress = (struct progress){0};
+    if (when == PROGRESS_NEVER)
+        return;
+    progress->is_terminal = isatty(STDERR_FILENO);
+    progress->is_wanted =
+        when == PROGRESS_ALWAYS || (progress->is_terminal && !isatty(STDOUT_FILENO));
+    if (!progress->is_wanted)
+        return;
+    progress->hides_when_idle = when == PROGRESS_AUTO && is_pipe(STDOUT_FILENO);
+    progress->past[0].at_ms = clock_now_ms();
+    progress->past_count = 1;
+    progress->next_ms = progress->past[0].at_ms + FIRST_MS;
+}
+
+int progress_wait_ms(const struct progress *progress)
+{
+    if (!progress->is_wanted)
+        return -1;
+    const int64_t left_ms = progress->next_ms - clock_now_ms();
+    return left_ms > 0 ? (int) left_ms : 0;
+}
+
+/* Replies a second since the oldest draw that is remembered; this one takes the place of it. */
+static double measure_rate(struct progress *progress, int64_t now, uint64_t answered)
+{
+    const size_t oldest =
+        progress->past_count < PROGRESS_WINDOW ? 0 : progress->past_count % PROGRESS_WINDOW;
+    const int64_t span_ms = now - progress->past[oldest].at_ms;
+    const uint64_t count = answered - progress->past[oldest].answered;
+    const size_t newest = progress->past_count++ % PROGRESS_WINDOW;
+    progress->past[newest].at_ms = now;
+    progress->past[newest].answered = answered;
+    return span_ms > 0 ? (double) count * 1000 / (double) span_ms : 0;
+}
+
+static int print_time_left(char *text, size_t size, double seconds)
+{
+    const uint64_t whole = (uint64_t) (seconds + 0.5);
+    if (whole >= 3600)
+        return snprintf(text, size, ", %" PRIu64 ":%02u:%02u left", whole / 3600,
+                        (unsigned) (whole / 60 % 60), (unsigned) (whole % 60));
+    return snprintf(text, size, ", %u:%02u left", (unsigned) (whole / 60), (unsigned) (whole % 60));
+}
+
+/* What is answered of the whole input is taken to be what is answered of what was sent. */
+static double answered_share(const struct progress_state *state)
+{
+    if (state->sent == 0 || state->sent_share < 0)
+        return state->sent_share;
+    const double share = state->sent_share * (double) state->answered / (double) state->sent;
+    return share < 1 ? share : 1;
+}
+
+/* Writes the line; returns its length, which is less than WIDTH_MAX. */
+static size_t print_line(char *text, const struct progress_state *state, double rate)
+{
+    int used = snprintf(text, WIDTH_MAX, "%" PRIu64 " sent, %" PRIu64 " answered, %.*f/s",
+                        state->sent, state->answered, rate < 10 ? 1 : 0, rate);
+    const double share = answered_share(state);
+    if (share >= 0)
+        used += snprintf(text + used, WIDTH_MAX - (size_t) used, ", %d %%", (int) (share * 100));
+    const double left = share > 0 ? (double) state->answered * (1 - share) / share : 0;
+    if (share > 0 && rate > 0 && left / rate < 1e9)
+        used += print_time_left(text + used, WIDTH_MAX - (size_t) used, left / rate);
+    return (size_t) used;
+}
+
+/* How many columns a line may have without reaching the last one, where some terminals wrap. */
+static size_t width(void)
+{
+    struct winsize size;
+    const bool is_known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    const size_t columns = is_known ? size.ws_col : 80;
+    return columns - 1 < WIDTH_MAX ? columns - 1 : WIDTH_MAX;
+}
+
+/* Where this program has the terminal only for its errors. */
+static bool is_in_background(void)
+{
+    const pid_t foreground = tcgetpgrp(STDERR_FILENO);
+    return foreground > 0 && foreground != getpgrp();
+}
+
+/* Puts `size` columns of text in the place of those that are there. */
+static void draw(struct progress *progress, const char *text, size_t size)
+{
+    const size_t columns = width();
+    const int shown = (int) (size < columns ? size : columns);
+    const int old = (int) (progress->drawn < columns ? progress->drawn : columns);
+    dprintf(STDERR_FILENO, "\r%*s\r%.*s", old, "", shown, text);
+    progress->drawn = (size_t) shown;
+}
+
+void progress_erase(struct progress *progress)
+{
+    if (progress->drawn > 0)
+        draw(progress, "", 0);
+}
+
+bool progress_is_due(const struct progress *progress) { return progress_wait_ms(progress) == 0; }
+
+void progress_show(struct progress *progress, const struct progress_state *state)
+{
+    const int64_t now = clock_now_ms();
+    progress->next_ms = now + (progress->is_terminal ? TERMINAL_PERIOD_MS : LINES_PERIOD_MS);
+    char text[WIDTH_MAX];
+    const double rate = measure_rate(progress, now, state->answered);
+    const size_t size = print_line(text, state, rate);
+    if (!progress->is_terminal)
+        dprintf(STDERR_FILENO, "banter: %.*s\n", (int) size, text);
+    else if ((progress->hides_when_idle && state->is_idle) || is_in_background())
+        progress_erase(progress);
+    else
+        draw(progress, text, size);
+}
