@@ -178,7 +178,7 @@ static bool queue(struct conversation *conversation, const struct frame_edges *e
 static void count_request(struct conversation *conversation, uint64_t end)
 {
     if (conversation_owed(conversation) == 0) {
-        conversation->heard_ms = clock_now_ms();
+        conversation->heard_ms = clock_ms();
         conversation->first_owed_end = end;
     }
     conversation->requests++;
@@ -217,7 +217,7 @@ bool conversation_begin(struct conversation *conversation, const char *message, 
     assert(conversation_takes_requests(conversation) && conversation->rules.codec == FRAME_LINE);
     /* Our own silence in the middle of a request is none of the server's. */
     if (buffer_size(&conversation->outgoing) == 0)
-        conversation->heard_ms = clock_now_ms();
+        conversation->heard_ms = clock_ms();
     if (!buffer_append(&conversation->outgoing, message, size))
         return false;
     conversation->queued_bytes += size;
@@ -260,7 +260,7 @@ void conversation_poll(struct conversation *conversation, bool want_reply, struc
 {
     queue_quit(conversation);
     if (!want_reply || conversation->is_paused)
-        conversation->heard_ms = clock_now_ms();
+        conversation->heard_ms = clock_ms();
     conversation->is_paused = !want_reply;
     if (conversation->is_paused)
         conversation->linger_end_ms = 0;
@@ -290,7 +290,7 @@ int conversation_wait_ms(const struct conversation *conversation)
         end_ms = conversation->linger_end_ms;
     if (!end_ms || conversation->is_paused || conversation->end)
         return -1;
-    const int64_t left_ms = end_ms - clock_now_ms();
+    const int64_t left_ms = end_ms - clock_ms();
     if (left_ms < 0)
         return 0;
     return left_ms < INT_MAX ? (int) left_ms : INT_MAX;
@@ -306,7 +306,7 @@ static void receive(struct conversation *conversation)
     const ssize_t size = recv(conversation->socket, buffer_tail(incoming), READ_BYTES, 0);
     if (size > 0) {
         buffer_added(incoming, (size_t) size);
-        conversation->heard_ms = clock_now_ms();
+        conversation->heard_ms = clock_ms();
         conversation->linger_end_ms = 0;
     } else if (size == 0) {
         conversation->stream_ended = true;
@@ -325,7 +325,7 @@ static void send_some(struct conversation *conversation)
         if (size >= 0) {
             /* A reply is owed from the moment that its request has left. */
             if (conversation->sent_bytes < conversation->first_owed_end)
-                conversation->heard_ms = clock_now_ms();
+                conversation->heard_ms = clock_ms();
             conversation->sent_bytes += (uint64_t) size;
             buffer_consume(outgoing, (size_t) size);
         } else if (errno != EAGAIN && errno != EINTR) {
@@ -347,7 +347,7 @@ static void look_at_clock(struct conversation *conversation)
                             (conversation->half_closed && conversation_owed(conversation) == 0);
     if (conversation->is_paused || (!silence_ms && !awaits_end))
         return; /* while nobody listens the server is not silent */
-    const int64_t now = clock_now_ms();
+    const int64_t now = clock_ms();
     if (silence_ms && now >= silence_ms)
         finish(conversation, CONVERSATION_TIMED_OUT, "nothing received for --timeout");
     else if (awaits_end && !conversation->linger_end_ms)

@@ -15,6 +15,7 @@
 #include "client/report.h"
 #include "client/script.h"
 #include "client/terminal.h"
+#include "client/waiting.h"
 
 /* A standard descriptor that is closed would be given to the socket. Opened the wrong way round,
  * it fails where it is used, as the closed one would. */
@@ -41,7 +42,7 @@ static enum exit_status converse(const struct options *options, struct output *o
 {
     enum conversation_opening opening;
     struct error error;
-    struct conversation *conversation = conversation_open(&options->conversation, &opening, &error);
+    struct conversation *conversation = waiting_open(options, &opening, &error);
     if (!conversation) {
         report_opening(opening, error.text);
         return opening_status(opening);

@@ -42,6 +42,14 @@ static bool take_timeout(const char *value, void *context, struct error *error)
     return args_duration(value, &options->conversation.reply_timeout_ms, error);
 }
 
+static bool take_wait(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    options->waits = true;
+    options->wait_ms = 0;
+    return !value || args_duration(value, &options->wait_ms, error);
+}
+
 static bool take_literal(const char *value, void *context, struct error *error)
 {
     (void) value, (void) error;
@@ -106,6 +114,9 @@ static const struct args_option table[] = {
      take_framing},
     {0, "connect-timeout", "T", "for the whole attempt to connect, over all addresses", "10s",
      take_connect_timeout},
+    {0, "wait", "[T]",
+     "keep trying to connect until the server is up, for so long; without a T for ever", NULL,
+     take_wait},
     {0, "timeout", "T", "how long the server may be silent while it owes a reply", "none",
      take_timeout},
     {0, "literal", NULL,

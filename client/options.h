@@ -13,6 +13,8 @@
 
 struct options {
     struct conversation_settings conversation;
+    bool waits;      /* for a server that is not up yet */
+    int64_t wait_ms; /* how long; 0: for ever */
     enum output_color color;
     enum progress_when progress;
     bool is_literal;

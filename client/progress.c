@@ -34,7 +34,7 @@ void progress_init(struct progress *progress, enum progress_when when)
     if (!progress->is_wanted)
         return;
     progress->hides_when_idle = when == PROGRESS_AUTO && is_pipe(STDOUT_FILENO);
-    progress->past[0].at_ms = clock_now_ms();
+    progress->past[0].at_ms = clock_ms();
     progress->past_count = 1;
     progress->next_ms = progress->past[0].at_ms + FIRST_MS;
 }
@@ -43,7 +43,7 @@ int progress_wait_ms(const struct progress *progress)
 {
     if (!progress->is_wanted)
         return -1;
-    const int64_t left_ms = progress->next_ms - clock_now_ms();
+    const int64_t left_ms = progress->next_ms - clock_ms();
     return left_ms > 0 ? (int) left_ms : 0;
 }
 
@@ -108,12 +108,14 @@ static bool is_in_background(void)
     return foreground > 0 && foreground != getpgrp();
 }
 
-/* Puts `size` columns of text in the place of those that are there. */
+/* Puts `size` columns of text in the place of those that are there, and of the ^C that a terminal
+ * may have put behind them. */
 static void draw(struct progress *progress, const char *text, size_t size)
 {
     const size_t columns = width();
     const int shown = (int) (size < columns ? size : columns);
-    const int old = (int) (progress->drawn < columns ? progress->drawn : columns);
+    const size_t before = progress->drawn > 0 ? progress->drawn + strlen("^C") : 0;
+    const int old = (int) (before < columns ? before : columns);
     dprintf(STDERR_FILENO, "\r%*s\r%.*s", old, "", shown, text);
     progress->drawn = (size_t) shown;
 }
@@ -128,7 +130,7 @@ bool progress_is_due(const struct progress *progress) { return progress_wait_ms(
 
 void progress_show(struct progress *progress, const struct progress_state *state)
 {
-    const int64_t now = clock_now_ms();
+    const int64_t now = clock_ms();
     progress->next_ms = now + (progress->is_terminal ? TERMINAL_PERIOD_MS : LINES_PERIOD_MS);
     char text[WIDTH_MAX];
     const double rate = measure_rate(progress, now, state->answered);

@@ -113,7 +113,7 @@ static void read_input(struct input *input)
 static enum input_rest rest_of_input(struct input *input, int wait_ms)
 {
     struct script *script = (struct script *) input;
-    const int64_t end_ms = clock_now_ms() + wait_ms;
+    const int64_t end_ms = clock_ms() + wait_ms;
     for (;;) {
         const char *text;
         size_t size;
@@ -126,7 +126,7 @@ static enum input_rest rest_of_input(struct input *input, int wait_ms)
             return INPUT_REST_SOME;
         if (outcome != INPUT_NOT_YET)
             continue;
-        const int64_t left_ms = end_ms - clock_now_ms();
+        const int64_t left_ms = end_ms - clock_ms();
         if (poll(&fd, 1, left_ms > 0 ? (int) left_ms : 0) != 1)
             return buffer_size(&script->buffer) > 0 ? INPUT_REST_SOME : INPUT_REST_UNKNOWN;
         if (left_ms < -LONG_LINE_MS)

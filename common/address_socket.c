@@ -160,7 +160,7 @@ static int left_ms(int64_t deadline_ms)
     if (deadline_ms < 0) {
         return -1;
     }
-    const int64_t left = deadline_ms - clock_now_ms();
+    const int64_t left = deadline_ms - clock_ms();
     return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int) left;
 }
 
@@ -256,14 +256,14 @@ static void tell_failure(const struct address *address, int why, struct error *e
 int address_connect(const struct address_list *list, int timeout_ms, size_t *connected,
                     struct error *error)
 {
-    const int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_now_ms() + timeout_ms;
+    const int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_ms() + timeout_ms;
     error_set(error, "%s", "");
     for (size_t i = 0; i < list->count; i++) {
         /* An equal share of what is left: one that is mute must not use up the time of those behind
          * it. */
         int64_t turn_end_ms = -1;
         if (deadline_ms >= 0) {
-            turn_end_ms = clock_now_ms() + left_ms(deadline_ms) / (int64_t) (list->count - i);
+            turn_end_ms = clock_ms() + left_ms(deadline_ms) / (int64_t) (list->count - i);
         }
         const int fd = connect_one(&list->items[i], turn_end_ms);
         if (fd >= 0) {

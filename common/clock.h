@@ -1,13 +1,11 @@
-/*
- * clock: the time that only goes forward.
- */
+/* clock: CLOCK_MONOTONIC in milliseconds, which is what every deadline is counted in. */
 #ifndef BANTER_COMMON_CLOCK_H
 #define BANTER_COMMON_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
 
-static inline int64_t clock_now_ms(void)
+static inline int64_t clock_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
-#include "server/clock.h"
+#include "common/clock.h"
 #include "server/log.h"
 #include "server/replies.h"
 #include "server/session.h"

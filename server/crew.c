@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/clock.h"
+#include "common/clock.h"
 #include "server/handover.h"
 #include "server/log.h"
 #include "server/loop.h"

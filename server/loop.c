@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "server/clock.h"
+#include "common/clock.h"
 #include "server/crew.h"
 #include "server/handover.h"
 #include "server/log.h"

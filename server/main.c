@@ -11,7 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "server/clock.h"
+#include "common/clock.h"
 #include "server/handlers/program.h"
 #include "server/log.h"
 #include "server/options.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "server/clock.h"
+#include "common/clock.h"
 #include "server/crew.h"
 #include "server/inbox.h"
 #include "server/pace.h"

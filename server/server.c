@@ -12,7 +12,7 @@
 
 #include "common/protocol.h"
 #include "server/acceptor.h"
-#include "server/clock.h"
+#include "common/clock.h"
 #include "server/crew.h"
 #include "server/handover.h"
 #include "server/log.h"

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
-#include "server/clock.h"
+#include "common/clock.h"
 #include "server/handlers/program_queue.h"
 #include "server/handlers/program_worker.h"
 #include "server/log.h"

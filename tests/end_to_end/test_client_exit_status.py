@@ -2,6 +2,7 @@
 import re
 import socket
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 
@@ -31,7 +32,9 @@ def refused_port():
     (["--color", "blue"], "blue"),
     (["--connect"], "connect"),
     (["--literal=yes"], "literal"),
-    (["--wait"], "--wait"),
+    (["--wait=soon"], "--wait"),
+    (["--wait="], "--wait"),
+    (["--progress", "often"], "often"),
     (["--history", "file"], "--history"),
 ])
 def test_usage_64(run_banter, args, what):
@@ -61,7 +64,8 @@ def test_refused_69(run_banter):
             assert run == Run(69, b"", b"banter: Connection Error: 127.0.0.1:%d: Connection refused\n" % port)
 
 
-def test_not_in_time_69(run_banter):
+@contextmanager
+def mute_port():
     """A listener whose queue is full does not answer."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -72,11 +76,32 @@ def test_not_in_time_69(run_banter):
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
             fillers.append(filler)
-        run = run_banter("-c", "127.0.0.1:%d" % listener.getsockname()[1], "--connect-timeout", "100ms", "x")
+        yield listener.getsockname()[1]
         for filler in fillers:
             filler.close()
-    assert run.status == 69
-    assert run.stderr.startswith(b"banter: Connection Error: 127.0.0.1:") and b"timed out" in run.stderr
+
+
+def test_not_in_time_69(run_banter):
+    with mute_port() as port:
+        run = run_banter("-c", f"127.0.0.1:{port}", "--connect-timeout", "100ms", "x")
+    assert run == Run(69, b"", b"banter: Connection Error: 127.0.0.1:%d: Connection timed out\n" % port)
+
+
+def test_each_address_is_named_with_its_reason_69(run_banter):
+    """IPv4 is mute, at IPv6 nobody is; the time is for both."""
+    with mute_port() as port:
+        run = run_banter("-c", f":{port}", "--connect-timeout", "200ms", "x")
+    reasons = run.stderr.decode().removeprefix("banter: Connection Error: ").rstrip("\n").split("; ")
+    assert (run.status, run.stdout, reasons[0]) == (69, b"", f"127.0.0.1:{port}: Connection timed out")
+    for reason in reasons[1:]:  # where there is IPv6 at all
+        assert re.fullmatch(rf"\[::1\]:{port}: .*(refused|Cannot assign).*", reason)
+
+
+def test_a_path_that_is_none_69(run_banter, folder):
+    (folder / "file").touch()
+    for name, why in (("nothing", "No such file or directory"), ("file", "Connection refused")):
+        run = run_banter("-c", f"unix:{folder / name}", "x")
+        assert run == Run(69, b"", f"banter: Connection Error: unix:{folder / name}: {why}\n".encode())
 
 
 def busy(connection):

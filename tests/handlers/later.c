@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "server/clock.h"
+#include "common/clock.h"
 
 struct entry {
     struct entry *next;
