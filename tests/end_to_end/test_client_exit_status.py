@@ -134,6 +134,7 @@ def test_busy_server_69(run_banter, server):
     ('"$B" -c $A x > /dev/full', b"unable to write standard output: No space left on device"),
     ('seq 100000 | "$B" -c $A > /dev/full', b"unable to write standard output: No space left on device"),
     ('"$B" -c $A x >&-', b"unable to write standard output: Bad file descriptor"),
+    ('echo x | "$B" -c $A >&-', b"unable to write standard output: Bad file descriptor"),
     ('"$B" -c $A <&-', b"unable to read standard input: Bad file descriptor"),
     ('"$B" -c $A < /', b"unable to read standard input: Is a directory"),
     ('"$B" --version > /dev/full', b"unable to write standard output: No space left on device"),
@@ -144,6 +145,14 @@ def test_input_and_output_74(bench, command, what):
         run = bench.run(["bash", "-c", command], env={"B": BANTER, "A": peer.address})
     assert (run.status, run.stdout) == (74, b"")
     assert run.stderr.startswith(b"banter: %s\n" % what)
+
+
+def test_without_standard_error(bench):
+    """Nobody is told, but all the rest is as it should be; the socket must not take its place."""
+    with Peer(lambda connection: connection.send(connection.line() + b"\n")) as peer:
+        run = bench.run(["bash", "-c", 'seq 3 | "$B" -c $A 2>&-'], env={"B": BANTER, "A": peer.address})
+        assert peer.connection().received.startswith(b"1\n")
+    assert run == Run(76, b"1\n", b"")
 
 
 def test_74_goes_before_76(bench):
