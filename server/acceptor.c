@@ -49,30 +49,28 @@ static void refuse_at_once(struct acceptor *acceptor, int fd)
     close(fd);
 }
 
-static void log_busy(const struct acceptor *acceptor, const struct peer *peer, unsigned listener)
+static void log_busy(const struct acceptor *acceptor, const struct address *peer)
 {
     char text[ADDRESS_TEXT_SIZE];
-    peer_print(peer, &acceptor->listeners.items[listener].address, text);
+    address_print(peer, text);
     log_tell(acceptor->settings->log, LOG_BUSY, 0, "%s", text);
 }
 
-/* Makes a session of a connected socket and sends it to the next loop. False: out of memory. */
+/* Sends a connected socket to the next loop. False: out of memory. */
 static bool deal(struct acceptor *acceptor, int fd, const struct address *address,
                  unsigned listener)
 {
-    struct peer peer;
-    peer_set(&peer, address);
     bool busy = atomic_load(&acceptor->clients) >= acceptor->max_clients;
     if (busy) {
-        log_busy(acceptor, &peer, listener);
+        log_busy(acceptor, address);
         if (atomic_load(&acceptor->refused) >= ACCEPTOR_MAX_REFUSED) {
             refuse_at_once(acceptor, fd);
             return true;
         }
     }
-    struct session *session =
-        session_new(fd, busy ? 0 : acceptor->accepted + 1, &peer, (uint16_t) listener);
-    if (!session) {
+    struct arrival *arrival =
+        arrival_new(fd, busy ? 0 : acceptor->accepted + 1, address, (uint16_t) listener);
+    if (!arrival) {
         close(fd);
         errno = ENOMEM;
         return false;
@@ -84,7 +82,7 @@ static bool deal(struct acceptor *acceptor, int fd, const struct address *addres
         acceptor->accepted++;
     }
     struct loop *loop = &acceptor->loops[acceptor->next_loop++ % acceptor->loop_count];
-    loop_post(loop, &session->node);
+    loop_post(loop, &arrival->node);
     return true;
 }
 

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 enum inbox_kind {
-    INBOX_SESSION, /* a new session, from the acceptor */
+    INBOX_ARRIVAL, /* a new connection, from the acceptor */
     INBOX_REQUEST, /* a request that was answered late */
     INBOX_RESUME,  /* the handler is not full any more */
     INBOX_STOP,    /* begin to drain */

@@ -36,7 +36,7 @@ enum step {
 
 bool intake_open(const struct session *session)
 {
-    const struct loop *loop = session->loop;
+    const struct loop *loop = session_loop(session);
     if (session->input_over || session->broken || session->closing)
         return false;
     if (handler_is_full(loop->settings->handler) && !loop->refusing) /* refusing is not its work */
@@ -46,10 +46,15 @@ bool intake_open(const struct session *session)
                      buffer_size(&work->output) == 0);
 }
 
+static uint32_t drain_left(const struct session *session)
+{
+    return session->work ? session->work->drain_left : 0;
+}
+
 bool intake_wants_bytes(const struct session *session)
 {
     return intake_open(session) && !session->unparsed && !session->eof &&
-           !(session->draining && session->drain_left == 0);
+           !(session->draining && drain_left(session) == 0);
 }
 
 /* ---- the turn's input: what was left over, then what is read ---- */
@@ -58,13 +63,13 @@ bool intake_wants_bytes(const struct session *session)
  * read into, so that a long message is not copied once a read. */
 static bool begin_input(struct session *session, struct turn *turn)
 {
-    struct buffer *left = session->work ? &session->work->input : NULL;
+    struct buffer *left = &session->work->input;
     turn->reading = &turn->input;
-    if (left && buffer_size(left) > SMALL_REST) {
+    if (buffer_size(left) > SMALL_REST) {
         turn->large = *left;
         *left = (struct buffer){0};
         turn->reading = &turn->large;
-    } else if (left && buffer_size(left) > 0) {
+    } else if (buffer_size(left) > 0) {
         if (!buffer_append(&turn->input, buffer_head(left), buffer_size(left))) {
             session_break(session, "out of memory");
             return false;
@@ -85,7 +90,7 @@ static void end_input(struct session *session, struct turn *turn)
         else
             buffer_fini(rest);
         turn->large = (struct buffer){0};
-    } else if (buffer_size(rest) > 0 && session_work(session)) {
+    } else if (buffer_size(rest) > 0) {
         if (!buffer_append(&session->work->input, buffer_head(rest), buffer_size(rest)))
             session_break(session, "out of memory");
     }
@@ -97,19 +102,24 @@ static void end_input(struct session *session, struct turn *turn)
 
 /* ---- reading ---- */
 
+/* While draining, only what had been received when the stop began is still read. */
+static size_t within_drain(const struct session *session, size_t bound)
+{
+    bool less = session->draining && session->work->drain_left < bound;
+    return less ? session->work->drain_left : bound;
+}
+
 /* How much one read may return. In raw one read is one message, and one byte more tells that it
  * is too long; the quit word must be seen whatever the limit is. */
 static size_t read_bound(const struct session *session)
 {
-    const struct frame_rules *rules = &session->loop->settings->rules;
+    const struct frame_rules *rules = &session_loop(session)->settings->rules;
     size_t bound = READ_BYTES;
     if (rules->codec == FRAME_RAW) {
         size_t quit = sizeof PROTOCOL_QUIT - 1;
         bound = (rules->max_bytes > quit ? rules->max_bytes : quit) + 1;
     }
-    if (session->draining && session->drain_left < bound)
-        bound = session->drain_left;
-    return bound;
+    return within_drain(session, bound);
 }
 
 static void end_of_stream(struct session *session)
@@ -131,15 +141,15 @@ static size_t read_up_to(struct session *session, struct buffer *input, size_t b
     if (got > 0) {
         buffer_added(input, (size_t) got);
         if (session->draining)
-            session->drain_left -= (uint32_t) got;
+            session->work->drain_left -= (uint32_t) got;
         return (size_t) got;
     }
     if (got == 0)
         end_of_stream(session);
     else if (errno != EAGAIN && errno != EWOULDBLOCK)
         session_break(session, NULL);
-    else if (session->draining)
-        session->drain_left = 0;
+    else
+        session->work->drain_left = 0;
     return 0;
 }
 
@@ -149,9 +159,7 @@ static void read_rest_of_raw(struct session *session, struct buffer *input)
     int readable;
     while (!session->broken && !session->eof && ioctl(session->fd, FIONREAD, &readable) == 0 &&
            readable > 0) {
-        size_t bound = (size_t) readable;
-        if (session->draining && session->drain_left < bound)
-            bound = session->drain_left;
+        size_t bound = within_drain(session, (size_t) readable);
         if (bound == 0 || read_up_to(session, input, bound) == 0)
             return;
     }
@@ -159,7 +167,7 @@ static void read_rest_of_raw(struct session *session, struct buffer *input)
 
 static void read_once(struct session *session, struct buffer *input)
 {
-    const struct frame_rules *rules = &session->loop->settings->rules;
+    const struct frame_rules *rules = &session_loop(session)->settings->rules;
     size_t bound = read_bound(session);
     size_t got = read_up_to(session, input, bound);
     if (rules->codec == FRAME_RAW && got > rules->max_bytes)
@@ -170,21 +178,21 @@ static void read_once(struct session *session, struct buffer *input)
 
 static void take_quit(struct session *session)
 {
-    log_put(session->loop->log, LOG_QUIT, session->number, "", 0);
+    log_put(session_loop(session)->log, LOG_QUIT, session->number, "", 0);
     session->input_over = true;
 }
 
 static void take_too_long(struct session *session, struct turn *turn)
 {
-    session->loop->requests++;
-    replies_error(session, turn, PROTOCOL_TOO_LONG, session->loop->settings->too_long_text);
+    session_loop(session)->requests++;
+    replies_error(session, turn, PROTOCOL_TOO_LONG, session_loop(session)->settings->too_long_text);
 }
 
 static void log_too_long(struct session *session, size_t size)
 {
     char text[32];
     int length = snprintf(text, sizeof text, "%zu", size);
-    log_put(session->loop->log, LOG_TOO_LONG, session->number, text, (size_t) length);
+    log_put(session_loop(session)->log, LOG_TOO_LONG, session->number, text, (size_t) length);
 }
 
 /* netstring: the stream can't be trusted any more. */
@@ -194,24 +202,32 @@ static void take_fatal(struct session *session, struct turn *turn, enum frame_ou
     if (outcome == FRAME_BAD_LENGTH) {
         take_too_long(session, turn);
     } else {
-        log_put(session->loop->log, LOG_BAD_FRAME, session->number, malformed,
+        log_put(session_loop(session)->log, LOG_BAD_FRAME, session->number, malformed,
                 sizeof malformed - 1);
         replies_error(session, turn, PROTOCOL_BAD_FRAME, malformed);
     }
     session->input_over = true;
 }
 
-void intake_end(struct session *session, struct turn *turn, size_t left, const char *why)
+/* `left` bytes of the input are left over. */
+static void end_of_input(struct session *session, struct turn *turn, size_t left, const char *why)
 {
     struct frame frame;
     enum frame_outcome outcome =
-        frame_end(&session->loop->settings->rules, &session->decoder, left, &frame);
+        frame_end(&session_loop(session)->settings->rules, &session->work->decoder, left, &frame);
     if (outcome == FRAME_OVERSIZE_END) {
         log_too_long(session, frame.size);
     } else if (outcome == FRAME_END_PARTIAL && why) {
-        log_put(session->loop->log, LOG_INCOMPLETE, session->number, why, strlen(why));
+        log_put(session_loop(session)->log, LOG_INCOMPLETE, session->number, why, strlen(why));
         replies_error(session, turn, PROTOCOL_INCOMPLETE, why);
     }
+    session->input_over = true;
+}
+
+void intake_end(struct session *session, struct turn *turn, const char *why)
+{
+    if (session->work)
+        end_of_input(session, turn, buffer_size(&session->work->input), why);
     session->input_over = true;
 }
 
@@ -228,7 +244,7 @@ static void keep_held(struct session *session, struct turn *turn)
  * called outside of the loop: the session might end meanwhile. Such a handler answers late. */
 static bool takes_long(const struct session *session)
 {
-    const struct loop *loop = session->loop;
+    const struct loop *loop = session_loop(session);
     if (!loop->offload || loop->settings->handler->kind->session_begun)
         return false;
     if (session->pace == PACE_UNKNOWN)
@@ -239,15 +255,14 @@ static bool takes_long(const struct session *session)
 /* False: out of memory, and the request is as it was. */
 static bool offload_request(struct session *session, struct turn *turn)
 {
-    struct loop *loop = session->loop;
+    struct loop *loop = session_loop(session);
     struct request *request = turn->request;
     if (!request_keep_message(request))
         return false;
     turn->request = NULL;
     request->pace = session->pace;
     replies_queue(session, request);
-    if (session->work)
-        session->work->stalled = request;
+    session->work->stalled = request;
     if (offload_submit(loop->offload, request))
         watcher_poke(loop->watcher);
     return true;
@@ -258,13 +273,13 @@ static void take_measure(struct session *session, const struct stint *stint)
 {
     session->pace = (uint8_t) stint_end(stint, session->pace);
     if (session->pace == PACE_QUICK)
-        atomic_store_explicit(&session->loop->measures, false, memory_order_relaxed);
+        atomic_store_explicit(&session_loop(session)->measures, false, memory_order_relaxed);
 }
 
 static enum step call_handler(struct session *session, struct turn *turn, const char *message,
                               size_t size)
 {
-    struct loop *loop = session->loop;
+    struct loop *loop = session_loop(session);
     struct handler *handler = loop->settings->handler;
     loop->requests++;
     log_put(loop->log, LOG_PROCESSING, session->number, message, size);
@@ -315,16 +330,16 @@ static enum step call_handler(struct session *session, struct turn *turn, const 
 /* Takes one thing from the input. */
 static enum step take_next(struct session *session, struct turn *turn)
 {
-    const struct frame_rules *rules = &session->loop->settings->rules;
+    const struct frame_rules *rules = &session_loop(session)->settings->rules;
     struct buffer *input = turn->reading;
     size_t size = buffer_size(input);
     const char *head = size ? buffer_head(input) : "";
     const char *quit = rules->codec == FRAME_RAW ? protocol_find_quit(head, size) : NULL;
     struct frame frame;
-    enum frame_outcome outcome =
-        frame_next(rules, &session->decoder, head, quit ? (size_t) (quit - head) : size, &frame);
+    enum frame_outcome outcome = frame_next(rules, &session->work->decoder, head,
+                                            quit ? (size_t) (quit - head) : size, &frame);
     buffer_consume(input, frame.consumed);
-    if (session->work && outcome != FRAME_MORE && outcome != FRAME_OVERSIZE)
+    if (outcome != FRAME_MORE && outcome != FRAME_OVERSIZE)
         session->work->partial_left_ms = 0; /* the next message has a time of its own */
 
     switch (outcome) {
@@ -356,13 +371,13 @@ static enum step take_next(struct session *session, struct turn *turn)
 static bool turn_is_over(const struct session *session, const struct turn *turn)
 {
     return buffer_size(&turn->output) >= SESSION_MAX_UNSENT ||
-           watcher_tick(session->loop->watcher) - turn->tick >= TURN_TICKS;
+           watcher_tick(session_loop(session)->watcher) - turn->tick >= TURN_TICKS;
 }
 
 bool intake_run(struct session *session, struct crew_thread *thread, bool readable)
 {
     struct turn *turn = crew_turn(thread);
-    if (!intake_open(session) || !begin_input(session, turn))
+    if (!intake_open(session) || !session_work(session) || !begin_input(session, turn))
         return true;
     bool may_read = readable || session->draining;
     if (may_read && intake_wants_bytes(session))
@@ -375,10 +390,10 @@ bool intake_run(struct session *session, struct crew_thread *thread, bool readab
             return false;
     } while (step == STEP_TAKEN && intake_open(session) && !turn_is_over(session, turn));
     bool used_up = step == STEP_NEED_MORE;
-    bool ended = session->eof || (session->draining && session->drain_left == 0);
+    bool ended = session->eof || (session->draining && session->work->drain_left == 0);
     if (used_up && ended)
-        intake_end(session, turn, buffer_size(turn->reading),
-                   session->eof ? "the stream ended before it did" : NULL);
+        end_of_input(session, turn, buffer_size(turn->reading),
+                     session->eof ? "the stream ended before it did" : NULL);
     session->unparsed = !used_up && !session->input_over;
     end_input(session, turn);
     return true;

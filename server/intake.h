@@ -23,9 +23,9 @@ bool intake_wants_bytes(const struct session *session);
  * during a call. */
 bool intake_run(struct session *session, struct crew_thread *thread, bool readable);
 
-/* Nothing more is taken from the input. `left` bytes of it are left over: half a request, if
- * any, is answered with why its end won't come, or with nothing where `why` is NULL. A request
- * that was too long has its answer already. */
-void intake_end(struct session *session, struct turn *turn, size_t left, const char *why);
+/* Nothing more is taken from the input. Half a request that is left over, if any, is answered with
+ * why its end won't come, or with nothing where `why` is NULL. A request that was too long has its
+ * answer already. */
+void intake_end(struct session *session, struct turn *turn, const char *why);
 
 #endif

@@ -43,10 +43,10 @@ bool loop_init(struct loop *loop, struct server *server, const struct settings *
 }
 
 /* What is left in the inbox when nobody owns the loop any more. */
-static void discard(struct inbox_node *node)
+static void discard(struct loop *loop, struct inbox_node *node)
 {
-    if (node->kind == INBOX_SESSION)
-        session_free((struct session *) node);
+    if (node->kind == INBOX_ARRIVAL)
+        arrival_free((struct arrival *) node, loop);
     else if (node->kind == INBOX_REQUEST)
         request_unref((struct request *) node);
 }
@@ -55,7 +55,7 @@ static void free_dead(struct loop *loop)
 {
     while (loop->dead) {
         struct session *session = loop->dead;
-        loop->dead = session->next;
+        loop->dead = session->next_dead;
         session_free(session);
     }
 }
@@ -64,10 +64,10 @@ void loop_fini(struct loop *loop)
 {
     for (struct inbox_node *node = inbox_take_all(&loop->inbox), *next; node; node = next) {
         next = node->next;
-        discard(node);
+        discard(loop, node);
     }
     free_dead(loop);
-    free(loop->sessions);
+    session_store_fini(&loop->sessions);
     timers_fini(&loop->timers);
     log_ring_free(loop->log);
     if (loop->wake_fd >= 0)
@@ -90,91 +90,56 @@ void loop_resume(struct loop *loop)
 
 struct log *loop_log(const struct loop *loop) { return loop->settings->log; }
 
-/* ---- the lists of sessions ---- */
+/* ---- those that run again ---- */
 
-void loop_run_again(struct loop *loop, struct session *session)
+void loop_run_again(struct loop *loop, struct session_work *work)
 {
-    if (session->queued || session->closed)
+    if (work->queued)
         return;
-    session->queued = true;
-    session->next = NULL;
+    work->queued = true;
+    work->again_next = NULL;
+    work->again_previous = loop->again_last;
     if (loop->again_last)
-        loop->again_last->next = session;
+        loop->again_last->again_next = work;
     else
-        loop->again_first = session;
-    loop->again_last = session;
+        loop->again_first = work;
+    loop->again_last = work;
 }
 
-static struct session *take_again(struct loop *loop)
+void loop_forget_again(struct loop *loop, struct session_work *work)
 {
-    struct session *session = loop->again_first;
-    loop->again_first = session->next;
-    if (!loop->again_first)
-        loop->again_last = NULL;
-    session->queued = false;
-    return session;
-}
-
-static void bury(struct loop *loop, struct session *session)
-{
-    session->next = loop->dead;
-    loop->dead = session;
-}
-
-void loop_remove(struct loop *loop, struct session *session)
-{
-    struct session *last = loop->sessions[--loop->session_count];
-    loop->sessions[session->index] = last;
-    last->index = session->index;
-    /* One that is queued to run again is buried when its turn would come. */
-    if (!session->queued)
-        bury(loop, session);
-}
-
-static bool make_room(struct loop *loop)
-{
-    if (loop->session_count < loop->session_capacity)
-        return true;
-    size_t capacity = loop->session_capacity ? 2 * loop->session_capacity : 64;
-    struct session **sessions = realloc(loop->sessions, capacity * sizeof *sessions);
-    if (!sessions)
-        return false;
-    loop->sessions = sessions;
-    loop->session_capacity = capacity;
-    return timers_reserve(&loop->timers, capacity);
-}
-
-static void add_session(struct loop *loop, struct session *session, struct turn *turn)
-{
-    session->loop = loop;
-    if (!make_room(loop)) {
-        session_break(session, "out of memory");
-        if (session->counted)
-            server_client_left(loop->server);
-        session_free(session);
+    if (!work->queued)
         return;
-    }
-    session->index = (uint32_t) loop->session_count;
-    loop->sessions[loop->session_count++] = session;
-    session_register(session, turn);
+    work->queued = false;
+    if (loop->again_end == work)
+        loop->again_end = work->again_previous;
+    if (work->again_previous)
+        work->again_previous->again_next = work->again_next;
+    else
+        loop->again_first = work->again_next;
+    if (work->again_next)
+        work->again_next->again_previous = work->again_previous;
+    else
+        loop->again_last = work->again_previous;
 }
 
 /* ---- the stop ---- */
 
-/* For each session, also where some are closed and others take their places meanwhile. */
 static void for_each_session(struct loop *loop, void (*act)(struct session *))
 {
-    for (size_t i = loop->session_count; i-- > 0;)
-        if (i < loop->session_count)
-            act(loop->sessions[i]);
+    size_t place = 0;
+    for (struct session *session; (session = session_store_next(&loop->sessions, &place));)
+        act(session);
 }
 
-static void begin_drain(struct loop *loop)
+static void begin_drain(struct loop *loop, struct turn *turn)
 {
     int64_t timeout = loop->settings->drain_timeout_ms;
     loop->draining = true;
     loop->drain_deadline_ms = timeout ? loop->now_ms + timeout : TIMERS_NEVER;
-    for_each_session(loop, session_drain);
+    size_t place = 0;
+    for (struct session *session; (session = session_store_next(&loop->sessions, &place));)
+        session_drain(session, turn);
 }
 
 /* First what is owed is refused; who can't take even that is closed a linger's time later. */
@@ -200,10 +165,10 @@ static void open_inbox(struct loop *loop, struct turn *turn)
     eventfd_read(loop->wake_fd, &count);
     for (struct inbox_node *node = inbox_take_all(&loop->inbox), *next; node; node = next) {
         next = node->next;
-        if (node->kind == INBOX_SESSION) {
-            add_session(loop, (struct session *) node, turn);
+        if (node->kind == INBOX_ARRIVAL) {
+            session_begin((struct arrival *) node, loop, turn);
         } else if (node->kind == INBOX_STOP) {
-            begin_drain(loop);
+            begin_drain(loop, turn);
         } else if (node->kind == INBOX_RESUME) {
             atomic_store(&loop->resume_posted, false);
             for_each_session(loop, session_resume);
@@ -235,12 +200,11 @@ static void run_timers(struct loop *loop, struct turn *turn)
  * were looked at. */
 static bool run_again(struct loop *loop, struct crew_thread *thread)
 {
-    struct session *last = loop->again_last;
-    for (struct session *session = NULL; loop->again_first && session != last;) {
-        session = take_again(loop);
-        if (session->closed)
-            bury(loop, session);
-        else if (!session_turn(session, thread, false))
+    loop->again_end = loop->again_last;
+    while (loop->again_end) {
+        struct session_work *work = loop->again_first;
+        loop_forget_again(loop, work);
+        if (!session_turn(work->session, thread, false))
             return false;
     }
     return true;
@@ -282,9 +246,9 @@ bool loop_run(struct loop *loop, struct crew_thread *thread, struct crew_thread 
         loop->alarm_until_ms = loop->now_ms + ALARM_MS;
         session_adopt(crew_turn(from));
         crew_thread_let_go(from);
-    }
-    while (!loop->draining || loop->session_count > 0) {
         free_dead(loop);
+    }
+    while (!loop->draining || loop->sessions.count > 0) {
         log_nudge(loop->log);
         watcher_batch_ends(loop);
         int count = epoll_wait(loop->epoll_fd, events, BATCH_EVENTS, wait_ms(loop));
@@ -292,8 +256,8 @@ bool loop_run(struct loop *loop, struct crew_thread *thread, struct crew_thread 
         loop->now_ms = clock_ms();
         if (!run_batch(loop, thread, events, count))
             return false;
+        free_dead(loop);
     }
-    free_dead(loop);
     log_nudge(loop->log);
     watcher_batch_ends(loop);
     return true;

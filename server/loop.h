@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "server/inbox.h"
+#include "server/session_store.h"
 #include "server/settings.h"
 #include "server/timers.h"
 
@@ -61,10 +62,10 @@ struct loop {
     int64_t now_ms; /* CLOCK_MONOTONIC at the start of the batch */
     /* a call has lost the loop a moment ago: until then newcomers may be of its kind */
     int64_t alarm_until_ms;
-    struct session **sessions; /* all of them, each at its session->index */
-    size_t session_count, session_capacity;
-    struct session *again_first, *again_last; /* run again: may go on without an event */
-    struct session *dead;                     /* closed in this batch; freed when it is over */
+    struct session_store sessions;
+    struct session_work *again_first, *again_last; /* run again: may go on without an event */
+    struct session_work *again_end; /* those behind it wait until the sockets were looked at */
+    struct session *dead;           /* closed in this batch; freed when it is over */
     struct timers timers;
     uint64_t requests; /* that got an answer */
     bool draining;     /* no new input is waited for */
@@ -95,11 +96,12 @@ void loop_resume(struct loop *loop);
 
 /* ---- for session.c, in the owner ---- */
 
-/* Lets a session's turn come again in this batch or the next, without an event. Once is enough. */
-void loop_run_again(struct loop *loop, struct session *session);
+/* Lets the turn of a session with this work come again in this batch or the next, without an event.
+ * Once is enough. */
+void loop_run_again(struct loop *loop, struct session_work *work);
 
-/* Takes a closed session out of the loop; its memory stays until the batch is over. */
-void loop_remove(struct loop *loop, struct session *session);
+/* Takes that back, if it was said. */
+void loop_forget_again(struct loop *loop, struct session_work *work);
 
 /* The server's log; may be called from any thread. */
 struct log *loop_log(const struct loop *loop);

@@ -41,9 +41,9 @@ static void put_frame(struct session *session, struct buffer *output, const char
                       size_t size)
 {
     struct frame_edges edges;
-    enum frame_refusal refusal =
-        frame_encode(session->loop->settings->rules.codec, reply, size, PROTOCOL_MAX_REPLY, &edges);
-    log_put(session->loop->log, LOG_PROCESSED, session->number, reply, size);
+    enum frame_refusal refusal = frame_encode(session_loop(session)->settings->rules.codec, reply,
+                                              size, PROTOCOL_MAX_REPLY, &edges);
+    log_put(session_loop(session)->log, LOG_PROCESSED, session->number, reply, size);
     if (refusal != FRAME_FITS || !frame_append(output, &edges, reply, size))
         session_break(session, "out of memory");
 }
@@ -60,7 +60,7 @@ static void put_handler_failed(struct session *session, struct buffer *output, c
 {
     char text[200];
     snprintf(text, sizeof text, "the handler's reply can't be sent: %s", why);
-    log_put(session->loop->log, LOG_HANDLER_FAILED, session->number, text, strlen(text));
+    log_put(session_loop(session)->log, LOG_HANDLER_FAILED, session->number, text, strlen(text));
     put_error(session, output, PROTOCOL_HANDLER_FAILED, text);
 }
 
@@ -70,14 +70,14 @@ static void put_reply(struct session *session, struct buffer *output, const stru
     const char *text = buffer_head(reply);
     size_t size = buffer_size(reply);
     struct frame_edges edges;
-    enum frame_refusal refusal =
-        frame_encode(session->loop->settings->rules.codec, text, size, PROTOCOL_MAX_REPLY, &edges);
+    enum frame_refusal refusal = frame_encode(session_loop(session)->settings->rules.codec, text,
+                                              size, PROTOCOL_MAX_REPLY, &edges);
     if (refusal != FRAME_FITS) {
         put_handler_failed(session, output, frame_refusal_text(refusal));
     } else if (protocol_is_unasked(text, size)) {
         put_handler_failed(session, output, "its code is the server's alone");
     } else {
-        log_put(session->loop->log, LOG_PROCESSED, session->number, text, size);
+        log_put(session_loop(session)->log, LOG_PROCESSED, session->number, text, size);
         if (!frame_append(output, &edges, text, size))
             session_break(session, "out of memory");
     }
@@ -87,14 +87,7 @@ static void put_reply(struct session *session, struct buffer *output, const stru
 
 void replies_queue(struct session *session, struct request *request)
 {
-    struct session_work *work = session_work(session);
-    if (!work) {
-        /* The session is broken and about to be closed: nobody will read the answer. */
-        request->session = NULL;
-        if (request->ready || request_cancel(request))
-            request_unref(request);
-        return;
-    }
+    struct session_work *work = session->work;
     request->next = NULL;
     if (work->last)
         work->last->next = request;
@@ -107,12 +100,8 @@ void replies_queue(struct session *session, struct request *request)
 void replies_queue_late(struct session *session, struct request *request)
 {
     replies_queue(session, request);
-    if (!request_detach(request))
-        return;
-    if (request->session)
+    if (request_detach(request))
         request->ready = true;
-    else
-        request_unref(request); /* the session broke just now, and the answer was there before */
 }
 
 static void unqueue_first(struct session_work *work)
@@ -151,7 +140,7 @@ void replies_error(struct session *session, struct turn *turn, const char *code,
         session_break(session, "out of memory");
         return;
     }
-    request_start(request, session->loop, session, session->number, "", 0);
+    request_start(request, session_loop(session), session, session->number, "", 0);
     replies_overrule(request, code, text);
     replies_queue(session, request);
     request_release(request);
@@ -172,7 +161,7 @@ void replies_unasked(struct session *session, struct turn *turn, const char *cod
     char frame[ERROR_BYTES];
     struct frame_edges edges;
     size_t size = protocol_write_error(frame, sizeof frame, code, text);
-    if (frame_encode(session->loop->settings->rules.codec, frame, size, PROTOCOL_MAX_REPLY,
+    if (frame_encode(session_loop(session)->settings->rules.codec, frame, size, PROTOCOL_MAX_REPLY,
                      &edges) != FRAME_FITS ||
         !frame_append(&turn->output, &edges, frame, size))
         session_break(session, "out of memory");
@@ -222,8 +211,9 @@ static size_t send_some(struct session *session, const char *data, size_t size)
 
 static void start_write_clock(struct session *session)
 {
-    int64_t timeout = session->loop->settings->write_timeout_ms;
-    session->work->write_deadline_ms = timeout ? session->loop->now_ms + timeout : TIMERS_NEVER;
+    int64_t timeout = session_loop(session)->settings->write_timeout_ms;
+    session->work->write_deadline_ms =
+        timeout ? session_loop(session)->now_ms + timeout : TIMERS_NEVER;
 }
 
 void replies_send(struct session *session, struct turn *turn)

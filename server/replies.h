@@ -27,7 +27,7 @@ bool replies_unsent(const struct session *session);
 /* Whether the next reply in order is ready and may be delivered now. */
 bool replies_deliverable(const struct session *session);
 
-/* Queues a request behind those that wait; its engine's reference is the queue's from now on. */
+/* Queues a request behind those that wait, in a session with work; its engine's reference is the queue's from now on. */
 void replies_queue(struct session *session, struct request *request);
 
 /* Queues a request whose call goes on or is answered later, and detaches it: from here on its answer

@@ -22,80 +22,92 @@
 
 /* ---- life ---- */
 
-struct session *session_new(int fd, uint64_t number, const struct peer *peer, uint16_t listener)
+struct arrival *arrival_new(int fd, uint64_t number, const struct address *address,
+                            uint16_t listener)
 {
-    struct session *session = calloc(1, sizeof *session);
-    if (!session)
+    struct arrival *arrival = malloc(sizeof *arrival);
+    if (!arrival || !peer_init(&arrival->peer, address)) {
+        free(arrival);
         return NULL;
-    session->node.kind = INBOX_SESSION;
-    session->fd = fd;
-    session->number = number;
-    session->counted = number != 0;
-    session->peer = *peer;
-    session->listener = listener;
-    return session;
+    }
+    arrival->node.kind = INBOX_ARRIVAL;
+    arrival->number = number;
+    arrival->fd = fd;
+    arrival->listener = listener;
+    return arrival;
 }
 
-static void free_work(struct session *session)
+void arrival_free(struct arrival *arrival, const struct loop *loop)
 {
-    if (!session->work)
-        return;
-    buffer_fini(&session->work->input);
-    buffer_fini(&session->work->output);
-    free(session->work);
-    session->work = NULL;
+    close(arrival->fd);
+    peer_fini(&arrival->peer, server_address(loop->server, arrival->listener));
+    free(arrival);
 }
 
 void session_free(struct session *session)
 {
-    if (!session->closed)
-        close(session->fd);
-    free_work(session);
-    free(session);
+    struct loop *loop = session_loop(session);
+    peer_fini(&session->peer, server_address(loop->server, session->listener));
+    session_store_put(&loop->sessions, session);
 }
 
 struct session_work *session_work(struct session *session)
 {
     if (!session->work) {
-        session->work = calloc(1, sizeof *session->work);
-        if (session->work)
+        session->work = session_store_lend(&session_loop(session)->sessions);
+        if (session->work) {
+            session->work->session = session;
             session->work->partial_deadline_ms = TIMERS_NEVER;
-        else
+        } else {
             session_break(session, "out of memory");
+        }
     }
     return session->work;
+}
+
+static void return_work(struct session *session)
+{
+    struct session_work *work = session->work;
+    if (!work)
+        return;
+    session->work = NULL;
+    loop_forget_again(session_loop(session), work);
+    buffer_fini(&work->input);
+    buffer_fini(&work->output);
+    session_store_return(&session_loop(session)->sessions, work);
 }
 
 /* Before the client can see its session end: when it does, there is room for the next one. */
 static void uncount(struct session *session)
 {
     if (session->counted)
-        server_client_left(session->loop->server);
+        server_client_left(session_loop(session)->server);
     session->counted = false;
 }
 
 static void log_peer(struct session *session, enum log_event event)
 {
-    if (!session->number || !session->loop->log || !log_wants(loop_log(session->loop), event))
+    const struct loop *loop = session_loop(session);
+    if (!session->number || !loop->log || !log_wants(loop_log(loop), event))
         return;
     char text[ADDRESS_TEXT_SIZE];
-    peer_print(&session->peer, server_address(session->loop->server, session->listener), text);
-    log_put(session->loop->log, event, session->number, text, strlen(text));
+    peer_print(&session->peer, server_address(loop->server, session->listener), text);
+    log_put(loop->log, event, session->number, text, strlen(text));
 }
 
 void session_break(struct session *session, const char *why)
 {
     session->broken = true;
     if (why)
-        log_put(session->loop->log, LOG_BROKEN, session->number, why, strlen(why));
+        log_put(session_loop(session)->log, LOG_BROKEN, session->number, why, strlen(why));
 }
 
 void session_close(struct session *session)
 {
-    struct loop *loop = session->loop;
+    struct loop *loop = session_loop(session);
     uncount(session);
     replies_cancel(session);
-    free_work(session);
+    return_work(session);
     /* Explicitly, since a forked child may still have a copy of the socket. */
     epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, session->fd, NULL);
     close(session->fd);
@@ -107,7 +119,8 @@ void session_close(struct session *session)
         handler->kind->session_ended(handler, session->handler_data);
     log_peer(session, LOG_CLOSED);
     session->closed = true;
-    loop_remove(loop, session);
+    session->next_dead = loop->dead;
+    loop->dead = session;
 }
 
 /* The orderly close: our half is ended, and what still comes is read and thrown away, since
@@ -116,41 +129,37 @@ void session_close(struct session *session)
 static void begin_close(struct session *session)
 {
     uncount(session);
-    free_work(session);
+    return_work(session);
     if (session->eof || shutdown(session->fd, SHUT_WR) != 0) {
         session_close(session);
         return;
     }
     session->closing = true;
-    session->since_ms = session->loop->now_ms;
+    session->since_ms = (uint64_t) session_loop(session)->now_ms;
 }
 
 /* ---- what a session waits for ---- */
 
-static void update_interest(struct session *session)
+static void watch(struct session *session, bool in, bool out)
 {
-    uint8_t interest = session->interest;
-    bool reads = session->closing || intake_wants_bytes(session);
-    /* That reading is not wanted is only told to epoll when something does come
-     * (session_event()): most often it is wanted again before that. */
-    if (reads)
-        interest |= EPOLLIN;
-    if (replies_unsent(session))
-        interest |= EPOLLOUT;
-    else
-        interest &= (uint8_t) ~EPOLLOUT;
-    if (interest == session->interest)
+    struct epoll_event event = {
+        .events = (in ? EPOLLIN : 0) | (out ? EPOLLOUT : 0),
+        .data.ptr = session,
+    };
+    if (epoll_ctl(session_loop(session)->epoll_fd, EPOLL_CTL_MOD, session->fd, &event) != 0)
         return;
-    struct epoll_event event = {.events = interest, .data.ptr = session};
-    if (epoll_ctl(session->loop->epoll_fd, EPOLL_CTL_MOD, session->fd, &event) == 0)
-        session->interest = interest;
+    session->watches_in = in;
+    session->watches_out = out;
 }
 
-static void forget_readable(struct session *session)
+static void update_interest(struct session *session)
 {
-    session->interest &= (uint8_t) ~EPOLLIN;
-    struct epoll_event event = {.events = session->interest, .data.ptr = session};
-    epoll_ctl(session->loop->epoll_fd, EPOLL_CTL_MOD, session->fd, &event);
+    /* That reading is not wanted is only told to epoll when something does come
+     * (session_event()): most often it is wanted again before that. */
+    bool in = session->watches_in || session->closing || intake_wants_bytes(session);
+    bool out = replies_unsent(session);
+    if (in != session->watches_in || out != session->watches_out)
+        watch(session, in, out);
 }
 
 /* A half received request's time runs while the server reads, and stands still while it does
@@ -158,20 +167,17 @@ static void forget_readable(struct session *session)
 static void update_partial_clock(struct session *session)
 {
     struct session_work *work = session->work;
-    int64_t timeout = session->loop->settings->request_timeout_ms;
-    size_t left = work ? buffer_size(&work->input) : 0;
+    int64_t timeout = session_loop(session)->settings->request_timeout_ms;
+    if (!work)
+        return;
     bool partial = timeout && !session->unparsed && !session->input_over && !session->draining &&
-                   frame_is_partial(&session->decoder, left);
+                   frame_is_partial(&work->decoder, buffer_size(&work->input));
     if (!partial) {
-        if (work) {
-            work->partial_deadline_ms = TIMERS_NEVER;
-            work->partial_left_ms = 0;
-        }
+        work->partial_deadline_ms = TIMERS_NEVER;
+        work->partial_left_ms = 0;
         return;
     }
-    if (!(work = session_work(session)))
-        return;
-    int64_t now = session->loop->now_ms;
+    int64_t now = session_loop(session)->now_ms;
     bool reads = intake_wants_bytes(session);
     if (work->partial_left_ms == 0) {
         work->partial_left_ms = timeout;
@@ -186,13 +192,13 @@ static void update_partial_clock(struct session *session)
     }
 }
 
-/* Whether nothing is owed, unsent or half received. */
+/* Whether nothing is owed, unsent, half received or still to be looked at. */
 static bool is_idle(const struct session *session)
 {
     const struct session_work *work = session->work;
-    if (work && (work->first || buffer_size(&work->output) > 0 || buffer_size(&work->input) > 0))
-        return false;
-    return !frame_is_partial(&session->decoder, 0);
+    return !work ||
+           (!work->first && buffer_size(&work->output) == 0 && !session->unparsed &&
+            !frame_is_partial(&work->decoder, buffer_size(&work->input)) && work->drain_left == 0);
 }
 
 static int64_t handler_deadline(const struct session *session)
@@ -208,14 +214,12 @@ static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t deadline(const struct session *session)
 {
-    const struct settings *settings = session->loop->settings;
+    const struct settings *settings = session_loop(session)->settings;
     if (session->closing)
-        return session->since_ms + SESSION_LINGER_MS;
+        return (int64_t) session->since_ms + SESSION_LINGER_MS;
     if (is_idle(session))
-        return settings->idle_timeout_ms ? session->since_ms + settings->idle_timeout_ms
+        return settings->idle_timeout_ms ? (int64_t) session->since_ms + settings->idle_timeout_ms
                                          : TIMERS_NEVER;
-    if (!session->work) /* half received, and no time is set for the rest */
-        return TIMERS_NEVER;
     int64_t at = earlier(session->work->partial_deadline_ms, handler_deadline(session));
     return replies_unsent(session) ? earlier(at, session->work->write_deadline_ms) : at;
 }
@@ -225,8 +229,8 @@ static int64_t deadline(const struct session *session)
 static void update_timer(struct session *session)
 {
     int64_t at = deadline(session);
-    if (at < timers_due(&session->loop->timers, &session->timer))
-        timers_arm(&session->loop->timers, &session->timer, at);
+    if (at < timers_due(&session_loop(session)->timers, &session->timer))
+        timers_arm(&session_loop(session)->timers, &session->timer, at);
 }
 
 static bool can_go_on(const struct session *session)
@@ -234,7 +238,7 @@ static bool can_go_on(const struct session *session)
     if (replies_unsent(session))
         return false;
     bool more_input =
-        session->unparsed || (session->draining && !session->eof && session->drain_left > 0);
+        session->unparsed || (!session->eof && session->work && session->work->drain_left > 0);
     return replies_deliverable(session) || (more_input && intake_open(session));
 }
 
@@ -253,14 +257,10 @@ static void settle(struct session *session)
     }
     if (!session->closing) {
         update_partial_clock(session);
-        if (session->broken) {
-            session_close(session);
-            return;
-        }
-        if (session->work && is_idle(session))
-            free_work(session);
-        if (can_go_on(session))
-            loop_run_again(session->loop, session);
+        if (is_idle(session))
+            return_work(session);
+        else if (can_go_on(session))
+            loop_run_again(session_loop(session), session->work);
     }
     update_interest(session);
     update_timer(session);
@@ -288,8 +288,8 @@ bool session_turn(struct session *session, struct crew_thread *thread, bool read
         return true;
     }
     turn->session = session;
-    turn->tick = watcher_tick(session->loop->watcher);
-    session->since_ms = session->loop->now_ms;
+    turn->tick = watcher_tick(session_loop(session)->watcher);
+    session->since_ms = (uint64_t) session_loop(session)->now_ms;
     if (replies_unsent(session))
         replies_flush(session);
     if (!replies_unsent(session)) {
@@ -315,7 +315,7 @@ bool session_event(struct session *session, struct crew_thread *thread, uint32_t
     }
     if ((events & EPOLLIN) && !session->closing && !intake_wants_bytes(session) &&
         !can_go_on(session)) {
-        forget_readable(session);
+        watch(session, false, session->watches_out);
         events &= ~(uint32_t) EPOLLIN;
         if (!(events & EPOLLOUT))
             return true;
@@ -326,9 +326,9 @@ bool session_event(struct session *session, struct crew_thread *thread, uint32_t
 void session_answered(struct session *session, enum pace pace)
 {
     if (pace != PACE_UNKNOWN)
-        session->pace = (uint8_t) pace;
+        session->pace = pace;
     if (can_go_on(session))
-        loop_run_again(session->loop, session);
+        loop_run_again(session_loop(session), session->work);
 }
 
 void session_resume(struct session *session)
@@ -336,21 +336,46 @@ void session_resume(struct session *session)
     if (session->closing)
         return;
     if (can_go_on(session))
-        loop_run_again(session->loop, session);
+        loop_run_again(session_loop(session), session->work);
     update_interest(session);
 }
 
-void session_register(struct session *session, struct turn *turn)
+/* Memory is out: it ends before it has begun. */
+static void turn_away(struct arrival *arrival, struct loop *loop)
 {
-    struct loop *loop = session->loop;
+    static const char why[] = "out of memory";
+    log_put(loop->log, LOG_BROKEN, arrival->number, why, sizeof why - 1);
+    if (arrival->number)
+        server_client_left(loop->server);
+    else
+        server_refused_left(loop->server);
+    arrival_free(arrival, loop);
+}
+
+void session_begin(struct arrival *arrival, struct loop *loop, struct turn *turn)
+{
+    struct session *session = session_store_take(&loop->sessions, loop);
+    if (!session || !timers_reserve(&loop->timers, loop->sessions.count)) {
+        if (session)
+            session_store_put(&loop->sessions, session);
+        turn_away(arrival, loop);
+        return;
+    }
+    session->fd = arrival->fd;
+    session->number = arrival->number;
+    session->counted = arrival->number != 0;
+    session->peer = arrival->peer;
+    session->listener = arrival->listener;
+    session->since_ms = (uint64_t) loop->now_ms;
+    free(arrival);
+
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, session->fd, &event) != 0) {
         session_break(session, strerror(errno));
         session_close(session);
         return;
     }
-    session->interest = EPOLLIN;
-    session->since_ms = loop->now_ms;
+    session->watches_in = true;
     log_peer(session, LOG_CONNECTED);
     if (!session->number) {
         session->input_over = true;
@@ -366,14 +391,14 @@ static void log_timeout(struct session *session, enum log_event event, int64_t m
 {
     char text[40];
     int size = snprintf(text, sizeof text, "%lld ms", (long long) ms);
-    log_put(session->loop->log, event, session->number, text, (size_t) size);
+    log_put(session_loop(session)->log, event, session->number, text, (size_t) size);
 }
 
 static void overrule_late(struct session *session)
 {
-    const struct settings *settings = session->loop->settings;
+    const struct settings *settings = session_loop(session)->settings;
     for (struct request *request = session->work->first; request; request = request->next) {
-        if (request->ready || request->deadline_ms > session->loop->now_ms)
+        if (request->ready || request->deadline_ms > session_loop(session)->now_ms)
             continue;
         /* Where the handler has just been quicker, its answer is on its way through the inbox. */
         if (replies_overrule(request, PROTOCOL_HANDLER_TIMEOUT,
@@ -388,20 +413,22 @@ static void overrule_late(struct session *session)
  * been seen. */
 static bool write_is_late(struct session *session)
 {
-    if (!replies_unsent(session) || session->work->write_deadline_ms > session->loop->now_ms)
+    if (!replies_unsent(session) ||
+        session->work->write_deadline_ms > session_loop(session)->now_ms)
         return false;
     replies_flush(session);
-    return replies_unsent(session) && session->work->write_deadline_ms <= session->loop->now_ms;
+    return replies_unsent(session) &&
+           session->work->write_deadline_ms <= session_loop(session)->now_ms;
 }
 
 static void time_out_idle(struct session *session, struct turn *turn)
 {
     if (!intake_wants_bytes(session)) {
         /* The handler is full: the client may have asked, and has not been read. */
-        session->since_ms = session->loop->now_ms;
+        session->since_ms = (uint64_t) session_loop(session)->now_ms;
         return;
     }
-    log_timeout(session, LOG_IDLE, session->loop->settings->idle_timeout_ms);
+    log_timeout(session, LOG_IDLE, session_loop(session)->settings->idle_timeout_ms);
     replies_unasked(session, turn, PROTOCOL_IDLE, "nothing was asked for too long");
     session->input_over = true;
 }
@@ -410,13 +437,13 @@ static void time_out_work(struct session *session, struct turn *turn)
 {
     struct session_work *work = session->work;
     overrule_late(session);
-    if (work->partial_deadline_ms <= session->loop->now_ms)
-        intake_end(session, turn, buffer_size(&work->input), "it did not come in time");
+    if (work->partial_deadline_ms <= session_loop(session)->now_ms)
+        intake_end(session, turn, "it did not come in time");
 }
 
 void session_timer(struct session *session, struct turn *turn)
 {
-    if (deadline(session) > session->loop->now_ms) {
+    if (deadline(session) > session_loop(session)->now_ms) {
         update_timer(session);
         return;
     }
@@ -425,7 +452,7 @@ void session_timer(struct session *session, struct turn *turn)
         return;
     }
     if (write_is_late(session)) {
-        log_timeout(session, LOG_WRITE_TIMEOUT, session->loop->settings->write_timeout_ms);
+        log_timeout(session, LOG_WRITE_TIMEOUT, session_loop(session)->settings->write_timeout_ms);
         session_close(session);
         return;
     }
@@ -442,28 +469,29 @@ void session_timer(struct session *session, struct turn *turn)
 
 /* ---- the stop ---- */
 
-void session_drain(struct session *session)
+void session_drain(struct session *session, struct turn *turn)
 {
     int readable = 0;
-    if (session->closing || session->closed)
+    if (session->closing)
         return;
     session->draining = true;
-    if (!session->eof && ioctl(session->fd, FIONREAD, &readable) == 0 && readable > 0)
-        session->drain_left = (uint32_t) readable;
-    if (!session->eof && session->drain_left == 0)
-        session->unparsed = true; /* the turn finds that nothing more comes, and ends the input */
-    loop_run_again(session->loop, session);
+    if (!session->eof && ioctl(session->fd, FIONREAD, &readable) == 0 && readable > 0) {
+        if (session_work(session))
+            session->work->drain_left = (uint32_t) readable;
+    } else if (!session->unparsed && !session->input_over) {
+        intake_end(session, turn, NULL);
+    }
+    settle(session);
 }
 
 void session_refuse(struct session *session)
 {
-    if (session->closing || session->closed)
+    if (session->closing || !session->work)
         return;
-    for (struct request *request = session->work ? session->work->first : NULL; request;
-         request = request->next)
+    for (struct request *request = session->work->first; request; request = request->next)
         if (!request->ready)
             replies_overrule(request, PROTOCOL_STOPPING, REPLIES_STOPPING_TEXT);
-    loop_run_again(session->loop, session);
+    loop_run_again(session_loop(session), session->work);
 }
 
 /* ---- the hand-over ---- */
@@ -472,9 +500,8 @@ void session_adopt(struct turn *from)
 {
     struct session *session = from->session;
     struct request *request = from->request;
-    struct session_work *work = session_work(session);
-    if (work &&
-        !buffer_append(&work->input, buffer_head(from->reading), buffer_size(from->reading)))
+    if (!buffer_append(&session->work->input, buffer_head(from->reading),
+                       buffer_size(from->reading)))
         session_break(session, "out of memory");
     session->unparsed = true;
     replies_send(session, from);
@@ -482,7 +509,6 @@ void session_adopt(struct turn *from)
     request->stint = from->stall;
     session->pace = from->stall.has_waited ? PACE_SLEEPS : PACE_DOUBTED; /* until it is measured */
     replies_queue_late(session, request);
-    if (work)
-        work->stalled = request;
+    session->work->stalled = request;
     settle(session);
 }

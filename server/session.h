@@ -7,7 +7,7 @@
  * (readable, writable, a deadline) is worked out from its state at the end of each turn, in one
  * place.
  *
- * Only the owner of the session's loop calls these, but for session_new().
+ * Only the owner of the session's loop calls these, but for arrival_new().
  */
 #ifndef BANTER_SERVER_SESSION_H
 #define BANTER_SERVER_SESSION_H
@@ -21,8 +21,10 @@
 #include "server/inbox.h"
 #include "server/pace.h"
 #include "server/peer.h"
+#include "server/session_store.h"
 #include "server/timers.h"
 
+struct address;
 struct crew_thread;
 struct loop;
 struct request;
@@ -36,12 +38,26 @@ enum {
     SESSION_LINGER_MS = 1000,
 };
 
-/* What a session needs only while something is under way; an idle one has none. */
+/* A connected socket on its way from the acceptor to its loop, which makes a session of it. */
+struct arrival {
+    struct inbox_node node; /* first */
+    uint64_t number;        /* the session's */
+    struct peer peer;
+    int fd; /* owned */
+    uint16_t listener;
+};
+
+/* What a session needs only while something is under way; an idle one has none. Lent by the
+ * loop's session_store. */
 struct session_work {
+    struct session *session;
+    struct frame_decoder decoder; /* an idle session's is at the start of a message */
     struct buffer input;          /* read, not yet taken as requests */
     struct buffer output;         /* complete replies that the kernel has not taken yet */
     struct request *first, *last; /* requests whose replies are still to be sent, in order */
     unsigned pending;             /* how many those are */
+    /* draining: bytes that had been received when the stop began, and are not read yet */
+    uint32_t drain_left;
     /* the one whose call lost its loop, or that was offloaded: no other is taken before its answer */
     struct request *stalled;
     int64_t write_deadline_ms; /* while there is output */
@@ -49,47 +65,50 @@ struct session_work {
     int64_t partial_deadline_ms;
     /* what is left of its time while the server itself does not read; 0: not begun */
     int64_t partial_left_ms;
+    /* the loop's list of those that run again */
+    struct session_work *again_next, *again_previous;
+    bool queued; /* it is in there */
 };
 
+/* An idle session costs these bytes and no others, so each of them counts. Its loop is told by
+ * session_loop(). */
 struct session {
-    struct inbox_node node; /* first: on its way from the acceptor to its loop */
-    struct session *next;   /* in the loop's list of those that run again, or of the dead */
-    struct loop *loop;
-    uint64_t number; /* from 1; 0: refused, it gets "-ERR busy" and is not counted */
-    struct session_work *work;
+    union {
+        struct session_work *work; /* NULL: idle */
+        struct session *next_dead; /* closed */
+    };
     void *handler_data; /* the handler's own; it is told when the session ends */
-    struct frame_decoder decoder;
-    int64_t since_ms; /* closing: when it began; otherwise: since when nothing has happened */
     struct peer peer;
+    uint64_t number : 48; /* from 1; 0: refused, it gets "-ERR busy" and is not counted */
+    uint64_t pace : 6;    /* enum pace: how long its requests take */
+    bool watches_in : 1;  /* what epoll watches */
+    bool watches_out : 1;
+    bool unparsed : 1;      /* the input that is left over may hold complete requests */
+    bool eof : 1;           /* the other end has closed its sending half */
+    bool draining : 1;      /* only work->drain_left bytes are still read */
+    bool input_over : 1;    /* no more requests are taken; when all is sent the session is closed */
+    bool closing : 1;       /* our half is closed; what still comes is thrown away */
+    bool broken : 1;        /* given up: closed at the end of the turn without further ado */
+    bool closed : 1;        /* waits to be freed */
+    bool counted : 1;       /* among the clients that --max-clients bounds */
+    uint64_t since_ms : 48; /* closing: when it began; otherwise: since when nothing has happened */
+    uint64_t listener : 16; /* on which it connected */
     int fd;
-    uint32_t index; /* in loop->sessions */
     struct timer timer;
-    /* draining: bytes that had been received when the stop began, and are not read yet */
-    uint32_t drain_left;
-    uint16_t listener;   /* on which it connected */
-    uint8_t interest;    /* what epoll watches: EPOLLIN, EPOLLOUT */
-    uint8_t pace;        /* enum pace: how long its requests take */
-    bool unparsed : 1;   /* the input that is left over may hold complete requests */
-    bool eof : 1;        /* the other end has closed its sending half */
-    bool draining : 1;   /* only drain_left bytes are still read */
-    bool input_over : 1; /* no more requests are taken; when all is sent the session is closed */
-    bool closing : 1;    /* our half is closed; what still comes is thrown away */
-    bool broken : 1;     /* given up: closed at the end of the turn without further ado */
-    bool closed : 1;     /* waits to be freed */
-    bool queued : 1;     /* in the list of those that run again */
-    bool counted : 1;    /* among the clients that --max-clients bounds */
 };
 
-/* A session on a connected socket, which it owns from now on. By the acceptor. NULL when memory
- * is out: the socket is still the caller's. */
-struct session *session_new(int fd, uint64_t number, const struct peer *peer, uint16_t listener);
+/* By the acceptor: takes the socket. NULL when memory is out: the socket is still the caller's. */
+struct arrival *arrival_new(int fd, uint64_t number, const struct address *address,
+                            uint16_t listener);
 
-/* Gives back a session that no loop has; its socket is closed. */
+/* One that never reaches its loop: closes the socket. */
+void arrival_free(struct arrival *arrival, const struct loop *loop);
+
+/* Makes a session of an arrival, which is freed, in its loop. One that can't be is closed. */
+void session_begin(struct arrival *arrival, struct loop *loop, struct turn *turn);
+
+/* Gives back a closed session's memory. */
 void session_free(struct session *session);
-
-/* Takes a new session into its loop (session->loop is set). One that can't be is closed and
- * freed. */
-void session_register(struct session *session, struct turn *turn);
 
 /* What epoll reported. False: the loop was taken away and must not be touched any more. */
 bool session_event(struct session *session, struct crew_thread *thread, uint32_t events);
@@ -107,12 +126,12 @@ void session_resume(struct session *session);
 void session_timer(struct session *session, struct turn *turn);
 
 /* The server stops: what has been received is still served. */
-void session_drain(struct session *session);
+void session_drain(struct session *session, struct turn *turn);
 
 /* The drain's time is over: all that is owed is refused. */
 void session_refuse(struct session *session);
 
-/* Closes at once. Its memory stays until the loop's batch is over. */
+/* Closes at once. Its memory stays until the loop's batch is over, and session_free(). */
 void session_close(struct session *session);
 
 /* The loop was taken from the thread with this turn, in a call of its session: moves what the

@@ -54,9 +54,13 @@ bool timers_reserve(struct timers *timers, size_t count)
     size_t capacity = timers->capacity ? timers->capacity : 64;
     while (capacity < count)
         capacity *= 2;
-    struct timers_entry *heap = realloc(timers->heap, capacity * sizeof *heap);
+    /* Not realloc(), which would touch, and so make resident, what no timer has needed yet. */
+    struct timers_entry *heap = malloc(capacity * sizeof *heap);
     if (!heap)
         return false;
+    for (size_t i = 0; i < timers->count; i++)
+        heap[i] = timers->heap[i];
+    free(timers->heap);
     timers->heap = heap;
     timers->capacity = capacity;
     return true;
