@@ -78,6 +78,12 @@ static void ask(struct batch *batch, const char *text, size_t size)
     batch->is_inside = false;
 }
 
+static void ask_block(struct batch *batch, const char *lines, size_t size)
+{
+    if (!conversation_ask_block(batch->conversation, lines, size, batch->input->block))
+        refuse(batch, EXIT_STATUS_IO, "out of memory");
+}
+
 static void ask_piece(struct batch *batch, const char *text, size_t size)
 {
     if (conversation_begin(batch->conversation, text, size))
@@ -97,6 +103,9 @@ static void feed(struct batch *batch)
         switch (batch->input->next(batch->input, &text, &size)) {
         case INPUT_MESSAGE:
             ask(batch, text, size);
+            break;
+        case INPUT_BLOCK:
+            ask_block(batch, text, size);
             break;
         case INPUT_PIECE:
             ask_piece(batch, text, size);
@@ -210,10 +219,21 @@ static void take_reply(struct batch *batch, const struct frame *reply)
         output_reply(batch->output, reply->message, reply->size);
 }
 
+/* Most replies by far. On a terminal each is looked at. */
+static void take_block(struct batch *batch)
+{
+    const char *lines;
+    size_t size;
+    if (!batch->output->is_terminal &&
+        conversation_next_block(batch->conversation, &lines, &size) > 0)
+        output_lines(batch->output, lines, size);
+}
+
 static void take_events(struct batch *batch)
 {
     struct frame frame;
     for (;;) {
+        take_block(batch);
         switch (conversation_next(batch->conversation, &frame)) {
         case CONVERSATION_REPLY:
             take_reply(batch, &frame);

@@ -20,6 +20,7 @@
 
 enum input_outcome {
     INPUT_MESSAGE,
+    INPUT_BLOCK,   /* of messages, as conversation_ask_block() takes it */
     INPUT_PIECE,   /* of a message that is too long to be held; more of it follows */
     INPUT_NOT_YET, /* read(), when `fd` is readable, before there can be another one */
     INPUT_END,
@@ -36,6 +37,7 @@ struct input {
     const char *unit; /* what one message is called in errors: "input line" */
     int fd;           /* to poll after INPUT_NOT_YET; -1 where that does not occur */
     int failure;      /* errno of a read that failed, or 0; the end follows */
+    size_t block;     /* INPUT_BLOCK: how many messages it is */
     bool is_script;   /* many, so that a run that fails or is interrupted is summed up */
     /* The next message, or the last of its pieces; `text` is good until the next call of any of these. */
     enum input_outcome (*next)(struct input *input, const char **text, size_t *size);

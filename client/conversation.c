@@ -175,13 +175,14 @@ static bool queue(struct conversation *conversation, const struct frame_edges *e
     return true;
 }
 
-static void count_request(struct conversation *conversation, uint64_t end)
+/* The first of them ends at `end` in queued_bytes. */
+static void count_requests(struct conversation *conversation, uint64_t end, size_t count)
 {
     if (conversation_owed(conversation) == 0) {
         conversation->heard_ms = clock_ms();
         conversation->first_owed_end = end;
     }
-    conversation->requests++;
+    conversation->requests += count;
 }
 
 enum conversation_asked conversation_ask(struct conversation *conversation, const char *message,
@@ -205,11 +206,25 @@ enum conversation_asked conversation_ask(struct conversation *conversation, cons
         return CONVERSATION_NO_MEMORY;
     }
     if (!conversation->is_begun)
-        count_request(conversation, conversation->queued_bytes);
+        count_requests(conversation, conversation->queued_bytes, 1);
     else if (conversation->first_owed_end == NOT_YET)
         conversation->first_owed_end = conversation->queued_bytes;
     conversation->is_begun = false;
     return CONVERSATION_ASKED;
+}
+
+bool conversation_ask_block(struct conversation *conversation, const char *lines, size_t size,
+                            size_t count)
+{
+    assert(conversation_takes_requests(conversation) && conversation->rules.codec == FRAME_LINE);
+    assert(count > 0 && !conversation->is_begun);
+    if (!buffer_append(&conversation->outgoing, lines, size))
+        return false;
+    const char *first_end = memchr(lines, '\n', size);
+    count_requests(conversation, conversation->queued_bytes + (uint64_t) (first_end - lines) + 1,
+                   count);
+    conversation->queued_bytes += size;
+    return true;
 }
 
 bool conversation_begin(struct conversation *conversation, const char *message, size_t size)
@@ -222,7 +237,7 @@ bool conversation_begin(struct conversation *conversation, const char *message, 
         return false;
     conversation->queued_bytes += size;
     if (!conversation->is_begun)
-        count_request(conversation, NOT_YET);
+        count_requests(conversation, NOT_YET, 1);
     conversation->is_begun = true;
     return true;
 }
@@ -410,6 +425,23 @@ enum conversation_event conversation_next(struct conversation *conversation, str
     else
         look_at_clock(conversation);
     return conversation->end ? CONVERSATION_END : CONVERSATION_NOTHING;
+}
+
+size_t conversation_next_block(struct conversation *conversation, const char **lines, size_t *size)
+{
+    /* An error reply, and what comes unasked, begins like this. */
+    static const char special[] = {PROTOCOL_ERROR[0], '\0'};
+    struct buffer *incoming = &conversation->incoming;
+    size_t count = 0;
+    *lines = buffer_head(incoming);
+    if (conversation->end)
+        return 0;
+    *size =
+        frame_next_block(&conversation->rules, &conversation->decoder, *lines,
+                         buffer_size(incoming), special, conversation_owed(conversation), &count);
+    buffer_consume(incoming, *size);
+    conversation->replies += count;
+    return count;
 }
 
 enum conversation_end conversation_ended(const struct conversation *conversation)

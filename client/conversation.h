@@ -61,6 +61,11 @@ enum conversation_asked {
 enum conversation_asked conversation_ask(struct conversation *conversation, const char *message,
                                          size_t size, const char **why);
 
+/* Queues `count` requests at once, in FRAME_LINE: a block of lines as frame_next_block() finds it,
+ * none of which is the word for quit. False, with nothing queued, when memory is out. */
+bool conversation_ask_block(struct conversation *conversation, const char *lines, size_t size,
+                            size_t count);
+
 /* Queues the beginning of a request that is too long to be held, a copy, in FRAME_LINE: what is
  * given next, and last to conversation_ask(), is the rest of it. It counts as a request from now
  * on. It must be certain that it is not the word for quit, nor ends in a CR. If the rest never
@@ -91,6 +96,11 @@ enum conversation_event {
 /* The next thing that came. `frame` is good until the next conversation_step(). All events must
  * be taken before it. */
 enum conversation_event conversation_next(struct conversation *conversation, struct frame *frame);
+
+/* Takes replies that came and are nothing special (no errors, no line end to be seen to), in
+ * FRAME_LINE, as a block of lines with their ends. How many; 0: see what conversation_next() has to
+ * give. `lines` is good until the next conversation_step(). */
+size_t conversation_next_block(struct conversation *conversation, const char **lines, size_t *size);
 
 enum conversation_end {
     CONVERSATION_GOES_ON,

@@ -60,6 +60,12 @@ void output_reply(struct output *output, const char *reply, size_t size)
         output->failure = ENOMEM;
 }
 
+void output_lines(struct output *output, const char *lines, size_t size)
+{
+    if (!output->failure && !buffer_append(&output->buffer, lines, size))
+        output->failure = ENOMEM;
+}
+
 bool output_is_waiting(const struct output *output)
 {
     return !output->failure && buffer_size(&output->buffer) > 0;

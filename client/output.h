@@ -31,6 +31,9 @@ void output_fini(struct output *output);
 /* Adds a reply. Memory that is out is a failure like a full disk. */
 void output_reply(struct output *output, const char *reply, size_t size);
 
+/* Adds replies that have their newlines and are no errors. Not for a terminal. */
+void output_lines(struct output *output, const char *lines, size_t size);
+
 /* Whether bytes wait to be written; whether so many that no more should be read; whether so many
  * that writing pays while more replies are ready to be read. */
 bool output_is_waiting(const struct output *output);

@@ -28,7 +28,7 @@ struct script {
     uint64_t taken_bytes; /* of standard input, since we began */
     uint64_t first_byte;  /* where that was, in a file */
     bool is_literal;
-    bool may_cut;   /* a long line may be given in pieces */
+    bool is_line;   /* the lines go out as they are: many at once, or a long one in pieces */
     bool is_inside; /* of a line whose beginning was given */
     bool has_ended; /* read(2) said so, or failed */
     bool has_quit;  /* the word came: what is behind it is no request */
@@ -52,7 +52,7 @@ static enum input_outcome give_piece(struct script *script, const char **text, s
 {
     const char *held = buffer_head(&script->buffer);
     size_t size = buffer_size(&script->buffer);
-    if (!script->may_cut || size < READ_BYTES ||
+    if (!script->is_line || size < READ_BYTES ||
         (!script->is_inside && protocol_is_quit(held, size)))
         return INPUT_NOT_YET;
     while (size > 0 && held[size - 1] == '\r')
@@ -65,12 +65,29 @@ static enum input_outcome give_piece(struct script *script, const char **text, s
     return INPUT_PIECE;
 }
 
+/* Whole lines that need no look: none may be a word that asks for the end. */
+static bool give_block(struct script *script, const char **text, size_t *text_size)
+{
+    static const char literal[] = {PROTOCOL_QUIT[0], '\0'};
+    static const char special[] = {PROTOCOL_QUIT[0], WORDS_QUIT[0], '\0'};
+    if (!script->is_line || script->is_inside)
+        return false;
+    const size_t size = frame_next_block(
+        &line_rules, &script->decoder, buffer_head(&script->buffer), buffer_size(&script->buffer),
+        script->is_literal ? literal : special, SIZE_MAX, &script->input.block);
+    if (size > 0)
+        give(script, size, size, text, text_size);
+    return size > 0;
+}
+
 static enum input_outcome next_line(struct input *input, const char **text, size_t *size)
 {
     struct script *script = (struct script *) input;
     struct buffer *buffer = &script->buffer;
     if (script->has_quit)
         return INPUT_END;
+    if (give_block(script, text, size))
+        return INPUT_BLOCK;
     struct frame line;
     const enum frame_outcome outcome =
         frame_next(&line_rules, &script->decoder, buffer_head(buffer), buffer_size(buffer), &line);
@@ -163,7 +180,7 @@ enum exit_status script_run(struct conversation *conversation, const struct opti
                   .share = share_of_file},
         .first_byte = position > 0 ? (uint64_t) position : 0,
         .is_literal = options->is_literal,
-        .may_cut = options->conversation.codec == FRAME_LINE,
+        .is_line = options->conversation.codec == FRAME_LINE,
     };
     const enum exit_status status = batch_run(conversation, options, &script.input, output);
     buffer_fini(&script.buffer);

@@ -285,6 +285,28 @@ enum frame_outcome frame_next(const struct frame_rules *rules, struct frame_deco
     return skip_line(decoder, data, size, frame);
 }
 
+size_t frame_next_block(const struct frame_rules *rules, const struct frame_decoder *decoder,
+                        const char *data, size_t size, const char *but_not, size_t max_count,
+                        size_t *count)
+{
+    assert(rules->exempt_word == NULL);
+    *count = 0;
+    if (rules->codec != FRAME_LINE || decoder->state != AT_START || decoder->scanned > 0)
+        return 0;
+    const char *at = data;
+    size_t left = size;
+    while (left > 0 && *count < max_count) {
+        /* (A NUL counts as one of `but_not`.) */
+        const char *lf = strchr(but_not, *at) == NULL ? memchr(at, '\n', left) : NULL;
+        if (lf == NULL || (size_t) (lf - at) > rules->max_bytes || (lf > at && lf[-1] == '\r'))
+            break;
+        left -= (size_t) (lf + 1 - at);
+        at = lf + 1;
+        ++*count;
+    }
+    return size - left;
+}
+
 enum frame_outcome frame_end(const struct frame_rules *rules, struct frame_decoder *decoder,
                              size_t size, struct frame *frame)
 {

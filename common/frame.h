@@ -91,6 +91,16 @@ struct frame {
 enum frame_outcome frame_next(const struct frame_rules *rules, struct frame_decoder *decoder,
                               const char *data, size_t size, struct frame *frame);
 
+/* FRAME_LINE, for speed: how many bytes at the head of the data are whole messages that are on the
+ * wire, with their line ends, just as they would be sent again, and `*count`, at most `max_count`,
+ * how many messages those are. A message that begins with one of the bytes in `but_not` ends the
+ * block, as does one that is over the limit: it is for frame_next(). 0 where there is no such
+ * message, also in the other codecs and where frame_next() has looked at a part of the data
+ * already. The caller must drop these bytes. The rules must be without an exempt word. */
+size_t frame_next_block(const struct frame_rules *rules, const struct frame_decoder *decoder,
+                        const char *data, size_t size, const char *but_not, size_t max_count,
+                        size_t *count);
+
 /* The stream has ended with `size` bytes left over (what frame_next() has not consumed):
  * FRAME_END, FRAME_END_PARTIAL, or FRAME_OVERSIZE_END for an oversize message that ends with the
  * stream (its size counts a CR at the very end, for there is no LF). After a sticky outcome:

@@ -1,5 +1,6 @@
 """Standard input as a script: one request a line, one reply a line, nothing lost, nothing hanging."""
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -65,6 +66,20 @@ def test_many_lines_against_the_server(run_banter, server):
     run = run_banter("-c", server("-qq").address, input="".join(f"{n}\n" for n in range(count)))
     assert (run.status, run.stderr) == (0, b"")
     assert run.stdout == replies_to(b"%d" % n for n in range(count))
+
+
+def test_special_lines_among_ordinary_ones(run_banter, server):
+    """Many lines are taken at once where none needs a look: those that do are seen, wherever they stand."""
+    draw = random.Random(1)
+    count = MANY // 10
+    kinds = [b"ordinary", b"", b"-", b"quit ", b"q", b"a\rb", b"crlf\r", b"\0nul", b"--QUIT-", b"x" * 3000, b"-ERR no"]
+    lines = [draw.choices(kinds, [500, 20, 5, 5, 5, 5, 50, 5, 5, 1, 1])[0] for _ in range(count)]
+    run = run_banter("-c", server("-qq", "-H", "echo").address, input=b"".join(line + b"\n" for line in lines))
+    assert run.stdout == b"".join(line.removesuffix(b"\r") + b"\n" for line in lines)
+    errors = [number for number, line in enumerate(lines, 1) if line == b"-ERR no"]
+    assert run.status == 1
+    assert run.stderr.decode() == (f"banter: {count} input lines sent, {count} replies received; {len(errors)} error "
+                                   f"replies, the first to input line {errors[0]}: -ERR no\n")
 
 
 def test_literal(run_banter, peer):
