@@ -219,12 +219,12 @@ static void take_reply(struct batch *batch, const struct frame *reply)
         output_reply(batch->output, reply->message, reply->size);
 }
 
-/* Most replies by far. On a terminal each is looked at. */
+/* Most replies by far. */
 static void take_block(struct batch *batch)
 {
     const char *lines;
     size_t size;
-    if (!batch->output->is_terminal &&
+    if (batch->input->takes_blocks &&
         conversation_next_block(batch->conversation, &lines, &size) > 0)
         output_lines(batch->output, lines, size);
 }
@@ -336,6 +336,8 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
                           .input = input,
                           .output = output,
                           .status = EXIT_STATUS_ANSWERED};
+    /* Unless something has to be done for each request, or for each reply. */
+    input->takes_blocks = !output->is_terminal;
     interruption_init(&batch.interruption);
     progress_init(&batch.progress, options->progress);
     while (!batch.done) {

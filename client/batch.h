@@ -34,11 +34,12 @@ enum input_rest {
 };
 
 struct input {
-    const char *unit; /* what one message is called in errors: "input line" */
-    int fd;           /* to poll after INPUT_NOT_YET; -1 where that does not occur */
-    int failure;      /* errno of a read that failed, or 0; the end follows */
-    size_t block;     /* INPUT_BLOCK: how many messages it is */
-    bool is_script;   /* many, so that a run that fails or is interrupted is summed up */
+    const char *unit;  /* what one message is called in errors: "input line" */
+    int fd;            /* to poll after INPUT_NOT_YET; -1 where that does not occur */
+    int failure;       /* errno of a read that failed, or 0; the end follows */
+    bool takes_blocks; /* INPUT_BLOCK is welcome; set by batch_run() */
+    size_t block;      /* INPUT_BLOCK: how many messages it is */
+    bool is_script;    /* many, so that a run that fails or is interrupted is summed up */
     /* The next message, or the last of its pieces; `text` is good until the next call of any of these. */
     enum input_outcome (*next)(struct input *input, const char **text, size_t *size);
     /* Reads once; does not block when `fd` is readable. NULL where `fd` is -1. */

@@ -70,7 +70,7 @@ static bool give_block(struct script *script, const char **text, size_t *text_si
 {
     static const char literal[] = {PROTOCOL_QUIT[0], '\0'};
     static const char special[] = {PROTOCOL_QUIT[0], WORDS_QUIT[0], '\0'};
-    if (!script->is_line || script->is_inside)
+    if (!script->input.takes_blocks || !script->is_line || script->is_inside)
         return false;
     const size_t size = frame_next_block(
         &line_rules, &script->decoder, buffer_head(&script->buffer), buffer_size(&script->buffer),
