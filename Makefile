@@ -7,6 +7,7 @@
 #   WERROR=1                          warnings are errors
 #   V=1                               show whole command lines
 #   PYTEST_ARGS='-k quit'             more arguments for pytest
+#   BENCH='measure idle/memory'       what `make bench` does instead of everything; see tests/bench/run --help
 #   DEPS=no                           never install a package
 #   PREFIX DESTDIR BINDIR SBINDIR MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR   where `make install` puts things
 
@@ -28,6 +29,7 @@ PKGCONFIGDIR ?= $(PREFIX)/lib/pkgconfig
 DOCDIR ?= $(PREFIX)/share/doc/banter
 INSTALL ?= install
 PYTHON ?= /usr/bin/python3
+BENCH ?= all
 CORES := $(shell nproc 2>/dev/null || echo 2)
 # End-to-end tests mostly wait.
 PYTEST_JOBS ?= $(shell expr $(CORES) '*' 2)
@@ -80,7 +82,7 @@ test_handlers := $(call objects,$(wildcard tests/handlers/*.c))
 # A bench source with a main() is a program; the others are parts of all of them.
 bench_sources := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
 bench_mains := $(if $(bench_sources),$(shell grep -l '^int main\>' $(bench_sources)))
-bench_parts := $(call objects,$(filter-out $(bench_mains),$(bench_sources)))
+bench_parts := $(call objects,$(filter-out $(bench_mains),$(bench_sources)) tests/handlers/work.c)
 bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 
 pages := $(wildcard man/*.[1-8])
@@ -95,7 +97,7 @@ c_headers := $(wildcard $(addsuffix /*.h,common server server/include/banter ser
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)'
 
-.PHONY: all deps run check check-unit check-end-to-end tests bench-programs lint format install uninstall clean help FORCE
+.PHONY: all deps run check check-unit check-end-to-end tests bench-programs lint format install uninstall clean help bench FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -132,10 +134,11 @@ $(with_server): unit_libs += $(server_libs)
 $(with_client): $(client_parts)
 $(with_client): unit_libs += -lreadline
 $(with_bench): $(bench_parts)
-$(with_bench): unit_libs += -lm
 
 vpath %.o $(BUILD)/obj/tests/bench $(BUILD)/obj/tests/bench/peers
-$(bench): libs = $(if $(findstring /peers/,$^),-luv) -lm
+$(bench): libs = $(bench_libs)
+$(BUILD)/bench/uv_line: bench_libs = -luv
+$(BUILD)/bench/event_line: bench_libs = -levent_core
 $(foreach source,$(bench_mains),$(eval $(BUILD)/bench/$(basename $(notdir $(source))): $(call objects,$(source))))
 $(bench): $(bench_parts) $(common)
 	@mkdir -p $(@D)
@@ -172,6 +175,8 @@ $(BUILD)/deps-test: | $(BUILD)/deps-build
 	@$(get_deps) test bench && touch $@
 $(BUILD)/deps-bench: | $(BUILD)/deps-build $(if $(testing),$(BUILD)/deps-test)
 	@$(get_deps) bench && touch $@
+$(BUILD)/deps-beside: | $(BUILD)/deps-build
+	@$(get_deps) beside && touch $@
 $(BUILD)/deps-lint: | $(BUILD)/deps-build
 	@$(get_deps) lint && touch $@
 
@@ -190,6 +195,9 @@ check-unit: $(unit) | $(BUILD)/deps-test ## run the unit tests
 
 check-end-to-end: tests ## run the tests of the real programs; PYTEST_ARGS='-k NAME' selects
 	@$(tests_environment) tests/tools/check end-to-end -- $(PYTEST_ARGS)
+
+bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measure beside all peers (25 minutes; BENCH='measure CELL' for less)
+	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
 
 bench-programs: all $(bench) ## build the load generators and the peers to measure against
 

@@ -1,21 +1,21 @@
-"""What a connection costs the server that has nothing to do."""
+"""What a connection costs that has nothing to do; 50 busy ones among many; starting and stopping with many."""
+import os
+import re
 import resource
 import socket
 import time
+from pathlib import Path
 
-import report
-from programs import Server, Trouble
+from cells import Cell
+from peers import PEERS
+from programs import STOP_LIMIT, Load, Trouble
 
 LIMIT = 60    # seconds for anything that is awaited
-SPARE = 64    # descriptors of this process besides the connections
-QUESTION = b"Zack\n"
-
-
-def add_arguments(parser):
-    parser.add_argument("--connections", type=int, default=15000)
-    parser.add_argument("--threads", type=int, help="the server's loops (its own choice unless given)")
-    parser.add_argument("--servers", nargs="+", default=["banterd", "uv_line"],
-                        choices=["banterd", "uv_line", "floor"])
+SPARE = 64    # descriptors of this process besides the connections; connections that are asked at the end
+SERVERS = ["banterd", "banterd -t 1", "uv_line", "event_line", "redis", "memcached", "python asyncio", "floor"]
+STOP_SERVERS = [name for name in SERVERS if name != "banterd -t 1"]
+# A question, and how its reply ends.
+QUESTIONS = {"redis": (b"PING\r\n", b"+PONG\r\n"), "memcached": (b"mn\r\n", b"MN\r\n")}
 
 
 def _raise_descriptors(connections):
@@ -34,48 +34,84 @@ def _wait_accepted(server, descriptors):
         time.sleep(0.01)
 
 
-def _ask(connections):
+def _ask(connections, name):
     """One request on each, and then its reply awaited."""
+    question, reply = QUESTIONS.get(name, (b"Zack\n", b"\n"))
     for connection in connections:
-        connection.sendall(QUESTION)
+        connection.sendall(question)
     for connection in connections:
-        if not connection.recv(100).endswith(b"\n"):
-            raise Trouble("an idle connection did not get its reply")
+        if not connection.recv(100).endswith(reply):
+            raise Trouble(f"an idle connection of {name} did not get its reply")
+
+
+def _kernel_bytes():
+    """Memory of the kernel that grows with connections: slabs, stacks, page tables, and what sockets hold."""
+    sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.M))
+    pages = re.search(r"^TCP: .* mem (\d+)$", Path("/proc/net/sockstat").read_text(), re.M)
+    return (sum(int(sizes.get(name, 0)) for name in ("Slab", "KernelStack", "PageTables")) * 1024
+            + int(pages[1]) * os.sysconf("SC_PAGESIZE"))
 
 
 def _growth(server, before, connections):
-    """Bytes for each connection: resident, and anonymous."""
-    return ["{:.0f}".format((now - then) / connections) for now, then in zip(server.memory(), before)]
+    """Bytes for each connection: anonymous, resident, and the kernel's."""
+    now = (*server.memory()[::-1], _kernel_bytes())
+    return [(value - then) / connections for value, then in zip(now, before)]
 
 
-def _measure(name, options):
-    count = options.connections
-    server_options = []
-    if name == "banterd":
-        server_options = ["--max-clients", count + SPARE]
-        if options.threads:
-            server_options += ["--threads", options.threads]
-    with Server(name, *server_options) as server:
-        with socket.create_connection(("127.0.0.1", server.port), LIMIT) as first:
-            _ask([first])  # what the server allocates once is there before
-            descriptors, before = server.descriptors(), server.memory()
-            connections = []
-            try:
-                for _ in range(count):
-                    connections.append(socket.create_connection(("127.0.0.1", server.port), LIMIT))
-                _wait_accepted(server, descriptors + count)
-                _ask(connections[-SPARE:])  # those before them have left the loops' inboxes then
-                silent = _growth(server, before, count)
-                _ask(connections)
-                spoken = _growth(server, before, count)
-            finally:
-                for connection in connections:
-                    connection.close()
-    return [[f"{name}, not a word said", *silent], [f"{name}, each was answered once", *spoken]]
+def _measure_memory(name, sizes):
+    count = sizes.idle
+    _raise_descriptors(count)
+    with PEERS[name].start() as server, socket.create_connection(("127.0.0.1", server.port), LIMIT) as first:
+        _ask([first], name)  # what the server allocates once is there before
+        descriptors = server.descriptors()
+        before = (*server.memory()[::-1], _kernel_bytes())
+        connections = []
+        try:
+            for _ in range(count):
+                connections.append(socket.create_connection(("127.0.0.1", server.port), LIMIT))
+            _wait_accepted(server, descriptors + count)
+            _ask(connections[-SPARE:], name)  # those before them have left the loops' inboxes then
+            silent = _growth(server, before, count)
+            _ask(connections, name)
+            spoken = _growth(server, before, count)
+        finally:
+            for connection in connections:
+                connection.close()
+    return {"silent_bytes": silent[0], "spoken_bytes": spoken[0], "silent_resident_bytes": silent[1],
+            "spoken_resident_bytes": spoken[1], "kernel_bytes": spoken[2]}
 
 
-def run(options):
-    _raise_descriptors(options.connections)
-    report.heading("Idle connections", vars(options), options.servers)
-    rows = [row for name in options.servers for row in _measure(name, options)]
-    report.table(["server", "resident bytes a connection", "anonymous bytes a connection"], rows)
+def _measure_busy(name, sizes):
+    """The same 50 once alone and once among the idle ones, on servers of their own."""
+    peer = PEERS[name]
+    rates = []
+    for idle in ([], ["--idle", sizes.idle]):
+        with peer.start() as server:
+            load = Load(server, sizes.duration, "--connections", 50, "--warm-up", sizes.warm_up, *idle,
+                        *peer.question(4))
+            rates.append(load.go().result()["per_second"])
+    return {"alone_per_second": rates[0], "per_second": rates[1], "share": rates[1] / rates[0]}
+
+
+def _measure_stop(name, sizes):
+    peer = PEERS[name]
+    begin = time.monotonic()
+    with peer.start() as server:
+        ready = time.monotonic()
+        holder = Load(server, 0, "--idle", sizes.stop, "--connections", 1, "--requests", 1, *peer.question(4))
+        try:
+            _wait_accepted(server, sizes.stop)
+            connected = time.monotonic()
+            server.process.terminate()
+            server.process.wait(STOP_LIMIT)
+            ended = time.monotonic()
+        finally:
+            holder.stop()
+    return {"start_ms": (ready - begin) * 1000, "connect_ms": (connected - ready) * 1000,
+            "stop_ms": (ended - connected) * 1000}
+
+
+def cells():
+    return [Cell("idle/memory", SERVERS, _measure_memory, "memory", 15000),
+            Cell("idle/busy", SERVERS, _measure_busy, "busy", 15050),
+            Cell("stop/10000", STOP_SERVERS, _measure_stop, "stop", 10000)]

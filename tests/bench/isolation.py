@@ -1,58 +1,92 @@
-"""What a light client notices of heavy ones: with the hand-over, and in a build without it."""
+"""What a light client notices of heavy ones: fixed work, jittered, from the due time, in two halves."""
 import time
-from pathlib import Path
 
-import report
-from programs import PROGRAMS, Load, Server
+import calibrate
+from cells import Cell
+from peers import HEAVY_PEERS
+from programs import CORES, Load
 
-LEAD = 0.5  # seconds that the heavy clients are ahead of, and outlast, the light one
-
-
-def add_arguments(parser):
-    parser.add_argument("--heavy", type=int, default=8, help="clients with one computation after the other")
-    parser.add_argument("--work", type=int, default=50, help="ms of processor time that each of them takes")
-    parser.add_argument("--rate", type=int, default=200, help="requests a second of the light client")
-    parser.add_argument("--threads", type=int, help="the server's loops (its own choice unless given)")
-    parser.add_argument("--without", type=Path, metavar="BINARY",
-                        help="a banterd-test built with CPPFLAGS=-DSERVER_STALL_MS=0, to compare with")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--duration", type=float, default=10, help="seconds that each measurement takes")
+COMPUTING = ["banterd", "banterd, one session", "thread_line", "uv_line", "event_line", "redis", "python asyncio",
+             "python threads", "socat", "ncat"]
+SLEEPING = [name for name in COMPUTING if name != "banterd, one session"]
+COLD = ["banterd", "thread_line"]
+HEAVY = [8, 64]
+RATE = 200
+AHEAD = 1000  # each request is sent when it is due, whatever is still owed
 
 
-def _measure(name, options):
-    threads = ["--threads", options.threads] if options.threads else []
-    with Server(name, "--handler", "test", *threads) as server:
-        work = f"compute {options.work}"
-        heavy = Load(server, options.duration + 2 * LEAD, "--connections", options.heavy,
-                     "--message", work, "--expect", work)
-        try:
-            time.sleep(LEAD)
-            # Each request is sent when it is due, whatever is still owed.
-            light = Load(server, options.duration, "--rate", options.rate, "--depth", 1000,
-                         "--expect", "Zack").result()
-            return {"light": light, "heavy": heavy.result()}
-        finally:
-            heavy.stop()
+def _amount(peer, kind, sizes):
+    return round(sizes.heavy_ms) if kind == "sleep" else calibrate.iterations(peer, sizes.heavy_ms)
 
 
-def _row(variant, results):
-    def latency(key):
-        return report.median([result["light"]["latency_us"][key] / 1000 for result in results], "{:.2f}")
-    return [variant, *map(latency, ("p50", "p99", "p99.9", "max")),
-            report.median([result["heavy"]["per_second"] for result in results], "{:.1f}")]
+def _light(peer, server, duration, warm_up):
+    return Load(server, duration, "--rate", RATE, "--depth", AHEAD, "--warm-up", warm_up, *peer.light())
 
 
-def run(options):
-    report.heading("Isolation", vars(options), ["banterd-test"])
-    variants = {"hand-over": "banterd-test"}
-    if options.without:
-        PROGRAMS["banterd-test without"] = options.without
-        variants["without it"] = "banterd-test without"
-    results = {variant: [] for variant in variants}
-    for _ in range(options.rounds):
-        for variant, measured in results.items():
-            measured.append(_measure(variants[variant], options))
-    print(f"{options.heavy} clients with {options.work} ms of computation at a time; one light client at "
-          f"{options.rate} requests/s, its latency in ms from when each was due:\n")
-    report.table(["server", "p50", "p99", "p99.9", "max", "heavy requests/s"],
-                 [_row(variant, measured) for variant, measured in results.items()])
+def _figures(light):
+    """In ms."""
+    figures = {}
+    for half in ("latency", "server", "client"):
+        for name, value in light.get(f"{half}_us", {}).items():
+            if name != "count":
+                figures[f"{half}_{name}_ms"] = value / 1000
+    return figures
+
+
+def _measure(kind, heavy):
+    def measure(name, sizes):
+        peer = HEAVY_PEERS[name]
+        # Until each heavy client has been answered once, and a server that learns has learnt.
+        lead = sizes.lead + 1.5 * heavy * sizes.heavy_ms / 1000 / (CORES if kind == "compute" else heavy)
+        duration = sizes.light_duration if name in COLD else sizes.light_duration_peers
+        with peer.start() as server:
+            asking = Load(server, duration + lead + 0.1, "--connections", heavy, "--warm-up", lead,
+                          *peer.heavy(kind, _amount(peer, kind, sizes)))
+            try:
+                light = _light(peer, server, duration, 0.1)
+                asking.go()
+                time.sleep(lead)
+                figures = _figures(light.go().result())
+                figures["heavy_per_second"] = asking.result()["per_second"]
+            finally:
+                asking.stop()
+        return figures
+    return measure
+
+
+def _measure_cold(heavy):
+    """Each trial on a server that knows nothing: the light client is there, then all the heavy ones ask at once, on
+    new connections, each once."""
+    def measure(name, sizes):
+        peer = HEAVY_PEERS[name]
+        work = peer.heavy("compute", calibrate.iterations(peer, sizes.heavy_ms))
+        lasting = max(heavy * sizes.heavy_ms / 1000 / CORES, 0.1)
+        trials = []
+        for _ in range(sizes.cold_trials):
+            with peer.start() as server:
+                light = _light(peer, server, lasting, 0.3)
+                asking = Load(server, 0, "--connections", heavy, "--requests", heavy, *work)
+                try:
+                    light.go()
+                    time.sleep(0.3)
+                    asking.go()
+                    trials.append(_figures(light.result()))
+                    asking.result()
+                finally:
+                    asking.stop()
+        return {figure: sorted(trial[figure] for trial in trials)[len(trials) // 2] for figure in trials[0]} | {
+            "server_worst_ms": max(trial["server_max_ms"] for trial in trials)}
+    return measure
+
+
+def _most(name):
+    return HEAVY_PEERS[name].most
+
+
+def cells():
+    found = [Cell(f"isolation/compute-{heavy}", COMPUTING, _measure("compute", heavy), "isolation", heavy + 1, _most)
+             for heavy in HEAVY]
+    found += [Cell(f"isolation/sleep-{heavy}", SLEEPING, _measure("sleep", heavy), "isolation-sleep", heavy + 1, _most)
+              for heavy in HEAVY]
+    found.append(Cell("isolation/cold-64", COLD, _measure_cold(64), "isolation-cold", 65, _most))
+    return found

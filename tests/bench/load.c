@@ -13,6 +13,7 @@
 
 #include "common/args.h"
 #include "common/protocol.h"
+#include "tests/bench/question.h"
 #include "tests/bench/traffic.h"
 
 #define MAX_CONNECTIONS 1000000
@@ -21,9 +22,7 @@
 
 struct load {
     const char *address;
-    const char *message;
-    const char *expect;
-    size_t payload_bytes; /* 0: not given */
+    struct question question;
     bool json;
     bool help;
     struct address_list addresses;
@@ -51,6 +50,19 @@ static bool take_count(const char *value, long max, size_t *count, struct error 
 static bool take_connections(const char *value, void *context, struct error *error)
 {
     return take_count(value, MAX_CONNECTIONS, &((struct load *) context)->plan.connections, error);
+}
+
+static bool take_idle(const char *value, void *context, struct error *error)
+{
+    return take_count(value, MAX_CONNECTIONS, &((struct load *) context)->plan.idle, error);
+}
+
+static bool take_connect_each(const char *value, void *context, struct error *error)
+{
+    (void) value;
+    (void) error;
+    ((struct load *) context)->plan.connect_each = true;
+    return true;
 }
 
 static bool take_depth(const char *value, void *context, struct error *error)
@@ -88,23 +100,33 @@ static bool take_duration(const char *value, void *context, struct error *error)
     return true;
 }
 
+static bool take_warm_up(const char *value, void *context, struct error *error)
+{
+    int64_t ms = 0;
+    if (!args_duration(value, &ms, error)) {
+        return false;
+    }
+    ((struct load *) context)->plan.warm_up_ns = (uint64_t) ms * 1000 * 1000;
+    return true;
+}
+
 static bool take_message(const char *value, void *context, struct error *error)
 {
     (void) error;
-    ((struct load *) context)->message = value;
+    ((struct load *) context)->question.message = value;
     return true;
 }
 
 static bool take_payload(const char *value, void *context, struct error *error)
 {
-    return args_size(value, 1, PROTOCOL_MAX_REPLY / 2, &((struct load *) context)->payload_bytes,
-                     error);
+    return args_size(value, 1, PROTOCOL_MAX_REPLY / 2,
+                     &((struct load *) context)->question.payload_bytes, error);
 }
 
 static bool take_expect(const char *value, void *context, struct error *error)
 {
     (void) error;
-    ((struct load *) context)->expect = value;
+    ((struct load *) context)->question.expect = value;
     return true;
 }
 
@@ -112,7 +134,29 @@ static bool take_any_reply(const char *value, void *context, struct error *error
 {
     (void) value;
     (void) error;
-    ((struct load *) context)->plan.any_reply = true;
+    ((struct load *) context)->question.any_reply = true;
+    return true;
+}
+
+static bool take_stamped(const char *value, void *context, struct error *error)
+{
+    (void) value;
+    (void) error;
+    ((struct load *) context)->question.stamped = true;
+    return true;
+}
+
+static bool take_send(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct load *) context)->question.send = value;
+    return true;
+}
+
+static bool take_receive(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct load *) context)->question.receive = value;
     return true;
 }
 
@@ -123,6 +167,25 @@ static bool take_framing(const char *value, void *context, struct error *error)
         return error_set(
             error, "'%s' is neither line nor netstring (raw has no boundaries to count)", value);
     }
+    return true;
+}
+
+/* So that whoever started this can look at the server, and begin several loads at one time. */
+static void wait_for_word(void)
+{
+    puts("connected");
+    fflush(stdout);
+    int byte;
+    do {
+        byte = getchar();
+    } while (byte != '\n' && byte != EOF);
+}
+
+static bool take_wait(const char *value, void *context, struct error *error)
+{
+    (void) value;
+    (void) error;
+    ((struct load *) context)->plan.connected = wait_for_word;
     return true;
 }
 
@@ -146,8 +209,14 @@ static const struct args_option options[] = {
     {'c', "connect", "ADDRESS", "the server: PORT, HOST:PORT, unix:PATH", PROTOCOL_DEFAULT_ADDRESS,
      take_address},
     {'n', "connections", "N", "connections, all open from the start", "1", take_connections},
+    {0, "idle", "N", "more connections, on which nothing is asked", "0", take_idle},
+    {0, "connect-each", NULL,
+     "connect, ask, close: a connection for each request,\n"
+     "so many at a time as --connections",
+     NULL, take_connect_each},
     {'d', "depth", "N", "requests that each connection sends ahead", "1", take_depth},
     {0, "duration", "T", "ask for so long", "2s, where --requests is not given", take_duration},
+    {0, "warm-up", "T", "and so long before, which is not in the figures", "0", take_warm_up},
     {0, "requests", "N", "ask so many times in all", NULL, take_requests},
     {'r', "rate", "R",
      "requests a second on each connection, jittered;\n"
@@ -158,7 +227,20 @@ static const struct args_option options[] = {
     {'e', "expect", "TEXT", "the right reply", "'Hello ' and the message in upper case",
      take_expect},
     {0, "any-reply", NULL, "every reply but an -ERR is right", NULL, take_any_reply},
+    {0, "stamped", NULL,
+     "right is the server's CLOCK_MONOTONIC in ns, when its\n"
+     "handler began: splits the latency in two",
+     NULL, take_stamped},
+    {0, "send", "BYTES",
+     "for another protocol: send these bytes as they are,\n"
+     "with \\r \\n \\t \\\\ \\xHH in them ...",
+     NULL, take_send},
+    {0, "receive", "BYTES", "... and these are the right reply to them", NULL, take_receive},
     {'f', "framing", "CODEC", "line or netstring", "line", take_framing},
+    {0, "wait", NULL,
+     "when all are connected, say so on standard output and\n"
+     "ask nothing before a line has come on standard input",
+     NULL, take_wait},
     {0, "json", NULL, "report in one line of JSON", NULL, take_json},
     {'h', "help", NULL, "this text", NULL, take_help},
 };
@@ -174,90 +256,18 @@ static const struct args_program program = {
     .option_count = sizeof(options) / sizeof(options[0]),
 };
 
-/* ---- the question and its answer ---- */
-
-static bool fill(struct buffer *buffer, char byte, size_t size)
-{
-    if (!buffer_reserve(buffer, size)) {
-        return false;
-    }
-    memset(buffer_tail(buffer), byte, size);
-    buffer_added(buffer, size);
-    return true;
-}
-
-/* What `hello` answers, as far as ASCII goes. */
-static bool greet(const struct buffer *message, struct buffer *reply, struct error *error)
-{
-    static const char hello[] = "Hello ";
-    if (!buffer_append(reply, hello, sizeof(hello) - 1) ||
-        !buffer_append(reply, buffer_head(message), buffer_size(message))) {
-        return error_set(error, "out of memory");
-    }
-    char *text = buffer_head(reply) + sizeof(hello) - 1;
-    for (size_t i = 0; i < buffer_size(message); i++) {
-        if ((unsigned char) text[i] >= 0x80) {
-            return error_set(error,
-                             "unable to tell the right reply to a message that is not ASCII: "
-                             "give --expect or --any-reply");
-        }
-        text[i] = (char) toupper((unsigned char) text[i]);
-    }
-    return true;
-}
-
-static bool encode(const struct traffic_plan *plan, const char *what, const struct buffer *message,
-                   struct buffer *wire, struct error *error)
-{
-    struct frame_edges edges;
-    const enum frame_refusal refusal = frame_encode(
-        plan->codec, buffer_head(message), buffer_size(message), PROTOCOL_MAX_REPLY, &edges);
-    if (refusal != FRAME_FITS) {
-        return error_set(error, "%s can't be sent as %s: %s", what, frame_codec_name(plan->codec),
-                         frame_refusal_text(refusal));
-    }
-    return frame_append(wire, &edges, buffer_head(message), buffer_size(message)) ||
-           error_set(error, "out of memory");
-}
-
-static bool prepare_question(const struct load *load, struct buffer *message, struct error *error)
-{
-    if (load->message != NULL && load->payload_bytes > 0) {
-        return error_set(error, "--message and --payload both say what to ask: give one of them");
-    }
-    const char *text = load->message != NULL ? load->message : "Zack";
-    const bool ok = load->payload_bytes > 0 ? fill(message, 'x', load->payload_bytes)
-                                            : buffer_append(message, text, strlen(text));
-    return ok || error_set(error, "out of memory");
-}
-
-static bool prepare_answer(const struct load *load, const struct buffer *message,
-                           struct buffer *expected, struct error *error)
-{
-    if (load->expect != NULL && load->plan.any_reply) {
-        return error_set(error, "--expect and --any-reply contradict each other: give one of them");
-    }
-    if (load->expect != NULL) {
-        return buffer_append(expected, load->expect, strlen(load->expect)) ||
-               error_set(error, "out of memory");
-    }
-    return load->plan.any_reply || greet(message, expected, error);
-}
-
+/* The plan from the options, as far as they are more than one. */
 static bool prepare(struct load *load, struct error *error)
 {
     struct traffic_plan *plan = &load->plan;
-    struct buffer message = {0};
-    const bool ok =
-        prepare_question(load, &message, error) &&
-        encode(plan, "the request", &message, &plan->request, error) &&
-        prepare_answer(load, &message, &plan->expected, error) &&
-        encode(plan, "the expected reply", &plan->expected, &plan->expected_wire, error);
-    buffer_fini(&message);
+    if (plan->connect_each && (plan->rate > 0 || plan->depth > 1)) {
+        return error_set(error, "--connect-each has one request on each connection, as fast as "
+                                "replies come: leave out --rate and --depth");
+    }
     if (plan->duration_ns == 0 && plan->requests == 0) {
         plan->duration_ns = (uint64_t) 2 * 1000 * 1000 * 1000;
     }
-    return ok;
+    return question_prepare(&load->question, plan, error);
 }
 
 /* ---- the report ---- */
@@ -270,11 +280,11 @@ static const struct {
 #define QUANTILES (sizeof(quantiles) / sizeof(quantiles[0]))
 
 static double us(uint64_t ns) { return (double) ns / 1000; }
+static double seconds(uint64_t ns) { return (double) ns / 1e9; }
 
 static double per_second(const struct traffic_result *result)
 {
-    return result->elapsed_ns == 0 ? 0
-                                   : (double) result->answered * 1e9 / (double) result->elapsed_ns;
+    return result->elapsed_ns == 0 ? 0 : (double) result->measured / seconds(result->elapsed_ns);
 }
 
 static uint64_t errors(const struct traffic_result *result)
@@ -282,29 +292,51 @@ static uint64_t errors(const struct traffic_result *result)
     return result->wrong + result->refused + result->lost + result->unasked + result->closed;
 }
 
+static void histogram_json(const char *name, const struct histogram *histogram)
+{
+    printf(", \"%s\": {\"count\": %lu", name, histogram->count);
+    for (size_t i = 0; i < QUANTILES; i++) {
+        printf(", \"%s\": %.1f", quantiles[i].name,
+               us(histogram_quantile(histogram, quantiles[i].parts)));
+    }
+    printf(", \"max\": %.1f}", us(histogram->max));
+}
+
 static void report_json(const struct traffic_result *result)
 {
-    printf("{\"answered\": %lu, \"seconds\": %.6f, \"per_second\": %.1f, \"wrong\": %lu, "
-           "\"refused\": %lu, \"lost\": %lu, \"unasked\": %lu, \"closed\": %lu, \"latency_us\": {",
-           result->answered, (double) result->elapsed_ns / 1e9, per_second(result), result->wrong,
-           result->refused, result->lost, result->unasked, result->closed);
-    for (size_t i = 0; i < QUANTILES; i++) {
-        printf("\"%s\": %.1f, ", quantiles[i].name,
-               us(histogram_quantile(&result->latency, quantiles[i].parts)));
+    printf("{\"answered\": %lu, \"connecting_seconds\": %.6f, \"seconds\": %.6f, "
+           "\"per_second\": %.1f, \"wrong\": %lu, \"refused\": %lu, \"lost\": %lu, "
+           "\"unasked\": %lu, \"closed\": %lu",
+           result->answered, seconds(result->connecting_ns), seconds(result->elapsed_ns),
+           per_second(result), result->wrong, result->refused, result->lost, result->unasked,
+           result->closed);
+    histogram_json("latency_us", &result->latency);
+    if (result->server.count > 0) {
+        histogram_json("server_us", &result->server);
+        histogram_json("client_us", &result->client);
     }
-    printf("\"max\": %.1f}}\n", us(result->latency.max));
+    puts("}");
+}
+
+static void histogram_text(const char *name, const struct histogram *histogram)
+{
+    printf("%s in us:", name);
+    for (size_t i = 0; i < QUANTILES; i++) {
+        printf(" %s %.1f", quantiles[i].name,
+               us(histogram_quantile(histogram, quantiles[i].parts)));
+    }
+    printf(" max %.1f\n", us(histogram->max));
 }
 
 static void report_text(const struct traffic_result *result)
 {
-    printf("%lu requests answered in %.3f s: %.0f a second\n", result->answered,
-           (double) result->elapsed_ns / 1e9, per_second(result));
-    printf("latency in us:");
-    for (size_t i = 0; i < QUANTILES; i++) {
-        printf(" %s %.1f", quantiles[i].name,
-               us(histogram_quantile(&result->latency, quantiles[i].parts)));
+    printf("%lu requests answered in %.3f s: %.0f a second\n", result->measured,
+           seconds(result->elapsed_ns), per_second(result));
+    histogram_text("latency", &result->latency);
+    if (result->server.count > 0) {
+        histogram_text("of it until the handler began", &result->server);
+        histogram_text("of it from there to here", &result->client);
     }
-    printf(" max %.1f\n", us(result->latency.max));
     printf("errors: %lu (%lu wrong, %lu refused, %lu lost, %lu unasked, %lu connections closed)\n",
            errors(result), result->wrong, result->refused, result->lost, result->unasked,
            result->closed);
@@ -330,7 +362,7 @@ static int fail(int status, const struct error *error)
 
 static int run(struct load *load)
 {
-    static struct traffic_result result; /* its histogram is too large for a stack */
+    static struct traffic_result result; /* its histograms are too large for a stack */
     struct error error = {""};
     if (!prepare(load, &error)) {
         return fail(EX_USAGE, &error);
@@ -379,8 +411,6 @@ int main(int argc, char **argv)
     }
     const int status = run(&load);
     address_list_fini(&load.addresses);
-    buffer_fini(&load.plan.request);
-    buffer_fini(&load.plan.expected);
-    buffer_fini(&load.plan.expected_wire);
+    question_fini(&load.plan);
     return status;
 }

@@ -7,8 +7,14 @@ is ended by its process.
 import json
 import os
 import re
+import resource
+import shutil
+import signal
+import socket
 import subprocess
+import tempfile
 import threading
+import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -16,13 +22,17 @@ BUILD = Path(os.environ.get("BANTER_BUILD") or TOP / "build").resolve()
 READY_LIMIT = 10  # seconds until a server listens
 STOP_LIMIT = 20   # seconds until it has ended after SIGTERM
 GRACE = 60        # seconds that a load may last beyond its duration
+CORES = len(os.sched_getaffinity(0))
+DESCRIPTORS = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+SPARE_DESCRIPTORS = 500  # of a server's, besides its connections
+MOST_CONNECTIONS = min(DESCRIPTORS - SPARE_DESCRIPTORS, 100000)
 
 PROGRAMS = {
     "banterd": BUILD / "banterd",
+    "banter": BUILD / "banter",
     "banterd-test": BUILD / "tests" / "banterd-test",
-    "uv_line": BUILD / "bench" / "uv_line",
-    "floor": BUILD / "bench" / "floor",
-    "load": BUILD / "bench" / "load",
+    **{name: BUILD / "bench" / name
+       for name in ("uv_line", "event_line", "thread_line", "floor", "line_filter", "load", "timed")},
 }
 
 
@@ -30,58 +40,159 @@ class Trouble(Exception):
     """What a person who runs the benchmark has to know, as a sentence."""
 
 
+class Missing(Trouble):
+    """A program that is not there."""
+
+
 def path_of(name):
+    if name not in PROGRAMS:
+        found = shutil.which(name)
+        if not found:
+            raise Missing(f"{name} is not installed; tests/tools/deps beside installs it")
+        return Path(found)
     path = PROGRAMS[name]
     if not path.exists():
-        raise Trouble(f"{path} is not there; build it with: make bench-programs tests")
+        raise Missing(f"{path} is not there; build it with: make bench-programs tests")
     return path
 
 
-class Server:
-    """A server that listens, for a `with` statement, which ends it.
+def free_port():
+    """For servers that don't tell which one they have got."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
-    `name` is one of PROGRAMS; a banterd is given --listen and is as quiet as it can be. `load` holds what
-    the generator must be told about it.
+
+def unprivileged():
+    """What to put in front of a command, so that a server has no more rights than a user's."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        return []
+    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
+
+
+def end(process):
+    process.terminate()
+    try:
+        process.wait(STOP_LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Server:
+    """A server that listens, for a `with` statement, which ends it and what it has started.
+
+    `command` is a list of words, in which PORT stands for a free port. `ready` is what it writes when it
+    listens, the port in its group; None where it says nothing. `log`: a name for a file that takes its output;
+    otherwise what it writes is thrown away. It is the leader of a session of its own, unless `session` is false.
+    `forks`: it has processes of its own, which end with it. `kill`: it takes its time to end, and holds nothing that
+    it would lose. Without a command it is a banterd, or one of our peers, from PROGRAMS.
     """
 
-    def __init__(self, name, *options):
+    TELLS = rb"[Ll]istening on \S*?[: ]?(?:127\.0\.0\.1[: ])?(\d+)$|^(\d+)$"
+
+    def __init__(self, name, *options, command=None, ready=TELLS, log=None, session=True, forks=False,
+                 kill=False):
         self.name = name
         self.options = list(map(str, options))
-        if name.startswith("banterd"):
-            self.command = [path_of(name), "--listen", "127.0.0.1:0", "--quiet", "--quiet", *self.options]
-        else:
-            self.command = [path_of(name), "0", *self.options]
-        # The floor and the test handler give back what they are asked.
-        self.load = ["--expect", "Zack"] if name == "floor" else []
-        self.process = None
-        self.port = None
+        if command is None and name.startswith("banterd"):
+            command = [path_of(name), "--listen", "127.0.0.1:0", *([] if log else ["--quiet", "--quiet"])]
+        elif command is None:
+            command = [path_of(name), "0"]
+        self.command = [str(word) for word in [*command, *self.options]]
+        self.ready, self.session, self.forks, self.kill = ready, session, forks, kill
+        self.log = log and Path(log)
+        self.process = self.port = self._folder = None
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        for _ in range(3):  # a free port may be somebody else's the next moment
+            if self._start():
+                return self
+            self.stop()
+        raise Trouble(f"{' '.join(self.command)} does not listen")
+
+    def _start(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="bench-")
+        port = free_port() if "PORT" in self.command else None
+        command = [str(port) if word == "PORT" else word for word in self.command]
+        output = open(self.log, "wb") if self.log else subprocess.PIPE
+        try:
+            self.process = subprocess.Popen(
+                [*unprivileged(), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=self.session, cwd=self._folder.name)
+        finally:
+            if self.log:
+                output.close()
+        self.port = port
+        if self.log:
+            return self._await(self._listens_by_log)
+        if self.ready is None:
+            threading.Thread(target=self._swallow, daemon=True).start()
+            return self._await(self._connects)
+        return self._listens_by_output()
+
+    def _await(self, condition):
+        deadline = time.monotonic() + READY_LIMIT
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if condition():
+                return True
+            time.sleep(0.002)
+        return False
+
+    def _listens_by_log(self):
+        for line in self.log.read_bytes().splitlines():
+            if self._tells_port(line):
+                return True
+        return False
+
+    def _connects(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), READY_LIMIT):
+                return True
+        except OSError:
+            return False
+
+    def _tells_port(self, line):
+        match = re.search(self.ready, line.rstrip())
+        if match:
+            self.port = int(next(filter(None, match.groups())))
+        return match
+
+    def _listens_by_output(self):
         too_late = threading.Timer(READY_LIMIT, self.process.kill)
         too_late.start()
         try:
             for line in self.process.stdout:
-                ready = re.search(rb"listening on (?:127\.0\.0\.1:)?(\d+)$", line.rstrip())
-                if ready:
-                    self.port = int(ready[1])
-                    return self
+                if self._tells_port(line):
+                    threading.Thread(target=self._swallow, daemon=True).start()
+                    return True
         finally:
             too_late.cancel()
-        self.stop()
-        raise Trouble(f"{' '.join(map(str, self.command))} does not listen")
+        return False
+
+    def _swallow(self):
+        """Some tell each connection: that must be read."""
+        try:
+            while self.process.stdout.read(65536):
+                pass
+        except ValueError:  # closed
+            pass
 
     def __exit__(self, *_):
         self.stop()
 
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_LIMIT)
-        except subprocess.TimeoutExpired:
+        if self.process is None:
+            return
+        if self.kill:
             self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
+        end(self.process)
+        if self.forks and self.session:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self._folder.cleanup()
 
     @property
     def address(self):
@@ -90,10 +201,27 @@ class Server:
     def _proc(self, name):
         return Path(f"/proc/{self.process.pid}/{name}")
 
+    def _stats(self):
+        """The fields of /proc/PID/stat behind the name, of it and of the processes that it has started."""
+        yield self._proc("stat").read_text().rsplit(")", 1)[1].split()
+        if self.forks:
+            for entry in os.listdir("/proc"):
+                if entry.isdigit() and int(entry) != self.process.pid:
+                    try:
+                        fields = Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
+                    except OSError:
+                        continue
+                    if int(fields[3]) == self.process.pid:
+                        yield fields
+
     def cpu_seconds(self):
-        """Processor time so far, user and system, of all its threads."""
-        fields = self._proc("stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor time so far, user and system, of all its threads and processes."""
+        ticks = sum(int(field) for fields in self._stats() for field in fields[11:15 if self.forks else 13])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def writes(self):
+        """Calls of write(2) so far; what goes to sockets by send(2) is not in it."""
+        return int(re.search(r"^syscw: (\d+)$", self._proc("io").read_text(), re.M)[1])
 
     def memory(self):
         """Bytes resident in all, and of those the ones that are its own and no file's."""
@@ -105,26 +233,50 @@ class Server:
 
 
 class Load:
-    """A load generator at work. Its result is a dictionary: see report_json() in load.c."""
+    """A load generator at work. Its result is a dictionary: see report_json() in load.c.
+
+    All its connections are open when this has been made; it asks when go() says so.
+    """
 
     def __init__(self, server, duration, *options):
         self.limit = duration + GRACE
-        self.command = [path_of("load"), "--json", "--connect", server.address, "--duration", str(duration),
-                        *server.load, *map(str, options)]
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.command = [str(path_of("load")), "--json", "--wait", "--connect", server.address,
+                        *(["--duration", f"{duration * 1000:.0f}ms"] if duration else []), *map(str, options)]
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        too_late = threading.Timer(GRACE, self.process.kill)
+        too_late.start()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            too_late.cancel()
+        if line != b"connected\n":
+            self.stop()
+            raise Trouble(f"{self} could not connect")
+
+    def __str__(self):
+        text = " ".join(self.command)
+        return text if len(text) < 400 else text[:400] + "..."
+
+    def go(self):
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        return self
 
     def result(self):
         """Waits for its end. Any request that was not answered rightly makes the measurement worthless."""
         try:
             output, _ = self.process.communicate(timeout=self.limit)
+        except subprocess.TimeoutExpired:
+            raise Trouble(f"{self} did not end within {self.limit:.0f} s") from None
         finally:
             self.stop()
         if self.process.returncode != 0:
-            raise Trouble(f"{' '.join(map(str, self.command))} ended with {self.process.returncode}: "
-                          f"{output.decode().strip()}")
+            raise Trouble(f"{self} ended with {self.process.returncode}: {output.decode().strip()}")
         return json.loads(output)
 
     def stop(self):
         """Ends it at once; nothing where it has ended already."""
         self.process.kill()
         self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()

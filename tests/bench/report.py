@@ -43,10 +43,11 @@ def median(values, form="{:.0f}"):
     return text
 
 
-def table(head, rows):
+def table_text(head, rows):
     """The first column is text, the others are figures."""
-    print(f"| {' | '.join(head)} |")
-    print("|" + "---|" + "--:|" * (len(head) - 1))
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
-    print(flush=True)
+    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- |", "|---|", 1).replace(" --: |", "--:|")
+
+
+def table(head, rows):
+    print(table_text(head, rows), flush=True)

@@ -1,51 +1,99 @@
-"""Requests a second: banterd beside a plain libuv line server and the floor, in turns."""
-import statistics
+"""Requests a second: connections x depth, payloads, framings, a connection for each request, work in the handler."""
+import re
 
-import report
-from programs import Load, Server
+import calibrate
+from cells import Cell
+from peers import HEAVY_PEERS, PEERS
+from programs import Load
 
-SERVERS = ("banterd", "uv_line", "floor")
-
-
-def add_arguments(parser):
-    parser.add_argument("--connections", type=int, default=50)
-    parser.add_argument("--depths", type=int, nargs="+", default=[1, 16], metavar="DEPTH")
-    parser.add_argument("--threads", type=int, default=1, help="banterd's loops (the peers have one each)")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--duration", type=float, default=2, help="seconds that each measurement takes")
-
-
-def _measure(name, depth, options):
-    """One server, one cell, once: from a fresh start."""
-    server_options = ["--threads", options.threads] if name == "banterd" else []
-    with Server(name, *server_options) as server:
-        before = server.cpu_seconds()
-        result = Load(server, options.duration, "--connections", options.connections,
-                      "--depth", depth).result()
-        result["cpu_us"] = (server.cpu_seconds() - before) * 1e6 / result["answered"]
-    return result
+MAIN = [(1, 1), (50, 1), (50, 16), (1000, 1), (10000, 1)]
+GROWTH = [(1, 1), (10, 1), (100, 1), (1000, 1), (10000, 1)]
+PAYLOADS = [512, 4096]
+PAYLOAD_CELLS = [(50, 1), (50, 16)]
+LINE_SERVERS = ["banterd", "banterd -t 1", "banterd transcript", "uv_line", "event_line", "redis", "memcached",
+                "python asyncio", "python threads", "thread_line", "socat", "ncat", "floor"]
+PAYLOAD_SERVERS = [name for name in LINE_SERVERS if name not in ("banterd transcript",)]
+NETSTRING_SERVERS = ["banterd", "banterd -t 1", "floor"]
+GROWTH_SERVERS = ["banterd", "banterd -t 1", "uv_line", "event_line", "redis", "memcached", "python asyncio",
+                  "thread_line", "floor"]
+CONNECT_SERVERS = [name for name in LINE_SERVERS if name != "banterd transcript"]
+CONNECT_CLIENTS = 20
+WORK_US = 200
 
 
-def _row(name, results):
-    """The ratio is taken within each round: the machine's mood is the same for both."""
-    mine = results[name]
-    ratios = [ours["per_second"] / its["per_second"] for ours, its in zip(results["banterd"], mine)]
-    return [name,
-            report.median([result["per_second"] / 1000 for result in mine], "{:.1f}"),
-            "" if name == "banterd" else report.median(ratios, "{:.2f}"),
-            "{:.2f}".format(statistics.median(result["cpu_us"] for result in mine)),
-            "{:.0f}".format(statistics.median(result["latency_us"]["p50"] for result in mine)),
-            "{:.0f}".format(statistics.median(result["latency_us"]["p99"] for result in mine))]
+def _figures(server, load):
+    """Lets it run. The server's processor time begins when all are connected."""
+    before = server.cpu_seconds()
+    result = load.go().result()
+    return {"per_second": result["per_second"],
+            "cpu_us": (server.cpu_seconds() - before) * 1e6 / max(result["answered"], 1),
+            "p50_us": result["latency_us"]["p50"], "p99_us": result["latency_us"]["p99"],
+            "answered": result["answered"]}
 
 
-def run(options):
-    report.heading("Throughput", {**vars(options), "request": "Zack"}, SERVERS)
-    cells = {depth: {name: [] for name in SERVERS} for depth in options.depths}
-    for _ in range(options.rounds):
-        for depth, results in cells.items():
-            for name in SERVERS:
-                results[name].append(_measure(name, depth, options))
-    for depth, results in cells.items():
-        print(f"{options.connections} connections, depth {depth}:\n")
-        report.table(["server", "thousand requests/s", "banterd / it", "CPU us a request", "p50 us", "p99 us"],
-                     [_row(name, results) for name in SERVERS])
+def _dropped(peer):
+    """Lines that the log of a server that has ended says it dropped, and those that it has written."""
+    dropped = lines = 0
+    with open(peer.log(), "rb") as log:
+        for line in log:
+            lines += 1
+            match = re.match(rb"(\d+) lines of this log were dropped", line)
+            dropped += int(match[1]) if match else 0
+    peer.log().unlink()
+    return dropped, lines
+
+
+def _measure(connections, depth, payload, framing="line"):
+    def measure(name, sizes):
+        peer = PEERS[name]
+        start = {"framing": framing} if framing != "line" and name != "floor" else {}
+        with peer.start(**start) as server:
+            peer.prepare(server, payload)
+            load = Load(server, sizes.duration, "--connections", min(connections, sizes.most), "--depth", depth,
+                        "--warm-up", sizes.warm_up, *peer.question(payload, framing))
+            writes = server.writes()
+            figures = _figures(server, load)
+            figures["writes"] = (server.writes() - writes) / max(figures["answered"], 1)
+        if name == "banterd transcript":
+            dropped, lines = _dropped(peer)
+            figures["dropped_share"] = dropped / (dropped + lines)
+        return figures
+    return measure
+
+
+def _measure_connects(name, sizes):
+    peer = PEERS[name]
+    with peer.start() as server:
+        return _figures(server, Load(server, sizes.duration, "--connect-each", "--connections", CONNECT_CLIENTS,
+                                     "--warm-up", sizes.warm_up, *peer.question(4)))
+
+
+def _measure_work(name, sizes):
+    peer = HEAVY_PEERS[name]
+    iterations = calibrate.iterations(peer, WORK_US / 1000)
+    with peer.start() as server:
+        return _figures(server, Load(server, sizes.duration, "--connections", 50, "--warm-up", sizes.warm_up,
+                                     *peer.heavy("compute", iterations)))
+
+
+def _most(name):
+    return PEERS[name].most
+
+
+def _cell(connections, depth, payload, servers, kind):
+    return Cell(f"throughput/{connections}x{depth}/{payload}", servers, _measure(connections, depth, payload), kind,
+                connections, _most)
+
+
+def cells():
+    found = [_cell(*cell, 4, LINE_SERVERS, "throughput") for cell in MAIN]
+    found += [_cell(*cell, 4, GROWTH_SERVERS, "growth") for cell in GROWTH if cell not in MAIN]
+    found += [_cell(*cell, payload, PAYLOAD_SERVERS, "payload") for payload in PAYLOADS for cell in PAYLOAD_CELLS]
+    found += [Cell(f"netstring/{connections}x{depth}", NETSTRING_SERVERS,
+                   _measure(connections, depth, 4, "netstring"), "netstring", connections, _most)
+              for connections, depth in PAYLOAD_CELLS]
+    found.append(Cell("connects", CONNECT_SERVERS, _measure_connects, "connects", CONNECT_CLIENTS, _most))
+    found.append(Cell(f"work/{WORK_US}us", ["banterd", "banterd -t 1"], _measure_work, "work", 50))
+    return found
+
+

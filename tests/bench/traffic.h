@@ -1,10 +1,12 @@
 /*
  * traffic: many connections that ask the same question over and over, and judge each answer.
  *
- * Two kinds. Closed: each connection keeps `depth` requests under way and asks again when a reply
+ * Three kinds. Closed: each connection keeps `depth` requests under way and asks again when a reply
  * comes; a request's latency counts from its send. Open (`rate`): requests fall due by the clock,
  * whether or not the server keeps up, and the latency counts from when a request was due: a server
- * that stalls is charged for every request that had to wait, not for one.
+ * that stalls is charged for every request that had to wait, not for one. Each on its own
+ * (`connect_each`): as closed with depth 1, but a request connects before and closes behind itself,
+ * and its latency counts from the connect.
  *
  * One thread, one epoll set. Prints nothing.
  */
@@ -21,18 +23,33 @@
 #include "common/frame.h"
 #include "common/histogram.h"
 
+/* What makes a reply right. */
+enum traffic_right {
+    TRAFFIC_EXPECTED, /* it is the expected one */
+    TRAFFIC_ANY,      /* it is no error */
+    /* It is the server's CLOCK_MONOTONIC in ns, between the request's due time and now: when the
+     * handler began. Splits the latency into the server's half and the client's. */
+    TRAFFIC_STAMP,
+};
+
 struct traffic_plan {
     const struct address_list *addresses;
     size_t connections;
+    size_t idle;          /* more connections, open from start to end, on which nothing is asked */
     size_t depth;         /* requests of a connection that may be unanswered at a time; 1 and up */
-    uint64_t duration_ns; /* no request falls due later than this after the start; 0: no limit */
+    bool connect_each;    /* a connection for each request, `connections` at a time; depth is 1 */
+    uint64_t warm_up_ns;  /* what happens in this time after the start is not in the figures */
+    uint64_t duration_ns; /* no request falls due later than this after the warm-up; 0: no limit */
     uint64_t requests;    /* no more than so many in all; 0: no limit */
     double rate;          /* open: due requests a second on each connection, jittered; 0: closed */
-    enum frame_codec codec;      /* line or netstring */
+    bool literal; /* replies have no framing but are the bytes of expected_wire, each time */
+    enum frame_codec codec;      /* line or netstring, unless literal */
     struct buffer request;       /* with its framing; not empty */
-    struct buffer expected;      /* the right reply without framing */
+    enum traffic_right right;    /* TRAFFIC_EXPECTED where it is literal */
+    struct buffer expected;      /* the right reply without framing; not for literal */
     struct buffer expected_wire; /* the same with it */
-    bool any_reply;              /* every reply but an error is right */
+    /* Called once when all connections are open, before anything is asked; or NULL. */
+    void (*connected)(void);
 };
 
 struct traffic_result {
@@ -41,9 +58,13 @@ struct traffic_result {
     uint64_t refused;         /* of those: -ERR where it was not expected */
     uint64_t lost;            /* requests that were never answered */
     uint64_t unasked;         /* frames that came when no reply was owed */
-    uint64_t closed;          /* connections that did not live to the end */
-    uint64_t elapsed_ns;      /* from the start to the last reply */
-    struct histogram latency; /* of all that were answered, in ns */
+    uint64_t closed;          /* connections that did not live to their end */
+    uint64_t connecting_ns;   /* until all connections were open, the idle ones too */
+    uint64_t measured;        /* replies after the warm-up */
+    uint64_t elapsed_ns;      /* from the end of the warm-up to the last reply */
+    struct histogram latency; /* of the requests that started after the warm-up, in ns */
+    struct histogram server;  /* TRAFFIC_STAMP: from the due time to the handler */
+    struct histogram client;  /* TRAFFIC_STAMP: from the handler to here */
     char sample[160];         /* the beginning of the first reply that was not right, or empty */
 };
 

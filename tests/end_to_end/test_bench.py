@@ -4,12 +4,15 @@ How fast anything is, is never judged here.
 """
 import json
 import re
+import socket
+import subprocess
 
 import pytest
 
 import harness
 
 LOAD = harness.BUILD / "bench" / "load"
+PYTHON_LINES = harness.TOP / "tests" / "bench" / "peers" / "py_lines.py"
 RUN = harness.TOP / "tests" / "bench" / "run"
 COUNTS = ("answered", "wrong", "refused", "lost", "unasked", "closed")
 
@@ -30,7 +33,9 @@ def load(bench):
 def peer(bench):
     """peer(name) starts one of the servers to compare with."""
     def start(name):
-        program = bench.start([harness.BUILD / "bench" / name, "0"])
+        command = ["/usr/bin/python3", PYTHON_LINES, *name.split()[1:]] if name.startswith("python") \
+            else [harness.BUILD / "bench" / name]
+        program = bench.start([*command, "0"])
         program.address = "127.0.0.1:" + program.stdout.wait_for(r"^listening on (\d+)$")[1]
         return program
     return start
@@ -122,35 +127,243 @@ def test_latency_counts_from_the_due_time(server, load):
     assert report["latency_us"]["max"] >= 690_000
 
 
-@pytest.mark.parametrize("name, options", [("uv_line", []), ("floor", ["--expect", "Zack"])])
+def test_literal_requests(server, load):
+    """As for a server with another line protocol: the bytes as they are, both ways, however they are cut."""
+    status, report, stderr = load(server("--quiet"), "--send", r"Za\x63k\r\n", "--receive", r"Hello ZACK\n", "--requests",
+                                  "3000", "--connections", "3", "--depth", "16")
+    assert (status, stderr, counts(report)) == (0, "", {"answered": 3000})
+
+
+def test_a_literal_reply_of_several_lines(server, load):
+    status, report, _ = load(server("-H", "test", "--quiet", "--framing", "netstring"),
+                             "--send", "10:reply a\\\\nb,", "--receive", r"3:a\nb,", "--requests", "50", "--depth", "7")
+    assert (status, counts(report)) == (0, {"answered": 50})
+
+
+@pytest.mark.parametrize("expected", ["Hello ZACk\\n", "Hello ZACK\\r\\n", "Hello ZACK\\nmore"])
+def test_a_wrong_literal_reply_ends_the_connection(server, load, expected):
+    """Nobody could tell where the next one begins. A reply that is too short is not waited for longer either, once it
+    has gone another way."""
+    status, report, stderr = load(server("--quiet"), "--send", r"Zack\n", "--receive", expected, "--requests", "1000",
+                                  "--depth", "2")
+    assert status == 1
+    assert (report["wrong"], report["closed"]) == (1, 1)
+    assert report["lost"] == 1 or expected.endswith("more")
+    assert "Hello ZACK" in stderr
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--send", "x"], "--receive"),
+    (["--send", r"\q", "--receive", "x"], "no escape"),
+    (["--send", "x", "--receive", ""], "empty"),
+    (["--send", "x", "--receive", "x", "--framing", "netstring"], "leave out"),
+    (["--send", "x", "--receive", "x", "--stamped"], "leave out"),
+    (["--expect", "x", "--stamped"], "contradict"),
+    (["--connect-each", "--depth", "2"], "--depth"),
+    (["--connect-each", "--rate", "2"], "--rate"),
+])
+def test_usage(bench, options, words):
+    ended = bench.run([LOAD, *options])
+    assert ended.status == 64
+    assert words in harness.text_of(ended.stderr)
+
+
+def test_stamps_split_the_latency(server, load):
+    """The handler began before it slept: what it took is in the client's half."""
+    banterd = server("-H", "test", "--quiet")
+    status, report, _ = load(banterd, "--message", "now", "--stamped", "--requests", "200", "--rate", "1000")
+    assert (status, counts(report)) == (0, {"answered": 200})
+    for half in ("server_us", "client_us"):
+        assert report[half]["count"] == 200
+        assert 0 < report[half]["max"] <= report["latency_us"]["max"] + 1
+
+
+def test_what_is_no_stamp_is_wrong(server, load):
+    banterd = server("-H", "test", "--quiet")
+    for message in ("12", "99999999999999999999", "x", "9" * 18):
+        status, report, _ = load(banterd, "--message", message, "--stamped", "--requests", "5")
+        assert (status, counts(report)) == (1, {"answered": 5, "wrong": 5}), message
+
+
+def test_work_is_counted_in_iterations(server, load):
+    banterd = server("-H", "test", "--quiet")
+    status, report, _ = load(banterd, "--message", "work 1000000 x", "--expect", "x", "--requests", "20")
+    assert (status, counts(report)) == (0, {"answered": 20})
+
+
+def test_idle_connections_are_there_and_ask_nothing(server, load):
+    banterd = server("--quiet", "--quiet")
+    status, report, _ = load(banterd, "--connections", "3", "--idle", "40", "--requests", "100")
+    assert (status, counts(report)) == (0, {"answered": 100})
+    assert banterd.stop() == 0
+    assert banterd.log.lines[-1] == "Server stopped after 43 clients, 100 requests"
+
+
+def test_an_idle_connection_that_is_closed_is_told(server, load):
+    status, report, _ = load(server("--quiet", "--max-clients", "2"), "--idle", "2", "--requests", "1")
+    assert status == 1
+    assert counts(report) == {"lost": 1, "unasked": 1, "closed": 1}
+    status, report, _ = load(server("--quiet", "--idle-timeout", "50ms", "--max-clients", "3"), "--idle", "2",
+                             "--rate", "100", "--duration", "1s")
+    assert status == 1
+    assert (report["closed"], report["unasked"], report["lost"]) == (2, 2, 0)
+
+
+def test_a_connection_for_each_request(server, load):
+    banterd = server("--quiet", "--quiet")
+    status, report, _ = load(banterd, "--connect-each", "--connections", "5", "--requests", "300")
+    assert (status, counts(report)) == (0, {"answered": 300})
+    assert_possible(report)
+    assert banterd.stop() == 0
+    assert banterd.log.lines[-1] == "Server stopped after 300 clients, 300 requests"
+
+
+def test_a_connection_for_each_request_over_a_unix_socket(server, load, folder):
+    banterd = server("--quiet", listen=f"unix:{folder}/socket")
+    status, report, _ = load(banterd, "--connect-each", "--requests", "20")
+    assert (status, counts(report)) == (0, {"answered": 20})
+
+
+def test_each_connection_that_fails_is_counted(bench):
+    """Nobody listens there any more."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        ended = bench.run([LOAD, "--json", "--connect", port, "--connect-each", "--connections", "2", "--requests", "10"])
+    assert ended.status == 1
+    assert counts(json.loads(ended.stdout)) == {"lost": 10, "closed": 10}
+
+
+def test_the_warm_up_is_not_in_the_figures(server, load):
+    """All requests fall due within 310 ms, and the warm-up lasts longer."""
+    status, report, _ = load(server("--quiet"), "--rate", "100", "--requests", "20", "--warm-up", "1h")
+    assert (status, counts(report)) == (0, {"answered": 20})
+    assert (report["latency_us"]["count"], report["per_second"], report["seconds"]) == (0, 0, 0)
+    status, report, _ = load(server("--quiet"), "--duration", "100ms", "--warm-up", "100ms")
+    assert 0 < report["latency_us"]["count"] < report["answered"]
+
+
+def test_wait(server, bench):
+    """All are connected before a word is said."""
+    banterd = server()
+    program = bench.start([LOAD, "--connect", banterd.address, "--wait", "--connections", "2", "--requests", "2"],
+                          stdin=subprocess.PIPE)
+    program.stdout.wait_for("^connected$")
+    banterd.log.wait_for(r"^\[2\] Connected with ")
+    assert "Processing" not in banterd.log.text
+    program.process.stdin.write(b"\n")
+    program.process.stdin.close()
+    assert program.wait() == 0
+    program.stdout.wait_for("^2 requests answered")
+
+
+PEERS = ["uv_line", "event_line", "thread_line", "python threads", "python asyncio"]
+
+
+@pytest.mark.parametrize("name, options", [*((name, []) for name in PEERS), ("floor", ["--expect", "Zack"])])
 @pytest.mark.parametrize("more", [["--depth", "1"], ["--depth", "32"]])
 def test_peers_answer(peer, load, name, options, more):
     status, report, stderr = load(peer(name), "--requests", "3000", "--connections", "10", *more, *options)
     assert (status, counts(report), stderr) == (0, {"answered": 3000}, "")
 
 
-def test_uv_line_puts_cut_lines_together(peer, bench):
-    client = bench.connect(peer("uv_line").address)
+@pytest.mark.parametrize("name", PEERS)
+def test_peers_put_cut_lines_together(peer, bench, name):
+    client = bench.connect(peer(name).address)
     client.send("cut\nup")
     assert client.readline() == b"Hello CUT"
-    client.send("\n\nlast\nrest")
+    client.send("\n\nlast\nwork 1")
+    for expected in (b"Hello UP", b"Hello ", b"Hello LAST"):
+        assert client.readline() == expected
+    client.send("0\nsleep 1\nwork\nrest")
     client.half_close()
-    assert client.read_to_eof() == b"Hello UP\nHello \nHello LAST\n"
+    assert client.read_to_eof().startswith(b"work 10\nsleep 1\nHello WORK\n")
 
 
-@pytest.mark.parametrize("arguments, rows", [
-    (["throughput", "--rounds", "2", "--duration", "0.1", "--connections", "5"],
-     ["banterd", "uv_line", "floor"] * 2),
-    (["isolation", "--rounds", "1", "--duration", "0.3", "--heavy", "2", "--work", "5"], ["hand-over"]),
-    (["isolation", "--rounds", "1", "--duration", "0.3", "--heavy", "2", "--work", "5",
-      "--without", harness.BANTERD_TEST], ["hand-over", "without it"]),
-    (["idle", "--connections", "100"],
-     ["banterd, not a word said", "banterd, each was answered once",
-      "uv_line, not a word said", "uv_line, each was answered once"]),
-])
-def test_driver(bench, arguments, rows):
-    ended = bench.run(["/usr/bin/python3", RUN, *arguments], env={"BANTER_BUILD": harness.BUILD})
-    text = harness.text_of(ended.stdout)
-    assert (ended.status, ended.stderr) == (0, b""), ended
+@pytest.mark.parametrize("name", PEERS)
+def test_peers_tell_the_time(peer, load, name):
+    status, report, _ = load(peer(name), "--message", "now", "--stamped", "--requests", "50")
+    assert (status, counts(report)) == (0, {"answered": 50})
+
+
+def test_the_filter_answers(bench):
+    ended = bench.run([harness.BUILD / "bench" / "line_filter"], input=b"Zack\nwork 10\n" + b"x" * 5000 + b"\nrest")
+    assert (ended.status, ended.stdout) == (0, b"Hello ZACK\nwork 10\nHello " + b"X" * 5000 + b"\n")
+
+
+def test_timed(bench):
+    timed = harness.BUILD / "bench" / "timed"
+    ended = bench.run([timed, "3", "sh", "-c", "exit 0"])
+    report = json.loads(ended.stdout)
+    assert (ended.status, report["runs"]) == (0, 3)
+    assert 0 < report["p50_ms"] <= report["max_ms"]
+    assert 100 < report["peak_kb"] < 100_000
+    large = json.loads(bench.run([timed, "1", "/usr/bin/python3", "-c", "len('x' * 50_000_000)"]).stdout)
+    assert large["peak_kb"] > 50_000_000 / 1024
+    for command in (["sh", "-c", "exit 3"], ["no-such-program"]):
+        ended = bench.run([timed, "2", *command])
+        assert (ended.status, ended.stdout) == (1, b"")
+    assert bench.run([timed]).status == 64
+
+
+def driver(bench, *arguments, **environment):
+    return bench.run(["/usr/bin/python3", RUN, *arguments], env={"BANTER_BUILD": harness.BUILD, **environment})
+
+
+def test_smoke(bench):
+    """The whole benchmark, tiny: each kind of cell, with the peers that are installed, and the report of it."""
+    ended = driver(bench, "smoke")
+    assert ended.status == 0, ended
+    assert re.search(r"^\d+ measurements of \d+ kinds, every reply was right$", harness.text_of(ended.stdout), re.M), ended
+
+
+@pytest.fixture
+def build(folder):
+    """A build folder of the test's own, with the programs in it: results are kept there."""
+    build = folder / "build"
+    (build / "bench").mkdir(parents=True)
+    for program in [*(harness.BUILD / "bench").iterdir(), harness.BUILD / "banter", harness.BUILD / "banterd",
+                    harness.BUILD / "tests"]:
+        if program.name not in ("results", "report", "log", "data"):
+            (build / program.relative_to(harness.BUILD)).symlink_to(program)
+    return build
+
+
+def test_a_run_in_pieces(bench, build, folder):
+    """Results add up, and the report has them all."""
+    cell = ["--duration", "0.05", "--rounds", "1", "--peers", "uv_line"]
+    for arguments in (["measure", "throughput/1x1/4", *cell], ["measure", "throughput/1x1/4", *cell],
+                      ["measure", "netstring/50x1", *cell]):
+        ended = driver(bench, *arguments, BANTER_BUILD=build)
+        assert ended.status == 0, ended
+    ended = driver(bench, "report", "--folder", folder / "report", BANTER_BUILD=build)
+    assert ended.status == 0, ended
+    text = (folder / "report" / "report.md").read_text()
     assert re.search(r"^- machine: \d+ cores .* Linux ", text, re.M), text
-    assert re.findall(r"^\| (.*?) \| +[\d.]+", text, re.M) == rows, text
+    assert "in 3 runs" in text and "- rounds of each cell: 1 to 2" in text, text
+    section = text[text.index("**throughput/1x1/4**"):text.index("**netstring/50x1**")]
+    assert sorted(re.findall(r"^\| (\w+) \| [\d.]+ \([\d.]+ to [\d.]+\) \|", section, re.M)) == ["banterd", "uv_line"], text
+    assert "### Goals" in text
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["measure", "no/such"], "no cell is called no/such"),
+    (["measure", "--peers", "nobody"], "nothing is called nobody"),
+    (["report"], "nothing has been measured yet"),
+])
+def test_driver_errors(bench, build, arguments, words):
+    ended = driver(bench, *arguments, BANTER_BUILD=build)
+    assert ended.status == 1
+    assert words in harness.text_of(ended.stderr)
+
+
+def test_a_wrong_reply_stops_the_benchmark(bench, build):
+    """A server that can't take the message is no fast server."""
+    (build / "banterd").unlink()
+    (build / "banterd").write_text(f'#!/bin/sh\nexec "{harness.BUILD}/banterd" "$@" --max-message 3\n')
+    (build / "banterd").chmod(0o755)
+    ended = driver(bench, "measure", "throughput/1x1/4", "--duration", "0.05", "--rounds", "1", "--peers", "floor",
+                   BANTER_BUILD=build)
+    assert ended.status == 1
+    assert "-ERR too-long" in harness.text_of(ended.stderr)
+    assert '"per_second"' not in (build / "bench" / "results" / "rounds.jsonl").read_text()

@@ -1,6 +1,7 @@
 /* test: does what it is told. */
 #include "tests/handlers/test.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "server/request.h"
 #include "tests/handlers/later.h"
 #include "tests/handlers/together.h"
+#include "tests/handlers/work.h"
 
 /* A request cut into words; `rest` is what stands behind the words taken so far, with offsets
  * into the message. */
@@ -72,6 +74,21 @@ static void compute(struct command *command, struct later *later)
     (void) later;
     compute_ms(take_number(command));
     answer_text(command);
+}
+
+static void work_off(struct command *command, struct later *later)
+{
+    (void) later;
+    work((uint64_t) take_number(command));
+    answer_text(command);
+}
+
+static void tell_time(struct command *command, struct later *later)
+{
+    (void) later;
+    char text[32];
+    int size = snprintf(text, sizeof text, "%" PRIu64, work_clock_ns());
+    request_reply(command->request, text, (size_t) size);
 }
 
 static void sleep_inside(struct command *command, struct later *later)
@@ -188,7 +205,7 @@ static const struct {
     {"compute", compute}, {"sleep", sleep_inside}, {"later", answer_later}, {"twice", answer_twice},
     {"race", race},       {"forget", forget},      {"hold", keep},          {"let-go", let_go},
     {"reply", reply},     {"error", refuse},       {"size", large},         {"meet", meet},
-    {"crowd", crowd},
+    {"crowd", crowd},     {"work", work_off},      {"now", tell_time},
 };
 
 static void handle(struct handler *handler, struct request *request)

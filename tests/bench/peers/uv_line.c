@@ -4,27 +4,20 @@
  * at once. Usage: uv_line PORT; port 0 is any free one; the port is printed. uv_line --version
  * tells libuv's.
  */
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <uv.h>
 
-#define HELLO "Hello "
-#define HELLO_SIZE (sizeof(HELLO) - 1)
+#include "tests/bench/peers/answers.h"
+#include "tests/bench/peers/peer.h"
+
 #define READ_BYTES ((size_t) 64 << 10)
 #define MAX_LINE ((size_t) 1 << 20)
 
-struct bytes {
-    char *data;
-    size_t size;
-    size_t capacity;
-};
-
 struct client {
     uv_tcp_t handle;
-    struct bytes rest; /* the beginning of a line whose end has not come */
+    struct buffer rest; /* the beginning of a line whose end has not come */
 };
 
 /* What a try-write left over; owned by the write request. */
@@ -34,7 +27,7 @@ struct unsent {
 };
 
 static char read_buffer[READ_BYTES];
-static struct bytes replies; /* to the present read */
+static struct buffer replies; /* to the present read */
 
 static _Noreturn void die(const char *what, int status)
 {
@@ -42,33 +35,10 @@ static _Noreturn void die(const char *what, int status)
     exit(1);
 }
 
-static char *append(struct bytes *bytes, const char *data, size_t size)
-{
-    if (bytes->size + size > bytes->capacity) {
-        const size_t capacity = 2 * (bytes->size + size);
-        char *larger = realloc(bytes->data, capacity);
-        if (larger == NULL) {
-            die("append", UV_ENOMEM);
-        }
-        bytes->data = larger;
-        bytes->capacity = capacity;
-    }
-    char *place = bytes->data + bytes->size;
-    memcpy(place, data, size);
-    bytes->size += size;
-    return place;
-}
-
-static void forget(struct bytes *bytes)
-{
-    free(bytes->data);
-    *bytes = (struct bytes){0};
-}
-
 static void on_close(uv_handle_t *handle)
 {
     struct client *client = handle->data;
-    forget(&client->rest);
+    buffer_fini(&client->rest);
     free(client);
 }
 
@@ -76,22 +46,6 @@ static void close_client(struct client *client)
 {
     if (!uv_is_closing((uv_handle_t *) &client->handle)) {
         uv_close((uv_handle_t *) &client->handle, on_close);
-    }
-}
-
-/* The rest of a line, its end included. */
-static void answer(const char *rest, size_t rest_size, const char *data, size_t size)
-{
-    append(&replies, HELLO, HELLO_SIZE);
-    if (rest_size > 0) {
-        append(&replies, rest, rest_size);
-    }
-    append(&replies, data, size);
-    char *text = replies.data + replies.size - rest_size - size;
-    for (size_t i = 0; i < rest_size + size; i++) {
-        if (text[i] >= 'a' && text[i] <= 'z') {
-            text[i] -= 'a' - 'A';
-        }
     }
 }
 
@@ -106,23 +60,24 @@ static void on_written(uv_write_t *request, int status)
 static void send_replies(struct client *client)
 {
     uv_stream_t *stream = (uv_stream_t *) &client->handle;
-    uv_buf_t buffer = uv_buf_init(replies.data, (unsigned) replies.size);
+    uv_buf_t buffer = uv_buf_init(buffer_head(&replies), (unsigned) buffer_size(&replies));
     const int taken = uv_try_write(stream, &buffer, 1);
     if (taken < 0 && taken != UV_EAGAIN) {
         close_client(client);
         return;
     }
     const size_t done = taken < 0 ? 0 : (size_t) taken;
-    if (done == replies.size) {
+    const size_t left = buffer_size(&replies) - done;
+    if (left == 0) {
         return;
     }
-    struct unsent *unsent = malloc(sizeof(*unsent) + replies.size - done);
+    struct unsent *unsent = malloc(sizeof(*unsent) + left);
     if (unsent == NULL) {
         die("write", UV_ENOMEM);
     }
-    memcpy(unsent->data, replies.data + done, replies.size - done);
+    memcpy(unsent->data, buffer_head(&replies) + done, left);
     unsent->request.data = unsent;
-    buffer = uv_buf_init(unsent->data, (unsigned) (replies.size - done));
+    buffer = uv_buf_init(unsent->data, (unsigned) left);
     uv_write(&unsent->request, stream, &buffer, 1, on_written);
 }
 
@@ -140,23 +95,12 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
         close_client(client);
         return;
     }
-    const char *at = buffer->base;
-    const char *end = at + count;
-    replies.size = 0;
-    for (const char *line_end; (line_end = memchr(at, '\n', (size_t) (end - at))) != NULL;
-         at = line_end + 1) {
-        answer(client->rest.data, client->rest.size, at, (size_t) (line_end + 1 - at));
-        client->rest.size = 0;
-    }
-    if (at < end) {
-        append(&client->rest, at, (size_t) (end - at));
-    } else if (client->rest.data != NULL) {
-        forget(&client->rest);
-    }
-    if (replies.size > 0) {
+    buffer_clear(&replies);
+    answers_to_read(&client->rest, buffer->base, (size_t) count, &replies);
+    if (buffer_size(&replies) > 0) {
         send_replies(client);
     }
-    if (client->rest.size > MAX_LINE) {
+    if (buffer_size(&client->rest) > MAX_LINE) {
         close_client(client);
     }
 }
@@ -193,38 +137,16 @@ static void listen_on(uv_loop_t *loop, uv_tcp_t *listener, int port)
     if (status < 0) {
         die("listen", status);
     }
-    printf("listening on %d\n", ntohs(address.sin_port));
-    fflush(stdout);
-}
-
-static int port_of(const char *text)
-{
-    char *end = NULL;
-    const long port = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || port < 0 || port > 65535) {
-        fprintf(stderr, "uv_line: '%s' is no port\n", text);
-        exit(64);
-    }
-    return (int) port;
+    peer_tell(ntohs(address.sin_port));
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage: uv_line PORT|--version\n");
-        return 64;
-    }
-    if (strcmp(argv[1], "--version") == 0) {
-        printf("libuv %s\n", uv_version_string());
-        return 0;
-    }
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-
+    char version[64];
+    snprintf(version, sizeof(version), "libuv %s", uv_version_string());
+    const int port = peer_begin(argc, argv, version);
     uv_loop_t *loop = uv_default_loop();
     uv_tcp_t listener;
-    listen_on(loop, &listener, port_of(argv[1]));
+    listen_on(loop, &listener, port);
     return uv_run(loop, UV_RUN_DEFAULT);
 }
