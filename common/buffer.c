@@ -7,18 +7,14 @@
  */
 #include "common/buffer.h"
 
-#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { SMALLEST_CAPACITY = 64 };
 
-bool buffer_reserve(struct buffer *buffer, size_t size)
+bool buffer_grow(struct buffer *buffer, size_t size)
 {
-    if (buffer_room(buffer) >= size)
-        return true;
-
     const size_t held = buffer_size(buffer);
     if (buffer->begin >= held && buffer->capacity - held >= size) {
         /* begin >= held: source and target do not overlap. */
@@ -42,37 +38,6 @@ bool buffer_reserve(struct buffer *buffer, size_t size)
     buffer->data = data;
     buffer->capacity = capacity;
     return true;
-}
-
-void buffer_added(struct buffer *buffer, size_t size)
-{
-    assert(size <= buffer_room(buffer));
-    buffer->end += size;
-}
-
-bool buffer_append(struct buffer *buffer, const void *data, size_t size)
-{
-    if (!buffer_reserve(buffer, size))
-        return false;
-    if (size > 0) { /* memcpy() takes no NULL, not even for nothing */
-        memcpy(buffer_tail(buffer), data, size);
-        buffer->end += size;
-    }
-    return true;
-}
-
-void buffer_consume(struct buffer *buffer, size_t size)
-{
-    assert(size <= buffer_size(buffer));
-    buffer->begin += size;
-    if (buffer->begin == buffer->end)
-        buffer_clear(buffer);
-}
-
-void buffer_clear(struct buffer *buffer)
-{
-    buffer->begin = 0;
-    buffer->end = 0;
 }
 
 void buffer_fini(struct buffer *buffer)

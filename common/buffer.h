@@ -8,8 +8,10 @@
 #ifndef BANTER_COMMON_BUFFER_H
 #define BANTER_COMMON_BUFFER_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct buffer {
     char *data;      /* owned; NULL while capacity is 0 */
@@ -39,22 +41,51 @@ static inline char *buffer_tail(const struct buffer *buffer)
     return buffer->end == 0 ? buffer->data : buffer->data + buffer->end;
 }
 
+/* buffer_reserve() where there is not enough room yet. */
+bool buffer_grow(struct buffer *buffer, size_t size);
+
 /* Makes room for `size` bytes behind the last one, moving or growing as needed (growth doubles,
  * so that appending n bytes costs O(n)). False, with nothing changed, when memory is out. */
-bool buffer_reserve(struct buffer *buffer, size_t size);
+static inline bool buffer_reserve(struct buffer *buffer, size_t size)
+{
+    return buffer_room(buffer) >= size || buffer_grow(buffer, size);
+}
 
 /* Tells the buffer that `size` bytes were written at buffer_tail(); at most buffer_room(). */
-void buffer_added(struct buffer *buffer, size_t size);
+static inline void buffer_added(struct buffer *buffer, size_t size)
+{
+    assert(size <= buffer_room(buffer));
+    buffer->end += size;
+}
 
 /* Appends a copy. False, with nothing changed, when memory is out. `size` may be 0. */
-bool buffer_append(struct buffer *buffer, const void *data, size_t size);
+static inline bool buffer_append(struct buffer *buffer, const void *data, size_t size)
+{
+    if (!buffer_reserve(buffer, size))
+        return false;
+    if (size > 0) { /* memcpy() takes no NULL, not even for nothing */
+        memcpy(buffer_tail(buffer), data, size);
+        buffer->end += size;
+    }
+    return true;
+}
+
+/* Drops all bytes and keeps the memory. */
+static inline void buffer_clear(struct buffer *buffer)
+{
+    buffer->begin = 0;
+    buffer->end = 0;
+}
 
 /* Drops `size` bytes at the head; at most buffer_size(). Both indices go back to 0 when it gets
  * empty. */
-void buffer_consume(struct buffer *buffer, size_t size);
-
-/* Drops all bytes and keeps the memory. */
-void buffer_clear(struct buffer *buffer);
+static inline void buffer_consume(struct buffer *buffer, size_t size)
+{
+    assert(size <= buffer_size(buffer));
+    buffer->begin += size;
+    if (buffer->begin == buffer->end)
+        buffer_clear(buffer);
+}
 
 /* Gives the memory back; the buffer is empty and usable again. */
 void buffer_fini(struct buffer *buffer);

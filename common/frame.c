@@ -401,10 +401,13 @@ bool frame_append(struct buffer *out, const struct frame_edges *edges, const cha
     const size_t total = edges->head_size + size + edges->tail_size;
     if (!buffer_reserve(out, total))
         return false;
-    char *at = mempcpy(buffer_tail(out), edges->head, edges->head_size);
+    char *at = buffer_tail(out);
+    if (edges->head_size > 0)
+        at = mempcpy(at, edges->head, edges->head_size);
     if (size > 0) /* the pointer may be NULL for nothing */
         at = mempcpy(at, message, size);
-    memcpy(at, edges->tail, edges->tail_size);
+    if (edges->tail_size > 0)
+        *at = edges->tail[0];
     buffer_added(out, total);
     return true;
 }

@@ -282,7 +282,8 @@ static enum step call_handler(struct session *session, struct turn *turn, const 
     struct loop *loop = session_loop(session);
     struct handler *handler = loop->settings->handler;
     loop->requests++;
-    log_put(loop->log, LOG_PROCESSING, session->number, message, size);
+    if (loop->transcript)
+        log_put(loop->transcript, LOG_PROCESSING, session->number, message, size);
     if (loop->refusing) {
         replies_error(session, turn, PROTOCOL_STOPPING, REPLIES_STOPPING_TEXT);
         return STEP_TAKEN;

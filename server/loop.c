@@ -38,6 +38,7 @@ bool loop_init(struct loop *loop, struct server *server, const struct settings *
     if (loop->wake_fd < 0 || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) != 0)
         return false;
     loop->log = log_ring_new(settings->log);
+    loop->transcript = log_wants(settings->log, LOG_PROCESSED) ? loop->log : NULL;
     errno = ENOMEM;
     return loop->log || !settings->log;
 }

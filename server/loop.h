@@ -34,7 +34,8 @@ struct watcher;
 struct loop {
     struct server *server;
     const struct settings *settings;
-    struct log_ring *log; /* the owner's; NULL: nothing is logged */
+    struct log_ring *log;        /* the owner's; NULL: nothing is logged */
+    struct log_ring *transcript; /* the same; NULL: no messages are logged */
     int epoll_fd;
     int wake_fd; /* eventfd: something is in the inbox */
 

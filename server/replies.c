@@ -69,15 +69,17 @@ static void put_reply(struct session *session, struct buffer *output, const stru
 {
     const char *text = buffer_head(reply);
     size_t size = buffer_size(reply);
+    const struct loop *loop = session_loop(session);
     struct frame_edges edges;
-    enum frame_refusal refusal = frame_encode(session_loop(session)->settings->rules.codec, text,
-                                              size, PROTOCOL_MAX_REPLY, &edges);
+    enum frame_refusal refusal =
+        frame_encode(loop->settings->rules.codec, text, size, PROTOCOL_MAX_REPLY, &edges);
     if (refusal != FRAME_FITS) {
         put_handler_failed(session, output, frame_refusal_text(refusal));
     } else if (protocol_is_unasked(text, size)) {
         put_handler_failed(session, output, "its code is the server's alone");
     } else {
-        log_put(session_loop(session)->log, LOG_PROCESSED, session->number, text, size);
+        if (loop->transcript)
+            log_put(loop->transcript, LOG_PROCESSED, session->number, text, size);
         if (!frame_append(output, &edges, text, size))
             session_break(session, "out of memory");
     }

@@ -86,7 +86,9 @@ void request_release(struct request *request)
 {
     if (atomic_fetch_sub_explicit(&request->holds, 1, memory_order_acq_rel) > 1)
         return;
-    if (request_claim(request)) {
+    if (request->built) {
+        request_reply_built(request);
+    } else if (request_claim(request)) {
         build_error(&request->reply, PROTOCOL_HANDLER_FAILED, "the handler has not answered");
         answered(request);
     }
@@ -129,6 +131,8 @@ void request_reply_built(struct request *request)
         answered(request);
 }
 
+void request_reply_and_return(struct request *request) { request->built = true; }
+
 /* ---- for the engine ---- */
 
 struct request *request_new(void)
@@ -163,6 +167,7 @@ void request_start(struct request *request, struct loop *loop, struct session *s
     request->next = NULL;
     request->verdict_code = NULL;
     request->ready = false;
+    request->built = false;
     request->pace = PACE_UNKNOWN;
     if (request->reply.capacity > KEPT_REPLY_BYTES)
         buffer_fini(&request->reply);
@@ -176,6 +181,8 @@ void request_start(struct request *request, struct loop *loop, struct session *s
 
 enum request_outcome request_outcome(const struct request *request)
 {
+    if (request->built)
+        return REQUEST_ANSWERED;
     if (atomic_load_explicit(&request->holds, memory_order_acquire) > 1)
         return REQUEST_HELD;
     unsigned state = atomic_load_explicit(&request->state, memory_order_acquire);

@@ -60,4 +60,8 @@ char *request_room(struct request *request, size_t size);
 void request_added(struct request *request, size_t size);
 void request_reply_built(struct request *request);
 
+/* The same as request_reply_built(), for the most frequent case, in which it costs next to nothing:
+ * in handle(), as the last thing that it does, with a request that was not held. */
+void request_reply_and_return(struct request *request);
+
 #endif

@@ -40,6 +40,9 @@ struct request {
     void *session_data;  /* the handler's own, of the session that asks; set before the call */
     int64_t deadline_ms; /* when the handler must have answered; set before the call */
     char *copy;          /* owned; NULL before a hold */
+    /* `reply` is the answer as soon as handle() has returned; for the thread that is in it alone.
+     * It is claimed and made known only where that call is not the loop's any more. */
+    bool built;
     struct buffer reply;
     struct loop *loop;
     struct session *session; /* NULL once the session is closed */

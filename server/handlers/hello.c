@@ -38,11 +38,29 @@ static size_t strip(const uint8_t *text, size_t size)
     return size;
 }
 
+/* Upper-cases eight bytes of ASCII. Where one is a letter, the first sum has its top bit and the
+ * second has not; nothing is carried from one byte into the next. */
+static uint64_t upper_eight(uint64_t bytes)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t from_a = bytes + each * (0x80 - 'a');
+    uint64_t behind_z = bytes + each * (0x80 - 'z' - 1);
+    return bytes - ((from_a & ~behind_z & each * 0x80) >> 2);
+}
+
 /* Upper-cases text that is all ASCII. False, with `out` partly written, when it is not. */
 static bool upper_ascii(const uint8_t *text, size_t size, char *out)
 {
+    size_t i = 0;
+    for (uint64_t bytes; size - i >= sizeof bytes; i += sizeof bytes) {
+        memcpy(&bytes, text + i, sizeof bytes);
+        if (bytes & UINT64_C(0x8080808080808080))
+            return false;
+        bytes = upper_eight(bytes);
+        memcpy(out + i, &bytes, sizeof bytes);
+    }
     uint8_t seen = 0;
-    for (size_t i = 0; i < size; i++) {
+    for (; i < size; i++) {
         uint8_t byte = text[i];
         seen |= byte;
         out[i] = (char) (byte >= 'a' && byte <= 'z' ? byte - 0x20 : byte);

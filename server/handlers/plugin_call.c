@@ -29,7 +29,7 @@ void plugin_call(const struct banter_handler *functions, void *state, struct req
     if (reply.failure)
         request_refuse(request, PROTOCOL_HANDLER_FAILED, "%s", reply.failure);
     else
-        request_reply_built(request);
+        request_reply_and_return(request);
 }
 
 char *banter_reply_room(struct banter_reply *reply, size_t size)
