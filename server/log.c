@@ -29,6 +29,7 @@ enum {
     RING_BYTES = 1 << 20,    /* a power of two */
     TEXT_MAX = 64 << 10,     /* a longer text is cut in the log */
     CHUNK_BYTES = 256 << 10, /* the writer formats about so much before it writes */
+    PIECE_BYTES = 16 << 10,  /* and makes room in a ring each time it has taken so much */
     NAP_MS = 2,              /* after a write the writer lets events gather for so long */
     PATIENCE_MS = 1000,      /* at the end: how long a reader may take for the next piece */
 };
@@ -36,7 +37,7 @@ enum {
 /* What stands before each text in a ring. Records follow each other without padding, in order of
  * time. */
 struct record {
-    int64_t time_ns; /* CLOCK_MONOTONIC: rings are merged by it */
+    int64_t time_ns; /* CLOCK_MONOTONIC, of the batch's first: rings are merged by it */
     uint64_t session;
     uint32_t size;      /* bytes of text that follow */
     uint32_t full_size; /* what the text had before it was cut; capped */
@@ -49,9 +50,13 @@ struct log_ring {
     struct log_ring *next; /* guarded by log->lock */
     /* guarded by log->lock; when not, the writer empties it and anybody may have it */
     bool in_use;
-    _Atomic size_t head; /* bytes ever put in */
-    _Atomic size_t tail; /* bytes ever taken out */
     _Atomic unsigned long dropped;
+    /* The producer's, on a cache line that the writer reads once in a while. */
+    _Alignas(64) _Atomic size_t head; /* bytes ever put in */
+    size_t tail_seen;                 /* `tail` when it was last looked at */
+    int64_t batch_ns;                 /* when the first event since the last nudge was; 0: none */
+    /* The writer's. */
+    _Alignas(64) _Atomic size_t tail; /* bytes ever taken out */
     char bytes[RING_BYTES];
 };
 
@@ -90,34 +95,45 @@ bool log_wants(const struct log *log, enum log_event event)
 static void ring_copy_in(struct log_ring *ring, size_t at, const void *data, size_t size)
 {
     size_t index = at & (RING_BYTES - 1);
-    size_t first = RING_BYTES - index < size ? RING_BYTES - index : size;
+    size_t first = RING_BYTES - index;
+    if (size <= first) {
+        memcpy(ring->bytes + index, data, size);
+        return;
+    }
     memcpy(ring->bytes + index, data, first);
     memcpy(ring->bytes, (const char *) data + first, size - first);
+}
+
+static bool has_room(struct log_ring *ring, size_t head, size_t size)
+{
+    if (head - ring->tail_seen + size <= RING_BYTES)
+        return true;
+    ring->tail_seen = atomic_load_explicit(&ring->tail, memory_order_acquire);
+    return head - ring->tail_seen + size <= RING_BYTES;
 }
 
 /* Apart from log_put(), so that an event that nobody wants costs no more than the question. */
 static __attribute__((noinline)) void put_record(struct log_ring *ring, enum log_event event,
                                                  uint64_t session, const void *text, size_t size)
 {
+    if (!ring->batch_ns)
+        ring->batch_ns = now_ns();
     struct record record = {
-        .time_ns = now_ns(),
+        .time_ns = ring->batch_ns,
         .session = session,
         .size = (uint32_t) (size < TEXT_MAX ? size : TEXT_MAX),
         .full_size = (uint32_t) (size < UINT32_MAX ? size : UINT32_MAX),
         .event = event,
     };
     size_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    size_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
-    if (head - tail + sizeof record + record.size > RING_BYTES) {
+    if (!has_room(ring, head, sizeof record + record.size)) {
         atomic_fetch_add_explicit(&ring->dropped, 1, memory_order_relaxed);
         return;
     }
     ring_copy_in(ring, head, &record, sizeof record);
     if (record.size)
         ring_copy_in(ring, head + sizeof record, text, record.size);
-    /* Sequentially consistent with `asleep`: either the nudge that follows sees the writer
-     * asleep, or the writer, which looks once more after it said so, sees this record. */
-    atomic_store(&ring->head, head + sizeof record + record.size);
+    atomic_store_explicit(&ring->head, head + sizeof record + record.size, memory_order_release);
 }
 
 static void wake_writer(struct log *log)
@@ -135,12 +151,13 @@ void log_put(struct log_ring *ring, enum log_event event, uint64_t session, cons
 
 void log_nudge(struct log_ring *ring)
 {
-    if (!ring)
+    if (!ring || !ring->batch_ns)
         return;
-    if (atomic_load_explicit(&ring->head, memory_order_relaxed) !=
-            atomic_load_explicit(&ring->tail, memory_order_relaxed) ||
-        atomic_load_explicit(&ring->dropped, memory_order_relaxed))
-        wake_writer(ring->log);
+    ring->batch_ns = 0;
+    /* Sequentially consistent with `asleep`: either this sees the writer asleep, or the writer,
+     * which looks once more after it said so, sees what was put in. */
+    atomic_store(&ring->head, atomic_load_explicit(&ring->head, memory_order_relaxed));
+    wake_writer(ring->log);
 }
 
 void log_tell(struct log *log, enum log_event event, uint64_t session, const char *format, ...)
@@ -158,8 +175,17 @@ void log_tell(struct log *log, enum log_event event, uint64_t session, const cha
         size = sizeof text - 1;
     pthread_mutex_lock(&log->lock);
     log_put(log->shared, event, session, text, (size_t) size);
+    log_nudge(log->shared);
     pthread_mutex_unlock(&log->lock);
-    wake_writer(log);
+}
+
+/* Its pages stay untouched, and so unbacked, until the ring is used. */
+static struct log_ring *new_ring(void)
+{
+    struct log_ring *ring = aligned_alloc(_Alignof(struct log_ring), sizeof *ring);
+    if (ring)
+        memset(ring, 0, offsetof(struct log_ring, bytes));
+    return ring;
 }
 
 struct log_ring *log_ring_new(struct log *log)
@@ -170,8 +196,7 @@ struct log_ring *log_ring_new(struct log *log)
     struct log_ring *ring = log->rings;
     while (ring && ring->in_use)
         ring = ring->next;
-    /* calloc: the pages stay untouched, and so unbacked, until the ring is used. */
-    if (!ring && (ring = calloc(1, sizeof *ring))) {
+    if (!ring && (ring = new_ring())) {
         ring->log = log;
         ring->next = log->rings;
         log->rings = ring;
@@ -184,7 +209,7 @@ struct log_ring *log_ring_new(struct log *log)
 
 /* ---- the writer: formatting ---- */
 
-static void ring_copy_out(struct log_ring *ring, size_t at, void *data, size_t size)
+static void ring_copy_out(const struct log_ring *ring, size_t at, void *data, size_t size)
 {
     size_t index = at & (RING_BYTES - 1);
     size_t first = RING_BYTES - index < size ? RING_BYTES - index : size;
@@ -192,41 +217,83 @@ static void ring_copy_out(struct log_ring *ring, size_t at, void *data, size_t s
     memcpy((char *) data + first, ring->bytes, size - first);
 }
 
-/* The ring whose next record is the oldest, and that record; NULL when all are empty. */
-static struct log_ring *oldest_ring(struct log *log, struct record *oldest)
+/* A record's text: where it is, or, where the ring's end cuts it in two, a copy. */
+static const unsigned char *text_at(const struct log_ring *ring, size_t at, size_t size)
+{
+    static _Thread_local unsigned char copy[TEXT_MAX];
+    size_t index = at & (RING_BYTES - 1);
+    if (size <= RING_BYTES - index)
+        return (const unsigned char *) ring->bytes + index;
+    ring_copy_out(ring, at, copy, size);
+    return copy;
+}
+
+static bool is_empty(struct log_ring *ring)
+{
+    return atomic_load(&ring->head) == atomic_load_explicit(&ring->tail, memory_order_relaxed);
+}
+
+static void tell_dropped(struct log *log, struct log_ring *ring)
+{
+    if (atomic_load_explicit(&ring->dropped, memory_order_relaxed))
+        log_text_append_dropped(&log->out,
+                                atomic_exchange_explicit(&ring->dropped, 0, memory_order_relaxed));
+}
+
+/* The ring whose next record is the oldest; NULL when all are empty. `*next_ns` is the time of the
+ * oldest one in the other rings. */
+static struct log_ring *oldest_ring(struct log *log, int64_t *next_ns)
 {
     struct log_ring *found = NULL;
+    int64_t found_ns = INT64_MAX;
+    *next_ns = INT64_MAX;
     for (struct log_ring *ring = log->rings; ring; ring = ring->next) {
-        size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-        if (atomic_load(&ring->head) == tail) {
-            log_text_append_dropped(
-                &log->out, atomic_exchange_explicit(&ring->dropped, 0, memory_order_relaxed));
+        if (is_empty(ring)) {
+            tell_dropped(log, ring);
             continue;
         }
         struct record record;
-        ring_copy_out(ring, tail, &record, sizeof record);
-        if (!found || record.time_ns < oldest->time_ns) {
+        ring_copy_out(ring, atomic_load_explicit(&ring->tail, memory_order_relaxed), &record,
+                      sizeof record);
+        if (!found || record.time_ns < found_ns) {
+            *next_ns = found_ns;
+            found_ns = record.time_ns;
             found = ring;
-            *oldest = record;
+        } else if (record.time_ns < *next_ns) {
+            *next_ns = record.time_ns;
         }
     }
     return found;
 }
 
+/* Formats what one ring holds, up to about a piece of it, as far as it is not later than
+ * `until_ns`. */
+static void format_ring(struct log *log, struct log_ring *ring, int64_t until_ns)
+{
+    size_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+    size_t begin = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    size_t tail = begin;
+    while (tail != head && tail - begin < PIECE_BYTES) {
+        struct record record;
+        ring_copy_out(ring, tail, &record, sizeof record);
+        if (record.time_ns > until_ns)
+            break;
+        tail += sizeof record;
+        log_text_append(&log->out, record.event, record.session, text_at(ring, tail, record.size),
+                        record.size, record.full_size);
+        tail += record.size;
+    }
+    atomic_store_explicit(&ring->tail, tail, memory_order_release);
+}
+
 /* Formats what the rings hold, up to about a chunk. Returns false when there was nothing. */
 static bool format_chunk(struct log *log)
 {
-    static _Thread_local unsigned char text[TEXT_MAX];
     pthread_mutex_lock(&log->lock);
-    struct record record;
     struct log_ring *ring;
-    while (buffer_size(&log->out) < CHUNK_BYTES && (ring = oldest_ring(log, &record))) {
-        size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed) + sizeof record;
-        ring_copy_out(ring, tail, text, record.size);
-        log_text_append(&log->out, record.event, record.session, text, record.size,
-                        record.full_size);
-        atomic_store_explicit(&ring->tail, tail + record.size, memory_order_release);
-    }
+    int64_t next_ns;
+    while (buffer_size(&log->out) < CHUNK_BYTES && (ring = oldest_ring(log, &next_ns)))
+        format_ring(log, ring, next_ns);
     pthread_mutex_unlock(&log->lock);
     return buffer_size(&log->out) > 0;
 }
@@ -301,9 +368,7 @@ static bool all_empty(struct log *log)
     bool empty = true;
     pthread_mutex_lock(&log->lock);
     for (struct log_ring *ring = log->rings; ring && empty; ring = ring->next)
-        empty =
-            atomic_load(&ring->head) == atomic_load_explicit(&ring->tail, memory_order_relaxed) &&
-            !atomic_load_explicit(&ring->dropped, memory_order_relaxed);
+        empty = is_empty(ring) && !atomic_load_explicit(&ring->dropped, memory_order_relaxed);
     pthread_mutex_unlock(&log->lock);
     return empty;
 }

@@ -6,6 +6,11 @@
 
 #include <unistr.h>
 
+enum {
+    ESCAPE_BYTES = 4,  /* the longest escape */
+    FIXED_BYTES = 200, /* more than all of a line but its text */
+};
+
 static const struct wording {
     enum log_level level;
     bool always; /* whatever the level is */
@@ -57,49 +62,88 @@ static size_t shown_as_is(const unsigned char *text, size_t size)
     return length > 0 && character >= 0xa0 ? (size_t) length : 0;
 }
 
-/* \n, \t, \r or \xNN. */
-static void append_escape(struct buffer *out, unsigned char byte)
+/* The same for eight bytes at once, where all of them are ASCII. */
+static bool eight_shown_as_is(const unsigned char *text)
 {
-    char escape[5];
-    if (byte == '\n' || byte == '\t' || byte == '\r')
-        snprintf(escape, sizeof escape, "\\%c", byte == '\n' ? 'n' : byte == '\t' ? 't' : 'r');
-    else
-        snprintf(escape, sizeof escape, "\\x%02x", byte);
-    buffer_append(out, escape, strlen(escape));
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t bytes;
+    memcpy(&bytes, text, sizeof bytes);
+    /* A byte's top bit is set in one of the three where it is below ' ', not ASCII, or DEL; what is
+     * borrowed or carried comes from such a byte. */
+    return !(((bytes - each * ' ') | bytes | (bytes + each)) & each * 0x80);
 }
 
-static void append_escaped(struct buffer *out, const unsigned char *text, size_t size)
+/* Writes \n, \t, \r or \xNN, and returns where it ends. */
+static char *put_escape(char *at, unsigned char byte)
 {
-    size_t begin = 0; /* of the stretch that is copied in one go */
-    for (size_t at = 0; at < size;) {
-        size_t length = shown_as_is(text + at, size - at);
-        if (length == 0) {
-            buffer_append(out, text + begin, at - begin);
-            append_escape(out, text[at]);
-            begin = at + 1;
-        }
-        at += length ? length : 1;
+    static const char digits[] = "0123456789abcdef";
+    *at++ = '\\';
+    if (byte == '\n' || byte == '\t' || byte == '\r') {
+        *at++ = byte == '\n' ? 'n' : byte == '\t' ? 't' : 'r';
+        return at;
     }
-    buffer_append(out, text + begin, size - begin);
+    *at++ = 'x';
+    *at++ = digits[byte >> 4];
+    *at++ = digits[byte & 15];
+    return at;
+}
+
+/* Of every byte at most ESCAPE_BYTES. */
+static char *put_escaped(char *at, const unsigned char *text, size_t size)
+{
+    const unsigned char *end = text + size;
+    while (text < end) {
+        if (end - text >= 8 && eight_shown_as_is(text)) {
+            memcpy(at, text, 8);
+            at += 8;
+            text += 8;
+            continue;
+        }
+        size_t length = shown_as_is(text, (size_t) (end - text));
+        if (length == 0)
+            at = put_escape(at, *text++);
+        for (; length > 0; length--)
+            *at++ = (char) *text++;
+    }
+    return at;
+}
+
+static char *put_number(char *at, uint64_t number)
+{
+    char digits[20];
+    size_t count = 0;
+    do {
+        digits[count++] = (char) ('0' + number % 10);
+        number /= 10;
+    } while (number);
+    while (count > 0)
+        *at++ = digits[--count];
+    return at;
 }
 
 void log_text_append(struct buffer *out, enum log_event event, uint64_t session,
                      const unsigned char *text, size_t size, size_t full_size)
 {
     const struct wording *wording = &wordings[event];
-    char note[64];
+    if (!buffer_reserve(out, FIXED_BYTES + ESCAPE_BYTES * size))
+        return;
+    char *at = buffer_tail(out);
     if (session) {
-        int length = snprintf(note, sizeof note, "[%llu] ", (unsigned long long) session);
-        buffer_append(out, note, (size_t) length);
+        *at++ = '[';
+        at = put_number(at, session);
+        *at++ = ']';
+        *at++ = ' ';
     }
-    buffer_append(out, wording->before, strlen(wording->before));
-    append_escaped(out, text, size);
+    at = stpcpy(at, wording->before);
+    at = put_escaped(at, text, size);
     if (full_size > size) {
-        int length = snprintf(note, sizeof note, "... (%zu bytes)", full_size);
-        buffer_append(out, note, (size_t) length);
+        at = stpcpy(at, "... (");
+        at = put_number(at, full_size);
+        at = stpcpy(at, " bytes)");
     }
-    buffer_append(out, wording->after, strlen(wording->after));
-    buffer_append(out, "\n", 1);
+    at = stpcpy(at, wording->after);
+    *at++ = '\n';
+    buffer_added(out, (size_t) (at - buffer_tail(out)));
 }
 
 void log_text_append_dropped(struct buffer *out, unsigned long dropped)
