@@ -46,17 +46,17 @@ struct record {
 };
 
 struct log_ring {
-    struct log *log;
-    struct log_ring *next; /* guarded by log->lock */
-    /* guarded by log->lock; when not, the writer empties it and anybody may have it */
-    bool in_use;
-    _Atomic unsigned long dropped;
     /* The producer's, on a cache line that the writer reads once in a while. */
     _Alignas(64) _Atomic size_t head; /* bytes ever put in */
     size_t tail_seen;                 /* `tail` when it was last looked at */
     int64_t batch_ns;                 /* when the first event since the last nudge was; 0: none */
+    _Atomic unsigned long dropped;
+    struct log *log;
     /* The writer's. */
     _Alignas(64) _Atomic size_t tail; /* bytes ever taken out */
+    struct log_ring *next;            /* guarded by log->lock */
+    /* guarded by log->lock; when not, the writer empties it and anybody may have it */
+    bool in_use;
     char bytes[RING_BYTES];
 };
 
