@@ -126,7 +126,8 @@ def test_the_end_of_the_reader_leaves_nothing(run_at, peer):
 def test_replies_on_the_same_terminal(run_at, peer):
     """There it is only where it was asked for, and in nobody's way."""
     screen = run_at(f'"$B" -c {peer.address} --progress always <script')
-    screen.wait(lambda: screen.lines[:2] == ["a", "b"] and re.match(LINE, screen.lines[-1]), "the line below the replies")
+    screen.wait(lambda: screen.lines[:2] == ["a", "b"] and re.match(LINE, screen.lines[-1]),
+                "the line below the replies")
     peer.release()
     assert screen.wait_end() == 0
     assert screen.lines == ["a", "b", "c", "d", "e"]

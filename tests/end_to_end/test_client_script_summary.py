@@ -96,7 +96,8 @@ def test_going_on_after_the_server_was_killed(bench, server, folder):
     script.write_text(lines)
     first = server("-qq", "-H", "echo", listen=path, expect_status=-signal.SIGKILL)
     with replies.open("wb") as stdout:
-        program = bench.start(["bash", "-c", f'{{ head -n {half} script; read go; tail -n +{half + 1} script; }} | "{BANTER}" -c {path}'],
+        parts = f"head -n {half} script; read go; tail -n +{half + 1} script"
+        program = bench.start(["bash", "-c", f'{{ {parts}; }} | "{BANTER}" -c {path}'],
                               stdin=subprocess.PIPE, stdout=stdout, expect_status=76,
                               expect_stderr=r".*: connection lost: .*; the first unanswered input line is \d+\n")
         wait_until(lambda: replies.stat().st_size > 0, "the first replies")
