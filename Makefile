@@ -9,7 +9,8 @@
 #   PYTEST_ARGS='-k quit'             more arguments for pytest
 #   BENCH='measure idle/memory'       what `make bench` does instead of everything; see tests/bench/run --help
 #   DEPS=no                           never install a package
-#   PREFIX DESTDIR BINDIR SBINDIR MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR   where `make install` puts things
+#   PREFIX DESTDIR BINDIR SBINDIR MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR BASHCOMPLETIONDIR
+#                                     where `make install` puts things
 
 VERSION := 0.1.0
 
@@ -27,6 +28,7 @@ MANDIR ?= $(PREFIX)/share/man
 INCLUDEDIR ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(PREFIX)/lib/pkgconfig
 DOCDIR ?= $(PREFIX)/share/doc/banter
+BASHCOMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 INSTALL ?= install
 PYTHON ?= /usr/bin/python3
 BENCH ?= all
@@ -87,7 +89,7 @@ bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 
 pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
-scripts := .ci/run $(wildcard tests/tools/*)
+scripts := .ci/run common/completion.bash $(wildcard tests/tools/*)
 c_sources := $(wildcard $(addsuffix /*.c,common server server/handlers server/handlers/examples client \
                                          tests/unit tests/handlers tests/end_to_end/plugins tests/bench \
                                          tests/bench/peers))
@@ -230,12 +232,16 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 	sed $(pc_values) server/banter.pc.in > '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc'
 	chmod 644 '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc'
 	$(INSTALL) -m 644 $(examples) '$(DESTDIR)$(DOCDIR)/examples'
+	$(INSTALL) -d '$(DESTDIR)$(BASHCOMPLETIONDIR)'
+	$(INSTALL) -m 644 common/completion.bash '$(DESTDIR)$(BASHCOMPLETIONDIR)/banter'
+	ln -sf banter '$(DESTDIR)$(BASHCOMPLETIONDIR)/banterd'
 
 uninstall: ## remove what install put there
 	rm -f '$(DESTDIR)$(BINDIR)/banter' '$(DESTDIR)$(SBINDIR)/banterd'
 	for page in $(notdir $(pages)); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; done
 	rm -f '$(DESTDIR)$(INCLUDEDIR)/banter/handler.h' '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc' \
-	    $(patsubst %,'$(DESTDIR)$(DOCDIR)/examples/%',$(notdir $(examples)))
+	    $(patsubst %,'$(DESTDIR)$(DOCDIR)/examples/%',$(notdir $(examples))) \
+	    '$(DESTDIR)$(BASHCOMPLETIONDIR)/banter' '$(DESTDIR)$(BASHCOMPLETIONDIR)/banterd'
 
 clean: ## remove all output (of this BUILD)
 	rm -rf '$(BUILD)'

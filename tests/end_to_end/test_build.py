@@ -16,6 +16,7 @@ import harness
 from harness import BUILD, TOP
 
 PAGES = ["man1/banter.1", "man3/banter-handler.3", "man7/banter-protocol.7", "man8/banterd.8"]
+COMPLETIONS = ["banter", "banterd"]
 EXAMPLES = ["examples/reverse.c", "examples/store.c"]
 
 
@@ -64,6 +65,7 @@ def test_install_and_uninstall(folder):
     make("install", *where)
     assert files_under(folder / "opt/banter") == [
         "bin/banter", "bin/banterd", "include/banter/handler.h", "lib/pkgconfig/banter.pc",
+        *("share/bash-completion/completions/" + name for name in COMPLETIONS),
         *("share/doc/banter/" + example for example in EXAMPLES), *("share/man/" + page for page in PAGES)]
     for file in (folder / "opt/banter").rglob("*"):
         if file.is_file():
@@ -80,8 +82,9 @@ def test_install_and_uninstall(folder):
 
 def test_install_into_folders_of_ones_choice(folder):
     make("install", f"DESTDIR={folder}/a b", "BINDIR=/b", "SBINDIR=/s", "MANDIR=/m", "INCLUDEDIR=/i", "PKGCONFIGDIR=/p",
-         "DOCDIR=/d")
-    assert files_under(folder / "a b") == ["b/banter", *("d/" + example for example in EXAMPLES), "i/banter/handler.h",
+         "DOCDIR=/d", "BASHCOMPLETIONDIR=/c")
+    assert files_under(folder / "a b") == ["b/banter", *("c/" + name for name in COMPLETIONS),
+                                           *("d/" + example for example in EXAMPLES), "i/banter/handler.h",
                                            *("m/" + page for page in PAGES), "p/banter.pc", "s/banterd"]
     assert "includedir=/i\n" in (folder / "a b/p/banter.pc").read_text()
 

@@ -1,0 +1,179 @@
+# shellcheck shell=bash
+#
+# Completes command lines of banter and banterd in bash (4.3 or later), with or without the package bash-completion.
+#
+# Which options there are and what they take is asked of the program itself, whose --help takes some milliseconds:
+# a list here would grow old, and be wrong where another version is the one in PATH. What may stand for an argument
+# goes by the name that --help gives it, such as CODEC; a name that is not known here is a number or a duration.
+#
+# The functions share the local variables of _banter:
+#     word    the word at the cursor, up to the cursor, without quotes
+#     kept    how much of its beginning bash keeps; candidates stand for what is behind. Of "--framing=li" it keeps
+#             "--framing=", since "=" is one of COMP_WORDBREAKS
+#     value   what of the word is an option's argument; all of it, or what is behind "--framing=" or "-f"
+
+# Puts the command line up to the cursor into `words`, whole and without quotes, and the index in COMP_WORDS where
+# each begins into `starts`: for bash "unix:/tmp/x" is three words.
+_banter_words() {
+    local rest=${COMP_LINE:0:COMP_POINT} i piece gap
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        gap=${rest%%[![:space:]]*}
+        rest=${rest#"$gap"}
+        piece=${COMP_WORDS[i]}
+        ((i < COMP_CWORD)) || piece=$rest # without what is behind the cursor
+        rest=${rest#"$piece"}
+        piece=${piece//[\"\'\\]/}
+        if [[ -n $gap || $i == 0 ]]; then
+            words+=("$piece")
+            starts+=("$i")
+        else
+            words[-1]+=$piece
+        fi
+    done
+}
+
+# Reads --help. `arguments` gets for each option, long and short, the name of its argument: "CODEC"; "[T" for an
+# optional one; "" for none. `names` gets the long forms in their order, `synopsis` the first line.
+_banter_options() { # PROGRAM
+    local line name program=${1/#'~/'/"$HOME/"} pattern='^  (-([A-Za-z]),|   ) --([a-z-]+)(\[=| )?([A-Z]*)'
+    type -P -- "$program" >/dev/null || program=${program##*/}
+    while IFS= read -r line; do
+        [[ -n $synopsis ]] || synopsis=$line
+        [[ $line =~ $pattern ]] || continue
+        name=--${BASH_REMATCH[3]}
+        names+=("$name")
+        arguments[$name]=${BASH_REMATCH[4]%[= ]}${BASH_REMATCH[5]}
+        [[ -z ${BASH_REMATCH[2]} ]] || arguments[-${BASH_REMATCH[2]}]=${arguments[$name]}
+    done < <("$program" --help 2>/dev/null </dev/null)
+}
+
+# Sets `argument` for an option as it was typed; a long name may be cut where it is unambiguous.
+_banter_find() { # OPTION
+    local name found=("$1")
+    if [[ -z ${arguments[$1]+known} ]]; then
+        found=()
+        for name in "${names[@]}"; do
+            [[ $name != "$1"* ]] || found+=("$name")
+        done
+    fi
+    argument=
+    [[ ${#found[@]} != 1 ]] || argument=${arguments[${found[0]}]}
+}
+
+# Takes a word with a dash apart: `argument` is the name of the argument that it has attached or `awaits` as the next
+# word, `value` the attached one.
+_banter_look() { # WORD
+    local i
+    argument='' value='' awaits='' attached=''
+    case $1 in
+    --*=*)
+        _banter_find "${1%%=*}"
+        value=${1#*=} attached=yes
+        ;;
+    --*)
+        _banter_find "$1"
+        [[ -z $argument || $argument == '['* ]] || awaits=yes
+        ;;
+    *)
+        for ((i = 1; i < ${#1}; i++)); do
+            argument=${arguments[-${1:i:1}]-}
+            [[ -n $argument ]] || continue
+            value=${1:i+1}
+            if [[ -n $value ]]; then
+                attached=yes
+            elif [[ $argument != '['* ]]; then
+                awaits=yes
+            fi
+            break
+        done
+        ;;
+    esac
+    argument=${argument#'['}
+}
+
+# Offers those words that the one at the cursor is the beginning of.
+_banter_offer() { # WORD...
+    local candidate
+    for candidate; do
+        [[ $candidate != "$word"* ]] || COMPREPLY+=("${candidate#"$kept"}")
+    done
+    [[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *[:/] ]] || compopt -o nospace
+}
+
+# Offers files for what is behind this beginning of the word.
+_banter_files() { # BEGINNING
+    local file files=()
+    while IFS= read -r file; do
+        [[ ! -d ${file/#'~/'/"$HOME/"} ]] || file+=/
+        files+=("$1$file")
+    done < <(compgen -f -- "${word#"$1"}")
+    _banter_offer "${files[@]}"
+    compopt -o filenames # so that they are quoted
+}
+
+# Offers what may stand for an argument.
+_banter_values() { # NAME
+    local lead=${word%"$value"} hosts
+    case $1:$value in
+    CODEC:*) _banter_offer "$lead"{line,netstring,raw} ;;
+    WHEN:*) _banter_offer "$lead"{auto,always,never} ;;
+    NAME:plugin:*) _banter_files "${lead}plugin:" ;;
+    NAME:*) _banter_offer "$lead"{hello,echo,plugin:} ;;
+    ADDRESS:unix:*) _banter_files "${lead}unix:" ;;
+    ADDRESS:*)
+        mapfile -t hosts < <(compgen -A hostname -P "$lead" -S :8000)
+        _banter_offer ${BANTER_ADDRESS:+"$lead$BANTER_ADDRESS"} "$lead"{127.0.0.1:8000,unix:} "${hosts[@]}"
+        ;;
+    FILE:*) _banter_files "$lead" ;;
+    esac
+}
+
+# A program and its arguments are completed as a command line of their own.
+_banter_command() { # INDEX-IN-COMP_WORDS
+    if declare -F _comp_command_offset >/dev/null; then
+        _comp_command_offset "$1"
+    elif declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    elif [[ $COMP_CWORD == "$1" && $word != */* ]]; then
+        mapfile -t COMPREPLY < <(compgen -c -- "$word")
+    else
+        compopt -o default
+    fi
+}
+
+_banter() { # PROGRAM END-OF-WORD
+    local words=() starts=() names=() synopsis='' separator=() argument value awaits attached i
+    local -A arguments=()
+    COMPREPLY=()
+    _banter_words
+    _banter_options "$1"
+    [[ $synopsis != *'[-- PROGRAM'* ]] || separator=(--)
+    local word=${words[-1]}
+    local kept=${word%"${2//[\"\'\\]/}"}
+
+    for ((i = 1; i < ${#words[@]} - 1; i++)); do
+        if [[ ${words[i]} == -- ]]; then
+            [[ ${#separator[@]} == 0 ]] || _banter_command "${starts[i + 1]}"
+            return
+        fi
+        [[ ${words[i]} == -?* ]] || return 0 # behind the first message all are messages
+        _banter_look "${words[i]}"
+        [[ -z $awaits ]] || ((++i))
+    done
+    if ((i == ${#words[@]})); then # the option before has awaited it
+        value=$word
+        _banter_values "$argument"
+        return
+    fi
+    [[ -z $word || $word == -* ]] || return 0
+    _banter_look "$word"
+    if [[ -n $attached ]]; then
+        _banter_values "$argument"
+    elif [[ $word == -[A-Za-z]* ]]; then
+        _banter_offer "$word"
+    else
+        _banter_offer "${names[@]}" "${separator[@]}"
+    fi
+}
+
+complete -o bashdefault -F _banter banter banterd
