@@ -99,7 +99,7 @@ c_headers := $(wildcard $(addsuffix /*.h,common server server/include/banter ser
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)'
 
-.PHONY: all deps run check check-unit check-end-to-end tests bench-programs lint format install uninstall clean help bench FORCE
+.PHONY: all deps run check check-unit check-end-to-end tests bench-programs compare lint format install uninstall clean help bench FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -179,6 +179,8 @@ $(BUILD)/deps-bench: | $(BUILD)/deps-build $(if $(testing),$(BUILD)/deps-test)
 	@$(get_deps) bench && touch $@
 $(BUILD)/deps-beside: | $(BUILD)/deps-build
 	@$(get_deps) beside && touch $@
+$(BUILD)/deps-compare: | $(BUILD)/deps-build
+	@$(get_deps) test compare && touch $@
 $(BUILD)/deps-lint: | $(BUILD)/deps-build
 	@$(get_deps) lint && touch $@
 
@@ -202,6 +204,9 @@ bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measur
 	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
 
 bench-programs: all $(bench) ## build the load generators and the peers to measure against
+
+compare: all | $(BUILD)/deps-compare ## try banter beside nc, redis-cli and others, and say what was seen
+	@'$(PYTHON)' tests/compare/run --banter '$(BUILD)/banter'
 
 lint: | $(BUILD)/deps-lint ## check format, C, man pages and scripts
 	clang-format --dry-run -Werror $(c_sources) $(c_headers)
