@@ -195,4 +195,5 @@ def progress(trial):
     finally:
         os.close(terminal)
     good = re.search(rb"\d", said) is not None
-    return Seen(good, "" if good else "no", f"it said: {said.decode(errors='replace').strip() or 'nothing'!r}")
+    text = said.decode(errors='replace').strip()
+    return Seen(good, "" if good else "no", f"it said: {text or 'nothing'}")
