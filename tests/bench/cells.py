@@ -6,10 +6,10 @@ from typing import Callable
 @dataclass(frozen=True)
 class Sizes:
     """How much is done. SMALL is for the test that everything works: its figures mean nothing."""
-    duration: float = 1.0          # seconds of a throughput measurement
+    duration: float = 0.5          # seconds of a throughput measurement
     warm_up: float = 0.2           # seconds before, which do not count
-    light_duration: float = 8.0    # seconds that the light client is watched beside heavy ones: banterd's ...
-    light_duration_peers: float = 3.0  # ... and the others'
+    light_duration: float = 5.0    # seconds that the light client is watched beside heavy ones: banterd's ...
+    light_duration_peers: float = 2.0  # ... and the others'
     heavy_ms: float = 50           # what a heavy request takes of a core that does nothing else
     lead: float = 0.3              # seconds at the least that the heavy ones are ahead of the light one
     cold_trials: int = 4           # in each round
@@ -20,8 +20,8 @@ class Sizes:
     most: int = 1_000_000          # connections, at most
 
 
-SMALL = Sizes(duration=0.05, warm_up=0.02, light_duration=0.2, light_duration_peers=0.2, heavy_ms=2, lead=0.02, cold_trials=1,
-              idle=200, stop=100, lines=20000, once=3, most=10)
+SMALL = Sizes(duration=0.05, warm_up=0.02, light_duration=0.2, light_duration_peers=0.2, heavy_ms=2, lead=0.02,
+              cold_trials=1, idle=200, stop=100, lines=20000, once=3, most=10)
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Cell:
     name: str                      # such as throughput/50x16/4
     servers: list                  # whose turns it is, in this order
     measure: Callable = field(repr=False)  # (server's name, Sizes) -> {figure: value}
+    rounds: int = 3                # unless the command line says so
     kind: str = ""                 # one cell of each kind is in the small run
     connections: int = 1           # how many it needs
     most: Callable = field(default=lambda name: 1_000_000, repr=False)  # how many that server is asked to have

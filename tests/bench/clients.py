@@ -95,8 +95,8 @@ def _measure_once(name, sizes):
 
 
 def cells():
-    return [Cell("client/lines", list(CLIENTS), _measure_lines, "client"),
-            Cell("client/once", list(CLIENTS), _measure_once, "client-once")]
+    return [Cell("client/lines", list(CLIENTS), _measure_lines, kind="client"),
+            Cell("client/once", list(CLIENTS), _measure_once, kind="client-once")]
 
 
 def check(name):

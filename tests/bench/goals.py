@@ -116,8 +116,8 @@ def _client(results):
 def _log(results):
     mains = [f"throughput/{connections}x{depth}/4" for connections, depth in MAIN if connections > 1]
     writes = [value for cell in mains if (value := results.median(cell, "banterd transcript", "writes")) is not None]
-    yield _limit("6. the log costs a request no system call: calls of write(2) a request, the highest of the cells with "
-                 "many clients (that loops share no lock, no figure tells)", max(writes, default=None), 0.1, "{:.4f}")
+    yield _limit("6. the log costs a request no system call: calls of write(2) a request, the highest of the cells "
+                 "with many clients (that loops share no lock, no figure tells)", max(writes, default=None), 0.1, "{:.4f}")
 
 
 def all_goals(results):

@@ -84,9 +84,11 @@ def _most(name):
 
 
 def cells():
-    found = [Cell(f"isolation/compute-{heavy}", COMPUTING, _measure("compute", heavy), "isolation", heavy + 1, _most)
+    found = [Cell(f"isolation/compute-{heavy}", COMPUTING, _measure("compute", heavy), kind="isolation",
+                  connections=heavy + 1, most=_most)
              for heavy in HEAVY]
-    found += [Cell(f"isolation/sleep-{heavy}", SLEEPING, _measure("sleep", heavy), "isolation-sleep", heavy + 1, _most)
+    found += [Cell(f"isolation/sleep-{heavy}", SLEEPING, _measure("sleep", heavy), kind="isolation-sleep",
+                   connections=heavy + 1, most=_most)
               for heavy in HEAVY]
-    found.append(Cell("isolation/cold-64", COLD, _measure_cold(64), "isolation-cold", 65, _most))
+    found.append(Cell("isolation/cold-64", COLD, _measure_cold(64), kind="isolation-cold", connections=65, most=_most))
     return found

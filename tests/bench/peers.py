@@ -4,6 +4,7 @@ A request of a given size is, where the server's protocol allows it, so many byt
 each stands in its class and, for readers, in README.md.
 """
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,11 +19,11 @@ SOME = 2000  # where each costs a thread
 
 
 def first_line(*command):
-    """What a program says about its version; the exit status is not the same for all."""
+    """What a program says about its version: the first line with a number in it. Exit statuses differ."""
     run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=10, check=False,
                          stdin=subprocess.DEVNULL)
-    lines = [line for line in (run.stdout + run.stderr).splitlines() if line.strip()]
-    return lines[0].strip() if lines else "unknown"
+    lines = [line.strip() for line in (run.stdout + run.stderr).splitlines() if re.search(r"\d", line)]
+    return lines[0] if lines else "unknown"
 
 
 class Peer:
@@ -172,7 +173,7 @@ class Redis(Peer):
 
 
 class Memcached(Peer):
-    """`mn`, its no-operation. It has no echo: for a size, a value of that size is got, so that only the reply has it."""
+    """`mn`, its no-operation. It has no echo: for a size, a value of it is got, so that only the reply has it."""
     unit = None
     stamps = False
 
@@ -207,10 +208,7 @@ class Exec(Peer):
         path_of(self.name)
 
     def version(self):
-        if self.name == "socat":
-            return "socat " + subprocess.run(["socat", "-V"], capture_output=True, text=True, timeout=10,
-                                             check=False).stdout.split("socat version ")[1].split()[0]
-        return first_line(path_of(self.name), "--version")
+        return first_line(path_of(self.name), "-V" if self.name == "socat" else "--version")
 
     def start(self, program="/bin/cat"):
         commands = {

@@ -39,7 +39,8 @@ def _bars(file, title, groups, servers, value, unit, logarithmic=False):
     """For each group a bar for each server. `value(group, server)` is a number or None."""
     rows = [[label, *(value(group, server) for server in servers)] for label, group in groups]
     commands = _data("bars", rows)
-    commands += f"set style data histogram\nset style histogram cluster gap 2\nset style fill solid\nset ylabel {_quoted(unit)}\n"
+    commands += "set style data histogram\nset style histogram cluster gap 2\nset style fill solid\n"
+    commands += f"set ylabel {_quoted(unit)}\n"
     commands += "set logscale y\n" if logarithmic else "set yrange [0:*]\n"
     commands += "plot " + ", ".join(
         f"$bars using {column}{':xtic(1)' if column == 2 else ''} title {_quoted(server)} lc rgb '{COLOURS[server]}'"
@@ -60,8 +61,6 @@ def _throughput(results, folder):
             return rate / floor if rate and floor else None
         _bars(folder / "throughput.svg", "Requests a second, the floor being 1 (connections x depth, payload)", groups,
               servers, value, "part of the floor's rate")
-        return True
-    return False
 
 
 def _growth(results, folder):
@@ -70,23 +69,22 @@ def _growth(results, folder):
     servers = list(dict.fromkeys(name for _, cell in cells for name in results.servers(cell)
                                  if name not in ("socat", "ncat", "banterd transcript")))
     if len(cells) < 2:
-        return False
-    for file, title, figure, scale in (("growth.svg", "Requests a second with more and more connections, depth 1", RATE, 1),
-                                       ("growth-cost.svg", "Processor time of the server for a request, depth 1", "cpu_us", 1)):
+        return
+    for file, title, figure in (("growth.svg", "Requests a second with more and more connections, depth 1", RATE),
+                                ("growth-cost.svg", "Processor time of the server for a request, depth 1", "cpu_us")):
         rows = [[connections, *((results.median(cell, server, figure) or None) for server in servers)]
                 for connections, cell in cells]
         commands = _data("lines", rows) + "set logscale xy\nset grid\nset datafile missing 'NaN'\n"
         commands += "set xlabel 'connections'\n"
         commands += f"set ylabel {_quoted('requests/s' if figure == RATE else 'us')}\n"
         commands += "plot " + ", ".join(
-            f"$lines using 1:{column} title {_quoted(server)} with linespoints lc rgb '{COLOURS[server]}' pt 7 ps 0.5 lw 2"
+            f"$lines using 1:{column} title {_quoted(server)} with linespoints lc rgb '{COLOURS[server]}' "
+            "pt 7 ps 0.5 lw 2"
             for column, server in enumerate(servers, 2)) + "\n"
         _draw(folder / file, title, commands)
-    return True
 
 
 def _isolation(results, folder):
-    drawn = False
     for kind, words in (("compute", "that compute"), ("sleep", "that sleep")):
         cells = [f"isolation/{kind}-{heavy}" for heavy in (8, 64) if results.has(f"isolation/{kind}-{heavy}")]
         if not cells:
@@ -94,11 +92,9 @@ def _isolation(results, folder):
         servers = list(dict.fromkeys(name for cell in cells for name in results.servers(cell)))
         groups = [(f"{cell.rsplit('-', 1)[1]} heavy, {name}", (cell, name)) for cell in cells
                   for name in ("p50", "p99", "p99.9", "max")]
-        _bars(folder / f"isolation-{kind}.svg", f"Latency of a light client beside heavy ones {words}, whole round trip",
-              groups, servers, lambda group, server: results.median(group[0], server, f"latency_{group[1]}_ms"),
+        _bars(folder / f"isolation-{kind}.svg",
+              f"Latency of a light client beside heavy ones {words}, whole round trip", groups, servers, lambda group, server: results.median(group[0], server, f"latency_{group[1]}_ms"),
               "ms", logarithmic=True)
-        drawn = True
-    return drawn
 
 
 def draw(results, folder):

@@ -45,8 +45,8 @@ def median(values, form="{:.0f}"):
 
 def table_text(head, rows):
     """The first column is text, the others are figures."""
-    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- |", "|---|", 1).replace(" --: |", "--:|")
+    lines = [f"| {' | '.join(line)} |\n" for line in (head, *rows)]
+    return lines[0] + "|---|" + "--:|" * (len(head) - 1) + "\n" + "".join(lines[1:])
 
 
 def table(head, rows):

@@ -49,9 +49,10 @@ def _machine(results):
              f"{'run' if len(results.runs) == 1 else 'runs'}; load average at the start of each "
              f"{', '.join(format(run['load_average'], '.1f') for run in results.runs)}",
              f"- rounds of each cell: {counts[0]}" + (f" to {counts[-1]}" if counts[-1] > counts[0] else ""),
-             "- options: " + ", ".join(f"{name} {value}" for name, value in last["sizes"].items()),
-             "- the scheduler's autogroup is " + ("on" if last["autogroup"] else "off") + ": each server has a session of "
-             "its own, except where it says *one session*",
+             "- options: " + ", ".join(f"{name} {value}" for name, value in last["sizes"].items()
+                                       if name not in ("most", "lead")),
+             f"- the scheduler's autogroup is {'on' if last['autogroup'] else 'off'}: each server has a session of its "
+             "own, except where it says *one session*",
              "- versions: " + ", ".join(f"{name} ({version})" for name, version in sorted(
                  {name: version for run in results.runs for name, version in run["versions"].items()}.items()))]
     builds = {tuple(sorted(run["builds"].items())) for run in results.runs}
@@ -83,7 +84,8 @@ def _rates(results, cell):
     for server in sorted(results.servers(cell), key=lambda name: -results.median(cell, name, RATE)):
         rows.append([server, _median(results, cell, server, RATE, "{:.1f}", 1e-3),
                      "" if server == "banterd" else _ratio(ratio(results, cell, "banterd", server)),
-                     _plain(results, cell, server, "cpu_us", "{:.2f}"), _plain(results, cell, server, "p50_us", "{:.0f}"),
+                     _plain(results, cell, server, "cpu_us", "{:.2f}"),
+                     _plain(results, cell, server, "p50_us", "{:.0f}"),
                      _plain(results, cell, server, "p99_us", "{:.0f}")])
     return f"**{cell}**\n\n" + report.table_text(
         ["server", "thousand requests/s", "banterd / it", "CPU us a request", "p50 us", "p99 us"], rows)
@@ -100,7 +102,7 @@ def _throughput(results):
 
 def _loops(results):
     cells = [cell for cell in [*goals.rate_cells(results), "work/200us"] if results.has(cell)]
-    rows = [[cell, _median(results, cell, "banterd", RATE, "{:,.0f}"), _median(results, cell, "banterd -t 1", RATE, "{:,.0f}"),
+    rows = [[cell, *(_median(results, cell, server, RATE, "{:,.0f}") for server in ("banterd", "banterd -t 1")),
              _ratio(ratio(results, cell, "banterd", "banterd -t 1"))] for cell in cells]
     return "### As many loops as cores, and one\n\nRequests a second.\n\n" + report.table_text(
         ["cell", "banterd", "one loop", "ratio"], rows) if rows else ""
@@ -108,7 +110,7 @@ def _loops(results):
 
 def _transcript(results):
     cells = [cell for connections, depth in MAIN if results.has(cell := f"throughput/{connections}x{depth}/4")]
-    rows = [[cell, _median(results, cell, "banterd", RATE, "{:,.0f}"), _median(results, cell, "banterd transcript", RATE, "{:,.0f}"),
+    rows = [[cell, *(_median(results, cell, server, RATE, "{:,.0f}") for server in ("banterd", "banterd transcript")),
              _ratio(ratio(results, cell, "banterd transcript", "banterd")),
              _plain(results, cell, "banterd transcript", "dropped_share", "{:.1f} %", 100),
              _plain(results, cell, "banterd transcript", "writes", "{:.4f}")] for cell in cells]
@@ -122,17 +124,20 @@ def _growth(results):
     servers = list(dict.fromkeys(name for _, cell in cells for name in results.servers(cell)))
     if not cells:
         return ""
-    rows = [[server, *(f"{_plain(results, cell, server, RATE, '{:.1f}', 1e-3)} ({_plain(results, cell, server, 'cpu_us', '{:.1f}')})"
-                       for _, cell in cells)] for server in servers]
-    return ("### Growth\n\nThousand requests a second, depth 1; in brackets the server's processor time for each in us.\n\n"
-            + report.table_text(["connections", *(f"{connections:,}" for connections, _ in cells)], rows))
+
+    def cost(cell, server):
+        return (f"{_plain(results, cell, server, RATE, '{:.1f}', 1e-3)} "
+                f"({_plain(results, cell, server, 'cpu_us', '{:.1f}')})")
+    rows = [[server, *(cost(cell, server) for _, cell in cells)] for server in servers]
+    return ("### Growth\n\nThousand requests a second, depth 1; in brackets the server's processor time for each, in us."
+            "\n\n" + report.table_text(["connections", *(f"{connections:,}" for connections, _ in cells)], rows))
 
 
 # ---- the others
 
 def _isolation(results):
     text = ""
-    for cell in [cell for cell in dict.fromkeys(entry["cell"] for entry in results.rounds) if cell.startswith("isolation/")]:
+    for cell in dict.fromkeys(entry["cell"] for entry in results.rounds if entry["cell"].startswith("isolation/")):
         rows = []
         for server in results.servers(cell):
             rows.append([server, *(_plain(results, cell, server, f"{half}_{name}_ms", "{:.3f}")
@@ -143,8 +148,8 @@ def _isolation(results):
             ["server", *(f"{half} {name}" for half in ("server's half", "client's", "whole") for name in PERCENTILES),
              "heavy/s", "/ thread_line's"], rows)
     return ("### Isolation\n\nLatency in ms of a light client, 200 requests a second, beside 8 or 64 heavy ones, from when "
-            "each was due. A heavy request takes a core 50 ms, where it has one to itself, or sleeps so long. *Cold*: all 64 begin "
-            "at once, on a server that has seen none of them.\n" + text) if text else ""
+            "each was due. A heavy request takes a core 50 ms, where it has one to itself, or sleeps so long. *Cold*: all "
+            "64 begin at once, on a server that has seen none of them; the median of the trials.\n" + text) if text else ""
 
 
 def _idle(results):
@@ -164,9 +169,11 @@ def _idle(results):
             ["server", "alone", "among idle ones", "ratio"], rows) + "\n"
     if results.has("stop/10000"):
         rows = [[server, *(_median(results, "stop/10000", server, figure, "{:.0f}")
-                           for figure in ("start_ms", "connect_ms", "stop_ms"))] for server in results.servers("stop/10000")]
-        text += "Starting, taking 10,000 connections, ending with them, in ms. Only banterd closes them in order; the small " \
-                "servers just die.\n\n" + report.table_text(["server", "until it listens", "10,000 connected", "until it has ended"], rows)
+                           for figure in ("start_ms", "connect_ms", "stop_ms"))]
+                for server in results.servers("stop/10000")]
+        text += ("Starting, taking 10,000 connections, ending with them, in ms. banterd answers what has come and closes each "
+                 "in order; the small servers just die.\n\n" + report.table_text(
+                     ["server", "until it listens", "10,000 connected", "until it has ended"], rows))
     return "### Idle connections, start and stop\n\n" + text if text else ""
 
 

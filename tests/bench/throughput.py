@@ -12,12 +12,14 @@ PAYLOADS = [512, 4096]
 PAYLOAD_CELLS = [(50, 1), (50, 16)]
 LINE_SERVERS = ["banterd", "banterd -t 1", "banterd transcript", "uv_line", "event_line", "redis", "memcached",
                 "python asyncio", "python threads", "thread_line", "socat", "ncat", "floor"]
-PAYLOAD_SERVERS = [name for name in LINE_SERVERS if name not in ("banterd transcript",)]
+PAYLOAD_SERVERS = [name for name in LINE_SERVERS
+                   if name not in ("banterd transcript", "python threads", "socat", "ncat")]
 NETSTRING_SERVERS = ["banterd", "banterd -t 1", "floor"]
 GROWTH_SERVERS = ["banterd", "banterd -t 1", "uv_line", "event_line", "redis", "memcached", "python asyncio",
                   "thread_line", "floor"]
 CONNECT_SERVERS = [name for name in LINE_SERVERS if name != "banterd transcript"]
 CONNECT_CLIENTS = 20
+ROUNDS = 5
 WORK_US = 200
 
 
@@ -81,7 +83,7 @@ def _most(name):
 
 
 def _cell(connections, depth, payload, servers, kind):
-    return Cell(f"throughput/{connections}x{depth}/{payload}", servers, _measure(connections, depth, payload), kind,
+    return Cell(f"throughput/{connections}x{depth}/{payload}", servers, _measure(connections, depth, payload), ROUNDS, kind,
                 connections, _most)
 
 
@@ -90,10 +92,10 @@ def cells():
     found += [_cell(*cell, 4, GROWTH_SERVERS, "growth") for cell in GROWTH if cell not in MAIN]
     found += [_cell(*cell, payload, PAYLOAD_SERVERS, "payload") for payload in PAYLOADS for cell in PAYLOAD_CELLS]
     found += [Cell(f"netstring/{connections}x{depth}", NETSTRING_SERVERS,
-                   _measure(connections, depth, 4, "netstring"), "netstring", connections, _most)
+                   _measure(connections, depth, 4, "netstring"), ROUNDS, "netstring", connections, _most)
               for connections, depth in PAYLOAD_CELLS]
-    found.append(Cell("connects", CONNECT_SERVERS, _measure_connects, "connects", CONNECT_CLIENTS, _most))
-    found.append(Cell(f"work/{WORK_US}us", ["banterd", "banterd -t 1"], _measure_work, "work", 50))
+    found.append(Cell("connects", CONNECT_SERVERS, _measure_connects, ROUNDS, "connects", CONNECT_CLIENTS, _most))
+    found.append(Cell(f"work/{WORK_US}us", ["banterd", "banterd -t 1"], _measure_work, ROUNDS, "work", 50))
     return found
 
 
