@@ -85,7 +85,8 @@ static bool grow_starts(struct connection *connection)
     if (starts == NULL) {
         return false;
     }
-    for (uint64_t i = connection->answered; i < connection->due; i++) {
+    for (uint64_t i = connection->answered; connection->starts != NULL && i < connection->due;
+         i++) {
         starts[i & (size - 1)] = connection->starts[i & connection->starts_mask];
     }
     free(connection->starts);
@@ -180,7 +181,8 @@ static int start_connecting(const struct traffic *traffic, const struct connecti
         };
         const int yes = 1;
         setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof(yes));
-        bind(fd, (const struct sockaddr *) &from, sizeof(from)); /* or else the kernel chooses */
+        /* Where it fails, the kernel chooses. */
+        (void) bind(fd, (const struct sockaddr *) &from, sizeof(from));
     }
     /* A Unix socket connects at once or says EAGAIN: its queue is full. */
     if (connect(fd, &to->socket.any, to->size) < 0 && errno != EINPROGRESS) {

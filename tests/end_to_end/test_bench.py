@@ -129,8 +129,8 @@ def test_latency_counts_from_the_due_time(server, load):
 
 def test_literal_requests(server, load):
     """As for a server with another line protocol: the bytes as they are, both ways, however they are cut."""
-    status, report, stderr = load(server("--quiet"), "--send", r"Za\x63k\r\n", "--receive", r"Hello ZACK\n", "--requests",
-                                  "3000", "--connections", "3", "--depth", "16")
+    status, report, stderr = load(server("--quiet"), "--send", r"Za\x63k\r\n", "--receive", r"Hello ZACK\n",
+                                  "--requests", "3000", "--connections", "3", "--depth", "16")
     assert (status, stderr, counts(report)) == (0, "", {"answered": 3000})
 
 
@@ -229,7 +229,8 @@ def test_each_connection_that_fails_is_counted(bench):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-        ended = bench.run([LOAD, "--json", "--connect", port, "--connect-each", "--connections", "2", "--requests", "10"])
+        ended = bench.run([LOAD, "--json", "--connect", port, "--connect-each", "--connections", "2",
+                           "--requests", "10"])
     assert ended.status == 1
     assert counts(json.loads(ended.stdout)) == {"lost": 10, "closed": 10}
 
@@ -314,7 +315,7 @@ def test_smoke(bench):
     """The whole benchmark, tiny: each kind of cell, with the peers that are installed, and the report of it."""
     ended = driver(bench, "smoke")
     assert ended.status == 0, ended
-    assert re.search(r"^\d+ measurements of \d+ kinds, every reply was right$", harness.text_of(ended.stdout), re.M), ended
+    assert re.search(r"^\d+ measurements of \d+ kinds, every reply was right$", harness.text_of(ended.stdout), re.M)
 
 
 @pytest.fixture
@@ -342,7 +343,8 @@ def test_a_run_in_pieces(bench, build, folder):
     assert re.search(r"^- machine: \d+ cores .* Linux ", text, re.M), text
     assert "in 3 runs" in text and "- rounds of each cell: 1 to 2" in text, text
     section = text[text.index("**throughput/1x1/4**"):text.index("**netstring/50x1**")]
-    assert sorted(re.findall(r"^\| (\w+) \| [\d.]+ \([\d.]+ to [\d.]+\) \|", section, re.M)) == ["banterd", "uv_line"], text
+    found = re.findall(r"^\| (\w+) \| [\d.]+ \([\d.]+ to [\d.]+\) \|", section, re.M)
+    assert sorted(found) == ["banterd", "uv_line"], text
     assert "### Goals" in text
 
 
@@ -355,6 +357,20 @@ def test_driver_errors(bench, build, arguments, words):
     ended = driver(bench, *arguments, BANTER_BUILD=build)
     assert ended.status == 1
     assert words in harness.text_of(ended.stderr)
+
+
+def test_a_driver_that_is_ended_ends_its_server(bench, build):
+    """The server's log tells which port it had, and nobody is there any more."""
+    program = bench.start(["/usr/bin/python3", RUN, "measure", "throughput/1x1/4", "--duration", "60"],
+                          expect_stderr=".*", expect_status=143,
+                          env={"BANTER_BUILD": build})
+    log = build / "bench" / "log" / "banterd.log"
+    harness.wait_until(lambda: log.exists() and re.search(r"now listening on .*:(\d+)\n(.*\n)*.*Connected", log.read_text()),
+                       "a client of the measured server")
+    port = int(re.search(r"now listening on .*:(\d+)", log.read_text())[1])
+    assert program.stop() == 143
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), harness.LIMIT).close()
 
 
 def test_a_wrong_reply_stops_the_benchmark(bench, build):

@@ -51,7 +51,7 @@ def wait_for_log(build, line):
 
 def test_help_lists_the_targets():
     text = make("help").stdout
-    for target in ("all", "deps", "run", "check", "check-unit", "check-end-to-end", "lint", "install", "uninstall",
+    for target in ("all", "deps", "run", "check", "check-unit", "check-end-to-end", "bench", "lint", "install", "uninstall",
                    "clean", "help"):
         assert re.search(rf"^ +{target} +\w", text, re.M), target
 

@@ -45,9 +45,10 @@ static bool act(const char *line, size_t size)
     if (takes_number(line, size, "sleep ", &number)) {
         struct timespec time = {.tv_sec = (time_t) (number / 1000),
                                 .tv_nsec = (long) (number % 1000) * 1000000};
-        while (nanosleep(&time, &time) != 0 && errno == EINTR) {
-            continue;
-        }
+        int result = 0;
+        do {
+            result = nanosleep(&time, &time);
+        } while (result != 0 && errno == EINTR);
         return true;
     }
     return false;
