@@ -1,15 +1,25 @@
-/* clock: CLOCK_MONOTONIC in milliseconds, which is what every deadline is counted in. */
+/*
+ * clock: the time, as numbers. Every deadline is counted in milliseconds of CLOCK_MONOTONIC;
+ * what is measured, in nanoseconds.
+ */
 #ifndef BANTER_COMMON_CLOCK_H
 #define BANTER_COMMON_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
 
-static inline int64_t clock_ms(void)
+/* 0 where the clock can't be read, as that of a thread which has ended. */
+static inline int64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    if (clock_gettime(clock, &now) != 0)
+        return 0;
+    return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
 }
+
+static inline int64_t clock_ms(void) { return clock_ns(CLOCK_MONOTONIC) / 1000000; }
+
+/* The shorter of two waits as poll(2) takes them: milliseconds, or -1 for ever. */
+static inline int clock_shorter_ms(int a, int b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
 
 #endif

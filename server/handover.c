@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "server/crew.h"
 #include "server/log.h"
 #include "server/loop.h"
@@ -114,14 +115,6 @@ static void take(struct watcher *watcher, struct loop *loop, const struct sight 
     crew_give(spare, loop, owner);
 }
 
-static int64_t owner_cpu_ns(const struct loop *loop)
-{
-    struct timespec used;
-    if (clock_gettime(loop->owner_clock, &used) != 0)
-        return 0;
-    return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
-}
-
 static void look(struct watcher *watcher, struct loop *loop, struct sight *sight)
 {
     uint64_t call = atomic_load_explicit(&loop->call, memory_order_acquire);
@@ -130,14 +123,14 @@ static void look(struct watcher *watcher, struct loop *loop, struct sight *sight
         atomic_store_explicit(&loop->measures, true, memory_order_relaxed);
     if (call != sight->call) {
         sight->call = call;
-        sight->cpu_ns = sight->seen_ns = call ? owner_cpu_ns(loop) : 0;
+        sight->cpu_ns = sight->seen_ns = call ? clock_ns(loop->owner_clock) : 0;
         sight->looks = 0;
         return;
     }
     if (!call)
         return;
     sight->looks++;
-    int64_t now_ns = owner_cpu_ns(loop);
+    int64_t now_ns = clock_ns(loop->owner_clock);
     bool has_computed = now_ns - sight->cpu_ns > (int64_t) HANDOVER_TICK_MS * 500000;
     bool is_still = now_ns == sight->seen_ns;
     sight->seen_ns = now_ns;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/buffer.h"
+#include "common/clock.h"
 #include "server/log_text.h"
 
 enum {
@@ -78,13 +79,6 @@ struct log {
     struct buffer out; /* formatted, not yet written. Writer only */
 };
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 bool log_wants(const struct log *log, enum log_event event)
 {
     return log && log_text_is_wanted(event, log->level);
@@ -117,7 +111,7 @@ static __attribute__((noinline)) void put_record(struct log_ring *ring, enum log
                                                  uint64_t session, const void *text, size_t size)
 {
     if (!ring->batch_ns)
-        ring->batch_ns = now_ns();
+        ring->batch_ns = clock_ns(CLOCK_MONOTONIC);
     struct record record = {
         .time_ns = ring->batch_ns,
         .session = session,

@@ -126,19 +126,11 @@ static struct request *take_next(struct offload *offload)
 
 /* ---- who runs ---- */
 
-static int64_t time_of(clockid_t clock)
-{
-    struct timespec used;
-    if (clock_gettime(clock, &used) != 0)
-        return 0;
-    return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
-}
-
 /* Lists a run for which a token was taken. */
 static void list_run(struct offload *offload, struct offload_run *run, pid_t thread,
                      clockid_t cpu_clock)
 {
-    int64_t now_ns = time_of(cpu_clock);
+    int64_t now_ns = clock_ns(cpu_clock);
     *run = (struct offload_run){.next = offload->runs,
                                 .has_token = true,
                                 .thread = thread,
@@ -215,7 +207,7 @@ void offload_adopt(struct offload *offload, struct offload_run *run, pid_t threa
 /* Whether a call no longer takes a core, or has had it long enough. */
 static bool is_through(struct offload_run *run)
 {
-    int64_t now_ns = time_of(run->cpu_clock);
+    int64_t now_ns = clock_ns(run->cpu_clock);
     bool is_still = now_ns - run->seen_ns < STILL_NS;
     run->seen_ns = now_ns;
     return now_ns - run->begun_ns > TOKEN_NS || (is_still && thread_state_sleeps(run->thread));

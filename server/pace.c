@@ -2,19 +2,13 @@
 #include "server/pace.h"
 
 #include <sys/resource.h>
-#include <time.h>
+
+#include "common/clock.h"
 
 #define LONG_NS INT64_C(250000)  /* a call that takes less is quick */
 #define SURE_NS INT64_C(4000000) /* so much processor time is no accident */
 
 enum { WAITS_NOT_COUNTED = -1 };
-
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static long thread_waits(void)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/protocol.h"
 #include "server/request.h"
 #include "tests/handlers/later.h"
@@ -54,17 +55,10 @@ static void answer_text(struct command *command)
     request_reply(command->request, command->message + offset, command->size - offset);
 }
 
-static int64_t thread_cpu_ns(void)
-{
-    struct timespec used;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
-}
-
 static void compute_ms(long ms)
 {
-    int64_t end = thread_cpu_ns() + ms * 1000000;
-    while (thread_cpu_ns() < end)
+    int64_t end = clock_ns(CLOCK_THREAD_CPUTIME_ID) + ms * 1000000;
+    while (clock_ns(CLOCK_THREAD_CPUTIME_ID) < end)
         for (volatile int i = 0; i < 10000; i++)
             continue;
 }

@@ -10,19 +10,13 @@
 
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "server/pace.h"
-
-static int64_t thread_cpu_ns(void)
-{
-    struct timespec used;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return (int64_t) used.tv_sec * 1000000000 + used.tv_nsec;
-}
 
 static void compute(int64_t ms)
 {
-    int64_t end = thread_cpu_ns() + ms * 1000000;
-    while (thread_cpu_ns() < end)
+    int64_t end = clock_ns(CLOCK_THREAD_CPUTIME_ID) + ms * 1000000;
+    while (clock_ns(CLOCK_THREAD_CPUTIME_ID) < end)
         continue;
 }
 
@@ -47,7 +41,7 @@ static enum pace measured(int64_t cpu_ms, long asleep_ms, enum pace before)
 static enum pace seen(int64_t cpu_ms, bool has_waited, enum pace before)
 {
     struct stint stint;
-    stint_describe(&stint, pthread_self(), thread_cpu_ns(), has_waited);
+    stint_describe(&stint, pthread_self(), clock_ns(CLOCK_THREAD_CPUTIME_ID), has_waited);
     compute(cpu_ms);
     return stint_end(&stint, before);
 }
