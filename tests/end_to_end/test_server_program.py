@@ -65,6 +65,12 @@ def test_a_new_copy_has_the_number_of_the_old_one(server):
                == [b"BANTER_WORKER=%d" % number for number in (1, 2, 3)], "each number is one copy's")
 
 
+def wait_descriptors(banterd):
+    """Two copies have their three descriptors and no other; while one is starting, its libraries are open too."""
+    for child in copies(banterd, 2):
+        wait_until(lambda: set(os.listdir(f"/proc/{child}/fd")) == {"0", "1", "2"}, "three descriptors")
+
+
 def test_descriptors_are_closed_but_three(server, folder):
     """Whatever the server itself was given or has opened since: clients, listeners, the other copies' pipes."""
     banterd = program(server, WORKER, workers=4, options=["-l", "unix:socket"])
@@ -85,16 +91,14 @@ def test_descriptors_that_the_server_was_started_with(bench, folder):
     banterd = bench.start(["sh", "-c", 'exec "$0" "$@" 7</dev/null 8>held', harness.BANTERD, "-l", "127.0.0.1:0",
                            "-w", "2", "--", "cat"], kind=harness.Server)
     assert {"7", "8"} <= set(os.listdir(f"/proc/{banterd.pid}/fd"))
-    for child in copies(banterd, 2):
-        assert set(os.listdir(f"/proc/{child}/fd")) == {"0", "1", "2"}
+    wait_descriptors(banterd)
 
 
 def test_closed_standard_descriptors_of_the_server(bench, folder):
     banterd = bench.start(["sh", "-c", 'exec "$0" "$@" <&- 2>&-', harness.BANTERD, "-l", "127.0.0.1:0", "-w", "2",
                            "--", "cat"], kind=harness.Server)
     assert banterd.connect().ask("Zack") == b"Zack"
-    for child in copies(banterd, 2):
-        assert set(os.listdir(f"/proc/{child}/fd")) == {"0", "1", "2"}
+    wait_descriptors(banterd)
 
 
 def test_each_copy_is_the_head_of_a_process_group(server):
