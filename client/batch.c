@@ -14,6 +14,8 @@
 #include "client/interruption.h"
 #include "client/progress.h"
 #include "client/report.h"
+#include "client/stopwatch.h"
+#include "common/clock.h"
 #include "common/escape.h"
 #include "common/protocol.h"
 
@@ -24,6 +26,7 @@ struct batch {
     struct input *input;
     struct output *output;
     struct progress progress;
+    struct stopwatch stopwatch;
     struct interruption interruption;
     bool input_ended;
     bool input_awaited;  /* it has to be read before there is another message */
@@ -68,11 +71,23 @@ static void refuse(struct batch *batch, enum exit_status status, const char *why
     end_input(batch);
 }
 
+/* A request was handed over, or the first piece of it. */
+static void count_request(struct batch *batch)
+{
+    if (batch->is_inside || stopwatch_asked(&batch->stopwatch))
+        return;
+    progress_erase(&batch->progress);
+    report_io("measure", "times", ENOMEM);
+    note(batch, EXIT_STATUS_IO);
+}
+
 static void ask(struct batch *batch, const char *text, size_t size)
 {
     const char *why = NULL;
     const enum conversation_asked asked = conversation_ask(batch->conversation, text, size, &why);
-    if (asked != CONVERSATION_ASKED)
+    if (asked == CONVERSATION_ASKED)
+        count_request(batch);
+    else
         refuse(batch, asked == CONVERSATION_REFUSED ? EXIT_STATUS_NOT_CARRIED : EXIT_STATUS_IO,
                why);
     batch->is_inside = false;
@@ -86,16 +101,19 @@ static void ask_block(struct batch *batch, const char *lines, size_t size)
 
 static void ask_piece(struct batch *batch, const char *text, size_t size)
 {
-    if (conversation_begin(batch->conversation, text, size))
-        batch->is_inside = true;
-    else
+    if (!conversation_begin(batch->conversation, text, size)) {
         refuse(batch, EXIT_STATUS_IO, "out of memory");
+        return;
+    }
+    count_request(batch);
+    batch->is_inside = true;
 }
 
 /* Takes messages from the input while they are there and welcome. */
 static void feed(struct batch *batch)
 {
     batch->input_awaited = false;
+    stopwatch_look(&batch->stopwatch);
     while (!batch->input_ended && !batch->input_awaited &&
            conversation_takes_requests(batch->conversation)) {
         const char *text = NULL;
@@ -213,6 +231,7 @@ static void count_error(struct batch *batch, const struct frame *reply)
 
 static void take_reply(struct batch *batch, const struct frame *reply)
 {
+    stopwatch_answered(&batch->stopwatch);
     if (protocol_is_error(reply->message, reply->size))
         count_error(batch, reply);
     if (!conversation_is_null_operation(batch->conversation, reply))
@@ -232,6 +251,7 @@ static void take_block(struct batch *batch)
 static void take_events(struct batch *batch)
 {
     struct frame frame;
+    stopwatch_look(&batch->stopwatch);
     for (;;) {
         take_block(batch);
         switch (conversation_next(batch->conversation, &frame)) {
@@ -275,6 +295,10 @@ static void flush(struct batch *batch, const struct pollfd *polled)
             progress_erase(&batch->progress);
         output_flush(output);
     }
+    if (stopwatch_has_lines(&batch->stopwatch) && !output_is_waiting(output)) {
+        progress_erase(&batch->progress);
+        stopwatch_tell(&batch->stopwatch);
+    }
     if (output->failure)
         fail_output(batch);
     else if (batch->is_over && !output_is_waiting(output))
@@ -295,9 +319,6 @@ static void show_progress(struct batch *batch)
                                     });
 }
 
-/* The time to wait, where one of the two may be -1: for ever. */
-static int shorter_ms(int a, int b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
-
 static void wait_for_something(struct batch *batch, struct pollfd *polled)
 {
     const bool wants_input = batch->input_awaited && !batch->input_ended && !batch->is_over;
@@ -311,8 +332,8 @@ static void wait_for_something(struct batch *batch, struct pollfd *polled)
     const bool has_work = batch->output->is_file && output_is_waiting(batch->output);
     poll(polled, POLLED,
          has_work ? 0
-                  : shorter_ms(conversation_wait_ms(batch->conversation),
-                               progress_wait_ms(&batch->progress)));
+                  : clock_shorter_ms(conversation_wait_ms(batch->conversation),
+                                     progress_wait_ms(&batch->progress)));
 }
 
 static void do_what_is_ready(struct batch *batch, const struct pollfd *polled)
@@ -336,8 +357,12 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
                           .input = input,
                           .output = output,
                           .status = EXIT_STATUS_ANSWERED};
+    if (!stopwatch_init(&batch.stopwatch, options->wants_times, input->unit)) {
+        report_io("measure", "times", ENOMEM);
+        return EXIT_STATUS_IO;
+    }
     /* Unless something has to be done for each request, or for each reply. */
-    input->takes_blocks = !output->is_terminal;
+    input->takes_blocks = !output->is_terminal && !options->wants_times;
     interruption_init(&batch.interruption);
     progress_init(&batch.progress, options->progress);
     while (!batch.done) {
@@ -348,7 +373,9 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
     }
     progress_erase(&batch.progress);
     judge_end(&batch);
+    stopwatch_sum_up(&batch.stopwatch);
     sum_up(&batch);
+    stopwatch_fini(&batch.stopwatch);
     interruption_fini(&batch.interruption);
     return batch.status;
 }

@@ -86,6 +86,27 @@ static bool take_progress(const char *value, void *context, struct error *error)
     return ok;
 }
 
+static bool take_time(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->wants_times = true;
+    return true;
+}
+
+static bool take_history(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    options->history = (struct history_settings){.has_file = true, .path = value};
+    return *value || error_set(error, "a file has a name; --no-history is for none");
+}
+
+static bool take_no_history(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->history.has_file = false;
+    return true;
+}
+
 static bool take_quiet(const char *value, void *context, struct error *error)
 {
     (void) value, (void) error;
@@ -129,6 +150,13 @@ static const struct args_option table[] = {
      "auto", take_progress},
     {0, "color", "WHEN", "error replies in red: auto (on a terminal), always or never", "auto",
      take_color},
+    {0, "time", NULL,
+     "the time that each reply took; at the end how many there were, and min, median, p99, max",
+     NULL, take_time},
+    {0, "history", "FILE", "where the lines that are typed at a terminal are remembered",
+     "$XDG_STATE_HOME/banter/history", take_history},
+    {0, "no-history", NULL, "no such file: nothing of earlier runs, nothing for later ones", NULL,
+     take_no_history},
     {'q', "quiet", NULL, "no greeting at a terminal, and no word about an end that went well", NULL,
      take_quiet},
     {'h', "help", NULL, "print this and leave", NULL, take_help},
@@ -189,6 +217,7 @@ bool options_parse(struct options *options, int argc, char **argv, enum exit_sta
     memset(options, 0, sizeof *options);
     options->conversation.codec = FRAME_LINE;
     options->conversation.connect_timeout_ms = 10 * 1000;
+    options->history.has_file = true;
 
     const int first = args_parse(&program, argc, argv, options, NULL, &error);
     if (first >= 0 && (options->wants_help || options->wants_version)) {

@@ -8,6 +8,7 @@
 
 #include "client/conversation.h"
 #include "client/exit_status.h"
+#include "client/history.h"
 #include "client/output.h"
 #include "client/progress.h"
 
@@ -17,6 +18,8 @@ struct options {
     int64_t wait_ms; /* how long; 0: for ever */
     enum output_color color;
     enum progress_when progress;
+    bool wants_times;
+    struct history_settings history;
     bool is_literal;
     bool is_quiet;
     char *const *messages; /* the operands; ends in NULL */

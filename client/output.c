@@ -22,6 +22,7 @@
 
 static const char red[] = "\033[31m";
 static const char plain[] = "\033[0m";
+static const char mark[] = "! "; /* where there is no red */
 
 static bool wants_color(enum output_color color, bool is_terminal)
 {
@@ -48,8 +49,11 @@ void output_reply(struct output *output, const char *reply, size_t size)
     if (output->failure)
         return;
     struct buffer *buffer = &output->buffer;
-    const bool is_red = output->is_colored && protocol_is_error(reply, size);
-    bool ok = !is_red || buffer_append(buffer, red, sizeof red - 1);
+    const bool is_error = protocol_is_error(reply, size);
+    const bool is_red = is_error && output->is_colored;
+    const bool is_marked = is_error && output->is_terminal && !output->is_colored;
+    bool ok = (!is_red || buffer_append(buffer, red, sizeof red - 1)) &&
+              (!is_marked || buffer_append(buffer, mark, sizeof mark - 1));
     if (output->is_terminal)
         ok = ok && printable_append(buffer, reply, size);
     else

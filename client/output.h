@@ -2,8 +2,9 @@
  * output: replies on standard output, and nothing else there.
  *
  * Replies are collected and written in large pieces, without ever blocking in write(2): the caller
- * polls the descriptor and flushes. On a terminal control bytes are made visible and errors may be
- * red; elsewhere a reply's bytes are written as they are. A newline is put behind each.
+ * polls the descriptor and flushes. On a terminal control bytes are made visible, and errors are
+ * red or, where that is not wanted, have "! " in front; elsewhere a reply's bytes are written as they
+ * are. A newline is put behind each.
  */
 #ifndef BANTER_CLIENT_OUTPUT_H
 #define BANTER_CLIENT_OUTPUT_H

@@ -1,12 +1,10 @@
 /*
- * progress: see progress.h. Carriage returns and blanks are all that a terminal has to understand.
+ * progress: what is shown, and when. See progress.h.
  */
 #include "client/progress.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,7 +13,7 @@
 #define FIRST_MS 1000
 #define TERMINAL_PERIOD_MS 250
 #define LINES_PERIOD_MS 1000
-#define WIDTH_MAX 200 /* columns; what the line can hold is less */
+#define LINE_SIZE 200 /* what the line can hold is less */
 
 static bool is_pipe(int fd)
 {
@@ -78,27 +76,18 @@ static double answered_share(const struct progress_state *state)
     return share < 1 ? share : 1;
 }
 
-/* Writes the line; returns its length, which is less than WIDTH_MAX. */
+/* Writes the line; returns its length, which is less than LINE_SIZE. */
 static size_t print_line(char *text, const struct progress_state *state, double rate)
 {
-    int used = snprintf(text, WIDTH_MAX, "%" PRIu64 " sent, %" PRIu64 " answered, %.*f/s",
+    int used = snprintf(text, LINE_SIZE, "%" PRIu64 " sent, %" PRIu64 " answered, %.*f/s",
                         state->sent, state->answered, rate < 10 ? 1 : 0, rate);
     const double share = answered_share(state);
     if (share >= 0)
-        used += snprintf(text + used, WIDTH_MAX - (size_t) used, ", %d %%", (int) (share * 100));
+        used += snprintf(text + used, LINE_SIZE - (size_t) used, ", %d %%", (int) (share * 100));
     const double left = share > 0 ? (double) state->answered * (1 - share) / share : 0;
     if (share > 0 && rate > 0 && left / rate < 1e9)
-        used += print_time_left(text + used, WIDTH_MAX - (size_t) used, left / rate);
+        used += print_time_left(text + used, LINE_SIZE - (size_t) used, left / rate);
     return (size_t) used;
-}
-
-/* How many columns a line may have without reaching the last one, where some terminals wrap. */
-static size_t width(void)
-{
-    struct winsize size;
-    const bool is_known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    const size_t columns = is_known ? size.ws_col : 80;
-    return columns - 1 < WIDTH_MAX ? columns - 1 : WIDTH_MAX;
 }
 
 /* Where this program has the terminal only for its errors. */
@@ -108,23 +97,7 @@ static bool is_in_background(void)
     return foreground > 0 && foreground != getpgrp();
 }
 
-/* Puts `size` columns of text in the place of those that are there, and of the ^C that a terminal
- * may have put behind them. */
-static void draw(struct progress *progress, const char *text, size_t size)
-{
-    const size_t columns = width();
-    const int shown = (int) (size < columns ? size : columns);
-    const size_t before = progress->drawn > 0 ? progress->drawn + strlen("^C") : 0;
-    const int old = (int) (before < columns ? before : columns);
-    dprintf(STDERR_FILENO, "\r%*s\r%.*s", old, "", shown, text);
-    progress->drawn = (size_t) shown;
-}
-
-void progress_erase(struct progress *progress)
-{
-    if (progress->drawn > 0)
-        draw(progress, "", 0);
-}
+void progress_erase(struct progress *progress) { transient_erase(&progress->line, STDERR_FILENO); }
 
 bool progress_is_due(const struct progress *progress) { return progress_wait_ms(progress) == 0; }
 
@@ -132,7 +105,7 @@ void progress_show(struct progress *progress, const struct progress_state *state
 {
     const int64_t now = clock_ms();
     progress->next_ms = now + (progress->is_terminal ? TERMINAL_PERIOD_MS : LINES_PERIOD_MS);
-    char text[WIDTH_MAX];
+    char text[LINE_SIZE];
     const double rate = measure_rate(progress, now, state->answered);
     const size_t size = print_line(text, state, rate);
     if (!progress->is_terminal)
@@ -140,5 +113,5 @@ void progress_show(struct progress *progress, const struct progress_state *state
     else if ((progress->hides_when_idle && state->is_idle) || is_in_background())
         progress_erase(progress);
     else
-        draw(progress, text, size);
+        transient_draw(&progress->line, STDERR_FILENO, text, size);
 }

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/transient.h"
+
 enum progress_when { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 /* How far it is. */
@@ -29,7 +31,7 @@ struct progress {
     bool is_terminal;
     bool hides_when_idle;
     int64_t next_ms; /* when it is drawn again */
-    size_t drawn;    /* columns that hold the line now; 0: it is not there */
+    struct transient line;
     struct {
         int64_t at_ms;
         uint64_t answered;

@@ -9,15 +9,17 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <readline/history.h>
 #include <readline/readline.h>
 
+#include "client/as_typed.h"
+#include "client/completion.h"
+#include "client/transient.h"
+
 #define PROMPT "-> "
-#define REMEMBERED_LINES 1000
 
 static struct {
     void (*on_line)(void *context, char *line);
@@ -28,6 +30,7 @@ static struct {
     struct termios
         asking; /* what readline finds and leaves: it edits unseen where there was no echo */
     bool is_shown;
+    struct transient state;
 } prompt;
 
 static void set_mode(const struct termios *mode)
@@ -42,13 +45,6 @@ static void take_line(char *line)
     set_mode(&prompt.waiting);
     prompt.is_shown = false;
     prompt.on_line(prompt.context, line);
-}
-
-/* Lines are no file names: there is nothing to complete. */
-static char *complete_nothing(const char *text, int state)
-{
-    (void) text, (void) state;
-    return NULL;
 }
 
 static FILE *open_screen(void)
@@ -83,15 +79,21 @@ bool prompt_open(void (*on_line)(void *context, char *line), void *context)
     rl_catch_signals = 0;
     rl_catch_sigwinch = 0;
     rl_change_environment = 0;
-    rl_completion_entry_function = complete_nothing;
-    rl_bind_key('\t', rl_insert);
-    using_history();
-    stifle_history(REMEMBERED_LINES);
+    rl_initialize(); /* reads inputrc; what follows is not the user's choice */
+    as_typed_init();
+    completion_init();
     return true;
+}
+
+static void erase_state(void)
+{
+    fflush(prompt.screen);
+    transient_erase(&prompt.state, fileno(prompt.screen));
 }
 
 void prompt_close(void)
 {
+    erase_state();
     if (prompt.is_shown) {
         rl_callback_handler_remove();
         prompt.is_shown = false;
@@ -105,6 +107,8 @@ FILE *prompt_screen(void) { return prompt.screen; }
 
 void prompt_show(const char *text)
 {
+    erase_state();
+    using_history();
     prompt.is_shown = true;
     set_mode(&prompt.asking);
     rl_callback_handler_install(PROMPT, take_line);
@@ -116,13 +120,24 @@ void prompt_show(const char *text)
 
 bool prompt_is_shown(void) { return prompt.is_shown; }
 
+const char *prompt_text(void) { return rl_line_buffer; }
+
+void prompt_show_state(const char *text, size_t size)
+{
+    fflush(prompt.screen);
+    if (size > 0)
+        transient_draw(&prompt.state, fileno(prompt.screen), text, size);
+    else
+        erase_state();
+}
+
 void prompt_read(void) { rl_callback_read_char(); }
 
 void prompt_begin_output(void)
 {
     if (prompt.is_shown)
         rl_clear_visible_line();
-    fflush(prompt.screen);
+    erase_state();
 }
 
 void prompt_end_output(void)
@@ -136,6 +151,8 @@ void prompt_end_output(void)
 
 void prompt_clear_line(void)
 {
+    as_typed_forget();
+    using_history(); /* from its end again */
     rl_free_line_state();
     rl_callback_sigcleanup();
     rl_echo_signal_char(SIGINT);
@@ -155,6 +172,7 @@ void prompt_resize(void)
 
 void prompt_pause(void)
 {
+    erase_state();
     if (prompt.is_shown)
         rl_deprep_terminal();
     set_mode(&prompt.found);
@@ -171,18 +189,4 @@ void prompt_resume(void)
     rl_prep_terminal(1);
     rl_reset_screen_size();
     rl_forced_update_display();
-}
-
-void prompt_remember(const char *line, size_t size)
-{
-    if (size == 0 || *line == ' ')
-        return;
-    const HIST_ENTRY *last =
-        history_length > 0 ? history_get(history_base + history_length - 1) : NULL;
-    if (last && strlen(last->line) == size && memcmp(last->line, line, size) == 0)
-        return;
-    char *copy = strndup(line, size);
-    if (copy)
-        add_history(copy);
-    free(copy);
 }

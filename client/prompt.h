@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Takes over the terminal that is standard input. Each entered line goes to `on_line` (heap
+/* Takes over the terminal that is standard input, and reads the user's inputrc. Each entered line goes to `on_line` (heap
  * memory that is then its own; NULL: end of input), after the prompt was taken away. False with
  * errno set on failure. */
 bool prompt_open(void (*on_line)(void *context, char *line), void *context);
@@ -27,12 +27,20 @@ FILE *prompt_screen(void);
 void prompt_show(const char *text);
 bool prompt_is_shown(void);
 
+/* What stands on the line now, of the prompt that is shown; good until the next call of any of
+ * these. */
+const char *prompt_text(void);
+
+/* While no prompt is shown: a line for what is true only for now, drawn anew in its place; ASCII.
+ * Whatever else is shown takes it away. Size 0: takes it away. */
+void prompt_show_state(const char *text, size_t size);
+
 /* Takes what was typed; standard input must be readable and the prompt shown. May call
  * on_line(). */
 void prompt_read(void);
 
 /* What is written to the screen between these two stands above the prompt, which comes back
- * unchanged. It must end in a newline. */
+ * unchanged, an open search in the history included. It must end in a newline. */
 void prompt_begin_output(void);
 void prompt_end_output(void);
 
@@ -46,9 +54,5 @@ void prompt_resize(void);
  * own. */
 void prompt_pause(void);
 void prompt_resume(void);
-
-/* Remembers a line, for this run of the program: no empty one, none twice in a row, none that
- * begins with a space. */
-void prompt_remember(const char *line, size_t size);
 
 #endif

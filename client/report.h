@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "client/conversation.h"
+#include "client/timing.h"
+#include "common/buffer.h"
 
 /* A sentence that needs nothing around it. */
 void report(const char *sentence);
@@ -28,6 +30,13 @@ void report_unasked(const struct conversation *conversation, const char *text, s
 
 /* A request that was not sent, the `number`th of its `unit` ("input line"), and why. */
 void report_not_sent(const char *unit, uint64_t number, const char *why);
+
+/* How long the reply to the `number`th of its `unit` took, appended to `out`, so that many can be
+ * written at once. Without memory for it, it is left out. */
+void report_time(struct buffer *out, const char *unit, uint64_t number, int64_t ns);
+
+/* All the times together; nothing where there are none. */
+void report_times(const struct timing *timing);
 
 /* The conversation ended before its time, and why. */
 void report_end(const struct conversation *conversation);

@@ -1,40 +1,48 @@
 /*
  * terminal: one poll(2) on signals, the keyboard, the socket and standard output. See terminal.h.
  *
- * A request is sent once: what was sent and not answered when a connection ends is told, never
+ * A request is sent once: what was sent and not answered when a connection ends is named, never
  * repeated; what was entered and not sent goes back to the prompt.
  */
 #include "client/terminal.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "client/asked.h"
+#include "client/awaiting.h"
+#include "client/entered.h"
+#include "client/history.h"
+#include "client/job.h"
+#include "client/notices.h"
 #include "client/prompt.h"
+#include "client/reopening.h"
 #include "client/report.h"
+#include "client/timing.h"
 #include "client/words.h"
+#include "common/clock.h"
 #include "common/protocol.h"
 
 struct terminal {
     const struct options *options;
     struct output *output;
-    struct conversation *conversation; /* owned; NULL: there is none, the next line opens one */
-    char *entered;                     /* heap memory; lines that are being sent, or NULL */
-    const char *unsent;                /* in `entered`: the first line that was not sent yet */
-    int signals;                       /* signalfd */
-    sigset_t owned_signals;
-    sigset_t mask_before;
-    bool must_give_back; /* what is unsent goes back to the prompt */
-    bool is_interrupted; /* the user does not wait for what is owed */
-    bool is_unreachable; /* the last attempt to connect failed */
-    bool is_leaving;     /* quit was said */
-    bool is_suspended;   /* by our own doing */
+    /* At most one of the two; neither: the next line that is entered opens a connection. */
+    struct conversation *conversation; /* owned, or NULL */
+    struct reopening *reopening;       /* owned, or NULL */
+    struct asked_queue asked;          /* what the conversation owes */
+    struct entered entered;            /* lines that are being sent */
+    struct timing *timing;             /* owned; NULL: nobody wants to know */
+    struct job job;
+    int64_t quiet_since_ms; /* when something was last asked, or heard */
+    size_t told_requests;   /* how many the user knows to stand at the prompt */
+    bool must_give_back;    /* what was not sent goes back to the prompt */
+    bool is_unreachable;    /* the last attempt to connect failed */
+    bool is_leaving;        /* quit was said */
+    bool is_suspended;      /* by our own doing */
     bool done;
     enum exit_status status;
 };
@@ -44,61 +52,36 @@ static void note(struct terminal *terminal, enum exit_status status)
     terminal->status = exit_status_first(terminal->status, status);
 }
 
-/* Tells something on the screen, above the prompt. */
-static void __attribute__((format(printf, 1, 2))) tell(const char *format, ...)
+/* Something without which there is no going on. */
+static void fail(struct terminal *terminal, const char *verb, const char *object, int why)
 {
-    va_list arguments;
     prompt_begin_output();
-    va_start(arguments, format);
-    vfprintf(prompt_screen(), format, arguments);
-    va_end(arguments);
-    fputc('\n', prompt_screen());
-    prompt_end_output();
+    report_io(verb, object, why);
+    note(terminal, EXIT_STATUS_IO);
+    terminal->done = true;
+}
+
+/* Whether the user waits for a reply: what was asked last was not given up. */
+static bool awaits_reply(const struct terminal *terminal)
+{
+    const struct asked *last = asked_last(&terminal->asked);
+    return last && !last->is_given_up;
 }
 
 /* ---- signals ---- */
 
-static const int signal_numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH};
-
-/* False with errno set on failure. */
-static bool own_signals(struct terminal *terminal)
-{
-    sigemptyset(&terminal->owned_signals);
-    for (size_t i = 0; i < sizeof signal_numbers / sizeof signal_numbers[0]; i++)
-        sigaddset(&terminal->owned_signals, signal_numbers[i]);
-    terminal->signals = signalfd(-1, &terminal->owned_signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (terminal->signals < 0)
-        return false;
-    sigprocmask(SIG_BLOCK, &terminal->owned_signals, &terminal->mask_before);
-    /* It would end us with the terminal in our hands; a failed write tells the same. */
-    signal(SIGPIPE, SIG_IGN);
-    return true;
-}
-
 static void die_of(struct terminal *terminal, int number)
 {
     prompt_close();
-    signal(number, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &terminal->mask_before, NULL);
-    raise(number);
+    job_die_of(&terminal->job, number);
 }
 
 static void suspend(struct terminal *terminal)
 {
-    sigset_t stop;
-    sigset_t pending;
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGTSTP);
     prompt_pause();
-    terminal->is_suspended = true;
-    raise(SIGTSTP);
-    sigprocmask(SIG_UNBLOCK, &stop, NULL); /* here it stops, and goes on */
-    sigprocmask(SIG_BLOCK, &stop, NULL);
-    sigpending(&pending);
-    if (!sigismember(&pending, SIGCONT)) { /* it could not be stopped: nobody would look after it */
-        terminal->is_suspended = false;
+    terminal->is_suspended = job_stop();
+    if (!terminal->is_suspended)
         prompt_resume();
-    }
 }
 
 static void go_on(struct terminal *terminal)
@@ -110,25 +93,33 @@ static void go_on(struct terminal *terminal)
     prompt_resume();
 }
 
+/* The user wants the prompt, whatever is on its way. */
+static void stop_waiting(struct terminal *terminal)
+{
+    prompt_begin_output();
+    fputs("^C\n", prompt_screen());
+    prompt_end_output();
+    asked_give_up(&terminal->asked);
+    reopening_give_up(terminal->reopening);
+    terminal->reopening = NULL;
+    terminal->must_give_back = true;
+}
+
 static void interrupt(struct terminal *terminal)
 {
-    if (terminal->is_leaving) {
+    if (terminal->is_leaving)
         die_of(terminal, SIGINT);
-    } else if (prompt_is_shown()) {
+    else if (prompt_is_shown())
         prompt_clear_line();
-    } else {
-        fputs("^C\n", prompt_screen());
-        fflush(prompt_screen());
-        terminal->is_interrupted = true;
-        terminal->must_give_back = terminal->unsent != NULL;
-    }
+    else
+        stop_waiting(terminal);
 }
 
 static void take_signals(struct terminal *terminal)
 {
-    struct signalfd_siginfo info;
-    while (read(terminal->signals, &info, sizeof info) == (ssize_t) sizeof info) {
-        switch (info.ssi_signo) {
+    int number;
+    while ((number = job_signal(&terminal->job))) {
+        switch (number) {
         case SIGINT:
             interrupt(terminal);
             break;
@@ -142,112 +133,167 @@ static void take_signals(struct terminal *terminal)
             prompt_resize();
             break;
         default:
-            die_of(terminal, (int) info.ssi_signo);
+            die_of(terminal, number);
         }
     }
 }
 
 /* ---- what the user enters ---- */
 
+static bool is_quit(const struct terminal *terminal, const struct entered_line *line)
+{
+    return !terminal->options->is_literal && words_mean_quit(line->text, line->size);
+}
+
 static void leave(struct terminal *terminal)
 {
     terminal->is_leaving = true;
-    terminal->unsent = NULL;
+    terminal->quiet_since_ms = clock_ms();
+    entered_drop(&terminal->entered);
     if (terminal->conversation)
         conversation_quit(terminal->conversation);
     else
         terminal->done = true;
 }
 
-/* The line behind the one that ends at `end`; NULL: there is none. The newline that ends a paste
- * is not the beginning of one more line. */
-static const char *line_behind(const char *end)
+static void remember(const struct entered_line *line)
 {
-    return end[0] == '\n' && end[1] != '\0' ? end + 1 : NULL;
+    struct error error;
+    if (!history_add(line->text, line->size, &error))
+        notice_warning(error.text);
+}
+
+/* The lines up to the word that asks for the end, which is none to be remembered: called for each
+ * by the two below. Says whether the word is there. */
+static bool walk_requests(const struct terminal *terminal, struct entered text,
+                          void (*visit)(const struct entered_line *line), size_t *count)
+{
+    struct entered_line line;
+    *count = 0;
+    for (; entered_peek(&text, &line); entered_take(&text)) {
+        if (is_quit(terminal, &line))
+            return true;
+        if (visit)
+            visit(&line);
+        ++*count;
+    }
+    return false;
 }
 
 static void take_entered(void *context, char *text)
 {
     struct terminal *terminal = context;
-    terminal->is_interrupted = false;
+    terminal->told_requests = 1;
+    terminal->must_give_back = false;
+    terminal->quiet_since_ms = clock_ms();
     if (!text) { /* Ctrl-D, or the terminal is gone */
         fputc('\n', prompt_screen());
         leave(terminal);
         return;
     }
-    free(terminal->entered);
-    terminal->entered = text;
-    terminal->unsent = text;
-    for (const char *line = text; line;) {
-        const char *end = strchrnul(line, '\n');
-        prompt_remember(line, (size_t) (end - line));
-        line = line_behind(end);
-    }
+    size_t count;
+    entered_set(&terminal->entered, text);
+    walk_requests(terminal, terminal->entered, remember, &count);
 }
 
-static bool connect_again(struct terminal *terminal)
+/* A paste has many lines, and is sent with one Enter: how many requests it is, is told before. */
+static void tell_requests(struct terminal *terminal)
+{
+    const struct entered text = {.next = prompt_text()};
+    size_t count;
+    const bool is_quitting = walk_requests(terminal, text, NULL, &count);
+    const size_t told = count + is_quitting;
+    if (told > 1 && told != terminal->told_requests)
+        notice_requests(count, is_quitting);
+    terminal->told_requests = told;
+}
+
+static void connect_again(struct terminal *terminal)
+{
+    terminal->reopening = reopening_start(&terminal->options->conversation);
+    if (terminal->reopening)
+        return;
+    prompt_begin_output();
+    report_io("start", "a thread", errno);
+    prompt_end_output();
+    terminal->must_give_back = true;
+}
+
+static void take_connection(struct terminal *terminal)
 {
     enum conversation_opening opening;
     struct error error;
-    /* As at the start, signals may end an attempt and with it the program. */
-    prompt_pause();
-    sigprocmask(SIG_SETMASK, &terminal->mask_before, NULL);
-    terminal->conversation = conversation_open(&terminal->options->conversation, &opening, &error);
-    sigprocmask(SIG_BLOCK, &terminal->owned_signals, NULL);
-    prompt_resume();
+    terminal->conversation = reopening_finish(terminal->reopening, &opening, &error);
+    terminal->reopening = NULL;
     terminal->is_unreachable = terminal->conversation == NULL;
+    terminal->quiet_since_ms = clock_ms();
     if (terminal->conversation) {
-        tell("Connected to %s again", conversation_address(terminal->conversation));
+        notice_connected_again(terminal->conversation);
     } else {
+        prompt_begin_output();
         report_opening(opening, error.text);
+        prompt_end_output();
         terminal->must_give_back = true;
     }
-    return terminal->conversation != NULL;
 }
 
-static void ask(struct terminal *terminal, const char *line, size_t size)
+static void ask(struct terminal *terminal, const struct entered_line *line)
 {
     const char *why = NULL;
-    if (size > 0 && *line == WORDS_AS_IT_IS) {
-        line++;
-        size--;
-    }
-    if (conversation_ask(terminal->conversation, line, size, &why) != CONVERSATION_ASKED)
-        tell("Not sent: %s", why);
+    const bool is_as_it_is = line->size > 0 && *line->text == WORDS_AS_IT_IS;
+    const char *text = line->text + is_as_it_is;
+    const size_t size = line->size - is_as_it_is;
+    if (conversation_ask(terminal->conversation, text, size, &why) != CONVERSATION_ASKED)
+        notice_not_sent(why);
+    else if (!asked_add(&terminal->asked, text, size, clock_ns(CLOCK_MONOTONIC)))
+        fail(terminal, "remember", "what was asked", ENOMEM);
 }
 
 /* Sends what was entered, line by line, as far as the conversation takes it. */
 static void send_entered(struct terminal *terminal)
 {
-    while (terminal->unsent && !terminal->must_give_back) {
-        const char *end = strchrnul(terminal->unsent, '\n');
-        const size_t size = (size_t) (end - terminal->unsent);
-        if (!terminal->options->is_literal && words_mean_quit(terminal->unsent, size)) {
+    struct entered_line line;
+    while (!terminal->must_give_back && !terminal->reopening &&
+           entered_peek(&terminal->entered, &line)) {
+        if (is_quit(terminal, &line)) {
             leave(terminal);
+        } else if (!terminal->conversation) {
+            connect_again(terminal);
+        } else if (conversation_takes_requests(terminal->conversation)) {
+            ask(terminal, &line);
+            entered_take(&terminal->entered);
+        } else {
             return;
         }
-        if (!terminal->conversation && !connect_again(terminal))
-            return;
-        if (!conversation_takes_requests(terminal->conversation))
-            return;
-        ask(terminal, terminal->unsent, size);
-        terminal->unsent = line_behind(end);
     }
 }
 
 /* Asks for the next line when nothing is awaited. */
 static void show_prompt(struct terminal *terminal)
 {
-    const bool is_awaited = terminal->conversation &&
-                            conversation_owed(terminal->conversation) > 0 &&
-                            !terminal->is_interrupted;
-    if (prompt_is_shown() || terminal->is_leaving || is_awaited ||
-        (terminal->unsent && !terminal->must_give_back))
+    struct entered_line unsent;
+    const bool has_unsent = entered_peek(&terminal->entered, &unsent);
+    if (prompt_is_shown() || terminal->is_leaving || terminal->reopening ||
+        awaits_reply(terminal) || (has_unsent && !terminal->must_give_back))
         return;
-    const char *text = terminal->unsent;
-    terminal->unsent = NULL;
     terminal->must_give_back = false;
-    prompt_show(text);
+    prompt_show(has_unsent ? unsent.text : NULL);
+    entered_drop(&terminal->entered);
+}
+
+/* Says that something takes its time, and for how long it does. In how many milliseconds there is
+ * something else to say; -1: not before something happens. */
+static int show_state(const struct terminal *terminal)
+{
+    const char *verb = terminal->reopening ? "Connecting" : "Waiting";
+    const char *hint = terminal->is_leaving ? "Ctrl-C ends it" : "Ctrl-C gives the prompt back";
+    const bool is_owed = terminal->conversation && conversation_owed(terminal->conversation) > 0;
+    if (prompt_is_shown() || !(terminal->reopening || is_owed))
+        return -1;
+    char text[AWAITING_TEXT_SIZE];
+    const int64_t waited_ms = clock_ms() - terminal->quiet_since_ms;
+    prompt_show_state(text, awaiting_text(waited_ms, verb, hint, text));
+    return awaiting_next_ms(waited_ms);
 }
 
 /* ---- what the server says ---- */
@@ -256,9 +302,7 @@ static void fail_output(struct terminal *terminal)
 {
     if (terminal->output->failure == EPIPE)
         die_of(terminal, SIGPIPE);
-    report_io("write", "standard output", terminal->output->failure);
-    note(terminal, EXIT_STATUS_IO);
-    terminal->done = true;
+    fail(terminal, "write", "standard output", terminal->output->failure);
 }
 
 static void print_replies(struct terminal *terminal)
@@ -283,19 +327,6 @@ static void take_unasked(struct terminal *terminal, const struct frame *frame)
     note(terminal, EXIT_STATUS_ERROR_REPLY);
 }
 
-static void tell_end(const struct terminal *terminal)
-{
-    const struct conversation *conversation = terminal->conversation;
-    const char *address = conversation_address(conversation);
-    const uint64_t owed = conversation_owed(conversation);
-    if (conversation_ended(conversation) != CONVERSATION_CLOSED)
-        tell("Connection to %s lost: %s", address, conversation_why(conversation));
-    else if (!terminal->is_leaving || !terminal->options->is_quiet)
-        tell("Connection to %s closed", address);
-    if (owed > 0)
-        tell("%" PRIu64 " %s not answered", owed, owed == 1 ? "request was" : "requests were");
-}
-
 /* The conversation has ended: by the user's will, or by what the next line will have to repair. */
 static void end_conversation(struct terminal *terminal)
 {
@@ -305,14 +336,16 @@ static void end_conversation(struct terminal *terminal)
         terminal->done = true;
         return;
     }
-    tell_end(terminal);
+    if (end != CONVERSATION_CLOSED || !terminal->is_leaving || !terminal->options->is_quiet)
+        notice_end(terminal->conversation, &terminal->asked);
     if (end == CONVERSATION_TIMED_OUT)
         note(terminal, EXIT_STATUS_TIMEOUT);
     else if (end == CONVERSATION_OUT_OF_MEMORY)
         note(terminal, EXIT_STATUS_IO);
     else if (conversation_owed(terminal->conversation) > 0)
         note(terminal, EXIT_STATUS_LOST);
-    terminal->must_give_back = terminal->unsent != NULL;
+    terminal->must_give_back = true;
+    asked_fini(&terminal->asked);
     conversation_close(terminal->conversation);
     terminal->conversation = NULL;
     if (terminal->is_leaving)
@@ -321,10 +354,23 @@ static void end_conversation(struct terminal *terminal)
 
 static void take_reply(struct terminal *terminal, const struct frame *reply)
 {
+    const struct asked request = *asked_first(&terminal->asked);
+    const int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    asked_answered(&terminal->asked);
+    terminal->quiet_since_ms = clock_ms();
     if (protocol_is_error(reply->message, reply->size))
         note(terminal, EXIT_STATUS_ERROR_REPLY);
+    if (request.is_given_up) {
+        print_replies(terminal); /* those before it */
+        notice_late(&request, now_ns);
+    }
     if (!conversation_is_null_operation(terminal->conversation, reply))
         output_reply(terminal->output, reply->message, reply->size);
+    if (terminal->timing) {
+        print_replies(terminal);
+        timing_add(terminal->timing, now_ns - request.at_ns);
+        notice_time(now_ns - request.at_ns);
+    }
 }
 
 static void take_events(struct terminal *terminal)
@@ -354,10 +400,13 @@ static void take_events(struct terminal *terminal)
 
 static void take_keys(struct terminal *terminal, short revents)
 {
-    if (prompt_is_shown() && revents)
+    if (prompt_is_shown() && revents) {
         prompt_read();
-    else if (revents & (POLLHUP | POLLERR)) /* nobody is there any more */
+        if (prompt_is_shown())
+            tell_requests(terminal);
+    } else if (revents & (POLLHUP | POLLERR)) { /* nobody is there any more */
         leave(terminal);
+    }
 }
 
 static void take_output_state(struct terminal *terminal, short revents)
@@ -370,21 +419,23 @@ static void take_output_state(struct terminal *terminal, short revents)
 
 static void wait_and_act(struct terminal *terminal)
 {
-    enum { AT_SIGNALS, AT_KEYS, AT_OUTPUT, AT_SOCKET, POLLED };
+    enum { AT_SIGNALS, AT_KEYS, AT_OUTPUT, AT_SOCKET, AT_REOPENING, POLLED };
     struct output *output = terminal->output;
     const bool is_polled_output = !output->is_terminal && !output->is_file;
     struct pollfd polled[POLLED] = {
-        [AT_SIGNALS] = {.fd = terminal->signals, .events = POLLIN},
+        [AT_SIGNALS] = {.fd = terminal->job.fd, .events = POLLIN},
         [AT_KEYS] = {.fd = terminal->is_leaving ? -1 : STDIN_FILENO,
                      .events = prompt_is_shown() ? POLLIN : 0},
         [AT_OUTPUT] = {.fd = is_polled_output ? STDOUT_FILENO : -1,
                        .events = output_is_waiting(output) ? POLLOUT : 0},
         [AT_SOCKET] = {.fd = -1},
+        [AT_REOPENING] = {.fd = terminal->reopening ? reopening_fd(terminal->reopening) : -1,
+                          .events = POLLIN},
     };
-    int wait_ms = -1;
+    int wait_ms = show_state(terminal);
     if (terminal->conversation) {
         conversation_poll(terminal->conversation, !output_is_full(output), &polled[AT_SOCKET]);
-        wait_ms = conversation_wait_ms(terminal->conversation);
+        wait_ms = clock_shorter_ms(wait_ms, conversation_wait_ms(terminal->conversation));
     }
     poll(polled, POLLED, wait_ms);
 
@@ -395,15 +446,47 @@ static void wait_and_act(struct terminal *terminal)
         conversation_step(terminal->conversation, polled[AT_SOCKET].revents);
         take_events(terminal);
     }
+    if (terminal->reopening && polled[AT_REOPENING].revents) /* unless it was just given up */
+        take_connection(terminal);
     take_keys(terminal, polled[AT_KEYS].revents);
 }
 
-/* What standard output has not taken yet, when it is no terminal and slow. */
-static void drain_output(struct terminal *terminal)
+static bool begin(struct terminal *terminal)
 {
-    struct output *output = terminal->output;
-    if (output_is_waiting(output) && !output_flush_all(output))
+    const struct options *options = terminal->options;
+    struct error error;
+    if (!job_init(&terminal->job) || !prompt_open(take_entered, terminal)) {
+        report_io("use", "the terminal", errno);
+        return false;
+    }
+    if (options->wants_times && !(terminal->timing = timing_new())) {
+        prompt_close();
+        report_io("measure", "times", ENOMEM);
+        return false;
+    }
+    if (!history_open(&options->history, &error))
+        notice_warning(error.text);
+    if (!options->is_quiet)
+        notice_greeting();
+    return true;
+}
+
+/* Also what standard output has not taken yet, when it is no terminal and slow. */
+static void end(struct terminal *terminal)
+{
+    if (terminal->is_unreachable)
+        note(terminal, EXIT_STATUS_UNREACHABLE);
+    if (terminal->timing)
+        notice_times(terminal->timing);
+    prompt_close();
+    job_fini(&terminal->job);
+    if (output_is_waiting(terminal->output) && !output_flush_all(terminal->output))
         fail_output(terminal);
+    reopening_give_up(terminal->reopening);
+    asked_fini(&terminal->asked);
+    entered_fini(&terminal->entered);
+    timing_free(terminal->timing);
+    history_close();
 }
 
 enum exit_status terminal_run(struct conversation *conversation, const struct options *options,
@@ -413,26 +496,17 @@ enum exit_status terminal_run(struct conversation *conversation, const struct op
                                 .output = output,
                                 .conversation = conversation,
                                 .status = EXIT_STATUS_ANSWERED};
-    if (!own_signals(&terminal) || !prompt_open(take_entered, &terminal)) {
-        report_io("use", "the terminal", errno);
-        conversation_close(conversation);
-        return EXIT_STATUS_IO;
+    if (begin(&terminal)) {
+        while (!terminal.done) {
+            send_entered(&terminal);
+            show_prompt(&terminal);
+            if (!terminal.done)
+                wait_and_act(&terminal);
+        }
+        end(&terminal);
+    } else {
+        note(&terminal, EXIT_STATUS_IO);
     }
-    if (!options->is_quiet)
-        tell("Please enter 'quit' to exit");
-    while (!terminal.done) {
-        send_entered(&terminal);
-        show_prompt(&terminal);
-        if (!terminal.done)
-            wait_and_act(&terminal);
-    }
-    if (terminal.is_unreachable)
-        note(&terminal, EXIT_STATUS_UNREACHABLE);
-    prompt_close();
-    sigprocmask(SIG_SETMASK, &terminal.mask_before, NULL);
-    drain_output(&terminal);
     conversation_close(terminal.conversation);
-    free(terminal.entered);
-    close(terminal.signals);
     return terminal.status;
 }

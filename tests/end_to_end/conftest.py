@@ -4,6 +4,9 @@ import subprocess
 import pytest
 
 import harness
+from peers.by_hand import Script
+from peers.scripted import Peer, hello
+from screen import Screen
 
 _failed = pytest.StashKey()
 _bench = pytest.StashKey()
@@ -72,3 +75,54 @@ def start_banter(bench):
         how.setdefault("stdin", subprocess.PIPE)
         return bench.start([harness.BANTER, *args], **how)
     return start
+
+
+# ---- at a terminal
+
+@pytest.fixture
+def open_screen(bench):
+    """open_screen(command, ...) starts a program at a terminal of its own."""
+    screens = []
+
+    def start(command, columns=80, rows=24, **env):
+        env = bench.environment(TERM="xterm-256color", **env)
+        screens.append(Screen(command, env, bench.folder, columns, rows))
+        return screens[-1]
+    yield start
+    for screen in screens:
+        screen.close()
+
+
+@pytest.fixture
+def at_terminal(open_screen):
+    """at_terminal(peer, *options) starts the client and waits for its first prompt."""
+    def start(peer, *options, **how):
+        screen = open_screen([harness.BANTER, "-c", peer.address, *options], **how)
+        screen.wait_last("->")
+        return screen
+    return start
+
+
+@pytest.fixture
+def peer():
+    """A server that says Hello."""
+    with Peer(hello) as peer:
+        yield peer
+
+
+@pytest.fixture
+def shell_screen(open_screen):
+    """shell_screen(command) types a command into a bash; for job control and redirections."""
+    def start(command, **env):
+        screen = open_screen(["bash", "--norc", "--noediting"], PS1="$ ", **env)
+        screen.wait_lines("$")
+        screen.enter(command)
+        return screen
+    return start
+
+
+@pytest.fixture
+def script():
+    """A server whose replies the test sends by hand."""
+    with Script() as script:
+        yield script

@@ -31,6 +31,7 @@ BUILD = Path(os.environ.get("BANTER_BUILD") or TOP / "build").resolve()
 BANTERD = BUILD / "banterd"
 BANTER = BUILD / "banter"
 BANTERD_TEST = BUILD / "tests" / "banterd-test"
+BANNER = "Please enter 'quit' to exit"  # what the client says first at a terminal
 
 SLOW = os.environ.get("BANTER_SLOW", "") not in ("", "0")
 TEST_LIMIT = 300 if SLOW else 60  # seconds for a whole test

@@ -4,10 +4,12 @@ The program gets a pseudo-terminal (pexpect); what it writes is drawn on a scree
 can look at lines and the cursor instead of at escape sequences. All waits have a limit.
 """
 import os
+import re
 import time
 
 import pexpect
 import pyte
+from wcwidth import wcwidth
 
 from harness import LIMIT
 
@@ -15,11 +17,21 @@ BEGIN_PASTE = "\033[200~"
 END_PASTE = "\033[201~"
 
 
+class Model(pyte.Screen):
+    """With what terminals do, and pyte does not: a character of two columns does not begin in the last one."""
+
+    def draw(self, data):
+        for character in data:
+            if wcwidth(character) == 2 and self.cursor.x == self.columns - 1:
+                self.cursor.x = self.columns
+            super().draw(character)
+
+
 class Screen:
     def __init__(self, command, env, cwd, columns=80, rows=24):
         command = [str(word) for word in command]
         self.written = b""  # everything that the program wrote to the terminal
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = Model(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.child = pexpect.spawn(command[0], command[1:], env=env, cwd=str(cwd), dimensions=(rows, columns),
                                    timeout=LIMIT, echo=True)
@@ -60,6 +72,14 @@ class Screen:
         return lines
 
     @property
+    def steady(self):
+        """The same without the client's word that it waits, which is there or not as the machine has the time."""
+        lines = self.lines
+        if lines and re.match(r"(Waiting|Connecting) \d", lines[-1]):
+            lines.pop()
+        return lines
+
+    @property
     def cursor(self):
         """(column, line), from 0."""
         return self.screen.cursor.x, self.screen.cursor.y
@@ -75,12 +95,12 @@ class Screen:
                 raise AssertionError(f"{why}: {what}\n--- screen\n" + "\n".join(self.lines))
 
     def wait_lines(self, *lines):
-        """Waits until exactly these lines are on the screen."""
-        self.wait(lambda: self.lines == list(lines), f"the screen {list(lines)!r}")
+        """Waits until exactly these lines are on the screen; whether it says that it waits is no matter."""
+        self.wait(lambda: self.steady == list(lines), f"the screen {list(lines)!r}")
 
     def wait_last(self, *lines):
-        """Waits until these are the last lines on the screen."""
-        self.wait(lambda: self.lines[-len(lines):] == list(lines), f"the last lines {list(lines)!r}")
+        """The same of the last lines only."""
+        self.wait(lambda: self.steady[-len(lines):] == list(lines), f"the last lines {list(lines)!r}")
 
     def wait_end(self):
         """Waits for the program's end; returns its status, or minus the number of the signal."""

@@ -1,5 +1,6 @@
 """The client at a terminal, as a person sees it: what is on the screen, not what was written to it."""
 import os
+import re
 import signal
 import subprocess
 import termios
@@ -7,94 +8,9 @@ import threading
 
 import pytest
 
-from harness import BANTER, LIMIT, wait_until
-from peers.scripted import Peer, hello
+from harness import BANNER, BANTER, LIMIT, wait_until
+from peers.scripted import Peer
 from screen import Screen
-
-BANNER = "Please enter 'quit' to exit"
-
-
-@pytest.fixture
-def open_screen(bench):
-    """open_screen(command, ...) starts a program at a terminal of its own."""
-    screens = []
-
-    def start(command, columns=80, rows=24, **env):
-        env = bench.environment(TERM="xterm-256color", **env)
-        screens.append(Screen(command, env, bench.folder, columns, rows))
-        return screens[-1]
-    yield start
-    for screen in screens:
-        screen.close()
-
-
-@pytest.fixture
-def at_terminal(open_screen):
-    """at_terminal(peer, *options) starts the client and waits for its first prompt."""
-    def start(peer, *options, **how):
-        screen = open_screen([BANTER, "-c", peer.address, *options], **how)
-        screen.wait_lines(*([] if "--quiet" in options else [BANNER]), "->")
-        return screen
-    return start
-
-
-@pytest.fixture
-def peer():
-    with Peer(hello) as peer:
-        yield peer
-
-
-@pytest.fixture
-def shell_screen(open_screen):
-    """shell_screen(command) types a command into a bash; for job control and redirections."""
-    def start(command, **env):
-        screen = open_screen(["bash", "--norc", "--noediting"], PS1="$ ", **env)
-        screen.wait_lines("$")
-        screen.enter(command)
-        return screen
-    return start
-
-
-class Script:
-    """A peer whose replies the test sends by hand. A request "reset" is the end of a connection. After the word
-    for quit it is the test that ends it, or the client's patience."""
-
-    def __init__(self):
-        self.asked = []
-        self.peer = Peer(self._serve)
-        self.address = self.peer.address
-
-    def _serve(self, connection):
-        for line in connection.lines():
-            self.asked.append(line)
-            if line == b"reset":
-                connection.reset()
-                return
-        self.peer.hold()
-
-    def wait_quit(self):
-        wait_until(lambda: self.peer.connections[-1].received.endswith(b"--QUIT--\n"), "the word for quit")
-
-    def wait_asked(self, *lines):
-        wait_until(lambda: self.asked == list(lines), f"requests {lines!r}; there are {self.asked!r}")
-
-    def send(self, data):
-        self.peer.connections[-1].send(data)
-
-    def end(self):
-        self.peer.connections[-1].end()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.peer.close()
-
-
-@pytest.fixture
-def script():
-    with Script() as script:
-        yield script
 
 
 def modes(screen):
@@ -175,7 +91,7 @@ def test_tab_completes_no_file_names(at_terminal, peer, folder):
     (folder / "a_file_name").touch()
     screen = at_terminal(peer)
     screen.type("a_f\tb\r")
-    wait_until(lambda: peer.connection().received == b"a_f\tb\n", "the request")
+    wait_until(lambda: peer.connection().received == b"a_fb\n", "the request")
 
 
 def test_wide_characters(at_terminal, peer):
@@ -225,6 +141,8 @@ def test_paste(at_terminal, script):
     """Lines of a paste are requests, in order; its last newline is not one more."""
     screen = at_terminal(script)
     screen.paste("one\ntwo\n\nfour\n")
+    screen.wait_lines(BANNER, "Enter sends 4 requests", "-> one", "two", "", "four")
+    assert script.asked == []
     screen.type("\r")
     script.wait_asked(b"one", b"two", b"", b"four")
     script.send(b"1\n2\n")
@@ -240,6 +158,7 @@ def test_paste(at_terminal, script):
 def test_paste_with_quit(at_terminal, peer):
     screen = at_terminal(peer)
     screen.paste("one\nquit\ntwo")
+    screen.wait_lines(BANNER, "Enter sends 1 request and leaves", "-> one", "quit", "two")
     screen.type("\r")
     assert screen.wait_end() == 0
     assert peer.connection().received == b"one\n--QUIT--\n"
@@ -290,12 +209,12 @@ def test_unasked_frames_are_shown_escaped(at_terminal, script):
 @pytest.mark.parametrize("options, env, color", [
     ([], {}, "red"),
     ([], {"NO_COLOR": ""}, "red"),
-    ([], {"NO_COLOR": "1"}, "default"),
-    ([], {"TERM": "dumb"}, "default"),
-    (["--color", "never"], {}, "default"),
+    ([], {"NO_COLOR": "1"}, None),
+    ([], {"TERM": "dumb"}, None),
+    (["--color", "never"], {}, None),
     (["--color", "always"], {"NO_COLOR": "1"}, "red"),
 ])
-def test_error_replies_are_red(bench, options, env, color):
+def test_error_replies_are_red_or_marked(bench, options, env, color):
     def refuse(connection):
         for _ in connection.lines():
             connection.send(b"-ERR bad-request no\n")
@@ -304,7 +223,9 @@ def test_error_replies_are_red(bench, options, env, color):
         screen = Screen([BANTER, "-c", peer.address, *options, "x"], environment, bench.folder)
         try:
             assert screen.wait_end() == 1
-            assert screen.color_of("-ERR bad-request") == color
+            reply = "-ERR bad-request no" if color else "! -ERR bad-request no"
+            assert screen.lines == [reply]
+            assert screen.color_of(reply) == (color or "default")
         finally:
             screen.close()
 
@@ -321,8 +242,9 @@ def test_late_reply_stands_above_what_is_being_typed(at_terminal, script):
     screen.type("x" * 50 + "\001\006\006")
     screen.wait(lambda: screen.cursor == (5, 3), "the cursor")
     script.send(b"late\n")
-    screen.wait_lines(BANNER, "-> slow", "^C", "late", "-> " + "x" * 37, "x" * 13)
-    screen.wait(lambda: screen.cursor == (5, 4), "the cursor")
+    screen.wait(lambda: "late" in screen.lines and screen.cursor == (5, 5), "the cursor")
+    assert screen.lines == [BANNER, "-> slow", "^C", screen.lines[3], "late", "-> " + "x" * 37, "x" * 13]
+    assert re.fullmatch(r"The reply to 'slow', after \d+\.\d s:", screen.lines[3])
     screen.type("Y\r")
     script.wait_asked(b"slow", b"xxY" + b"x" * 48)
     script.send(b"now\n")
@@ -338,10 +260,11 @@ def test_the_next_line_is_waited_for_again(at_terminal, script):
     screen.enter("two")
     script.wait_asked(b"one", b"two")
     script.send(b"1\n")
-    screen.wait_last("-> two", "1")
+    screen.wait(lambda: screen.steady[-1] == "1", "the reply to what was asked first")
+    assert screen.steady[-3] == "-> two" and screen.steady[-2].startswith("The reply to 'one', after ")
     assert screen.written.count(b"-> ") == 2
     script.send(b"2\n")
-    screen.wait_last("-> two", "1", "2", "->")
+    screen.wait_last("1", "2", "->")
 
 
 def test_late_reply_in_a_history_search(at_terminal, script):
@@ -399,7 +322,7 @@ def test_server_lost_with_a_reply_owed(at_terminal, script):
     screen = at_terminal(script)
     screen.enter("reset")
     screen.wait_last("-> reset", f"Connection to {script.address} lost: Connection reset by peer",
-                     "1 request was not answered", "->")
+                     "1 request was not answered: 'reset'", "->")
     screen.enter("next")
     script.wait_asked(b"reset", b"next")
     script.send(b"ok\n")
@@ -428,13 +351,14 @@ def test_what_was_pasted_and_not_sent_comes_back(at_terminal):
     def read_one(connection):
         connection.received = connection.socket.recv(100)
     with Peer(read_one) as peer:
-        lost = (f"Connection to {peer.address} lost: the server closed it", "1 request was not answered")
+        lost = f"Connection to {peer.address} lost: the server closed it"
         screen = at_terminal(peer, "-f", "raw")
         screen.paste("one\ntwo")
         screen.type("\r")
-        screen.wait_lines(BANNER, "-> one", "two", *lost, "-> two")
+        screen.wait_last("-> one", "two", lost, "1 request was not answered: 'one'", "-> two")
         screen.type("\r")
-        screen.wait_last("-> two", f"Connected to {peer.address} again", *lost, "->")
+        screen.wait_last("-> two", f"Connected to {peer.address} again", lost, "1 request was not answered: 'two'",
+                         "->")
         assert [connection.received for connection in peer.connections] == [b"one", b"two"]
 
 
@@ -449,7 +373,7 @@ def test_timeout(at_terminal, script):
     screen = at_terminal(script, "--timeout", "100ms")
     screen.enter("x")
     screen.wait_last(f"Connection to {script.address} lost: nothing received for --timeout",
-                     "1 request was not answered", "->")
+                     "1 request was not answered: 'x'", "->")
     screen.type("\004")
     assert screen.wait_end() == 75
 
@@ -500,7 +424,7 @@ def test_quit_awaits_what_is_owed(at_terminal, script):
     screen.enter("quit")
     script.wait_quit()
     script.send(b"late\n")
-    screen.wait_last("-> quit", "late")
+    screen.wait(lambda: screen.steady[-1] == "late" and screen.steady[-3] == "-> quit", "the late reply")
     script.end()
     assert screen.wait_end() == 0
 

@@ -1,0 +1,40 @@
+/*
+ * history: the lines that were entered, in readline's list and in a file that outlives the program.
+ *
+ * Several clients may share the file: each line is appended as it is entered, under a lock, and
+ * what others appended stays. It holds one entry a line, as typed, nothing else. Readline has one
+ * history a program, and so has this module.
+ */
+#ifndef BANTER_CLIENT_HISTORY_H
+#define BANTER_CLIENT_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/error.h"
+
+#define HISTORY_LINES 10000 /* remembered, unless the user's inputrc says how many */
+
+struct history_settings {
+    bool has_file;
+    const char *path; /* NULL: history_default_path(). Must stay as long as the history is used */
+};
+
+/* Fills readline's list from the file, which need not exist yet. One that has grown to twice what
+ * is remembered is cut down. False with `error` set where it can't be read; there is a history for
+ * this run all the same, and the file is left alone from then on. */
+bool history_open(const struct history_settings *settings, struct error *error);
+
+/* Remembers a line: no empty one, none twice in a row, none that begins with a space. Creates the
+ * file (0600), and the folders (0700) of the default one, if need be. False with `error` set where
+ * it can't be written, once: then, too, the file is left alone. */
+bool history_add(const char *line, size_t size, struct error *error);
+
+/* $XDG_STATE_HOME/banter/history, or ~/.local/state/banter/history; heap memory that is the
+ * caller's. NULL where neither variable is of use. */
+char *history_default_path(void);
+
+/* Forgets all of it here; the file stays. */
+void history_close(void);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * notices: see notices.h.
+ */
+#include "client/notices.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "client/prompt.h"
+#include "client/words.h"
+
+#define NAMED_MAX 3 /* of the unanswered requests */
+
+static void __attribute__((format(printf, 1, 2))) tell(const char *format, ...)
+{
+    va_list arguments;
+    prompt_begin_output();
+    va_start(arguments, format);
+    vfprintf(prompt_screen(), format, arguments);
+    va_end(arguments);
+    fputc('\n', prompt_screen());
+    prompt_end_output();
+}
+
+void notice_greeting(void) { tell("Please enter '" WORDS_QUIT "' to exit"); }
+
+/* At the terminal each entry is one request, with its text. */
+static void tell_unanswered(const struct asked_queue *unanswered)
+{
+    struct asked *entries;
+    const size_t count = asked_entries(unanswered, &entries);
+    if (count == 0)
+        return;
+    char names[NAMED_MAX * (ESCAPE_SIZE + sizeof ", ''")] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < count && i < NAMED_MAX; i++)
+        used += (size_t) snprintf(names + used, sizeof names - used, "%s'%s'", i > 0 ? ", " : "",
+                                  entries[i].text);
+    char more[40] = "";
+    if (count > NAMED_MAX)
+        snprintf(more, sizeof more, " and %zu more", count - NAMED_MAX);
+    tell("%zu %s not answered: %s%s", count, count == 1 ? "request was" : "requests were", names,
+         more);
+}
+
+void notice_end(const struct conversation *conversation, const struct asked_queue *unanswered)
+{
+    const char *address = conversation_address(conversation);
+    if (conversation_ended(conversation) == CONVERSATION_CLOSED)
+        tell("Connection to %s closed", address);
+    else
+        tell("Connection to %s lost: %s", address, conversation_why(conversation));
+    tell_unanswered(unanswered);
+}
+
+void notice_connected_again(const struct conversation *conversation)
+{
+    tell("Connected to %s again", conversation_address(conversation));
+}
+
+void notice_not_sent(const char *why) { tell("Not sent: %s", why); }
+
+void notice_requests(size_t count, bool is_leaving)
+{
+    tell("Enter sends %zu request%s%s", count, count == 1 ? "" : "s",
+         is_leaving ? " and leaves" : "");
+}
+
+void notice_late(const struct asked *request, int64_t now_ns)
+{
+    tell("The reply to '%s', after %.1f s:", request->text,
+         (double) (now_ns - request->at_ns) / 1e9);
+}
+
+void notice_time(int64_t ns)
+{
+    char text[TIMING_TEXT_SIZE];
+    tell("Time: %s", timing_text(ns, text));
+}
+
+void notice_times(const struct timing *timing)
+{
+    char text[TIMING_SUMMARY_SIZE];
+    if (timing_summary(timing, text))
+        tell("%s", text);
+}
+
+void notice_warning(const char *sentence) { tell("banter: %s", sentence); }
