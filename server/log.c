@@ -31,6 +31,7 @@ enum {
     TEXT_MAX = 64 << 10,     /* a longer text is cut in the log */
     CHUNK_BYTES = 256 << 10, /* the writer formats about so much before it writes */
     PIECE_BYTES = 16 << 10,  /* and makes room in a ring each time it has taken so much */
+    REWIND_BYTES = 16 << 10, /* a ring that is empty begins anew when so much of it was used */
     NAP_MS = 2,              /* after a write the writer lets events gather for so long */
     PATIENCE_MS = 1000,      /* at the end: how long a reader may take for the next piece */
 };
@@ -50,6 +51,9 @@ struct log_ring {
     /* The producer's, on a cache line that the writer reads once in a while. */
     _Alignas(64) _Atomic size_t head; /* bytes ever put in */
     size_t tail_seen;                 /* `tail` when it was last looked at */
+    /* what of `head` is at bytes[0]. Changes only while the ring is empty, so that the writer, which
+     * reads it behind a head that is not its tail, never sees it change */
+    size_t start;
     int64_t batch_ns;                 /* when the first event since the last nudge was; 0: none */
     _Atomic unsigned long dropped;
     struct log *log;
@@ -86,9 +90,14 @@ bool log_wants(const struct log *log, enum log_event event)
 
 /* ---- producers ---- */
 
+static size_t ring_index(const struct log_ring *ring, size_t at)
+{
+    return (at - ring->start) & (RING_BYTES - 1);
+}
+
 static void ring_copy_in(struct log_ring *ring, size_t at, const void *data, size_t size)
 {
-    size_t index = at & (RING_BYTES - 1);
+    size_t index = ring_index(ring, at);
     size_t first = RING_BYTES - index;
     if (size <= first) {
         memcpy(ring->bytes + index, data, size);
@@ -106,12 +115,25 @@ static bool has_room(struct log_ring *ring, size_t head, size_t size)
     return head - ring->tail_seen + size <= RING_BYTES;
 }
 
+/* A writer that keeps up needs the first pages of a ring only: the others cost no memory, and these
+ * stay in the cache. */
+static void begin_batch(struct log_ring *ring)
+{
+    size_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    ring->batch_ns = clock_ns(CLOCK_MONOTONIC);
+    if (head - ring->start < REWIND_BYTES)
+        return;
+    ring->tail_seen = atomic_load_explicit(&ring->tail, memory_order_acquire);
+    if (ring->tail_seen == head)
+        ring->start = head;
+}
+
 /* Apart from log_put(), so that an event that nobody wants costs no more than the question. */
 static __attribute__((noinline)) void put_record(struct log_ring *ring, enum log_event event,
                                                  uint64_t session, const void *text, size_t size)
 {
     if (!ring->batch_ns)
-        ring->batch_ns = clock_ns(CLOCK_MONOTONIC);
+        begin_batch(ring);
     struct record record = {
         .time_ns = ring->batch_ns,
         .session = session,
@@ -205,7 +227,7 @@ struct log_ring *log_ring_new(struct log *log)
 
 static void ring_copy_out(const struct log_ring *ring, size_t at, void *data, size_t size)
 {
-    size_t index = at & (RING_BYTES - 1);
+    size_t index = ring_index(ring, at);
     size_t first = RING_BYTES - index < size ? RING_BYTES - index : size;
     memcpy(data, ring->bytes + index, first);
     memcpy((char *) data + first, ring->bytes, size - first);
@@ -215,7 +237,7 @@ static void ring_copy_out(const struct log_ring *ring, size_t at, void *data, si
 static const unsigned char *text_at(const struct log_ring *ring, size_t at, size_t size)
 {
     static _Thread_local unsigned char copy[TEXT_MAX];
-    size_t index = at & (RING_BYTES - 1);
+    size_t index = ring_index(ring, at);
     if (size <= RING_BYTES - index)
         return (const unsigned char *) ring->bytes + index;
     ring_copy_out(ring, at, copy, size);
