@@ -55,6 +55,8 @@ bool stopwatch_has_lines(const struct stopwatch *stopwatch)
 
 void stopwatch_tell(struct stopwatch *stopwatch)
 {
+    if (!stopwatch_has_lines(stopwatch))
+        return;
     fwrite(buffer_head(&stopwatch->lines), 1, buffer_size(&stopwatch->lines), stderr);
     buffer_clear(&stopwatch->lines);
 }

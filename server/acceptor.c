@@ -10,7 +10,9 @@
 
 #include "common/protocol.h"
 #include "common/clock.h"
+#include "server/balance.h"
 #include "server/log.h"
+#include "server/loop.h"
 #include "server/replies.h"
 #include "server/session.h"
 
@@ -56,7 +58,7 @@ static void log_busy(const struct acceptor *acceptor, const struct address *peer
     log_tell(acceptor->settings->log, LOG_BUSY, 0, "%s", text);
 }
 
-/* Sends a connected socket to the next loop. False: out of memory. */
+/* Sends a connected socket to its loop. False: out of memory. */
 static bool deal(struct acceptor *acceptor, int fd, const struct address *address,
                  unsigned listener)
 {
@@ -68,8 +70,8 @@ static bool deal(struct acceptor *acceptor, int fd, const struct address *addres
             return true;
         }
     }
-    struct arrival *arrival =
-        arrival_new(fd, busy ? 0 : acceptor->accepted + 1, address, (uint16_t) listener);
+    uint64_t number = busy ? 0 : acceptor->accepted + 1;
+    struct arrival *arrival = arrival_new(fd, number, address, (uint16_t) listener);
     if (!arrival) {
         close(fd);
         errno = ENOMEM;
@@ -81,8 +83,8 @@ static bool deal(struct acceptor *acceptor, int fd, const struct address *addres
         atomic_fetch_add(&acceptor->clients, 1);
         acceptor->accepted++;
     }
-    struct loop *loop = &acceptor->loops[acceptor->next_loop++ % acceptor->loop_count];
-    loop_post(loop, &arrival->node);
+    struct balance *balance = acceptor->balance;
+    loop_post(&balance->loops[balance_home(balance, number)], &arrival->node);
     return true;
 }
 

@@ -1,5 +1,5 @@
 /*
- * acceptor: accepts connections and deals them to the loops in turn. Where descriptors run out it
+ * acceptor: accepts connections and deals them to the loops in use, in turn. Where descriptors run out it
  * rests, 10 ms growing to a second, and those who are connected don't notice.
  */
 #ifndef BANTER_SERVER_ACCEPTOR_H
@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #include "server/listener.h"
-#include "server/loop.h"
+#include "server/settings.h"
+
+struct balance;
 
 enum {
     ACCEPTOR_MAX_REFUSED = 16, /* sessions at a time that are only told "-ERR busy" */
@@ -17,15 +19,13 @@ enum {
 
 struct acceptor {
     struct listeners listeners;
-    struct loop *loops; /* not owned */
-    unsigned loop_count;
+    struct balance *balance; /* whose loops they are dealt to. Not owned */
     const struct settings *settings;
     int stop_fd; /* readable: accept what waits, and return. Not owned */
     unsigned max_clients;
     atomic_uint clients; /* connected now; any thread lowers it */
     atomic_uint refused; /* being refused now; as above */
     uint64_t accepted;   /* sessions so far: the number of the last one */
-    unsigned next_loop;
 };
 
 /* Accepts until stop_fd is readable; then empties the accept queues and closes the listeners. */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "server/balance.h"
 #include "server/crew.h"
 #include "server/log.h"
 #include "server/loop.h"
@@ -36,6 +37,7 @@ struct sight {
 };
 
 struct watcher {
+    struct balance *balance;
     struct loop *loops;
     unsigned count;
     struct crew *crew;
@@ -183,6 +185,7 @@ static void *watch(void *argument)
     while (!atomic_load(&watcher->stopping)) {
         for (unsigned i = 0; i < watcher->count; i++)
             look(watcher, &watcher->loops[i], &watcher->sights[i]);
+        balance_look(watcher->balance);
         offload_look(watcher->offload);
         offload_admit(watcher->offload);
         bool is_idle = !any_active(watcher) && !offload_is_busy(watcher->offload);
@@ -195,12 +198,15 @@ static void *watch(void *argument)
     return NULL;
 }
 
-struct watcher *watcher_start(struct loop *loops, unsigned count, struct crew *crew,
-                              struct offload *offload, unsigned stall_ms, struct log *log)
+struct watcher *watcher_start(struct balance *balance, struct crew *crew, struct offload *offload,
+                              unsigned stall_ms, struct log *log)
 {
+    struct loop *loops = balance->loops;
+    unsigned count = balance->count;
     struct watcher *watcher = calloc(1, sizeof *watcher + count * sizeof watcher->sights[0]);
     if (!watcher)
         return NULL;
+    watcher->balance = balance;
     watcher->loops = loops;
     watcher->count = count;
     watcher->crew = crew;

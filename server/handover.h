@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct balance;
 struct crew;
 struct log;
 struct loop;
@@ -38,11 +39,11 @@ bool handover_end_call(struct loop *loop, uint64_t call);
 
 /* ---- the watcher ---- */
 
-/* Starts watching `count` loops, before they run, and what they give to `offload`; spares come from
- * `crew`. `stall_ms` is how
- * long a call may run (at least 1). NULL with errno set: then there is no hand-over. */
-struct watcher *watcher_start(struct loop *loops, unsigned count, struct crew *crew,
-                              struct offload *offload, unsigned stall_ms, struct log *log);
+/* Starts watching the loops, before they run, what they give to `offload`, and how many of them are
+ * in use; spares come from `crew`. `stall_ms` is how long a call may run (at least 1). NULL with
+ * errno set: then there is no hand-over, and all loops stay in use. */
+struct watcher *watcher_start(struct balance *balance, struct crew *crew, struct offload *offload,
+                              unsigned stall_ms, struct log *log);
 
 /* Ends the watcher's thread: no loop is taken after this. NULL is left alone. */
 void watcher_stop(struct watcher *watcher);

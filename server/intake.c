@@ -184,7 +184,7 @@ static void take_quit(struct session *session)
 
 static void take_too_long(struct session *session, struct turn *turn)
 {
-    session_loop(session)->requests++;
+    loop_count_request(session_loop(session));
     replies_error(session, turn, PROTOCOL_TOO_LONG, session_loop(session)->settings->too_long_text);
 }
 
@@ -281,7 +281,7 @@ static enum step call_handler(struct session *session, struct turn *turn, const 
 {
     struct loop *loop = session_loop(session);
     struct handler *handler = loop->settings->handler;
-    loop->requests++;
+    loop_count_request(loop);
     if (loop->transcript)
         log_put(loop->transcript, LOG_PROCESSING, session->number, message, size);
     if (loop->refusing) {

@@ -54,11 +54,12 @@ struct log_ring {
     /* what of `head` is at bytes[0]. Changes only while the ring is empty, so that the writer, which
      * reads it behind a head that is not its tail, never sees it change */
     size_t start;
-    int64_t batch_ns;                 /* when the first event since the last nudge was; 0: none */
+    int64_t batch_ns; /* when the first event since the last nudge was; 0: none */
     _Atomic unsigned long dropped;
     struct log *log;
     /* The writer's. */
     _Alignas(64) _Atomic size_t tail; /* bytes ever taken out */
+    size_t head_seen;                 /* `head` when it was last looked at */
     struct log_ring *next;            /* guarded by log->lock */
     /* guarded by log->lock; when not, the writer empties it and anybody may have it */
     bool in_use;
@@ -282,11 +283,11 @@ static struct log_ring *oldest_ring(struct log *log, int64_t *next_ns)
     return found;
 }
 
-/* Formats what one ring holds, up to about a piece of it, as far as it is not later than
- * `until_ns`. */
-static void format_ring(struct log *log, struct log_ring *ring, int64_t until_ns)
+/* Formats what one ring held when it was looked at, up to about a piece of it, as far as it is not
+ * later than `until_ns`. False when that was nothing. */
+static bool format_ring(struct log *log, struct log_ring *ring, int64_t until_ns)
 {
-    size_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+    size_t head = ring->head_seen;
     size_t begin = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     size_t tail = begin;
     while (tail != head && tail - begin < PIECE_BYTES) {
@@ -300,16 +301,29 @@ static void format_ring(struct log *log, struct log_ring *ring, int64_t until_ns
         tail += record.size;
     }
     atomic_store_explicit(&ring->tail, tail, memory_order_release);
+    return tail != begin;
 }
 
-/* Formats what the rings hold, up to about a chunk. Returns false when there was nothing. */
+static void look_at_rings(struct log *log)
+{
+    for (struct log_ring *ring = log->rings; ring; ring = ring->next)
+        ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire);
+}
+
+/* Formats what the rings hold, up to about a chunk. Returns false when there was nothing.
+ *
+ * A session may move from one ring's loop to another's, and its lines are to stay in order. What
+ * leads to a record in one ring was put into the other before it; so only what was there at a look
+ * is taken, and which ring is next is told by what is there after it. */
 static bool format_chunk(struct log *log)
 {
     pthread_mutex_lock(&log->lock);
     struct log_ring *ring;
     int64_t next_ns;
+    look_at_rings(log);
     while (buffer_size(&log->out) < CHUNK_BYTES && (ring = oldest_ring(log, &next_ns)))
-        format_ring(log, ring, next_ns);
+        if (!format_ring(log, ring, next_ns))
+            look_at_rings(log);
     pthread_mutex_unlock(&log->lock);
     return buffer_size(&log->out) > 0;
 }

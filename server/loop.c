@@ -241,7 +241,8 @@ bool loop_run(struct loop *loop, struct crew_thread *thread, struct crew_thread 
 {
     struct epoll_event events[BATCH_EVENTS];
     loop->now_ms = clock_ms();
-    atomic_store_explicit(&loop->owner_tid, gettid(), memory_order_relaxed);
+    /* With the clock that was set before, by who gave it. */
+    atomic_store_explicit(&loop->owner_tid, gettid(), memory_order_release);
     scheduling_be_prompt();
     if (from) {
         loop->alarm_until_ms = loop->now_ms + ALARM_MS;

@@ -23,6 +23,7 @@
 #include "server/settings.h"
 #include "server/timers.h"
 
+struct balance;
 struct crew_thread;
 struct log;
 struct log_ring;
@@ -51,9 +52,11 @@ struct loop {
     struct watcher *watcher; /* NULL: no hand-over */
     /* who owns it, or is being given it. Written by the watcher once it runs */
     struct crew_thread *owner;
-    clockid_t owner_clock;   /* its CPU time. As above; the thread itself may have ended */
-    _Atomic pid_t owner_tid; /* written by the owner before its first call */
-    struct offload *offload; /* takes what is known to take long; NULL: nothing does */
+    clockid_t owner_clock;     /* its CPU time. As above; the thread itself may have ended */
+    _Atomic pid_t owner_tid;   /* written by the owner before its first call; 0: none has begun */
+    struct offload *offload;   /* takes what is known to take long; NULL: nothing does */
+    struct balance *balance;   /* which loops are in use */
+    _Atomic uint64_t requests; /* that got an answer. The owner's; the watcher reads it */
     /* calls are to be measured, since they take most of the loop's time. Set by the watcher,
      * cleared by the owner */
     _Atomic bool measures;
@@ -68,9 +71,8 @@ struct loop {
     struct session_work *again_end; /* those behind it wait until the sockets were looked at */
     struct session *dead;           /* closed in this batch; freed when it is over */
     struct timers timers;
-    uint64_t requests; /* that got an answer */
-    bool draining;     /* no new input is waited for */
-    bool refusing;     /* the drain's time is over: what is owed is refused */
+    bool draining; /* no new input is waited for */
+    bool refusing; /* the drain's time is over: what is owed is refused */
     /* while draining: when refusing begins; then: when what is left is closed */
     int64_t drain_deadline_ms;
 };
@@ -96,6 +98,13 @@ void loop_post(struct loop *loop, struct inbox_node *node);
 void loop_resume(struct loop *loop);
 
 /* ---- for session.c, in the owner ---- */
+
+/* Counts a request that got its answer; only one thread at a time does, so no locked operation. */
+static inline void loop_count_request(struct loop *loop)
+{
+    const uint64_t requests = atomic_load_explicit(&loop->requests, memory_order_relaxed);
+    atomic_store_explicit(&loop->requests, requests + 1, memory_order_relaxed);
+}
 
 /* Lets the turn of a session with this work come again in this batch or the next, without an event.
  * Once is enough. */

@@ -12,6 +12,7 @@
 
 #include "common/protocol.h"
 #include "server/acceptor.h"
+#include "server/balance.h"
 #include "common/clock.h"
 #include "server/crew.h"
 #include "server/handover.h"
@@ -40,7 +41,8 @@ struct server {
     struct settings settings;
     struct acceptor acceptor;
     struct loop *loops;
-    unsigned loop_count;
+    unsigned loop_count; /* of them run: balance.count */
+    struct balance balance;
     unsigned cores;
     struct crew *crew;
     struct offload *offload;
@@ -159,9 +161,11 @@ static bool open_loops(struct server *server, struct error *error)
     crew_set_offload(server->crew, server->offload);
     for (unsigned i = 0; i < server->loop_count; i++)
         server->loops[i].epoll_fd = server->loops[i].wake_fd = -1;
-    for (unsigned i = 0; i < server->loop_count; i++)
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        server->loops[i].balance = &server->balance;
         if (!loop_init(&server->loops[i], server, &server->settings))
             return error_set(error, "unable to open a loop: %s", strerror(errno));
+    }
     return true;
 }
 
@@ -190,7 +194,7 @@ static void forget_sockets(struct server *server, const struct server_config *co
 static void resume(void *context)
 {
     struct server *server = context;
-    for (unsigned i = 0; i < server->acceptor.loop_count; i++)
+    for (unsigned i = 0; i < server->balance.count; i++)
         loop_resume(&server->loops[i]);
 }
 
@@ -216,8 +220,7 @@ struct server *server_open(const struct server_config *config, enum server_failu
         return NULL;
     }
     struct acceptor *acceptor = &server->acceptor;
-    acceptor->loops = server->loops;
-    acceptor->loop_count = server->loop_count;
+    acceptor->balance = &server->balance;
     acceptor->settings = &server->settings;
     acceptor->stop_fd = server->stop_fd;
     config->handler->resume_context = server;
@@ -228,24 +231,21 @@ struct server *server_open(const struct server_config *config, enum server_failu
 
 /* ---- running ---- */
 
-/* Gives each loop a thread. A loop without one gets no sessions; returns how many run. */
-static unsigned start_loops(struct server *server)
+/* Gives each loop a thread. A loop without one is not used. */
+static void start_loops(struct server *server)
 {
-    if (server->settings.stall_ms) {
-        server->watcher =
-            watcher_start(server->loops, server->loop_count, server->crew, server->offload,
-                          server->settings.stall_ms, server->settings.log);
+    unsigned count = 0;
+    while (count < server->loop_count && (server->loops[count].owner = crew_get(server->crew)))
+        count++;
+    balance_init(&server->balance, server->loops, count);
+    if (server->settings.stall_ms && count > 0) {
+        server->watcher = watcher_start(&server->balance, server->crew, server->offload,
+                                        server->settings.stall_ms, server->settings.log);
         if (!server->watcher)
             log_tell(server->settings.log, LOG_THREAD_FAILED, 0, "%s", strerror(errno));
     }
-    unsigned started = 0;
-    while (started < server->loop_count) {
-        struct crew_thread *thread = crew_get(server->crew);
-        if (!thread)
-            break;
-        crew_give(thread, &server->loops[started++], NULL);
-    }
-    return started;
+    for (unsigned i = 0; i < count; i++)
+        crew_give(server->loops[i].owner, &server->loops[i], NULL);
 }
 
 static void log_stopped(struct server *server)
@@ -262,13 +262,14 @@ static void log_stopped(struct server *server)
 
 int server_run(struct server *server)
 {
-    server->acceptor.loop_count = start_loops(server);
-    bool runs = server->acceptor.loop_count > 0;
+    start_loops(server);
+    bool runs = server->balance.count > 0;
     if (runs)
         acceptor_run(&server->acceptor);
     else
         listeners_close(&server->acceptor.listeners);
-    for (unsigned i = 0; i < server->acceptor.loop_count; i++)
+    balance_freeze(&server->balance);
+    for (unsigned i = 0; i < server->balance.count; i++)
         loop_post(&server->loops[i], &server->loops[i].stop_node);
     int64_t timeout = server->settings.drain_timeout_ms;
     server->left =

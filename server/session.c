@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
+#include "server/balance.h"
 #include "server/crew.h"
 #include "server/handover.h"
 #include "server/intake.h"
@@ -34,6 +35,7 @@ struct arrival *arrival_new(int fd, uint64_t number, const struct address *addre
     arrival->number = number;
     arrival->fd = fd;
     arrival->listener = listener;
+    arrival->has_moved = false;
     return arrival;
 }
 
@@ -266,6 +268,55 @@ static void settle(struct session *session)
     update_timer(session);
 }
 
+/* ---- from loop to loop ---- */
+
+/* Whether nothing holds the session here: what a handler keeps of it may know its loop, and one that
+ * is about to end need not move. */
+static bool can_move(const struct session *session)
+{
+    return session->number && !session->work && !session->handler_data && !session->closed &&
+           !session->closing && !session->input_over && !session->draining;
+}
+
+/* Its socket and its state go to another loop, and nothing is left but memory to be freed. What the
+ * client sends meanwhile waits in the socket. */
+static void move(struct session *session, struct loop *to)
+{
+    struct loop *loop = session_loop(session);
+    struct arrival *arrival = malloc(sizeof *arrival);
+    if (!arrival || !balance_begin_move(loop->balance)) {
+        free(arrival); /* it is well where it is */
+        return;
+    }
+    *arrival = (struct arrival){
+        .node.kind = INBOX_ARRIVAL,
+        .number = session->number,
+        .peer = session->peer,
+        .fd = session->fd,
+        .listener = session->listener,
+        .has_moved = true,
+        .pace = session->pace,
+        .since_ms = session->since_ms,
+    };
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, session->fd, NULL);
+    timers_disarm(&loop->timers, &session->timer);
+    session->peer = (struct peer){0};
+    session->closed = true;
+    session->next_dead = loop->dead;
+    loop->dead = session;
+    log_nudge(loop->log); /* what was logged of it comes before what the other loop will log */
+    loop_post(to, &arrival->node);
+    balance_end_move(loop->balance);
+}
+
+static void go_home(struct session *session)
+{
+    struct balance *balance = session_loop(session)->balance;
+    struct loop *home = &balance->loops[balance_home(balance, session->number)];
+    if (home != session_loop(session) && can_move(session))
+        move(session, home);
+}
+
 /* ---- turns ---- */
 
 /* Throws away what comes while the close is under way. */
@@ -299,6 +350,7 @@ bool session_turn(struct session *session, struct crew_thread *thread, bool read
         replies_send(session, turn);
     }
     settle(session);
+    go_home(session);
     return true;
 }
 
@@ -367,6 +419,12 @@ void session_begin(struct arrival *arrival, struct loop *loop, struct turn *turn
     session->peer = arrival->peer;
     session->listener = arrival->listener;
     session->since_ms = (uint64_t) loop->now_ms;
+    const bool has_moved = arrival->has_moved;
+    if (has_moved) {
+        session->pace = arrival->pace;
+        session->since_ms = arrival->since_ms;
+        log_nudge(loop->log); /* behind what the other loop has logged of it */
+    }
     free(arrival);
 
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
@@ -376,7 +434,8 @@ void session_begin(struct arrival *arrival, struct loop *loop, struct turn *turn
         return;
     }
     session->watches_in = true;
-    log_peer(session, LOG_CONNECTED);
+    if (!has_moved)
+        log_peer(session, LOG_CONNECTED);
     if (!session->number) {
         session->input_over = true;
         replies_unasked(session, turn, PROTOCOL_BUSY, REPLIES_BUSY_TEXT);

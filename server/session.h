@@ -38,13 +38,17 @@ enum {
     SESSION_LINGER_MS = 1000,
 };
 
-/* A connected socket on its way from the acceptor to its loop, which makes a session of it. */
+/* A connected socket on its way to a loop, which makes a session of it: from the acceptor, or from
+ * another loop, where it was one. */
 struct arrival {
     struct inbox_node node; /* first */
     uint64_t number;        /* the session's */
     struct peer peer;
     int fd; /* owned */
     uint16_t listener;
+    bool has_moved;    /* from another loop; then what follows is the session's too */
+    uint8_t pace;      /* enum pace */
+    uint64_t since_ms; /* when something happened last */
 };
 
 /* What a session needs only while something is under way; an idle one has none. Lent by the

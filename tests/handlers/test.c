@@ -9,7 +9,10 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
-#include "server/request.h"
+#include "server/balance.h"
+#include "server/loop.h"
+#include "server/request_engine.h"
+#include "server/session_store.h"
 #include "tests/handlers/later.h"
 #include "tests/handlers/together.h"
 #include "tests/handlers/work.h"
@@ -192,6 +195,23 @@ static void large(struct command *command, struct later *later)
     }
 }
 
+/* The loop in which the request is handled, as an index. */
+static void tell_loop(struct command *command, struct later *later)
+{
+    (void) later;
+    const struct loop *loop = session_loop(command->request->session);
+    char text[32];
+    int size = snprintf(text, sizeof text, "%td", loop - loop->balance->loops);
+    request_reply(command->request, text, (size_t) size);
+}
+
+static void use_loops(struct command *command, struct later *later)
+{
+    (void) later;
+    balance_use(session_loop(command->request->session)->balance, (unsigned) take_number(command));
+    answer_text(command);
+}
+
 static const struct {
     const char *name;
     void (*act)(struct command *command, struct later *later);
@@ -199,7 +219,8 @@ static const struct {
     {"compute", compute}, {"sleep", sleep_inside}, {"later", answer_later}, {"twice", answer_twice},
     {"race", race},       {"forget", forget},      {"hold", keep},          {"let-go", let_go},
     {"reply", reply},     {"error", refuse},       {"size", large},         {"meet", meet},
-    {"crowd", crowd},     {"work", work_off},      {"now", tell_time},
+    {"crowd", crowd},     {"work", work_off},      {"now", tell_time},      {"loop", tell_loop},
+    {"loops", use_loops},
 };
 
 static void handle(struct handler *handler, struct request *request)

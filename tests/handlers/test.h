@@ -16,6 +16,8 @@
  *     hold                is kept, and not answered while the server lives
  *     let-go              is kept, and then released without an answer, by another thread
  *     reply TEXT          answers TEXT with \n, \r, \\ and \0 in it unescaped
+ *     loop                answers in which loop it is handled, as an index
+ *     loops N [TEXT]      puts the first N loops into use, then answers
  *     error CODE TEXT     refuses with that code and text
  *     size N              answers N bytes 'x'
  *     anything else       is given back as it is
