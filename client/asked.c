@@ -38,7 +38,6 @@ bool asked_add(struct asked_queue *queue, const char *text, size_t size, int64_t
         if (!buffer_append(&queue->entries, &request, sizeof request))
             return false;
     }
-    queue->size++;
     return true;
 }
 
@@ -46,7 +45,6 @@ void asked_answered(struct asked_queue *queue)
 {
     struct asked *first = asked_first(queue);
     assert(first);
-    queue->size--;
     if (--first->count == 0)
         buffer_consume(&queue->entries, sizeof *first);
 }
@@ -59,8 +57,4 @@ void asked_give_up(struct asked_queue *queue)
         entries[i].is_given_up = true;
 }
 
-void asked_fini(struct asked_queue *queue)
-{
-    buffer_fini(&queue->entries);
-    queue->size = 0;
-}
+void asked_fini(struct asked_queue *queue) { buffer_fini(&queue->entries); }

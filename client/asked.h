@@ -23,7 +23,6 @@ struct asked {
 
 struct asked_queue {
     struct buffer entries; /* of struct asked */
-    uint64_t size;         /* requests */
 };
 
 /* Adds a request behind the others; `text` NULL: it will not be named. Those without a text and of

@@ -295,7 +295,8 @@ static void flush(struct batch *batch, const struct pollfd *polled)
             progress_erase(&batch->progress);
         output_flush(output);
     }
-    if (stopwatch_has_lines(&batch->stopwatch) && !output_is_waiting(output)) {
+    if (stopwatch_has_many(&batch->stopwatch) ||
+        (stopwatch_has_lines(&batch->stopwatch) && !output_is_waiting(output))) {
         progress_erase(&batch->progress);
         stopwatch_tell(&batch->stopwatch);
     }

@@ -36,11 +36,3 @@ void entered_take(struct entered *entered)
 }
 
 void entered_drop(struct entered *entered) { entered->next = NULL; }
-
-size_t entered_count(const char *text)
-{
-    size_t count = 0;
-    for (const char *line = text; line; line = line_behind(strchrnul(line, '\n')))
-        count++;
-    return count;
-}

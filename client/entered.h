@@ -31,7 +31,4 @@ void entered_take(struct entered *entered);
 /* Takes all that is left. */
 void entered_drop(struct entered *entered);
 
-/* How many lines a text has. */
-size_t entered_count(const char *text);
-
 #endif

@@ -30,9 +30,12 @@
 static struct {
     char *path; /* owned; NULL: there is no file, or it is left alone */
     bool is_default;
+    bool is_lock_stuck; /* somebody does not let go of it: it is not waited for again */
 } history;
 
-char *history_default_path(void)
+/* $XDG_STATE_HOME/banter/history, or ~/.local/state/banter/history; the caller frees it. NULL where
+ * neither variable is of use. */
+static char *default_path(void)
 {
     char *path = NULL;
     const char *state = getenv("XDG_STATE_HOME");
@@ -62,7 +65,7 @@ static bool fail(const char *verb, int why, struct error *error)
 /* Without a lock it still goes well nearly always: a line is appended by one write(2). */
 static bool lock(int fd, int operation)
 {
-    for (int attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+    for (int attempt = 0; attempt < LOCK_ATTEMPTS && !history.is_lock_stuck; attempt++) {
         if (flock(fd, operation | LOCK_NB) == 0)
             return true;
         if (errno != EWOULDBLOCK && errno != EINTR)
@@ -70,6 +73,7 @@ static bool lock(int fd, int operation)
         const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
         nanosleep(&pause, NULL);
     }
+    history.is_lock_stuck = true;
     return false;
 }
 
@@ -116,15 +120,20 @@ static int count_lines(const char *text, size_t size)
     return count;
 }
 
-/* Puts the end of the text in the place of all of it. It is in the file twice before the rest is
- * cut off, so that nothing is lost where that does not happen any more. */
-static void cut_file(int fd, const char *tail, size_t size, size_t before)
+/* Puts the end of the text in the place of all of it: what begins at `begin`, or at the first line of
+ * its second half where that is later. So it is in the file twice before the rest is cut off, and
+ * nothing is lost where that does not happen any more. */
+static void cut_file(int fd, const char *text, size_t size, size_t begin)
 {
-    if (size > before || !lock(fd, LOCK_EX))
-        return;
     struct stat status;
-    if (fstat(fd, &status) == 0 && (size_t) status.st_size == before + size && /* nobody was here */
-        pwrite(fd, tail, size, 0) == (ssize_t) size && ftruncate(fd, (off_t) size) != 0)
+    if (begin < size / 2) {
+        const char *newline = memchr(text + size / 2, '\n', size - size / 2);
+        begin = newline ? (size_t) (newline - text) + 1 : size;
+    }
+    const size_t rest = size - begin;
+    if (rest <= begin && lock(fd, LOCK_EX) && fstat(fd, &status) == 0 &&
+        (size_t) status.st_size == size && /* nobody was here meanwhile */
+        pwrite(fd, text + begin, rest, 0) == (ssize_t) rest && ftruncate(fd, (off_t) rest) != 0)
         return; /* the next one may have more luck */
 }
 
@@ -152,9 +161,9 @@ static bool load(int fd)
     if (ok && buffer_size(&text) > 0) {
         char *all = buffer_head(&text);
         const size_t size = buffer_size(&text);
-        const size_t begin = find_last_lines(all, size, HISTORY_LINES);
-        if (count_lines(all, size) >= CUT_FACTOR * HISTORY_LINES)
-            cut_file(fd, all + begin, size - begin, begin);
+        size_t begin = find_last_lines(all, size, history_max_entries);
+        if (history_max_entries > 0 && count_lines(all, size) / CUT_FACTOR >= history_max_entries)
+            cut_file(fd, all, size, begin);
         list_lines(all + begin, size - begin);
     }
     buffer_fini(&text);
@@ -169,7 +178,7 @@ bool history_open(const struct history_settings *settings, struct error *error)
     if (!settings->has_file)
         return true;
     history.is_default = settings->path == NULL;
-    history.path = settings->path ? strdup(settings->path) : history_default_path();
+    history.path = settings->path ? strdup(settings->path) : default_path();
     if (!history.path)
         return true;
     int fd = open(history.path, O_RDWR | OPEN_FLAGS);

@@ -13,26 +13,22 @@
 
 #include "common/error.h"
 
-#define HISTORY_LINES 10000 /* remembered, unless the user's inputrc says how many */
+#define HISTORY_LINES 10000 /* remembered, unless the user's inputrc names a number */
 
 struct history_settings {
     bool has_file;
-    const char *path; /* NULL: history_default_path(). Must stay as long as the history is used */
+    const char *path; /* NULL: $XDG_STATE_HOME/banter/history, or ~/.local/state/banter/history */
 };
 
-/* Fills readline's list from the file, which need not exist yet. One that has grown to twice what
- * is remembered is cut down. False with `error` set where it can't be read; there is a history for
- * this run all the same, and the file is left alone from then on. */
+/* Fills readline's list from the file, which need not exist yet. One with twice as many lines as are
+ * remembered is cut down. False with `error` set where it can't be read; there is a history for this
+ * run all the same, and the file is left alone from then on. */
 bool history_open(const struct history_settings *settings, struct error *error);
 
 /* Remembers a line: no empty one, none twice in a row, none that begins with a space. Creates the
  * file (0600), and the folders (0700) of the default one, if need be. False with `error` set where
  * it can't be written, once: then, too, the file is left alone. */
 bool history_add(const char *line, size_t size, struct error *error);
-
-/* $XDG_STATE_HOME/banter/history, or ~/.local/state/banter/history; heap memory that is the
- * caller's. NULL where neither variable is of use. */
-char *history_default_path(void);
 
 /* Forgets all of it here; the file stays. */
 void history_close(void);

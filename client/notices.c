@@ -59,7 +59,11 @@ void notice_connected_again(const struct conversation *conversation)
     tell("Connected to %s again", conversation_address(conversation));
 }
 
-void notice_not_sent(const char *why) { tell("Not sent: %s", why); }
+void notice_not_sent(const char *line, size_t size, const char *why)
+{
+    char shown[ESCAPE_SIZE];
+    tell("'%s' was not sent: %s", escape_text(line, size, shown), why);
+}
 
 void notice_requests(size_t count, bool is_leaving)
 {
@@ -85,5 +89,3 @@ void notice_times(const struct timing *timing)
     if (timing_summary(timing, text))
         tell("%s", text);
 }
-
-void notice_warning(const char *sentence) { tell("banter: %s", sentence); }

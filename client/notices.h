@@ -23,7 +23,7 @@ void notice_end(const struct conversation *conversation, const struct asked_queu
 void notice_connected_again(const struct conversation *conversation);
 
 /* A line was not sent, and why. */
-void notice_not_sent(const char *why);
+void notice_not_sent(const char *line, size_t size, const char *why);
 
 /* What stands at the prompt is so many requests, and whether the program is left behind them. */
 void notice_requests(size_t count, bool is_leaving);
@@ -34,8 +34,5 @@ void notice_late(const struct asked *request, int64_t now_ns);
 /* How long the reply took that was shown last; and all of them. */
 void notice_time(int64_t ns);
 void notice_times(const struct timing *timing);
-
-/* Something that can't be had, and is done without: a sentence. */
-void notice_warning(const char *sentence);
 
 #endif

@@ -8,13 +8,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
-/* Formatting characters that reorder or hide text count as printable in the locale, but let a
- * server make a line look like another one. */
-static bool is_deceptive(wchar_t c)
-{
-    return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x200e ||
-           c == 0x200f;
-}
+#include "common/escape.h"
 
 /* How many bytes at `text` are one character that can be shown as it is; 0: the first byte
  * can't. */
@@ -30,7 +24,7 @@ static size_t shown_as_is(const char *text, size_t size)
     const size_t length = mbrtowc(&character, text, size, &state);
     if (length == 0 || length > size) /* also (size_t) -1 and -2: invalid, or cut short */
         return 0;
-    return iswprint((wint_t) character) && !is_deceptive(character) ? length : 0;
+    return iswprint((wint_t) character) && !escape_is_deceptive((uint32_t) character) ? length : 0;
 }
 
 bool printable_append(struct buffer *out, const char *text, size_t size)

@@ -15,8 +15,8 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 
-#include "client/as_typed.h"
 #include "client/completion.h"
+#include "client/keyboard.h"
 #include "client/transient.h"
 
 #define PROMPT "-> "
@@ -58,7 +58,7 @@ static FILE *open_screen(void)
     return screen ? screen : stderr;
 }
 
-bool prompt_open(void (*on_line)(void *context, char *line), void *context)
+bool prompt_open(void (*on_line)(void *context, char *line), void *context, int interrupt_fd)
 {
     if (tcgetattr(STDIN_FILENO, &prompt.found) != 0)
         return false;
@@ -80,7 +80,7 @@ bool prompt_open(void (*on_line)(void *context, char *line), void *context)
     rl_catch_sigwinch = 0;
     rl_change_environment = 0;
     rl_initialize(); /* reads inputrc; what follows is not the user's choice */
-    as_typed_init();
+    keyboard_init(interrupt_fd);
     completion_init();
     return true;
 }
@@ -91,10 +91,20 @@ static void erase_state(void)
     transient_erase(&prompt.state, fileno(prompt.screen));
 }
 
+/* So that what is written next does not stand over what was typed. */
+static void go_behind_line(void)
+{
+    const int point = rl_point;
+    rl_point = rl_end;
+    rl_redisplay();
+    rl_point = point;
+}
+
 void prompt_close(void)
 {
     erase_state();
     if (prompt.is_shown) {
+        go_behind_line();
         rl_callback_handler_remove();
         prompt.is_shown = false;
         fputc('\n', prompt.screen);
@@ -131,7 +141,7 @@ void prompt_show_state(const char *text, size_t size)
         erase_state();
 }
 
-void prompt_read(void) { rl_callback_read_char(); }
+void prompt_read(void) { keyboard_read(); }
 
 void prompt_begin_output(void)
 {
@@ -151,10 +161,11 @@ void prompt_end_output(void)
 
 void prompt_clear_line(void)
 {
-    as_typed_forget();
+    keyboard_forget();
     using_history(); /* from its end again */
     rl_free_line_state();
     rl_callback_sigcleanup();
+    go_behind_line();
     rl_echo_signal_char(SIGINT);
     rl_crlf();
     rl_replace_line("", 0);
@@ -164,17 +175,26 @@ void prompt_clear_line(void)
 
 void prompt_resize(void)
 {
-    if (prompt.is_shown)
-        rl_resize_terminal();
-    else
+    if (prompt.is_shown && RL_ISSTATE(RL_STATE_ISEARCH)) {
+        /* rl_resize_terminal() would show the prompt in the place of the search. */
+        rl_clear_visible_line();
         rl_reset_screen_size();
+        rl_on_new_line();
+        rl_redisplay();
+    } else if (prompt.is_shown) {
+        rl_resize_terminal();
+    } else {
+        rl_reset_screen_size();
+    }
 }
 
 void prompt_pause(void)
 {
     erase_state();
-    if (prompt.is_shown)
+    if (prompt.is_shown) {
+        go_behind_line();
         rl_deprep_terminal();
+    }
     set_mode(&prompt.found);
 }
 

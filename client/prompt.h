@@ -12,10 +12,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Takes over the terminal that is standard input, and reads the user's inputrc. Each entered line goes to `on_line` (heap
- * memory that is then its own; NULL: end of input), after the prompt was taken away. False with
- * errno set on failure. */
-bool prompt_open(void (*on_line)(void *context, char *line), void *context);
+/* Takes over the terminal that is standard input, and reads the user's inputrc. Each entered line
+ * goes to `on_line` (heap memory that is then its own; NULL: end of input), after the prompt was
+ * taken away. While `interrupt_fd` is readable no key is waited for. False with errno set on
+ * failure. */
+bool prompt_open(void (*on_line)(void *context, char *line), void *context, int interrupt_fd);
 
 /* Takes the prompt away and leaves the terminal as it was found. */
 void prompt_close(void);

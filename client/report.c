@@ -4,42 +4,51 @@
 #include "client/report.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/escape.h"
 #include "common/protocol.h"
 
-void report(const char *sentence) { fprintf(stderr, "banter: %s\n", sentence); }
+static FILE *stream; /* NULL: standard error */
+
+void report_to(FILE *screen) { stream = screen; }
+
+static void __attribute__((format(printf, 1, 2))) tell(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stream ? stream : stderr, format, arguments);
+    va_end(arguments);
+}
+
+void report(const char *sentence) { tell("banter: %s\n", sentence); }
 
 void report_io(const char *verb, const char *object, int why)
 {
-    fprintf(stderr, "banter: unable to %s %s: %s\n", verb, object, strerror(why));
+    tell("banter: unable to %s %s: %s\n", verb, object, strerror(why));
 }
 
-void report_waiting(const char *why)
-{
-    fprintf(stderr, "banter: waiting for the server: %s\n", why);
-}
+void report_waiting(const char *why) { tell("banter: waiting for the server: %s\n", why); }
 
 void report_opening(enum conversation_opening opening, const char *why)
 {
-    fprintf(stderr, "banter: %s%s\n",
-            opening == CONVERSATION_UNREACHABLE ? "Connection Error: " : "", why);
+    tell("banter: %s%s\n", opening == CONVERSATION_UNREACHABLE ? "Connection Error: " : "", why);
 }
 
 void report_unasked(const struct conversation *conversation, const char *text, size_t size)
 {
     char shown[ESCAPE_SIZE];
     const bool is_busy = protocol_is_error_code(text, size, PROTOCOL_BUSY);
-    fprintf(stderr, "banter: %s%s: %s%s\n", is_busy ? "Connection Error: " : "",
-            conversation_address(conversation),
-            is_busy ? "" : "unasked: ", escape_text(text, size, shown));
+    tell("banter: %s%s: %s%s\n", is_busy ? "Connection Error: " : "",
+         conversation_address(conversation),
+         is_busy ? "" : "unasked: ", escape_text(text, size, shown));
 }
 
 void report_not_sent(const char *unit, uint64_t number, const char *why)
 {
-    fprintf(stderr, "banter: %s %" PRIu64 " can't be sent: %s\n", unit, number, why);
+    tell("banter: %s %" PRIu64 " can't be sent: %s\n", unit, number, why);
 }
 
 void report_time(struct buffer *out, const char *unit, uint64_t number, int64_t ns)
@@ -63,8 +72,8 @@ void report_end(const struct conversation *conversation)
     const char *why = conversation_why(conversation);
     const bool is_lost = conversation_ended(conversation) == CONVERSATION_LOST ||
                          conversation_ended(conversation) == CONVERSATION_CLOSED;
-    fprintf(stderr, "banter: %s: %s%s\n", conversation_address(conversation),
-            is_lost ? "connection lost: " : "", *why ? why : "the server closed it");
+    tell("banter: %s: %s%s\n", conversation_address(conversation),
+         is_lost ? "connection lost: " : "", *why ? why : "the server closed it");
 }
 
 void report_summary(const struct report_summary *summary)
@@ -88,8 +97,8 @@ void report_summary(const struct report_summary *summary)
         snprintf(errors, sizeof errors, "; %" PRIu64 " error %s to %s %" PRIu64 ": ",
                  summary->errors, summary->errors == 1 ? "reply," : "replies, the first", unit,
                  summary->first_error);
-    fprintf(stderr, "banter: %" PRIu64 " %s%s sent, %" PRIu64 " %s received%s%s%s%s%s\n",
-            summary->sent, unit, summary->sent == 1 ? "" : "s", summary->received,
-            summary->received == 1 ? "reply" : "replies", missing, unwritten, unanswered, errors,
-            summary->errors > 0 ? summary->first_error_text : "");
+    tell("banter: %" PRIu64 " %s%s sent, %" PRIu64 " %s received%s%s%s%s%s\n", summary->sent, unit,
+         summary->sent == 1 ? "" : "s", summary->received,
+         summary->received == 1 ? "reply" : "replies", missing, unwritten, unanswered, errors,
+         summary->errors > 0 ? summary->first_error_text : "");
 }

@@ -1,5 +1,5 @@
 /*
- * report: the wording of everything that banter tells on standard error, one line each, "banter:
+ * report: the wording of everything that banter tells of what goes wrong, one line each, "banter:
  * ..." in front. What the server or the user wrote is made harmless and cut to a readable length.
  */
 #ifndef BANTER_CLIENT_REPORT_H
@@ -8,10 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "client/conversation.h"
 #include "client/timing.h"
 #include "common/buffer.h"
+
+/* At a terminal, where it is told on the screen; NULL: on standard error again. */
+void report_to(FILE *screen);
 
 /* A sentence that needs nothing around it. */
 void report(const char *sentence);

@@ -8,6 +8,8 @@
 #include "client/report.h"
 #include "common/clock.h"
 
+#define MANY_BYTES ((size_t) 64 << 10)
+
 bool stopwatch_init(struct stopwatch *stopwatch, bool is_wanted, const char *unit)
 {
     *stopwatch = (struct stopwatch){.unit = unit};
@@ -51,6 +53,11 @@ void stopwatch_answered(struct stopwatch *stopwatch)
 bool stopwatch_has_lines(const struct stopwatch *stopwatch)
 {
     return buffer_size(&stopwatch->lines) > 0;
+}
+
+bool stopwatch_has_many(const struct stopwatch *stopwatch)
+{
+    return buffer_size(&stopwatch->lines) >= MANY_BYTES;
 }
 
 void stopwatch_tell(struct stopwatch *stopwatch)

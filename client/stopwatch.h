@@ -41,9 +41,10 @@ void stopwatch_look(struct stopwatch *stopwatch);
 bool stopwatch_asked(struct stopwatch *stopwatch);
 void stopwatch_answered(struct stopwatch *stopwatch);
 
-/* Whether lines are waiting to be written, behind the replies that they are about; and writes them,
- * or all that is known at the end. */
+/* Whether lines are waiting to be written, if possible behind the replies that they are about; whether
+ * they are too many to be kept any longer; and writes them, or all that is known at the end. */
 bool stopwatch_has_lines(const struct stopwatch *stopwatch);
+bool stopwatch_has_many(const struct stopwatch *stopwatch);
 void stopwatch_tell(struct stopwatch *stopwatch);
 void stopwatch_sum_up(struct stopwatch *stopwatch);
 

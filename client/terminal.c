@@ -40,6 +40,7 @@ struct terminal {
     int64_t quiet_since_ms; /* when something was last asked, or heard */
     size_t told_requests;   /* how many the user knows to stand at the prompt */
     bool must_give_back;    /* what was not sent goes back to the prompt */
+    bool has_reconnected;   /* this is not the first conversation */
     bool is_unreachable;    /* the last attempt to connect failed */
     bool is_leaving;        /* quit was said */
     bool is_suspended;      /* by our own doing */
@@ -55,6 +56,8 @@ static void note(struct terminal *terminal, enum exit_status status)
 /* Something without which there is no going on. */
 static void fail(struct terminal *terminal, const char *verb, const char *object, int why)
 {
+    if (terminal->done) /* told */
+        return;
     prompt_begin_output();
     report_io(verb, object, why);
     note(terminal, EXIT_STATUS_IO);
@@ -160,7 +163,7 @@ static void remember(const struct entered_line *line)
 {
     struct error error;
     if (!history_add(line->text, line->size, &error))
-        notice_warning(error.text);
+        report(error.text); /* no prompt is shown while lines are taken */
 }
 
 /* The lines up to the word that asks for the end, which is none to be remembered: called for each
@@ -225,6 +228,7 @@ static void take_connection(struct terminal *terminal)
     struct error error;
     terminal->conversation = reopening_finish(terminal->reopening, &opening, &error);
     terminal->reopening = NULL;
+    terminal->has_reconnected = true;
     terminal->is_unreachable = terminal->conversation == NULL;
     terminal->quiet_since_ms = clock_ms();
     if (terminal->conversation) {
@@ -237,23 +241,31 @@ static void take_connection(struct terminal *terminal)
     }
 }
 
+/* Sends a line, or gives it back with those behind it. */
 static void ask(struct terminal *terminal, const struct entered_line *line)
 {
     const char *why = NULL;
     const bool is_as_it_is = line->size > 0 && *line->text == WORDS_AS_IT_IS;
     const char *text = line->text + is_as_it_is;
     const size_t size = line->size - is_as_it_is;
-    if (conversation_ask(terminal->conversation, text, size, &why) != CONVERSATION_ASKED)
-        notice_not_sent(why);
-    else if (!asked_add(&terminal->asked, text, size, clock_ns(CLOCK_MONOTONIC)))
-        fail(terminal, "remember", "what was asked", ENOMEM);
+    const enum conversation_asked asked =
+        conversation_ask(terminal->conversation, text, size, &why);
+    entered_take(&terminal->entered);
+    if (asked == CONVERSATION_ASKED) {
+        if (!asked_add(&terminal->asked, text, size, clock_ns(CLOCK_MONOTONIC)))
+            fail(terminal, "remember", "what was asked", ENOMEM);
+        return;
+    }
+    notice_not_sent(text, size, why);
+    note(terminal, asked == CONVERSATION_REFUSED ? EXIT_STATUS_NOT_CARRIED : EXIT_STATUS_IO);
+    terminal->must_give_back = true;
 }
 
 /* Sends what was entered, line by line, as far as the conversation takes it. */
 static void send_entered(struct terminal *terminal)
 {
     struct entered_line line;
-    while (!terminal->must_give_back && !terminal->reopening &&
+    while (!terminal->must_give_back && !terminal->reopening && !terminal->done &&
            entered_peek(&terminal->entered, &line)) {
         if (is_quit(terminal, &line)) {
             leave(terminal);
@@ -261,7 +273,6 @@ static void send_entered(struct terminal *terminal)
             connect_again(terminal);
         } else if (conversation_takes_requests(terminal->conversation)) {
             ask(terminal, &line);
-            entered_take(&terminal->entered);
         } else {
             return;
         }
@@ -279,6 +290,7 @@ static void show_prompt(struct terminal *terminal)
     terminal->must_give_back = false;
     prompt_show(has_unsent ? unsent.text : NULL);
     entered_drop(&terminal->entered);
+    tell_requests(terminal);
 }
 
 /* Says that something takes its time, and for how long it does. In how many milliseconds there is
@@ -331,18 +343,19 @@ static void take_unasked(struct terminal *terminal, const struct frame *frame)
 static void end_conversation(struct terminal *terminal)
 {
     const enum conversation_end end = conversation_ended(terminal->conversation);
-    if (end == CONVERSATION_BUSY) { /* told already */
+    if (end == CONVERSATION_BUSY && !terminal->has_reconnected) { /* told already */
         note(terminal, EXIT_STATUS_UNREACHABLE);
         terminal->done = true;
         return;
     }
+    terminal->is_unreachable = end == CONVERSATION_BUSY;
     if (end != CONVERSATION_CLOSED || !terminal->is_leaving || !terminal->options->is_quiet)
         notice_end(terminal->conversation, &terminal->asked);
     if (end == CONVERSATION_TIMED_OUT)
         note(terminal, EXIT_STATUS_TIMEOUT);
     else if (end == CONVERSATION_OUT_OF_MEMORY)
         note(terminal, EXIT_STATUS_IO);
-    else if (conversation_owed(terminal->conversation) > 0)
+    else if (conversation_owed(terminal->conversation) > 0 && end != CONVERSATION_BUSY)
         note(terminal, EXIT_STATUS_LOST);
     terminal->must_give_back = true;
     asked_fini(&terminal->asked);
@@ -357,7 +370,8 @@ static void take_reply(struct terminal *terminal, const struct frame *reply)
     const struct asked request = *asked_first(&terminal->asked);
     const int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
     asked_answered(&terminal->asked);
-    terminal->quiet_since_ms = clock_ms();
+    if (!request.is_given_up)
+        terminal->quiet_since_ms = clock_ms();
     if (protocol_is_error(reply->message, reply->size))
         note(terminal, EXIT_STATUS_ERROR_REPLY);
     if (request.is_given_up) {
@@ -368,6 +382,8 @@ static void take_reply(struct terminal *terminal, const struct frame *reply)
         output_reply(terminal->output, reply->message, reply->size);
     if (terminal->timing) {
         print_replies(terminal);
+        if (terminal->done) /* it could not be */
+            return;
         timing_add(terminal->timing, now_ns - request.at_ns);
         notice_time(now_ns - request.at_ns);
     }
@@ -376,7 +392,7 @@ static void take_reply(struct terminal *terminal, const struct frame *reply)
 static void take_events(struct terminal *terminal)
 {
     struct frame frame;
-    for (;;) {
+    while (!terminal->done) {
         switch (conversation_next(terminal->conversation, &frame)) {
         case CONVERSATION_REPLY:
             take_reply(terminal, &frame);
@@ -455,17 +471,22 @@ static bool begin(struct terminal *terminal)
 {
     const struct options *options = terminal->options;
     struct error error;
-    if (!job_init(&terminal->job) || !prompt_open(take_entered, terminal)) {
-        report_io("use", "the terminal", errno);
-        return false;
-    }
     if (options->wants_times && !(terminal->timing = timing_new())) {
-        prompt_close();
         report_io("measure", "times", ENOMEM);
         return false;
     }
+    if (!job_init(&terminal->job)) {
+        report_io("use", "the terminal", errno);
+        return false;
+    }
+    if (!prompt_open(take_entered, terminal, terminal->job.fd)) {
+        report_io("use", "the terminal", errno);
+        job_fini(&terminal->job);
+        return false;
+    }
+    report_to(prompt_screen());
     if (!history_open(&options->history, &error))
-        notice_warning(error.text);
+        report(error.text);
     if (!options->is_quiet)
         notice_greeting();
     return true;
@@ -479,13 +500,11 @@ static void end(struct terminal *terminal)
     if (terminal->timing)
         notice_times(terminal->timing);
     prompt_close();
+    report_to(NULL);
     job_fini(&terminal->job);
     if (output_is_waiting(terminal->output) && !output_flush_all(terminal->output))
         fail_output(terminal);
     reopening_give_up(terminal->reopening);
-    asked_fini(&terminal->asked);
-    entered_fini(&terminal->entered);
-    timing_free(terminal->timing);
     history_close();
 }
 
@@ -507,6 +526,9 @@ enum exit_status terminal_run(struct conversation *conversation, const struct op
     } else {
         note(&terminal, EXIT_STATUS_IO);
     }
+    asked_fini(&terminal.asked);
+    entered_fini(&terminal.entered);
+    timing_free(terminal.timing);
     conversation_close(terminal.conversation);
     return terminal.status;
 }

@@ -113,8 +113,8 @@ def peer():
 @pytest.fixture
 def shell_screen(open_screen):
     """shell_screen(command) types a command into a bash; for job control and redirections."""
-    def start(command, **env):
-        screen = open_screen(["bash", "--norc", "--noediting"], PS1="$ ", **env)
+    def start(command, **how):
+        screen = open_screen(["bash", "--norc", "--noediting"], PS1="$ ", **how)
         screen.wait_lines("$")
         screen.enter(command)
         return screen

@@ -35,7 +35,9 @@ def refused_port():
     (["--wait=soon"], "--wait"),
     (["--wait="], "--wait"),
     (["--progress", "often"], "often"),
-    (["--history", "file"], "--history"),
+    (["--history", ""], "--history"),
+    (["--time=yes"], "--time"),
+    (["--no-history=file"], "--no-history"),
 ])
 def test_usage_64(run_banter, args, what):
     run = run_banter(*args, "x")

@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from harness import BANNER, BANTER, LIMIT, wait_until
-from peers.scripted import Peer
-from screen import Screen
+from peers.scripted import Peer, hello
+from screen import BEGIN_PASTE, END_PASTE, Screen
 
 
 def modes(screen):
@@ -60,9 +60,9 @@ def test_backslash(at_terminal, peer):
         screen.enter(typed)
         screen.wait_last("-> " + typed, ("Hello " + sent).rstrip(), "->")
     screen.enter("\\--QUIT--")
-    screen.wait_last("Not sent: --QUIT-- would end the session", "->")
+    screen.wait_last("'--QUIT--' was not sent: --QUIT-- would end the session", "->")
     screen.enter("quit")
-    assert screen.wait_end() == 0
+    assert screen.wait_end() == 65
 
 
 def test_literal(at_terminal, peer):
@@ -155,6 +155,61 @@ def test_paste(at_terminal, script):
     screen.wait_last("-> two")
 
 
+@pytest.mark.parametrize("ends", ["\r\n", "\n", "\r"])
+def test_paste_with_any_line_ends(at_terminal, peer, ends):
+    screen = at_terminal(peer)
+    screen.type(BEGIN_PASTE + ends.join(["one", "two", "", "four"]) + ends + END_PASTE)
+    screen.wait_last("Enter sends 4 requests", "-> one", "two", "", "four")
+    screen.type("\r")
+    screen.wait_last("Hello one", "Hello two", "Hello", "Hello four", "->")
+    assert peer.connection().received == b"one\ntwo\n\nfour\n"
+
+
+def test_paste_in_many_pieces(at_terminal, peer):
+    """Each with its own read; what looks like the end of the paste and is not stays text."""
+    screen = at_terminal(peer)
+    for piece in ("\033[20", "0~one \033[20", "2~ \033", "[201", "x\rtwo", "\033[2", "01~"):
+        screen.type(piece)
+        wait_until(lambda: screen.pump(0.01) and True, "a look")
+    screen.wait(lambda: "Enter sends 2 requests" in screen.lines, "the paste")
+    screen.type("\r")
+    wait_until(lambda: screen.pump(0.01) and peer.connection().received.count(b"\n") == 2, "both lines")
+    assert peer.connection().received == b"one \033[202~ \033[201x\ntwo\n"
+
+
+def test_a_long_paste_and_its_enter_in_one(at_terminal, peer):
+    screen = at_terminal(peer, rows=100)
+    lines = [f"line {number} " + "x" * 80 for number in range(200)]
+    screen.type(BEGIN_PASTE + "\r".join(lines) + END_PASTE + "\rtyped behind\r")
+    screen.wait_last("Hello typed behind", "->")
+    assert peer.connection().received == "".join(line + "\n" for line in [*lines, "typed behind"]).encode()
+
+
+@pytest.mark.parametrize("size", [3, 3000, 20_000])
+@pytest.mark.parametrize("end", [END_PASTE, ""])
+def test_ctrl_c_ends_a_paste(at_terminal, peer, size, end):
+    """It throws away what the terminal holds, perhaps with the end of the paste in it."""
+    screen = at_terminal(peer)
+    screen.type(BEGIN_PASTE + "abcdefg\r" * (size // 8 + 1) + end)
+    screen.type("\003")
+    screen.wait(lambda: any(line.endswith("^C") for line in screen.lines) and screen.lines[-1].startswith("->"), "^C")
+    screen.type("\003")  # of what came behind the first
+    screen.wait(lambda: screen.lines[-1] == "->", "an empty line")
+    screen.child.kill(signal.SIGTERM)
+    wait_until(lambda: not screen.child.isalive(), "its end")
+    assert peer.connection().received == b""
+
+
+def test_ctrl_c_with_half_a_character_in_a_search(at_terminal, peer):
+    screen = at_terminal(peer)
+    screen.child.send(b"\022o\xe4")
+    screen.wait(lambda: "(failed reverse-i-search)`o': " in "".join(screen.lines) + " ", "the search")
+    screen.type("\003")
+    screen.wait(lambda: screen.lines[-1] == "->", "an empty line")
+    screen.enter("Zack")
+    screen.wait_last("Hello Zack", "->")
+
+
 def test_paste_with_quit(at_terminal, peer):
     screen = at_terminal(peer)
     screen.paste("one\nquit\ntwo")
@@ -176,13 +231,26 @@ def test_raw_and_the_null_operation(at_terminal):
         screen.enter("speak")
         screen.wait_last("-> speak", "spoken", "->")
         screen.enter("")
-        screen.wait_last("Not sent: it is empty", "->")
+        screen.wait_last("'' was not sent: it is empty", "->")
         screen.paste("a\nb")
         screen.type("\r")
         wait_until(lambda: peer.connection().received == b"Zack|speak|a|b|", "one at a time")
         screen.wait_last("->")
         screen.enter("quit")
-        assert screen.wait_end() == 0
+        assert screen.wait_end() == 65
+
+
+def test_what_cannot_be_sent_gives_back_what_is_behind_it(at_terminal, peer):
+    screen = at_terminal(peer, "--literal")
+    screen.paste("one\n--QUIT--\ntwo\nthree")
+    screen.type("\r")
+    screen.wait_last("Hello one", "Enter sends 2 requests", "-> two", "three")
+    assert "'--QUIT--' was not sent: --QUIT-- would end the session" in screen.lines
+    assert peer.connection().received == b"one\n"
+    screen.type("\r")
+    screen.wait_last("Hello two", "Hello three", "->")
+    screen.type("\004")
+    assert screen.wait_end() == 65
 
 
 # ---- what the server may not do
@@ -201,6 +269,29 @@ def test_unasked_frames_are_shown_escaped(at_terminal, script):
     script.peer.connection()
     script.send(b"boo\033[2J\n")
     screen.wait_lines(BANNER, f"banter: {script.address}: unasked: boo\\x1b[2J", "->")
+    screen.enter("quit")
+    script.end()
+    assert screen.wait_end() == 1
+
+
+def test_what_is_unasked_obeys_no_control_character_either(at_terminal, script):
+    screen = at_terminal(script)
+    script.peer.connection()
+    script.send("-ERR idle \u009b31m \u202eX é".encode() + b" \x9b\n")
+    script.end()
+    screen.wait(lambda: any("unasked" in line for line in screen.lines), "the frame")
+    assert rf"banter: {script.address}: unasked: -ERR idle \xc2\x9b31m \xe2\x80\xaeX é \x9b" in screen.lines
+
+
+@pytest.mark.parametrize("env, reply, color", [({}, "-ERR bad-request no", "red"),
+                                               ({"NO_COLOR": "1"}, "! -ERR bad-request no", "default")])
+def test_error_replies_at_the_prompt(at_terminal, script, env, reply, color):
+    screen = at_terminal(script, **env)
+    screen.enter("x")
+    script.wait_asked(b"x")
+    script.send(b"-ERR bad-request no\n")
+    screen.wait_last("-> x", reply, "->")
+    assert screen.color_of(reply) == color
     screen.enter("quit")
     script.end()
     assert screen.wait_end() == 1
@@ -362,6 +453,54 @@ def test_what_was_pasted_and_not_sent_comes_back(at_terminal):
         assert [connection.received for connection in peer.connections] == [b"one", b"two"]
 
 
+def test_half_a_reply_and_death(at_terminal, script):
+    screen = at_terminal(script, columns=120)
+    screen.enter("x")
+    script.wait_asked(b"x")
+    script.send(b"Hel")
+    script.end()
+    screen.wait_last("-> x", f"Connection to {script.address} lost: the server closed it in the middle of a reply",
+                     "1 request was not answered: 'x'", "->")
+    screen.type("\004")
+    assert screen.wait_end() == 76
+
+
+def test_busy_at_a_later_connection(at_terminal, folder):
+    """Not the end: the server may have room again, and what was not answered is named."""
+    def serve(connection):
+        number = peer.connections.index(connection)
+        if number == 1:
+            connection.send(b"-ERR busy too many clients\n")
+        elif number > 1:
+            hello(connection)
+    with Peer(serve) as peer:
+        screen = at_terminal(peer, "-q")
+        closed = f"Connection to {peer.address} closed"
+        screen.wait_last(closed, "->")
+        screen.enter("Zack")
+        screen.wait_last(f"banter: Connection Error: {peer.address}: -ERR busy too many clients",
+                         f"Connection to {peer.address} lost: the server is busy",
+                         "1 request was not answered: 'Zack'", "->")
+        screen.enter("Zack")
+        screen.wait_last(f"Connected to {peer.address} again", "Hello Zack", "->")
+        screen.enter("quit")
+        assert screen.wait_end() == 1  # a frame came unasked
+
+
+def test_errors_are_on_the_screen_wherever_standard_error_is(shell_screen, script, folder):
+    screen = shell_screen(f"clear; {BANTER} -q -c {script.address} 2> errors")
+    screen.wait_lines("->")
+    script.peer.connection()
+    script.peer.stop_listening()
+    script.send(b"boo\n")
+    script.end()
+    closed = f"Connection to {script.address} closed"
+    screen.wait_lines(f"banter: {script.address}: unasked: boo", closed, "->")
+    screen.enter("x")
+    screen.wait_last(f"banter: Connection Error: {script.address}: Connection refused", "-> x")
+    assert (folder / "errors").read_bytes() == b""
+
+
 def test_busy(open_screen):
     with Peer(lambda connection: connection.send(b"-ERR busy too many clients\n")) as peer:
         screen = open_screen([BANTER, "-c", peer.address])
@@ -400,6 +539,64 @@ def test_ctrl_c_clears_the_line(at_terminal, peer):
     screen.enter("this")
     screen.wait_last("-> this", "Hello this", "->")
     assert peer.connection().received == b"this\n"
+
+
+WRAPPED = [("x" * 100, 40), ("你好" * 25, 20)]
+
+
+@pytest.mark.parametrize("typed, columns", WRAPPED)
+def test_ctrl_c_in_the_middle_of_wrapped_rows(at_terminal, peer, typed, columns):
+    """What stood below the cursor's row is not left below the new prompt."""
+    screen = at_terminal(peer, "--quiet", columns=columns)
+    screen.type(typed + "\001")
+    screen.wait(lambda: screen.cursor == (3, 0) and "".join(screen.lines) == "-> " + typed, "the line")
+    screen.type("\003")
+    screen.wait(lambda: screen.lines[-1] == "->", "the prompt")
+    assert "".join(screen.lines[:-1]) == "-> " + typed + "^C"
+    screen.enter("new")
+    screen.wait_last("-> new", "Hello new", "->")
+
+
+@pytest.mark.parametrize("typed, columns", WRAPPED)
+def test_ctrl_z_in_the_middle_of_wrapped_rows(shell_screen, script, typed, columns):
+    screen = shell_screen(f"clear; {BANTER} -q -c {script.address}", columns=columns)
+    screen.wait_lines("->")
+    screen.type(typed + "\001")
+    screen.wait(lambda: screen.cursor == (3, 0) and "".join(screen.lines) == "-> " + typed, "the line")
+    screen.type("\032")
+    screen.wait(lambda: "Stopped" in "".join(screen.lines) and screen.lines[-1] == "$", "the shell")
+    assert "".join(screen.lines).startswith("-> " + typed)
+    screen.enter("clear; fg >/dev/null")
+    screen.wait(lambda: "".join(screen.lines) == "-> " + typed and screen.cursor == (3, 0), "the line again")
+    screen.type("!\r")
+    script.wait_asked(("!" + typed).encode())
+
+
+def test_ctrl_z_in_a_search(shell_screen, peer):
+    screen = shell_screen(f"clear; {BANTER} -q -c {peer.address}")
+    screen.wait_lines("->")
+    screen.enter("find me")
+    screen.wait_last("Hello find me", "->")
+    screen.type("\022fi")
+    screen.wait_last("(reverse-i-search)`fi': find me")
+    screen.type("\032")
+    screen.wait(lambda: "Stopped" in "".join(screen.lines) and screen.lines[-1] == "$", "the shell")
+    screen.enter("clear; fg >/dev/null")
+    screen.wait_lines("(reverse-i-search)`fi': find me")
+    screen.type("\r")
+    screen.wait_last("Hello find me", "->")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_end_in_the_middle_of_wrapped_rows(shell_screen, peer, number):
+    screen = shell_screen(f"clear; {BANTER} -q -c {peer.address}; echo over", columns=40)
+    screen.wait_lines("->")
+    screen.type("x" * 100 + "\001")
+    screen.wait(lambda: screen.cursor == (3, 0), "the line")
+    os.kill(int(subprocess.run(["ps", "-o", "pid=", "--ppid", str(screen.child.pid)], capture_output=True,
+                               text=True, check=True).stdout), number)
+    screen.wait(lambda: screen.lines[-2:] == ["over", "$"], "the shell")
+    assert "".join(screen.lines).startswith("-> " + "x" * 100)
 
 
 def test_ctrl_c_while_leaving_ends_it(at_terminal, script):

@@ -1,4 +1,5 @@
 """The client's history: in a file that outlives it and is shared, and as what Tab completes from."""
+import fcntl
 import os
 import re
 import stat
@@ -168,11 +169,6 @@ def test_a_device_remembers_nothing(remembers):
     assert not [line for line in remembers("--history", "/dev/null").lines if "banter:" in line]
 
 
-def test_an_empty_name(run_banter):
-    ended = run_banter("--history", "")
-    assert ended.status == 64 and b"--history" in ended.stderr
-
-
 # ---- shared
 
 def test_clients_that_run_at_the_same_time_lose_nothing(at_terminal, peer, folder):
@@ -184,6 +180,54 @@ def test_clients_that_run_at_the_same_time_lose_nothing(at_terminal, peer, folde
         leave(screen)
     assert (folder / WHERE).read_text() == "".join(
         f"client {index} line {number}\n" for number in range(5) for index in range(4))
+
+
+def test_clients_that_write_at_the_same_time_lose_nothing(at_terminal, peer, folder):
+    """Pastes of many lines at once; each client's own lines stay in order."""
+    count = harness.scaled(200, 50)
+    screens = [at_terminal(peer) for _ in range(4)]
+    for index, screen in enumerate(screens):
+        screen.paste("\n".join(f"{index} line {number}" for number in range(count)))
+    for screen in screens:
+        screen.type("\r")
+    for index, screen in enumerate(screens):
+        screen.wait_last(f"Hello {index} line {count - 1}", "->")
+        leave(screen)
+    lines = (folder / WHERE).read_text().splitlines()
+    assert len(lines) == 4 * count
+    for index in range(4):
+        assert [line for line in lines if line.startswith(f"{index} ")] == \
+            [f"{index} line {number}" for number in range(count)]
+
+
+def test_a_long_file_is_cut_once_while_others_write(at_terminal, open_screen, peer, folder):
+    """Clients that start together find the same long file, while one is writing into it."""
+    mine = folder / "mine"
+    early = at_terminal(peer, "--history", mine)
+    mine.write_text("".join(f"old {number:05}\n" for number in range(30_000)))
+    early.paste("\n".join(f"new {number}" for number in range(200)))
+    early.type("\r")
+    late = [open_screen([harness.BANTER, "-c", peer.address, "--history", mine]) for _ in range(5)]
+    early.wait_last("Hello new 199", "->")
+    for screen in late:
+        screen.wait_last("->")
+        leave(screen)
+    lines = mine.read_text().splitlines()
+    assert [line for line in lines if line.startswith("new")] == [f"new {number}" for number in range(200)]
+    assert [line for line in lines if line.startswith("old")][-5000:] == \
+        [f"old {number:05}" for number in range(25_000, 30_000)]
+    assert len(lines) <= 30_200 and all(len(line) in (5, 6, 7, 9) for line in lines)
+
+
+@pytest.mark.parametrize("size, held, left", [(10, 20, 10), (10, 19, 19), (12_000, 15_000, 15_000)])
+def test_the_users_history_size_is_the_files_too(at_terminal, peer, folder, size, held, left):
+    (folder / "inputrc").write_text(f"set history-size {size}\n")
+    lines = [f"line {number:06}" for number in range(held)]
+    (folder / "mine").write_text("".join(line + "\n" for line in lines))
+    screen = at_terminal(peer, "--history", folder / "mine", INPUTRC=folder / "inputrc")
+    assert (folder / "mine").read_text().splitlines() == lines[-left:]
+    screen.type("\033<")  # the first of those that are remembered
+    screen.wait_last("-> " + lines[-min(size, held)])
 
 
 def test_a_long_file_is_cut_while_others_write(at_terminal, peer, folder):
@@ -204,7 +248,6 @@ def test_a_long_file_is_cut_while_others_write(at_terminal, peer, folder):
 
 
 def test_a_file_that_somebody_has_locked_stops_nobody(at_terminal, peer, folder):
-    import fcntl
     mine = folder / "mine"
     mine.write_text("old\n")
     with mine.open() as held:

@@ -2,6 +2,7 @@
 import re
 import signal
 import socket
+import time
 
 import pytest
 from wcwidth import wcswidth
@@ -54,13 +55,19 @@ def test_says_that_it_waits_and_for_how_long(at_terminal, script):
 
 
 def test_what_is_quick_is_not_waited_for(at_terminal, peer):
-    """Not a word of it before a fifth of a second has passed."""
-    screen = at_terminal(peer)
+    """Not a word of it, and nothing is drawn and erased again, where the reply came within a fifth of a second."""
+    screen = at_terminal(peer, "--quiet")
+    quick = 0
     for number in range(20):
+        before = len(screen.written)
+        asked = time.monotonic()
         screen.enter(f"quick {number}")
         screen.wait_last(f"Hello quick {number}", "->")
-    said = re.findall(rb"Waiting (\d+)\.(\d) s", screen.written)
-    assert all((int(seconds), int(tenths)) >= (0, 2) for seconds, tenths in said)
+        if time.monotonic() - asked < 0.2:
+            quick += 1
+            between = screen.written[before:].split(b"\n", 1)[1]  # what readline writes at a line's end aside
+            assert between.replace(b"\033[?2004l", b"").replace(b"\r", b"").startswith(b"Hello quick")
+    assert quick > 0, "the machine is too busy for this test to tell anything"
 
 
 def test_each_reply_of_a_paste_is_waited_for_anew(at_terminal, script):
@@ -241,19 +248,29 @@ def test_a_resize_while_something_is_typed_and_a_reply_is_late(at_terminal, scri
     script.wait_asked(b"slow", ("你" * 30 + "!").encode())
 
 
-def test_an_open_search_survives_in_a_narrow_terminal(at_terminal, script):
-    screen = at_terminal(script, "--quiet", columns=30)
+@pytest.mark.parametrize("columns", [20, 30, 80])
+def test_an_open_search_survives(at_terminal, script, columns):
+    """A late reply, the farewell, and a resize to any width."""
+    def searches():
+        return "(reverse-i-search)`nd':find你好" in "".join(screen.lines).replace(" ", "")
+
+    screen = at_terminal(script, "--quiet", columns=columns)
     screen.enter("find 你好")
     script.wait_asked("find 你好".encode())
     screen.type("\003")
     screen.wait_last("^C", "->")
     screen.type("\022nd")
-    screen.wait(lambda: "(reverse-i-search)`nd': find" in "".join(screen.lines), "the search")
+    screen.wait(searches, "the search")
     script.send(b"late\n")
-    screen.wait(lambda: "late" in screen.lines and "(reverse-i-search)`nd': find" in "".join(screen.lines[-2:]),
-                "the search below the reply")
-    screen.type("\r")
-    script.wait_asked(*["find 你好".encode()] * 2)
+    screen.wait(lambda: "late" in screen.lines and searches(), "the search below the reply")
+    for other in (80, 20, columns):
+        screen.resize(other)
+        screen.wait(searches, f"the search at {other} columns")
+    script.end()
+    screen.wait(lambda: "closed" in "".join(screen.lines) and searches(), "the search below the farewell")
+    screen.type("\005!\r")
+    harness.wait_until(lambda: len(script.asked) == 2, "what was found, on a new connection")
+    assert script.asked[1] == "find 你好!".encode()
 
 
 # ---- requests without a reply

@@ -1,5 +1,8 @@
 """--time: how long each reply took, and all of them, at a terminal and in a pipe."""
+import os
 import re
+import threading
+import time
 
 import pytest
 
@@ -41,7 +44,6 @@ def test_after_each_reply_and_at_the_end(at_terminal, peer):
 
 def test_the_time_is_that_of_the_reply(at_terminal, script):
     """Not less than what passed between, by the clock of the one who asked."""
-    import time
     screen = at_terminal(script, "--time")
     screen.enter("slow")
     script.wait_asked(b"slow")
@@ -116,6 +118,25 @@ def test_a_long_script(run_banter, server):
     assert [int(re.fullmatch(f"banter: input line (\\d+): {TIME}", line)[1]) for line in each] == \
         list(range(1, count + 1))
     in_order(re.fullmatch("banter: " + summary(count), last))
+
+
+def test_nobody_reads_the_replies_for_a_while(start_banter, server):
+    """Times are told all the same, and not gathered without bound."""
+    count = harness.scaled(200_000, 20_000)
+    replies, its = os.pipe()
+    banter = start_banter("-c", server("-qq").address, "--time", stdout=its, expect_stderr=".*")
+    os.close(its)
+    feeder = threading.Thread(target=lambda: (banter.type(b"x\n" * count), banter.end_input()), daemon=True)
+    feeder.start()
+    got = b""
+    while not banter.stderr.find("^banter: input line "):  # before the output was ever empty
+        got += os.read(replies, 100)
+    while data := os.read(replies, 65536):
+        got += data
+    os.close(replies)
+    assert banter.wait() == 0
+    assert got == b"Hello X\n" * count
+    assert len(banter.stderr.find(f"^banter: input line \\d+: {TIME}$")) == count
 
 
 def test_a_line_that_goes_out_in_pieces_is_one_request(run_banter, server):

@@ -234,7 +234,15 @@ static void test_escape(void **state)
     assert_string_equal(escape_text("a\0b", 3, shown), "a\\x00b");
     char bad[200];
     memset(bad, 0x80, sizeof bad);
-    assert_string_equal(escape_text(bad, sizeof bad, shown), "...");
+    assert_string_equal(escape_text(bad, 1, shown), "\\x80");
+    escape_text(bad, sizeof bad, shown);
+    assert_string_equal(shown + strlen("\\x80") * 21, "...");
+    /* Controls of the second kind, text that runs the other way, and what is cut or no UTF-8. */
+    assert_string_equal(escape_text("\xc2\x9b\xe2\x80\xaeX\xe2\x81\xa6", 9, shown),
+                        "\\xc2\\x9b\\xe2\\x80\\xaeX\\xe2\\x81\\xa6");
+    assert_string_equal(escape_text("\xc3\xff\xe2\x82", 4, shown), "\\xc3\\xff\\xe2\\x82");
+    assert_string_equal(escape_text("\xf0\x9f\x98\x80\xc2\xa0", 6, shown),
+                        "\xf0\x9f\x98\x80\xc2\xa0");
 }
 
 /* ---- Parsing --------------------------------------------------------------------------------- */

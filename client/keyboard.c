@@ -1,0 +1,254 @@
+/*
+ * keyboard: see keyboard.h.
+ *
+ * Readline calls a function for each byte from 0x80 on. Ours holds them back until they are a
+ * character, or can't become one; then they go into the line. That nothing more will come of a
+ * beginning is only seen when the next byte is read, hence the look at every byte.
+ *
+ * It also calls one for the sequence that begins a paste. From then on the bytes are read here, never
+ * beyond the sequence that ends it, since what comes behind that is readline's.
+ */
+#include "client/keyboard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include <readline/chardefs.h>
+#include <readline/readline.h>
+
+#include "common/buffer.h"
+
+#define BEGIN_PASTE "\033[200~"
+#define END_PASTE "\033[201~"
+#define WOKEN 0xff /* stands for no key; begins no character of UTF-8 */
+
+static struct {
+    int fd;
+    int interrupt_fd;
+    bool is_interrupted; /* at the last wait */
+    unsigned woken;      /* reads that got no key, since readline was last called */
+    char begun[MB_LEN_MAX + 1];
+    size_t begun_size;
+    bool is_pasting;
+    struct buffer paste; /* what has come of it */
+} keyboard;
+
+/* ---- characters ---- */
+
+enum sequence { WHOLE, BEGINNING, NO_CHARACTER };
+
+static enum sequence judge(const char *bytes, size_t size)
+{
+    mbstate_t state;
+    memset(&state, 0, sizeof state);
+    const size_t length = mbrtowc(NULL, bytes, size, &state);
+    if (length == (size_t) -2)
+        return BEGINNING;
+    return length == size ? WHOLE : NO_CHARACTER;
+}
+
+/* Puts what has begun into the line, whatever it is. */
+static void insert_begun(int count)
+{
+    keyboard.begun[keyboard.begun_size] = '\0';
+    keyboard.begun_size = 0;
+    rl_begin_undo_group();
+    if (rl_insert_mode == 0 && rl_point < rl_end) /* overwriting */
+        rl_delete(count, 0);
+    while (count-- > 0)
+        rl_insert_text(keyboard.begun);
+    rl_end_undo_group();
+}
+
+/* Whether a byte goes on with what has begun. */
+static bool goes_on(int byte)
+{
+    if (byte < 0 || keyboard.begun_size == MB_LEN_MAX)
+        return false;
+    keyboard.begun[keyboard.begun_size] = (char) byte;
+    return judge(keyboard.begun, keyboard.begun_size + 1) != NO_CHARACTER;
+}
+
+static int take_byte(int count, int byte)
+{
+    if (byte == WOKEN && keyboard.woken > 0)
+        return 0;
+    keyboard.begun[keyboard.begun_size++] = (char) byte;
+    if (judge(keyboard.begun, keyboard.begun_size) != BEGINNING)
+        insert_begun(count);
+    return 0;
+}
+
+/* ---- reading ---- */
+
+/* An open file of our own on the terminal, since O_NONBLOCK on standard input would be felt by every
+ * process that has it: between a look whether there is a key and a read that waits for one, Ctrl-C
+ * may have emptied the terminal's queue. Where there is none, standard input has to do. */
+static int open_terminal(void)
+{
+    const char *name = ttyname(STDIN_FILENO);
+    const int fd = name ? open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+    return fd >= 0 ? fd : STDIN_FILENO;
+}
+
+/* As read(2) without waiting. */
+static ssize_t read_keys(char *keys, size_t size)
+{
+    struct pollfd fd = {.fd = keyboard.fd, .events = POLLIN};
+    if (keyboard.fd != STDIN_FILENO || poll(&fd, 1, 0) > 0)
+        return read(keyboard.fd, keys, size);
+    errno = EAGAIN;
+    return -1;
+}
+
+/* Until there is a key, or somebody waits for us. */
+static void wait_for_key(void)
+{
+    struct pollfd fds[] = {{.fd = keyboard.fd, .events = POLLIN},
+                           {.fd = keyboard.interrupt_fd, .events = POLLIN}};
+    poll(fds, 2, -1);
+    keyboard.is_interrupted = fds[0].revents == 0 && fds[1].revents != 0;
+}
+
+/* What readline gets in the place of a key: something that does nothing, or, where it reads in the
+ * middle of a search, what ends that; and where it reads on all the same, as it does in the middle
+ * of a paste into a search, the end. */
+static int no_key(void)
+{
+    const bool is_first = keyboard.woken++ == 0;
+    if (!RL_ISSTATE(RL_STATE_ISEARCH | RL_STATE_NSEARCH))
+        return WOKEN;
+    return is_first ? ABORT_CHAR : EOF;
+}
+
+/* For readline, in the place of rl_getc(). */
+static int read_byte(FILE *stream)
+{
+    (void) stream;
+    unsigned char byte;
+    ssize_t size;
+    keyboard.is_interrupted = false;
+    while ((size = read_keys((char *) &byte, 1)) < 0 && (errno == EAGAIN || errno == EINTR)) {
+        if (keyboard.is_interrupted)
+            return no_key();
+        wait_for_key();
+    }
+    const int result = size == 1 ? byte : EOF;
+    if (keyboard.begun_size > 0 && !goes_on(result))
+        insert_begun(1);
+    return result;
+}
+
+/* ---- pastes ---- */
+
+static int begin_paste(int count, int key)
+{
+    (void) count, (void) key;
+    keyboard.is_pasting = true;
+    return 0;
+}
+
+/* How many of the last bytes are the beginning of the end. */
+static size_t matched_of_end(const struct buffer *paste)
+{
+    const size_t held = buffer_size(paste);
+    size_t matched = held < strlen(END_PASTE) ? held : strlen(END_PASTE);
+    while (matched > 0 && memcmp(buffer_head(paste) + held - matched, END_PASTE, matched) != 0)
+        matched--;
+    return matched;
+}
+
+/* Lines of a paste end in CR, as Enter sends it, or in CR LF or LF, as they were copied. */
+static void insert_paste(const char *text, size_t size)
+{
+    char *lines = malloc(size + 1);
+    size_t used = 0;
+    if (!lines)
+        return;
+    for (size_t i = 0; i < size; i++) {
+        const bool is_second = text[i] == '\n' && i > 0 && text[i - 1] == '\r';
+        if (text[i] != '\0' && !is_second)
+            lines[used++] = text[i] == '\r' ? '\n' : text[i];
+    }
+    lines[used] = '\0';
+    rl_insert_text(lines);
+    free(lines);
+}
+
+static void end_paste(void)
+{
+    keyboard.is_pasting = false;
+    buffer_fini(&keyboard.paste);
+    rl_redisplay();
+}
+
+/* Reads what is there, but not so much that it could go beyond the end. */
+static void read_paste(void)
+{
+    struct buffer *paste = &keyboard.paste;
+    for (;;) {
+        const size_t matched = matched_of_end(paste);
+        if (matched == strlen(END_PASTE)) {
+            insert_paste(buffer_head(paste), buffer_size(paste) - matched);
+            end_paste();
+            return;
+        }
+        const bool has_room = buffer_reserve(paste, strlen(END_PASTE));
+        const ssize_t size =
+            has_room ? read_keys(buffer_tail(paste), strlen(END_PASTE) - matched) : 0;
+        if (size <= 0) {
+            if (size == 0 || (errno != EAGAIN && errno != EINTR)) /* the terminal is gone */
+                end_paste();
+            return;
+        }
+        buffer_added(paste, (size_t) size);
+    }
+}
+
+/* ---- all together ---- */
+
+void keyboard_read(void)
+{
+    keyboard.woken = 0;
+    if (keyboard.is_pasting)
+        read_paste();
+    else
+        rl_callback_read_char();
+}
+
+void keyboard_forget(void)
+{
+    keyboard.begun_size = 0;
+    keyboard.is_pasting = false;
+    buffer_fini(&keyboard.paste);
+}
+
+static void bind_all(const char *keymap_name)
+{
+    Keymap keymap = rl_get_keymap_by_name(keymap_name);
+    /* Where the user's settings have not given the byte another meaning. */
+    for (int byte = 0x80; byte <= UCHAR_MAX; byte++)
+        if (keymap[byte].type == ISFUNC && keymap[byte].function == rl_insert)
+            rl_bind_key_in_map(byte, take_byte, keymap);
+    rl_bind_keyseq_in_map(BEGIN_PASTE, begin_paste, keymap);
+}
+
+void keyboard_init(int interrupt_fd)
+{
+    keyboard.fd = open_terminal();
+    keyboard.interrupt_fd = interrupt_fd;
+    rl_variable_bind("input-meta", "on");
+    rl_variable_bind("output-meta", "on");
+    rl_variable_bind("convert-meta", "off");
+    rl_getc_function = read_byte;
+    bind_all("emacs-standard");
+    bind_all("vi-insert");
+}
