@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,9 +38,7 @@ bool thread_state_sleeps(pid_t thread)
 int64_t thread_state_waited_ns(pid_t thread)
 {
     char text[TEXT_SIZE];
-    long long waited_ns = 0;
     /* Its time on a processor, its time in a queue for one, its turns. */
-    return read_file(thread, "schedstat", text) && sscanf(text, "%*s %lld", &waited_ns) == 1
-               ? waited_ns
-               : 0;
+    const char *waited = read_file(thread, "schedstat", text) ? strchr(text, ' ') : NULL;
+    return waited ? strtoll(waited, NULL, 10) : 0;
 }
