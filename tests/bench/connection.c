@@ -73,37 +73,36 @@ void connection_fini(struct connection *connection)
         close(connection->fd);
     }
     buffer_fini(&connection->in);
-    free(connection->starts);
+    free(connection->times);
 }
 
 /* ---- requests ---- */
 
-static bool grow_starts(struct connection *connection)
+static bool grow_times(struct connection *connection)
 {
-    const size_t size = connection->starts == NULL ? 1 : 2 * (connection->starts_mask + 1);
-    uint64_t *starts = calloc(size, sizeof(*starts));
-    if (starts == NULL) {
+    const size_t size = connection->times == NULL ? 1 : 2 * (connection->times_mask + 1);
+    struct request_times *times = calloc(size, sizeof(*times));
+    if (times == NULL) {
         return false;
     }
-    for (uint64_t i = connection->answered; connection->starts != NULL && i < connection->due;
-         i++) {
-        starts[i & (size - 1)] = connection->starts[i & connection->starts_mask];
+    for (uint64_t i = connection->answered; connection->times != NULL && i < connection->due; i++) {
+        times[i & (size - 1)] = connection->times[i & connection->times_mask];
     }
-    free(connection->starts);
-    connection->starts = starts;
-    connection->starts_mask = size - 1;
+    free(connection->times);
+    connection->times = times;
+    connection->times_mask = size - 1;
     return true;
 }
 
 void connection_fall_due(struct traffic *traffic, struct connection *connection, uint64_t when)
 {
     const uint64_t waiting = connection->due - connection->answered;
-    if ((connection->starts == NULL || waiting > connection->starts_mask) &&
-        !grow_starts(connection)) {
+    if ((connection->times == NULL || waiting > connection->times_mask) &&
+        !grow_times(connection)) {
         traffic->out_of_memory = true;
         return;
     }
-    connection->starts[connection->due++ & connection->starts_mask] = when;
+    connection->times[connection->due++ & connection->times_mask].start = when;
     traffic->due++;
 }
 
@@ -147,6 +146,12 @@ void connection_send(struct traffic *traffic, struct connection *connection)
     const uint64_t room = traffic->plan->depth - (connection->sent - connection->answered);
     const uint64_t count = waiting < room ? waiting : room;
     if (count > 0 && connection->fd >= 0) {
+        if (traffic->plan->right == TRAFFIC_STAMP) {
+            const uint64_t now = work_clock_ns();
+            for (uint64_t i = connection->sent; i < connection->sent + count; i++) {
+                connection->times[i & connection->times_mask].sent = now;
+            }
+        }
         connection->sent += count;
         connection->out_left += count * buffer_size(&traffic->plan->request);
         flush(traffic, connection);
@@ -197,7 +202,7 @@ void connection_ask_anew(struct traffic *traffic, struct connection *connection)
     uint64_t now = work_clock_ns();
     while (connection->fd < 0 && may_fall_due(traffic, now) && !traffic->out_of_memory) {
         *connection = (struct connection){
-            .fd = -1, .starts = connection->starts, .starts_mask = connection->starts_mask};
+            .fd = -1, .times = connection->times, .times_mask = connection->times_mask};
         connection_fall_due(traffic, connection, now);
         connection->fd = start_connecting(traffic, connection);
         if (connection->fd < 0) {
@@ -214,14 +219,15 @@ void connection_ask_anew(struct traffic *traffic, struct connection *connection)
 
 /* ---- replies ---- */
 
-static uint64_t oldest_start(const struct connection *connection)
+/* Of the request whose reply is next. */
+static const struct request_times *oldest(const struct connection *connection)
 {
-    return connection->starts[connection->answered & connection->starts_mask];
+    return &connection->times[connection->answered & connection->times_mask];
 }
 
 static void answered(struct traffic *traffic, struct connection *connection, uint64_t now)
 {
-    const uint64_t start = oldest_start(connection);
+    const uint64_t start = oldest(connection)->start;
     connection->answered++;
     traffic->result->answered++;
     if (now >= traffic->measured_from) {
@@ -263,12 +269,13 @@ static bool is_right(struct traffic *traffic, const struct connection *connectio
     case TRAFFIC_ANY:
         return !protocol_is_error(reply, size);
     case TRAFFIC_STAMP:
-        if (!is_stamp(reply, size, oldest_start(connection), now, &stamp)) {
+        if (!is_stamp(reply, size, oldest(connection)->sent, now, &stamp)) {
             return false;
         }
-        if (oldest_start(connection) >= traffic->measured_from) {
-            histogram_add(&traffic->result->server, stamp - oldest_start(connection));
-            histogram_add(&traffic->result->client, now - stamp);
+        if (oldest(connection)->start >= traffic->measured_from) {
+            const uint64_t server = stamp - oldest(connection)->sent;
+            histogram_add(&traffic->result->server, server);
+            histogram_add(&traffic->result->client, now - oldest(connection)->start - server);
         }
         return true;
     default:

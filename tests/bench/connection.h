@@ -2,7 +2,7 @@
  * connection: one of the generator's connections, and what all of them share.
  *
  * Each counts the requests that fell due, that were sent and that were answered; a ring keeps the
- * start of each that is due and not answered. What may be sent is the difference of the counts, so
+ * times of each that is due and not answered. What may be sent is the difference of the counts, so
  * the kinds of traffic differ only in who makes requests fall due: a reply, the clock, a connect.
  *
  * For traffic.c and connection.c only. One thread.
@@ -12,19 +12,25 @@
 
 #include "tests/bench/traffic.h"
 
+/* CLOCK_MONOTONIC in ns. */
+struct request_times {
+    uint64_t start; /* when it fell due */
+    uint64_t sent;  /* when it was handed over; told apart for TRAFFIC_STAMP only */
+};
+
 struct connection {
     int fd; /* -1: it has ended, or has not begun */
     bool wants_out;
     struct frame_decoder decoder;
-    struct buffer in;   /* the beginning of a reply whose end has not come */
-    uint64_t due;       /* requests so far that fell due ... */
-    uint64_t sent;      /* ... that were handed to the kernel or stand in out_left ... */
-    uint64_t answered;  /* ... that were answered */
-    uint64_t *starts;   /* ring: when each of those from `answered` to `due` started */
-    size_t starts_mask; /* its size, a power of two, less one */
-    size_t out_left;    /* bytes of requests that the kernel has not taken */
-    size_t out_offset;  /* how much of the first of them it has */
-    uint64_t next_due;  /* open: when the next one falls due; UINT64_MAX: never */
+    struct buffer in;            /* the beginning of a reply whose end has not come */
+    uint64_t due;                /* requests so far that fell due ... */
+    uint64_t sent;               /* ... that were handed to the kernel or stand in out_left ... */
+    uint64_t answered;           /* ... that were answered */
+    struct request_times *times; /* ring: of each of those from `answered` to `due` */
+    size_t times_mask;           /* its size, a power of two, less one */
+    size_t out_left;             /* bytes of requests that the kernel has not taken */
+    size_t out_offset;           /* how much of the first of them it has */
+    uint64_t next_due;           /* open: when the next one falls due; UINT64_MAX: never */
 };
 
 struct traffic {

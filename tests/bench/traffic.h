@@ -27,7 +27,7 @@
 enum traffic_right {
     TRAFFIC_EXPECTED, /* it is the expected one */
     TRAFFIC_ANY,      /* it is no error */
-    /* It is the server's CLOCK_MONOTONIC in ns, between the request's due time and now: when the
+    /* It is the server's CLOCK_MONOTONIC in ns, between the request's send and now: when the
      * handler began. Splits the latency into the server's half and the client's. */
     TRAFFIC_STAMP,
 };
@@ -63,9 +63,10 @@ struct traffic_result {
     uint64_t measured;        /* replies after the warm-up */
     uint64_t elapsed_ns;      /* from the end of the warm-up to the last reply */
     struct histogram latency; /* of the requests that started after the warm-up, in ns */
-    struct histogram server;  /* TRAFFIC_STAMP: from the due time to the handler */
-    struct histogram client;  /* TRAFFIC_STAMP: from the handler to here */
-    char sample[160];         /* the beginning of the first reply that was not right, or empty */
+    struct histogram server;  /* TRAFFIC_STAMP: from the send to the handler */
+    struct histogram client; /* TRAFFIC_STAMP: the rest: from the due time to the send, and from the
+                                 handler to here */
+    char sample[160];        /* the beginning of the first reply that was not right, or empty */
 };
 
 /* Connects, runs the plan, waits for the replies owed (it gives up when none has come for 30 s),
