@@ -1,8 +1,9 @@
 /*
  * loop: an epoll set with the sessions in it.
  *
- * A session belongs to its loop from registration to free, and only the loop's present owner
- * touches the loop, its sessions, their timers and their sockets. Which thread that is can change
+ * A session belongs to one loop, and only that loop's present owner touches the loop, its sessions,
+ * their timers and their sockets. An idle one may be moved to another loop by the owner of its own
+ * (server/balance.h): nothing of it is left behind, and the other makes a new one of it. Which thread that is can change
  * in the middle of a turn: the hand-over (server/handover.h) gives the loop to a spare while the
  * former owner is in a handler. So what must outlive a batch of events is kept in here, never on an
  * owner's stack.
