@@ -11,6 +11,7 @@ import pytest
 from harness import BANNER, BANTER, LIMIT, wait_until
 from peers.scripted import Peer, hello
 from screen import BEGIN_PASTE, END_PASTE, Screen
+from workers import children
 
 
 def modes(screen):
@@ -593,8 +594,7 @@ def test_an_end_in_the_middle_of_wrapped_rows(shell_screen, peer, number):
     screen.wait_lines("->")
     screen.type("x" * 100 + "\001")
     screen.wait(lambda: screen.cursor == (3, 0), "the line")
-    os.kill(int(subprocess.run(["ps", "-o", "pid=", "--ppid", str(screen.child.pid)], capture_output=True,
-                               text=True, check=True).stdout), number)
+    os.kill(children(screen.child)[0].pid, number)
     screen.wait(lambda: screen.lines[-2:] == ["over", "$"], "the shell")
     assert "".join(screen.lines).startswith("-> " + "x" * 100)
 

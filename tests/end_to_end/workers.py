@@ -35,7 +35,7 @@ def processes():
 
 
 def children(server):
-    """All children of a server, zombies too."""
+    """All children of a server, or of another program, zombies too."""
     return [one for one in processes() if one.parent == server.pid]
 
 
