@@ -38,10 +38,12 @@ TEST_LIMIT = 300 if SLOW else 60  # seconds for a whole test
 LIMIT = 90 if SLOW else 20        # seconds for anything that is awaited inside one
 
 
-# A shell starts what it runs in the background with these ignored, and what a program inherits that way it keeps.
+# A shell starts what it runs in the background with the first two ignored, nohup with the third, and what a program
+# inherits that way it keeps.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Tests open more than a thousand connections.
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
