@@ -20,8 +20,8 @@
 
 #include "common/buffer.h"
 
-#define LOCK_ATTEMPTS                                                                              \
-    50 /* 10 ms apart: a client that was stopped with the lock stops nobody else */
+/* A client that was stopped with the lock stops nobody else for longer than half a second. */
+#define LOCK_ATTEMPTS 50
 #define LOCK_PAUSE_MS 10
 #define CUT_FACTOR 2 /* the file is cut when it has so many times the lines that are remembered */
 /* Neither a FIFO nor a terminal may make us wait, or become ours. */
@@ -131,10 +131,12 @@ static void cut_file(int fd, const char *text, size_t size, size_t begin)
         begin = newline ? (size_t) (newline - text) + 1 : size;
     }
     const size_t rest = size - begin;
-    if (rest <= begin && lock(fd, LOCK_EX) && fstat(fd, &status) == 0 &&
-        (size_t) status.st_size == size && /* nobody was here meanwhile */
-        pwrite(fd, text + begin, rest, 0) == (ssize_t) rest && ftruncate(fd, (off_t) rest) != 0)
-        return; /* the next one may have more luck */
+    if (rest > begin || !lock(fd, LOCK_EX))
+        return;
+    const bool is_as_read = fstat(fd, &status) == 0 && (size_t) status.st_size == size;
+    /* Where it fails the file stays long, and the next client tries again. */
+    if (is_as_read && pwrite(fd, text + begin, rest, 0) == (ssize_t) rest)
+        (void) !ftruncate(fd, (off_t) rest);
 }
 
 static void list_lines(char *text, size_t size)
@@ -161,7 +163,7 @@ static bool load(int fd)
     if (ok && buffer_size(&text) > 0) {
         char *all = buffer_head(&text);
         const size_t size = buffer_size(&text);
-        size_t begin = find_last_lines(all, size, history_max_entries);
+        const size_t begin = find_last_lines(all, size, history_max_entries);
         if (history_max_entries > 0 && count_lines(all, size) / CUT_FACTOR >= history_max_entries)
             cut_file(fd, all, size, begin);
         list_lines(all + begin, size - begin);
