@@ -111,13 +111,12 @@ static bool wait_for_work(struct crew_thread *thread)
     return true;
 }
 
-/* The loop was taken during a call. The request is the session's now; what is left is the call's
- * own hold. */
+/* The loop was taken during a call. The request is the session's now, which waits for it. */
 static void leave_call(struct crew_thread *thread)
 {
     while (sem_wait(&thread->let_go) != 0)
         continue;
-    request_release(thread->turn.request);
+    request_returned(thread->turn.request);
     thread->turn.request = NULL;
     buffer_clear(&thread->turn.input);
     buffer_clear(&thread->turn.output);

@@ -12,6 +12,7 @@
 enum inbox_kind {
     INBOX_ARRIVAL, /* a new connection, from the acceptor */
     INBOX_REQUEST, /* a request that was answered late */
+    INBOX_RETURN,  /* a call outside of the loop has returned; its request is answered later */
     INBOX_RESUME,  /* the handler is not full any more */
     INBOX_STOP,    /* begin to drain */
 };

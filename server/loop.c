@@ -50,6 +50,8 @@ static void discard(struct loop *loop, struct inbox_node *node)
         arrival_free((struct arrival *) node, loop);
     else if (node->kind == INBOX_REQUEST)
         request_unref((struct request *) node);
+    else if (node->kind == INBOX_RETURN)
+        request_release(request_of_return(node));
 }
 
 static void free_dead(struct loop *loop)
@@ -158,6 +160,22 @@ static void end_drain(struct loop *loop)
 
 /* ---- batches ---- */
 
+static void take_answer(struct request *request)
+{
+    request->ready = true;
+    if (request->session)
+        session_answered(request->session, request->pace);
+    else
+        request_unref(request);
+}
+
+static void take_return(struct request *request)
+{
+    if (request->session)
+        session_returned(request->session, request);
+    request_release(request);
+}
+
 /* Calls no handler, so the loop can't be taken in the middle of it: a list of its own may be on
  * the stack. */
 static void open_inbox(struct loop *loop, struct turn *turn)
@@ -173,13 +191,10 @@ static void open_inbox(struct loop *loop, struct turn *turn)
         } else if (node->kind == INBOX_RESUME) {
             atomic_store(&loop->resume_posted, false);
             for_each_session(loop, session_resume);
+        } else if (node->kind == INBOX_RETURN) {
+            take_return(request_of_return(node));
         } else {
-            struct request *request = (struct request *) node;
-            request->ready = true;
-            if (request->session)
-                session_answered(request->session, request->pace);
-            else
-                request_unref(request);
+            take_answer((struct request *) node);
         }
     }
 }

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "server/crew.h"
 #include "server/inbox.h"
+#include "server/loop.h"
 #include "server/pace.h"
 #include "server/request_engine.h"
 #include "server/scheduling.h"
@@ -165,7 +166,9 @@ static void call(struct request *request)
         request_call(request);
         request->pace = stint_end(&stint, request->pace);
     }
-    request_called(request);
+    if (request_detach(request))
+        loop_post(request->loop, &request->node);
+    request_returned(request);
 }
 
 void offload_serve(struct offload *offload, struct offload_run *run, struct request *request)

@@ -138,8 +138,10 @@ void request_reply_and_return(struct request *request) { request->built = true; 
 struct request *request_new(void)
 {
     struct request *request = calloc(1, sizeof *request);
-    if (request)
+    if (request) {
         request->node.kind = INBOX_REQUEST;
+        request->return_node.kind = INBOX_RETURN;
+    }
     return request;
 }
 
@@ -212,11 +214,18 @@ void request_call(struct request *request)
     handler->kind->handle(handler, request);
 }
 
-void request_called(struct request *request)
+void request_returned(struct request *request)
 {
-    if (request_detach(request))
-        loop_post(request->loop, &request->node);
-    request_release(request);
+    if (atomic_load_explicit(&request->holds, memory_order_acquire) > 1 &&
+        !request_is_over(request))
+        loop_post(request->loop, &request->return_node);
+    else
+        request_release(request);
+}
+
+struct request *request_of_return(struct inbox_node *node)
+{
+    return (struct request *) ((char *) node - offsetof(struct request, return_node));
 }
 
 bool request_claim(struct request *request)

@@ -56,6 +56,7 @@ struct request {
     enum pace pace;
     struct stint stint; /* of the call, from when it has lost its loop */
     struct timer place; /* where it waits when it is offloaded; the offload's */
+    struct inbox_node return_node; /* the call's way back, where it returns before the answer */
 };
 
 /* A request that belongs to one thread, for the calls it makes. NULL when memory is out. */
@@ -92,11 +93,17 @@ bool request_claim(struct request *request);
 bool request_cancel(struct request *request);
 
 /* A call outside of the loop (server/offload.h): the message is copied, since the owner's input does
- * not stay (false: out of memory); then the handler is called, if somebody still wants the answer;
- * and in the end the answer finds its way, and the call's hold is dropped. */
+ * not stay (false: out of memory); then the handler is called, if somebody still wants the answer. */
 bool request_keep_message(struct request *request);
 void request_call(struct request *request);
-void request_called(struct request *request);
+
+/* A call outside of the loop is over, and the request is detached: drops the call's hold. Where the
+ * handler has kept the request to answer it later, the hold goes to the loop instead
+ * (INBOX_RETURN), which drops it: so it learns that the session's next request may be called. */
+void request_returned(struct request *request);
+
+/* The request of a node of that kind. */
+struct request *request_of_return(struct inbox_node *node);
 
 /* Drops the engine's reference. */
 void request_unref(struct request *request);

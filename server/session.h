@@ -62,7 +62,7 @@ struct session_work {
     unsigned pending;             /* how many those are */
     /* draining: bytes that had been received when the stop began, and are not read yet */
     uint32_t drain_left;
-    /* the one whose call lost its loop, or that was offloaded: no other is taken before its answer */
+    /* the one that is being called outside of the loop: no other is taken before the call is over */
     struct request *stalled;
     int64_t write_deadline_ms; /* while there is output */
     /* when the half received request must be complete; TIMERS_NEVER: no clock runs */
@@ -122,6 +122,9 @@ bool session_turn(struct session *session, struct crew_thread *thread, bool read
 
 /* One of its requests has become ready; `pace` is what was learned from it, or PACE_UNKNOWN. */
 void session_answered(struct session *session, enum pace pace);
+
+/* The call of one of its requests has returned, outside of the loop; the answer comes later. */
+void session_returned(struct session *session, const struct request *request);
 
 /* The handler is not full any more. */
 void session_resume(struct session *session);

@@ -50,6 +50,17 @@ def test_what_was_answered_before_the_stall_does_not_wait_for_it(server):
     assert client.lines(2) == [b"second", b"third"]
 
 
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_slow_call_that_leaves_its_answer_for_later_lets_the_next_request_in(server, times):
+    """The first one loses its loop, and what its session sends after it is called beside the loop."""
+    banterd = server("-H", "test", "-t", "1", "--handler-timeout", "0", "--drain-timeout", "300ms")
+    client = banterd.connect()
+    client.send_message(*["slow-hold 30"] * times, "next")
+    processing(banterd, "next")
+    assert banterd.stop() == 0
+    assert_replies(client.replies(), ["-ERR stopping"] * times + ["next"])
+
+
 @pytest.mark.parametrize("threads, count, time", [
     (1, harness.scaled(100, 15), 3000),
     (2, harness.scaled(250, 20), 5000),

@@ -88,13 +88,17 @@ static void tell_time(struct command *command, struct later *later)
     request_reply(command->request, text, (size_t) size);
 }
 
-static void sleep_inside(struct command *command, struct later *later)
+static void sleep_ms(long ms)
 {
-    (void) later;
-    long ms = take_number(command);
     struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     while (nanosleep(&time, &time) != 0)
         continue;
+}
+
+static void sleep_inside(struct command *command, struct later *later)
+{
+    (void) later;
+    sleep_ms(take_number(command));
     answer_text(command);
 }
 
@@ -149,6 +153,13 @@ static void forget(struct command *command, struct later *later) { (void) comman
 static void keep(struct command *command, struct later *later)
 {
     hold(command, later, LATER_NEVER, 0);
+}
+
+/* A call that takes long before it says that the answer comes later. */
+static void keep_slowly(struct command *command, struct later *later)
+{
+    sleep_ms(take_number(command));
+    keep(command, later);
 }
 
 static void let_go(struct command *command, struct later *later)
@@ -220,7 +231,7 @@ static const struct {
     {"race", race},       {"forget", forget},      {"hold", keep},          {"let-go", let_go},
     {"reply", reply},     {"error", refuse},       {"size", large},         {"meet", meet},
     {"crowd", crowd},     {"work", work_off},      {"now", tell_time},      {"loop", tell_loop},
-    {"loops", use_loops},
+    {"loops", use_loops}, {"slow-hold", keep_slowly},
 };
 
 static void handle(struct handler *handler, struct request *request)

@@ -14,6 +14,7 @@
  *     race [TEXT]         is answered by this thread and by another one, whichever is first
  *     forget              returns without an answer
  *     hold                is kept, and not answered while the server lives
+ *     slow-hold MS        sleeps in the handler, then the same
  *     let-go              is kept, and then released without an answer, by another thread
  *     reply TEXT          answers TEXT with \n, \r, \\ and \0 in it unescaped
  *     loop                answers in which loop it is handled, as an index
