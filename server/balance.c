@@ -12,7 +12,7 @@ enum {
     WINDOW_MS = 40,        /* that is measured over: many time slices, and soon enough */
     FIRST_PAUSE_MS = 1000, /* before what was no good is tried again; at first */
     LONGEST_PAUSE_MS = 30000,
-    QUICK_NS = 40000, /* of a loop's time for a request: more, and each core is worth more */
+    QUICK_NS = 100000, /* of a loop's time for a request: more, and each core is worth more */
 };
 
 /* Of one processor's time. */
@@ -42,7 +42,8 @@ void balance_init(struct balance *balance, struct loop *loops, unsigned count)
 
 void balance_use(struct balance *balance, unsigned count)
 {
-    atomic_store_explicit(&balance->in_use, count, memory_order_relaxed);
+    atomic_store(&balance->is_fixed, true);
+    atomic_store(&balance->in_use, count);
 }
 
 bool balance_begin_move(struct balance *balance)
@@ -103,7 +104,10 @@ static bool measure(struct balance *balance, int64_t now_ms, struct load *load)
 
 static void change(struct balance *balance, unsigned count)
 {
-    balance_use(balance, count);
+    unsigned before = balance->in_use;
+    /* Where somebody has just fixed it, it stays so. */
+    if (!atomic_load(&balance->is_fixed))
+        atomic_compare_exchange_strong(&balance->in_use, &before, count);
     balance->is_settling = true;
 }
 
@@ -150,7 +154,8 @@ void balance_look(struct balance *balance)
 {
     const int64_t now_ms = clock_ms();
     struct load load;
-    if (balance->count == 1 || now_ms - balance->sight.at_ms < WINDOW_MS)
+    if (balance->count == 1 || atomic_load(&balance->is_fixed) ||
+        now_ms - balance->sight.at_ms < WINDOW_MS)
         return;
     if (!measure(balance, now_ms, &load)) {
         balance->in_use_before = 0;

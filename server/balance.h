@@ -39,6 +39,7 @@ struct balance {
     struct loop *loops; /* not owned */
     unsigned count;
     _Atomic unsigned in_use; /* the first so many; 1 to `count` */
+    _Atomic bool is_fixed;   /* `in_use` is not the watcher's to change */
     _Atomic bool is_frozen;
     _Atomic unsigned moving; /* sessions that are just being moved */
 
@@ -60,7 +61,8 @@ static inline unsigned balance_home(struct balance *balance, uint64_t number)
     return in_use == 1 ? 0 : (unsigned) (number % in_use);
 }
 
-/* Lets the sessions belong to the first `count` loops. From any thread. */
+/* Lets the sessions belong to the first `count` loops, from now on: nothing is measured and tried any
+ * more. From any thread. */
 void balance_use(struct balance *balance, unsigned count);
 
 /* Around the move of a session into the inbox of another loop, by the owner of its own: false, and

@@ -139,7 +139,7 @@ def test_a_client_that_leaves_during_a_stall(server, heavy, way):
 
 def test_sessions_end_for_all_reasons_during_stalls(server):
     """Time-outs, resets and quits while handlers of the same loop come and go."""
-    banterd = server("-H", "test", "-q", "-t", "1", "--handler-timeout", "1s", "--idle-timeout", "2s",
+    banterd = server("-H", "test", "-q", "-t", "1", "--handler-timeout", "0", "--idle-timeout", "2s",
                      "--request-timeout", "300ms")
     heavy = [banterd.connect() for _ in range(harness.scaled(10, 4))]
     for number, client in enumerate(heavy):

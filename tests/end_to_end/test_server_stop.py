@@ -1,6 +1,7 @@
 """The stop: what was received is answered, nothing is cut, everything ends."""
 import signal
 import socket
+import struct
 import threading
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def no_longer_listens(banterd):
             return True
         return False
     wait_until(refused, "connects are refused")
+
+
+def acknowledged(client):
+    """How many of its bytes have been received by the other side's kernel; on a busy machine that may take a moment,
+    also without a network between them."""
+    bytes_acked = 120  # in struct tcp_info; the SYN counts as one
+    info = client.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, bytes_acked + 8)
+    return struct.unpack_from("Q", info, bytes_acked)[0] - 1
 
 
 @BOTH
@@ -146,6 +155,9 @@ def test_stops_under_load_lose_nothing(server):
             talkers[-1].start()
         wait_until(lambda: min(got) > 1000, "the clients talk")
         before = list(sent)
+        for client, count in zip(clients, before):
+            size = sum(len(b"%d\n" % number) for number in range(count))
+            wait_until(lambda client=client, size=size: acknowledged(client) >= size, "what was sent was received")
         banterd.send_signal(signal.SIGTERM)
         for talker in talkers:
             talker.join(harness.LIMIT)

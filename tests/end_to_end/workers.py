@@ -39,11 +39,19 @@ def children(server):
     return [one for one in processes() if one.parent == server.pid]
 
 
+def is_on_its_way(one, server):
+    """Whether a child is still the server's own image: it has not become the program yet. Or is gone."""
+    try:
+        return os.path.samefile(f"/proc/{one.pid}/exe", f"/proc/{server.pid}/exe")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def copies(server, count=None):
     """The numbers of the processes that run a program for the server; waits until there are `count`, and no zombie."""
     def right():
         found = children(server)
-        settled = all(one.state != "Z" for one in found) and len(found) == count
+        settled = len(found) == count and not any(one.state == "Z" or is_on_its_way(one, server) for one in found)
         return settled and (found or True)
     if count is not None:
         wait_until(right, f"{count} copies of the program run, and no zombie is left")
