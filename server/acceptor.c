@@ -2,32 +2,33 @@
 #include "server/acceptor.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/protocol.h"
 #include "common/clock.h"
+#include "common/protocol.h"
 #include "server/balance.h"
 #include "server/log.h"
 #include "server/loop.h"
 #include "server/replies.h"
 #include "server/session.h"
+#include "server/timers.h"
 
 enum {
     FIRST_REST_MS = 10,
     LONGEST_REST_MS = 1000,
-    ACCEPTS_AT_ONCE = 256,  /* before the other listeners are looked at */
+    ACCEPTS_AT_ONCE = 16,   /* before the loop's sessions have their turns again */
     LAST_ACCEPTS = 1 << 16, /* at the stop: more than any accept queue holds */
 };
 
-/* How the resting goes. */
-struct rest {
-    int64_t until_ms; /* 0: not resting */
-    int next_ms;
-    int64_t told_ms;
+/* Who accepts: the owner of a loop, which then has its own sessions at once, or (loop NULL) another
+ * thread. */
+struct place {
+    struct loop *loop;
+    struct turn *turn;
 };
 
 enum accepted {
@@ -60,7 +61,7 @@ static void log_busy(const struct acceptor *acceptor, const struct address *peer
 
 /* Sends a connected socket to its loop. False: out of memory. */
 static bool deal(struct acceptor *acceptor, int fd, const struct address *address,
-                 unsigned listener)
+                 unsigned listener, const struct place *place)
 {
     bool busy = atomic_load(&acceptor->clients) >= acceptor->max_clients;
     if (busy) {
@@ -83,18 +84,22 @@ static bool deal(struct acceptor *acceptor, int fd, const struct address *addres
         atomic_fetch_add(&acceptor->clients, 1);
         acceptor->accepted++;
     }
-    struct balance *balance = acceptor->balance;
-    loop_post(&balance->loops[balance_home(balance, number)], &arrival->node);
+    struct loop *home = &acceptor->balance->loops[balance_home(acceptor->balance, number)];
+    if (home == place->loop)
+        session_begin(arrival, home, place->turn);
+    else
+        loop_post(home, &arrival->node);
     return true;
 }
 
-static enum accepted accept_one(struct acceptor *acceptor, unsigned listener)
+static enum accepted accept_one(struct acceptor *acceptor, unsigned listener,
+                                const struct place *place)
 {
     struct address address = {.size = sizeof address.socket};
     int fd = accept4(acceptor->listeners.items[listener].fd, &address.socket.any, &address.size,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
-        return deal(acceptor, fd, &address, listener) ? ACCEPTED : ACCEPT_FAILED;
+        return deal(acceptor, fd, &address, listener, place) ? ACCEPTED : ACCEPT_FAILED;
     switch (errno) {
     case EAGAIN:
         return ACCEPT_NONE;
@@ -108,73 +113,115 @@ static enum accepted accept_one(struct acceptor *acceptor, unsigned listener)
     }
 }
 
-static enum accepted accept_some(struct acceptor *acceptor, unsigned listener, unsigned at_most)
+static enum accepted accept_some(struct acceptor *acceptor, unsigned listener, unsigned at_most,
+                                 const struct place *place)
 {
     enum accepted accepted = ACCEPTED;
     while (at_most-- > 0 && accepted == ACCEPTED)
-        accepted = accept_one(acceptor, listener);
+        accepted = accept_one(acceptor, listener, place);
     return accepted;
 }
 
-static void begin_rest(struct acceptor *acceptor, struct rest *rest)
+/* ---- the listeners, watched and not ---- */
+
+/* False with errno set: one could not be watched. */
+static bool watch(struct acceptor *acceptor, int operation, uint32_t events)
+{
+    bool watched = true;
+    for (unsigned i = 0; i < acceptor->listeners.count; i++) {
+        struct listener *listener = &acceptor->listeners.items[i];
+        struct epoll_event event = {.events = events, .data.ptr = listener};
+        if (epoll_ctl(acceptor->epoll_fd, operation, listener->fd, &event) != 0)
+            watched = false;
+    }
+    return watched;
+}
+
+static void begin_rest(struct acceptor *acceptor)
 {
     int why = errno;
     int64_t now = clock_ms();
-    rest->until_ms = now + rest->next_ms;
-    rest->next_ms = 2 * rest->next_ms < LONGEST_REST_MS ? 2 * rest->next_ms : LONGEST_REST_MS;
-    if (!rest->told_ms || now - rest->told_ms >= 1000) {
+    watch(acceptor, EPOLL_CTL_MOD, 0);
+    acceptor->rest_until_ms = now + acceptor->next_rest_ms;
+    acceptor->next_rest_ms =
+        2 * acceptor->next_rest_ms < LONGEST_REST_MS ? 2 * acceptor->next_rest_ms : LONGEST_REST_MS;
+    if (!acceptor->told_ms || now - acceptor->told_ms >= 1000) {
         log_tell(acceptor->settings->log, LOG_ACCEPT_FAILED, 0, "%s", strerror(why));
-        rest->told_ms = now;
+        acceptor->told_ms = now;
     }
 }
 
-/* Until the rest is over, in ms; -1: no rest. */
-static int rest_left(const struct rest *rest)
+int64_t acceptor_rests_until(const struct acceptor *acceptor)
 {
-    if (!rest->until_ms)
-        return -1;
-    int64_t left = rest->until_ms - clock_ms();
-    return left > 0 ? (int) left : 0;
+    return acceptor ? acceptor->rest_until_ms : TIMERS_NEVER;
 }
 
-static void accept_ready(struct acceptor *acceptor, const struct pollfd *fds, struct rest *rest)
+void acceptor_wake(struct acceptor *acceptor)
 {
-    rest->until_ms = 0;
-    for (unsigned i = 0; i < acceptor->listeners.count; i++) {
-        if (!fds[i].revents)
-            continue;
-        switch (accept_some(acceptor, i, ACCEPTS_AT_ONCE)) {
-        case ACCEPT_FAILED:
-            begin_rest(acceptor, rest);
-            return;
-        case ACCEPT_NONE:
-        case ACCEPTED:
-            rest->next_ms = FIRST_REST_MS;
-            break;
-        }
-    }
+    acceptor->rest_until_ms = TIMERS_NEVER;
+    pthread_mutex_lock(&acceptor->lock);
+    if (!acceptor->has_stopped)
+        watch(acceptor, EPOLL_CTL_MOD, EPOLLIN);
+    pthread_mutex_unlock(&acceptor->lock);
 }
 
-void acceptor_run(struct acceptor *acceptor)
+/* ---- life ---- */
+
+void acceptor_init(struct acceptor *acceptor, const struct settings *settings,
+                   struct balance *balance)
 {
-    unsigned count = acceptor->listeners.count;
-    struct pollfd fds[LISTENERS_MAX + 1];
-    struct rest rest = {.next_ms = FIRST_REST_MS};
-    for (unsigned i = 0; i < count; i++)
-        fds[i] = (struct pollfd){acceptor->listeners.items[i].fd, POLLIN, 0};
-    fds[count] = (struct pollfd){acceptor->stop_fd, POLLIN, 0};
-    for (;;) {
-        int wait = rest_left(&rest);
-        bool resting = wait > 0;
-        int ready = poll(resting ? fds + count : fds, resting ? 1 : count + 1, wait);
-        if (ready > 0 && fds[count].revents)
-            break;
-        if (ready > 0 && !resting)
-            accept_ready(acceptor, fds, &rest);
-        else
-            rest.until_ms = 0;
-    }
-    for (unsigned i = 0; i < count; i++)
-        accept_some(acceptor, i, LAST_ACCEPTS);
+    acceptor->settings = settings;
+    acceptor->balance = balance;
+    acceptor->rest_until_ms = TIMERS_NEVER;
+    acceptor->next_rest_ms = FIRST_REST_MS;
+    pthread_mutex_init(&acceptor->lock, NULL);
+}
+
+void acceptor_fini(struct acceptor *acceptor)
+{
     listeners_close(&acceptor->listeners);
+    pthread_mutex_destroy(&acceptor->lock);
+}
+
+bool acceptor_start(struct acceptor *acceptor, struct loop *loop)
+{
+    acceptor->epoll_fd = loop->epoll_fd;
+    loop->acceptor = acceptor;
+    return watch(acceptor, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+bool acceptor_listens(const struct acceptor *acceptor, const void *reported)
+{
+    if (!acceptor)
+        return false;
+    const struct listener *items = acceptor->listeners.items;
+    return (uintptr_t) reported >= (uintptr_t) items &&
+           (uintptr_t) reported < (uintptr_t) (items + acceptor->listeners.count);
+}
+
+void acceptor_event(struct acceptor *acceptor, struct listener *listener, struct loop *loop,
+                    struct turn *turn)
+{
+    const struct place place = {loop, turn};
+    unsigned index = (unsigned) (listener - acceptor->listeners.items);
+    pthread_mutex_lock(&acceptor->lock);
+    if (!acceptor->has_stopped && acceptor->rest_until_ms == TIMERS_NEVER) {
+        if (accept_some(acceptor, index, ACCEPTS_AT_ONCE, &place) == ACCEPT_FAILED)
+            begin_rest(acceptor);
+        else
+            acceptor->next_rest_ms = FIRST_REST_MS;
+    }
+    pthread_mutex_unlock(&acceptor->lock);
+}
+
+void acceptor_stop(struct acceptor *acceptor)
+{
+    const struct place elsewhere = {0};
+    pthread_mutex_lock(&acceptor->lock);
+    acceptor->has_stopped = true;
+    watch(acceptor, EPOLL_CTL_DEL, 0);
+    for (unsigned i = 0; i < acceptor->listeners.count; i++)
+        accept_some(acceptor, i, LAST_ACCEPTS, &elsewhere);
+    listeners_close(&acceptor->listeners);
+    pthread_mutex_unlock(&acceptor->lock);
 }

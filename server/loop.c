@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "server/acceptor.h"
 #include "server/crew.h"
 #include "server/handover.h"
 #include "server/log.h"
@@ -199,7 +200,7 @@ static void open_inbox(struct loop *loop, struct turn *turn)
     }
 }
 
-/* Calls no handler either. */
+/* Calls no handler either; nor does an acceptor. */
 static void run_timers(struct loop *loop, struct turn *turn)
 {
     struct timer *timer;
@@ -210,6 +211,8 @@ static void run_timers(struct loop *loop, struct turn *turn)
     }
     if (loop->draining && loop->drain_deadline_ms <= loop->now_ms)
         end_drain(loop);
+    if (acceptor_rests_until(loop->acceptor) <= loop->now_ms)
+        acceptor_wake(loop->acceptor);
 }
 
 /* Those that were queued when it begins; who is queued again meanwhile waits until the sockets
@@ -230,9 +233,12 @@ static bool run_batch(struct loop *loop, struct crew_thread *thread,
                       const struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
-        if (!events[i].data.ptr)
+        void *reported = events[i].data.ptr;
+        if (!reported)
             open_inbox(loop, crew_turn(thread));
-        else if (!session_event(events[i].data.ptr, thread, events[i].events))
+        else if (acceptor_listens(loop->acceptor, reported))
+            acceptor_event(loop->acceptor, reported, loop, crew_turn(thread));
+        else if (!session_event(reported, thread, events[i].events))
             return false;
     }
     run_timers(loop, crew_turn(thread));
@@ -244,6 +250,8 @@ static int wait_ms(const struct loop *loop)
     if (loop->again_first)
         return 0;
     int64_t at = timers_next(&loop->timers);
+    if (acceptor_rests_until(loop->acceptor) < at)
+        at = acceptor_rests_until(loop->acceptor);
     if (loop->draining && loop->drain_deadline_ms < at)
         at = loop->drain_deadline_ms;
     if (at == TIMERS_NEVER)

@@ -24,6 +24,7 @@
 #include "server/settings.h"
 #include "server/timers.h"
 
+struct acceptor;
 struct balance;
 struct crew_thread;
 struct log;
@@ -57,6 +58,7 @@ struct loop {
     _Atomic pid_t owner_tid;   /* written by the owner before its first call; 0: none has begun */
     struct offload *offload;   /* takes what is known to take long; NULL: nothing does */
     struct balance *balance;   /* which loops are in use */
+    struct acceptor *acceptor; /* NULL: the owner of another loop accepts */
     _Atomic uint64_t requests; /* that got an answer. The owner's; the watcher reads it */
     /* calls are to be measured, since they take most of the loop's time. Set by the watcher,
      * cleared by the owner */

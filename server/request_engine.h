@@ -54,8 +54,8 @@ struct request {
     /* Where it is not answered within its call in the loop: what the call tells of the session, or
      * PACE_UNKNOWN; before that, what is known of the session. Belongs to the thread that calls. */
     enum pace pace;
-    struct stint stint; /* of the call, from when it has lost its loop */
-    struct timer place; /* where it waits when it is offloaded; the offload's */
+    struct stint stint;            /* of the call, from when it has lost its loop */
+    struct timer place;            /* where it waits when it is offloaded; the offload's */
     struct inbox_node return_node; /* the call's way back, where it returns before the answer */
 };
 

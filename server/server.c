@@ -152,7 +152,7 @@ static bool open_listeners(struct server *server, const struct server_config *co
 
 static bool open_loops(struct server *server, struct error *error)
 {
-    server->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->stop_fd = eventfd(0, EFD_CLOEXEC);
     server->crew = crew_new(server->loop_count + MAX_STALLED, server->settings.log);
     server->offload = server->crew ? offload_new(server->cores, server->crew) : NULL;
     server->loops = calloc(server->loop_count, sizeof *server->loops);
@@ -167,6 +167,12 @@ static bool open_loops(struct server *server, struct error *error)
             return error_set(error, "unable to open a loop: %s", strerror(errno));
     }
     return true;
+}
+
+static bool start_accepting(struct server *server, struct error *error)
+{
+    return acceptor_start(&server->acceptor, &server->loops[0]) ||
+           error_set(error, "unable to watch a listener: %s", strerror(errno));
 }
 
 static void log_listening(struct server *server)
@@ -212,17 +218,15 @@ struct server *server_open(const struct server_config *config, enum server_failu
     }
     server->stop_fd = -1;
     take_settings(server, config);
+    acceptor_init(&server->acceptor, &server->settings, &server->balance);
     if (!open_loops(server, error) || !open_listeners(server, config, failure, error) ||
-        !set_max_clients(server, config->max_clients, failure, error)) {
+        !set_max_clients(server, config->max_clients, failure, error) ||
+        !start_accepting(server, error)) {
         forget_sockets(server, config);
         server->settings.handler = NULL; /* still the caller's */
         server_close(server);
         return NULL;
     }
-    struct acceptor *acceptor = &server->acceptor;
-    acceptor->balance = &server->balance;
-    acceptor->settings = &server->settings;
-    acceptor->stop_fd = server->stop_fd;
     config->handler->resume_context = server;
     config->handler->resume = resume;
     log_listening(server);
@@ -260,14 +264,23 @@ static void log_stopped(struct server *server)
              (unsigned long long) server->acceptor.accepted, (unsigned long long) requests);
 }
 
+static void wait_for_stop(const struct server *server)
+{
+    eventfd_t stops;
+    while (eventfd_read(server->stop_fd, &stops) != 0 && errno == EINTR)
+        continue;
+}
+
 int server_run(struct server *server)
 {
     start_loops(server);
     bool runs = server->balance.count > 0;
-    if (runs)
-        acceptor_run(&server->acceptor);
-    else
+    if (runs) {
+        wait_for_stop(server);
+        acceptor_stop(&server->acceptor);
+    } else {
         listeners_close(&server->acceptor.listeners);
+    }
     balance_freeze(&server->balance);
     for (unsigned i = 0; i < server->balance.count; i++)
         loop_post(&server->loops[i], &server->loops[i].stop_node);
@@ -296,7 +309,7 @@ void server_close(struct server *server)
     /* First the handler: its threads may still answer, into the loops' inboxes. */
     if (server->settings.handler)
         handler_close(server->settings.handler);
-    listeners_close(&server->acceptor.listeners);
+    acceptor_fini(&server->acceptor);
     watcher_free(server->watcher);
     for (unsigned i = 0; server->loops && i < server->loop_count; i++)
         loop_fini(&server->loops[i]);

@@ -101,7 +101,7 @@ struct session {
     struct timer timer;
 };
 
-/* By the acceptor: takes the socket. NULL when memory is out: the socket is still the caller's. */
+/* For the acceptor, in any thread: takes the socket. NULL when memory is out: the socket is still the caller's. */
 struct arrival *arrival_new(int fd, uint64_t number, const struct address *address,
                             uint16_t listener);
 

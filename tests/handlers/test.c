@@ -227,11 +227,12 @@ static const struct {
     const char *name;
     void (*act)(struct command *command, struct later *later);
 } acts[] = {
-    {"compute", compute}, {"sleep", sleep_inside}, {"later", answer_later}, {"twice", answer_twice},
-    {"race", race},       {"forget", forget},      {"hold", keep},          {"let-go", let_go},
-    {"reply", reply},     {"error", refuse},       {"size", large},         {"meet", meet},
-    {"crowd", crowd},     {"work", work_off},      {"now", tell_time},      {"loop", tell_loop},
-    {"loops", use_loops}, {"slow-hold", keep_slowly},
+    {"compute", compute},    {"sleep", sleep_inside}, {"later", answer_later},
+    {"twice", answer_twice}, {"race", race},          {"forget", forget},
+    {"hold", keep},          {"let-go", let_go},      {"reply", reply},
+    {"error", refuse},       {"size", large},         {"meet", meet},
+    {"crowd", crowd},        {"work", work_off},      {"now", tell_time},
+    {"loop", tell_loop},     {"loops", use_loops},    {"slow-hold", keep_slowly},
 };
 
 static void handle(struct handler *handler, struct request *request)
