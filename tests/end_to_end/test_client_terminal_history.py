@@ -45,7 +45,9 @@ def test_lines_outlive_the_run(remembers, at_terminal, peer, folder):
     screen.wait_last("-> second")
     screen.type("\033[A")
     screen.wait_last("-> first")
-    screen.type("\003\022sec")
+    screen.type("\003")
+    screen.wait_last("->")
+    screen.type("\022sec")
     screen.wait_last("(reverse-i-search)`sec': second")
 
 
