@@ -34,7 +34,7 @@ struct acceptor {
     atomic_uint clients; /* connected now; any thread lowers it */
     atomic_uint refused; /* being refused now; as above */
 
-    pthread_mutex_t lock; /* guards all that follows; only the stop ever contends for it */
+    pthread_mutex_t lock; /* guards these two; only the stop ever contends for it */
     bool has_stopped;
     uint64_t accepted; /* sessions so far: the number of the last one */
 

@@ -173,7 +173,7 @@ static void take_answer(struct request *request)
 static void take_return(struct request *request)
 {
     if (request->session)
-        session_returned(request->session, request);
+        session_returned(request->session);
     request_release(request);
 }
 

@@ -115,6 +115,7 @@ static void unqueue_first(struct session_work *work)
     work->pending--;
     if (work->stalled == request)
         work->stalled = NULL;
+    request->session = NULL; /* a holder, or the call's way back, may outlive the session */
     request_unref(request);
 }
 

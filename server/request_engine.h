@@ -45,7 +45,7 @@ struct request {
     bool built;
     struct buffer reply;
     struct loop *loop;
-    struct session *session; /* NULL once the session is closed */
+    struct session *session; /* NULL once the session does not wait for it any more */
     struct request *next;    /* the next request of the same session */
     /* not NULL: the engine's own answer instead of `reply`; static strings */
     const char *verdict_code;

@@ -383,10 +383,8 @@ void session_answered(struct session *session, enum pace pace)
         loop_run_again(session_loop(session), session->work);
 }
 
-void session_returned(struct session *session, const struct request *request)
+void session_returned(struct session *session)
 {
-    if (session->work->stalled != request)
-        return; /* it has been answered meanwhile */
     session->work->stalled = NULL;
     session_resume(session);
 }

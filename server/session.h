@@ -101,7 +101,8 @@ struct session {
     struct timer timer;
 };
 
-/* For the acceptor, in any thread: takes the socket. NULL when memory is out: the socket is still the caller's. */
+/* For the acceptor, in any thread: takes the socket. NULL when memory is out: the socket is still
+ * the caller's. */
 struct arrival *arrival_new(int fd, uint64_t number, const struct address *address,
                             uint16_t listener);
 
@@ -123,8 +124,8 @@ bool session_turn(struct session *session, struct crew_thread *thread, bool read
 /* One of its requests has become ready; `pace` is what was learned from it, or PACE_UNKNOWN. */
 void session_answered(struct session *session, enum pace pace);
 
-/* The call of one of its requests has returned, outside of the loop; the answer comes later. */
-void session_returned(struct session *session, const struct request *request);
+/* The call of its request outside of the loop has returned; the answer comes later. */
+void session_returned(struct session *session);
 
 /* The handler is not full any more. */
 void session_resume(struct session *session);

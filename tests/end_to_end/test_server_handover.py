@@ -61,6 +61,19 @@ def test_a_slow_call_that_leaves_its_answer_for_later_lets_the_next_request_in(s
     assert_replies(client.replies(), ["-ERR stopping"] * times + ["next"])
 
 
+def test_slow_calls_that_return_as_their_time_is_over(server):
+    """The loop hears of the return, of the end of the time and of the client's leaving in any order."""
+    banterd = server("-H", "test", "-q", "-t", "1", "--handler-timeout", "30ms")
+    for number in range(harness.scaled(10, 5)):
+        clients = [banterd.connect() for _ in range(20)]
+        for place, client in enumerate(clients):
+            client.send_message(f"slow-hold {20 + place}", "--QUIT--")
+        for client in clients:
+            assert_replies(client.replies(), ["-ERR handler-timeout"])
+            client.close()
+    assert banterd.connect().ask("well") == b"well"
+
+
 @pytest.mark.parametrize("threads, count, time", [
     (1, harness.scaled(100, 15), 3000),
     (2, harness.scaled(250, 20), 5000),
