@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
+#include "server/arrival.h"
 #include "server/balance.h"
 #include "server/log.h"
 #include "server/loop.h"
@@ -86,7 +87,7 @@ static bool deal(struct acceptor *acceptor, int fd, const struct address *addres
     }
     struct loop *home = &acceptor->balance->loops[balance_home(acceptor->balance, number)];
     if (home == place->loop)
-        session_begin(arrival, home, place->turn);
+        arrival_end(arrival, home, place->turn);
     else
         loop_post(home, &arrival->node);
     return true;

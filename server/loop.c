@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "server/acceptor.h"
+#include "server/arrival.h"
 #include "server/crew.h"
 #include "server/handover.h"
 #include "server/log.h"
@@ -186,7 +187,7 @@ static void open_inbox(struct loop *loop, struct turn *turn)
     for (struct inbox_node *node = inbox_take_all(&loop->inbox), *next; node; node = next) {
         next = node->next;
         if (node->kind == INBOX_ARRIVAL) {
-            session_begin((struct arrival *) node, loop, turn);
+            arrival_end((struct arrival *) node, loop, turn);
         } else if (node->kind == INBOX_STOP) {
             begin_drain(loop, turn);
         } else if (node->kind == INBOX_RESUME) {

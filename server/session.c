@@ -2,8 +2,6 @@
 #include "server/session.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -11,8 +9,9 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
-#include "server/balance.h"
+#include "server/arrival.h"
 #include "server/crew.h"
+#include "server/deadlines.h"
 #include "server/handover.h"
 #include "server/intake.h"
 #include "server/log.h"
@@ -22,29 +21,6 @@
 #include "server/server.h"
 
 /* ---- life ---- */
-
-struct arrival *arrival_new(int fd, uint64_t number, const struct address *address,
-                            uint16_t listener)
-{
-    struct arrival *arrival = malloc(sizeof *arrival);
-    if (!arrival || !peer_init(&arrival->peer, address)) {
-        free(arrival);
-        return NULL;
-    }
-    arrival->node.kind = INBOX_ARRIVAL;
-    arrival->number = number;
-    arrival->fd = fd;
-    arrival->listener = listener;
-    arrival->has_moved = false;
-    return arrival;
-}
-
-void arrival_free(struct arrival *arrival, const struct loop *loop)
-{
-    close(arrival->fd);
-    peer_fini(&arrival->peer, server_address(loop->server, arrival->listener));
-    free(arrival);
-}
 
 void session_free(struct session *session)
 {
@@ -104,25 +80,31 @@ void session_break(struct session *session, const char *why)
         log_put(session_loop(session)->log, LOG_BROKEN, session->number, why, strlen(why));
 }
 
+void session_leave(struct session *session)
+{
+    struct loop *loop = session_loop(session);
+    /* Explicitly, since a forked child may still have a copy of the socket. */
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, session->fd, NULL);
+    timers_disarm(&loop->timers, &session->timer);
+    session->closed = true;
+    session->next_dead = loop->dead;
+    loop->dead = session;
+}
+
 void session_close(struct session *session)
 {
     struct loop *loop = session_loop(session);
     uncount(session);
     replies_cancel(session);
     return_work(session);
-    /* Explicitly, since a forked child may still have a copy of the socket. */
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, session->fd, NULL);
+    session_leave(session);
     close(session->fd);
     if (!session->number)
         server_refused_left(loop->server);
-    timers_disarm(&loop->timers, &session->timer);
     struct handler *handler = loop->settings->handler;
     if (session->handler_data)
         handler->kind->session_ended(handler, session->handler_data);
     log_peer(session, LOG_CLOSED);
-    session->closed = true;
-    session->next_dead = loop->dead;
-    loop->dead = session;
 }
 
 /* The orderly close: our half is ended, and what still comes is read and thrown away, since
@@ -164,75 +146,13 @@ static void update_interest(struct session *session)
         watch(session, in, out);
 }
 
-/* A half received request's time runs while the server reads, and stands still while it does
- * not. */
-static void update_partial_clock(struct session *session)
-{
-    struct session_work *work = session->work;
-    int64_t timeout = session_loop(session)->settings->request_timeout_ms;
-    if (!work)
-        return;
-    bool partial = timeout && !session->unparsed && !session->input_over && !session->draining &&
-                   frame_is_partial(&work->decoder, buffer_size(&work->input));
-    if (!partial) {
-        work->partial_deadline_ms = TIMERS_NEVER;
-        work->partial_left_ms = 0;
-        return;
-    }
-    int64_t now = session_loop(session)->now_ms;
-    bool reads = intake_wants_bytes(session);
-    if (work->partial_left_ms == 0) {
-        work->partial_left_ms = timeout;
-        work->partial_deadline_ms = TIMERS_NEVER;
-    }
-    if (reads && work->partial_deadline_ms == TIMERS_NEVER) {
-        work->partial_deadline_ms = now + work->partial_left_ms;
-    } else if (!reads && work->partial_deadline_ms != TIMERS_NEVER) {
-        int64_t rest = work->partial_deadline_ms - now;
-        work->partial_left_ms = rest > 0 ? rest : 1;
-        work->partial_deadline_ms = TIMERS_NEVER;
-    }
-}
-
 /* Whether nothing is owed, unsent, half received or still to be looked at. */
-static bool is_idle(const struct session *session)
+bool session_is_idle(const struct session *session)
 {
     const struct session_work *work = session->work;
     return !work ||
            (!work->first && buffer_size(&work->output) == 0 && !session->unparsed &&
             !frame_is_partial(&work->decoder, buffer_size(&work->input)) && work->drain_left == 0);
-}
-
-static int64_t handler_deadline(const struct session *session)
-{
-    /* The requests' times began in their order, so the first one that is not ready ends first. */
-    for (const struct request *request = session->work->first; request; request = request->next)
-        if (!request->ready)
-            return request->deadline_ms;
-    return TIMERS_NEVER;
-}
-
-static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
-
-static int64_t deadline(const struct session *session)
-{
-    const struct settings *settings = session_loop(session)->settings;
-    if (session->closing)
-        return (int64_t) session->since_ms + SESSION_LINGER_MS;
-    if (is_idle(session))
-        return settings->idle_timeout_ms ? (int64_t) session->since_ms + settings->idle_timeout_ms
-                                         : TIMERS_NEVER;
-    int64_t at = earlier(session->work->partial_deadline_ms, handler_deadline(session));
-    return replies_unsent(session) ? earlier(at, session->work->write_deadline_ms) : at;
-}
-
-/* A timer that goes off too early finds nothing due and is armed anew; so a deadline that moves
- * away, as it does with each request, costs nothing. */
-static void update_timer(struct session *session)
-{
-    int64_t at = deadline(session);
-    if (at < timers_due(&session_loop(session)->timers, &session->timer))
-        timers_arm(&session_loop(session)->timers, &session->timer, at);
 }
 
 static bool can_go_on(const struct session *session)
@@ -258,63 +178,34 @@ static void settle(struct session *session)
             return;
     }
     if (!session->closing) {
-        update_partial_clock(session);
-        if (is_idle(session))
+        deadlines_update_partial(session);
+        if (session_is_idle(session))
             return_work(session);
         else if (can_go_on(session))
             loop_run_again(session_loop(session), session->work);
     }
     update_interest(session);
-    update_timer(session);
+    deadlines_arm(session);
 }
 
-/* ---- from loop to loop ---- */
-
-/* Whether nothing holds the session here: what a handler keeps of it may know its loop, and one that
- * is about to end need not move. */
-static bool can_move(const struct session *session)
-{
-    return session->number && !session->work && !session->handler_data && !session->closed &&
-           !session->closing && !session->input_over && !session->draining;
-}
-
-/* Its socket and its state go to another loop, and nothing is left but memory to be freed. What the
- * client sends meanwhile waits in the socket. */
-static void move(struct session *session, struct loop *to)
+void session_begin(struct session *session, bool is_new, struct turn *turn)
 {
     struct loop *loop = session_loop(session);
-    struct arrival *arrival = malloc(sizeof *arrival);
-    if (!arrival || !balance_begin_move(loop->balance)) {
-        free(arrival); /* it is well where it is */
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, session->fd, &event) != 0) {
+        session_break(session, strerror(errno));
+        session_close(session);
         return;
     }
-    *arrival = (struct arrival){
-        .node.kind = INBOX_ARRIVAL,
-        .number = session->number,
-        .peer = session->peer,
-        .fd = session->fd,
-        .listener = session->listener,
-        .has_moved = true,
-        .pace = session->pace,
-        .since_ms = session->since_ms,
-    };
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, session->fd, NULL);
-    timers_disarm(&loop->timers, &session->timer);
-    session->peer = (struct peer){0};
-    session->closed = true;
-    session->next_dead = loop->dead;
-    loop->dead = session;
-    log_nudge(loop->log); /* what was logged of it comes before what the other loop will log */
-    loop_post(to, &arrival->node);
-    balance_end_move(loop->balance);
-}
-
-static void go_home(struct session *session)
-{
-    struct balance *balance = session_loop(session)->balance;
-    struct loop *home = &balance->loops[balance_home(balance, session->number)];
-    if (home != session_loop(session) && can_move(session))
-        move(session, home);
+    session->watches_in = true;
+    if (is_new)
+        log_peer(session, LOG_CONNECTED);
+    if (!session->number) {
+        session->input_over = true;
+        replies_unasked(session, turn, PROTOCOL_BUSY, REPLIES_BUSY_TEXT);
+        replies_send(session, turn);
+    }
+    settle(session);
 }
 
 /* ---- turns ---- */
@@ -350,7 +241,7 @@ bool session_turn(struct session *session, struct crew_thread *thread, bool read
         replies_send(session, turn);
     }
     settle(session);
-    go_home(session);
+    arrival_go_home(session);
     return true;
 }
 
@@ -398,133 +289,10 @@ void session_resume(struct session *session)
     update_interest(session);
 }
 
-/* Memory is out: it ends before it has begun. */
-static void turn_away(struct arrival *arrival, struct loop *loop)
-{
-    static const char why[] = "out of memory";
-    log_put(loop->log, LOG_BROKEN, arrival->number, why, sizeof why - 1);
-    if (arrival->number)
-        server_client_left(loop->server);
-    else
-        server_refused_left(loop->server);
-    arrival_free(arrival, loop);
-}
-
-void session_begin(struct arrival *arrival, struct loop *loop, struct turn *turn)
-{
-    struct session *session = session_store_take(&loop->sessions, loop);
-    if (!session || !timers_reserve(&loop->timers, loop->sessions.count)) {
-        if (session)
-            session_store_put(&loop->sessions, session);
-        turn_away(arrival, loop);
-        return;
-    }
-    session->fd = arrival->fd;
-    session->number = arrival->number;
-    session->counted = arrival->number != 0;
-    session->peer = arrival->peer;
-    session->listener = arrival->listener;
-    session->since_ms = (uint64_t) loop->now_ms;
-    const bool has_moved = arrival->has_moved;
-    if (has_moved) {
-        session->pace = arrival->pace;
-        session->since_ms = arrival->since_ms;
-        log_nudge(loop->log); /* behind what the other loop has logged of it */
-    }
-    free(arrival);
-
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
-    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, session->fd, &event) != 0) {
-        session_break(session, strerror(errno));
-        session_close(session);
-        return;
-    }
-    session->watches_in = true;
-    if (!has_moved)
-        log_peer(session, LOG_CONNECTED);
-    if (!session->number) {
-        session->input_over = true;
-        replies_unasked(session, turn, PROTOCOL_BUSY, REPLIES_BUSY_TEXT);
-        replies_send(session, turn);
-    }
-    settle(session);
-}
-
-/* ---- time-outs ---- */
-
-static void log_timeout(struct session *session, enum log_event event, int64_t ms)
-{
-    char text[40];
-    int size = snprintf(text, sizeof text, "%lld ms", (long long) ms);
-    log_put(session_loop(session)->log, event, session->number, text, (size_t) size);
-}
-
-static void overrule_late(struct session *session)
-{
-    const struct settings *settings = session_loop(session)->settings;
-    for (struct request *request = session->work->first; request; request = request->next) {
-        if (request->ready || request->deadline_ms > session_loop(session)->now_ms)
-            continue;
-        /* Where the handler has just been quicker, its answer is on its way through the inbox. */
-        if (replies_overrule(request, PROTOCOL_HANDLER_TIMEOUT,
-                             "the handler has not answered in time"))
-            log_timeout(session, LOG_HANDLER_TIMEOUT, settings->handler_timeout_ms);
-        else
-            request->deadline_ms = TIMERS_NEVER;
-    }
-}
-
-/* epoll reports room only when there is much of it, so a reader that is merely slow may not have
- * been seen. */
-static bool write_is_late(struct session *session)
-{
-    if (!replies_unsent(session) ||
-        session->work->write_deadline_ms > session_loop(session)->now_ms)
-        return false;
-    replies_flush(session);
-    return replies_unsent(session) &&
-           session->work->write_deadline_ms <= session_loop(session)->now_ms;
-}
-
-static void time_out_idle(struct session *session, struct turn *turn)
-{
-    if (!intake_wants_bytes(session)) {
-        /* The handler is full: the client may have asked, and has not been read. */
-        session->since_ms = (uint64_t) session_loop(session)->now_ms;
-        return;
-    }
-    log_timeout(session, LOG_IDLE, session_loop(session)->settings->idle_timeout_ms);
-    replies_unasked(session, turn, PROTOCOL_IDLE, "nothing was asked for too long");
-    session->input_over = true;
-}
-
-static void time_out_work(struct session *session, struct turn *turn)
-{
-    struct session_work *work = session->work;
-    overrule_late(session);
-    if (work->partial_deadline_ms <= session_loop(session)->now_ms)
-        intake_end(session, turn, "it did not come in time");
-}
-
 void session_timer(struct session *session, struct turn *turn)
 {
-    if (deadline(session) > session_loop(session)->now_ms) {
-        update_timer(session);
+    if (!deadlines_pass(session, turn))
         return;
-    }
-    if (session->closing) {
-        session_close(session);
-        return;
-    }
-    if (write_is_late(session)) {
-        log_timeout(session, LOG_WRITE_TIMEOUT, session_loop(session)->settings->write_timeout_ms);
-        session_close(session);
-        return;
-    }
-    if (is_idle(session))
-        time_out_idle(session, turn);
-    else if (session->work)
-        time_out_work(session, turn);
     if (!replies_unsent(session)) {
         replies_deliver(session, turn);
         replies_send(session, turn);

@@ -1,13 +1,14 @@
 /*
  * session: one client's conversation with the server. Requests come in (intake.h), replies go out
- * in the order of the requests (replies.h); here is its life, its turn, and what it waits for.
+ * in the order of the requests (replies.h), and what waits too long is ended (deadlines.h); here is
+ * its life, its turn, and what it waits for.
  *
  * A turn is what a loop does for one session before it looks at the next: send what is ready, read
  * once, call the handler for the requests that are complete, send once. What a session waits for
  * (readable, writable, a deadline) is worked out from its state at the end of each turn, in one
  * place.
  *
- * Only the owner of the session's loop calls these, but for arrival_new().
+ * Only the owner of the session's loop calls these.
  */
 #ifndef BANTER_SERVER_SESSION_H
 #define BANTER_SERVER_SESSION_H
@@ -18,13 +19,11 @@
 
 #include "common/buffer.h"
 #include "common/frame.h"
-#include "server/inbox.h"
 #include "server/pace.h"
 #include "server/peer.h"
 #include "server/session_store.h"
 #include "server/timers.h"
 
-struct address;
 struct crew_thread;
 struct loop;
 struct request;
@@ -36,19 +35,6 @@ enum {
     SESSION_MAX_UNSENT = 256 << 10,
     /* how long the other end may take to close, at an orderly close */
     SESSION_LINGER_MS = 1000,
-};
-
-/* A connected socket on its way to a loop, which makes a session of it: from the acceptor, or from
- * another loop, where it was one. */
-struct arrival {
-    struct inbox_node node; /* first */
-    uint64_t number;        /* the session's */
-    struct peer peer;
-    int fd; /* owned */
-    uint16_t listener;
-    bool has_moved;    /* from another loop; then what follows is the session's too */
-    uint8_t pace;      /* enum pace */
-    uint64_t since_ms; /* when something happened last */
 };
 
 /* What a session needs only while something is under way; an idle one has none. Lent by the
@@ -101,16 +87,9 @@ struct session {
     struct timer timer;
 };
 
-/* For the acceptor, in any thread: takes the socket. NULL when memory is out: the socket is still
- * the caller's. */
-struct arrival *arrival_new(int fd, uint64_t number, const struct address *address,
-                            uint16_t listener);
-
-/* One that never reaches its loop: closes the socket. */
-void arrival_free(struct arrival *arrival, const struct loop *loop);
-
-/* Makes a session of an arrival, which is freed, in its loop. One that can't be is closed. */
-void session_begin(struct arrival *arrival, struct loop *loop, struct turn *turn);
+/* Begins its work in its loop: its number, socket, peer and listener are set (server/arrival.h).
+ * `is_new`: it has not been in another loop before. */
+void session_begin(struct session *session, bool is_new, struct turn *turn);
 
 /* Gives back a closed session's memory. */
 void session_free(struct session *session);
@@ -142,11 +121,18 @@ void session_refuse(struct session *session);
 /* Closes at once. Its memory stays until the loop's batch is over, and session_free(). */
 void session_close(struct session *session);
 
+/* Takes it out of its loop, as a part of its close or of its way to another loop: the socket, still
+ * open, is the caller's; its memory stays as above. */
+void session_leave(struct session *session);
+
 /* The loop was taken from the thread with this turn, in a call of its session: moves what the
  * turn had finished into the session. */
 void session_adopt(struct turn *from);
 
-/* ---- for intake.c and replies.c ---- */
+/* ---- for intake.c, replies.c and deadlines.c ---- */
+
+/* Whether nothing is owed, unsent, half received or still to be looked at. */
+bool session_is_idle(const struct session *session);
 
 /* Gives the session up; the reason is logged. */
 void session_break(struct session *session, const char *why);
