@@ -1,43 +1,39 @@
 /* balance: measuring, trying, judging. */
 #include "server/balance.h"
 
+#include <math.h>
 #include <sched.h>
 #include <stddef.h>
 
 #include "common/clock.h"
 #include "server/loop.h"
+#include "server/processors.h"
 #include "server/thread_state.h"
 
 enum {
     WINDOW_MS = 40,        /* that is measured over: many time slices, and soon enough */
     FIRST_PAUSE_MS = 1000, /* before what was no good is tried again; at first */
     LONGEST_PAUSE_MS = 30000,
-    QUICK_NS = 100000, /* of a loop's time for a request: more, and each core is worth more */
+    QUICK_NS = 100000, /* of an owner's time for a request: more, and each core is worth more */
 };
 
 /* Of one processor's time. */
 #define BUSY 0.5       /* less, and the loops are not what anybody waits for */
 #define WAITING 0.15   /* of an owner's own time: so long it wants to run and may not */
 #define SATURATED 0.85 /* an owner that has hardly a pause */
+#define ROOM 0.5       /* idle, and another loop finds a place */
 /* What a change must bring to be kept, as a ratio of rates. More loops must bring more, since they
- * cost more; fewer may bring nothing. */
+ * cost more; where requests take long they are for those that wait, even where the rate is the clients'. */
 #define GAIN_OF_MORE 1.05
-#define GAIN_OF_FEWER 0.97
+#define GAIN_OF_OTHERS 0.97
 
-/* What the loops in use did, in processors: what a window measured. */
-struct load {
-    double busy;
-    double waiting;
-    double rate; /* requests a millisecond */
-    double cost_ns;
-};
-
-void balance_init(struct balance *balance, struct loop *loops, unsigned count)
+void balance_init(struct balance *balance, struct loop *loops, unsigned count, bool adapts)
 {
     balance->loops = loops;
     balance->count = count;
     balance->fewer.pause_ms = balance->more.pause_ms = FIRST_PAUSE_MS;
-    atomic_store(&balance->in_use, count);
+    atomic_store(&balance->in_use, adapts && count > 0 ? 1 : count);
+    atomic_store(&balance->is_fixed, !adapts);
 }
 
 void balance_use(struct balance *balance, unsigned count)
@@ -65,11 +61,13 @@ void balance_freeze(struct balance *balance)
         sched_yield();
 }
 
-/* ---- in the watcher ---- */
+/* ---- measuring, in the watcher ---- */
 
 static struct balance_sight take_sight(const struct balance *balance, int64_t now_ms)
 {
-    struct balance_sight sight = {.at_ms = now_ms};
+    struct balance_sight sight = {.at_ms = now_ms, .idle_ns = -1};
+    if (balance->looks_for_idle)
+        sight.idle_ns = processors_idle_ns();
     for (unsigned i = 0; i < balance->count; i++) {
         const struct loop *loop = &balance->loops[i];
         sight.requests += atomic_load_explicit(&loop->requests, memory_order_relaxed);
@@ -84,23 +82,43 @@ static struct balance_sight take_sight(const struct balance *balance, int64_t no
 
 /* Measures the time since the last sight. False: it can't be told, since loops have changed hands
  * meanwhile. */
-static bool measure(struct balance *balance, int64_t now_ms, struct load *load)
+static bool measure(struct balance *balance, int64_t now_ms, struct balance_load *load)
 {
     const struct balance_sight then = balance->sight;
     const struct balance_sight now = balance->sight = take_sight(balance, now_ms);
     const double span_ns = (double) (now.at_ms - then.at_ms) * 1e6;
     const double cpu_ns = (double) (now.cpu_ns - then.cpu_ns);
     const double requests = (double) (now.requests - then.requests);
+    const bool knows_idle = then.idle_ns >= 0 && now.idle_ns >= 0;
     if (cpu_ns < 0 || now.waited_ns < then.waited_ns || requests <= 0)
         return false;
-    *load = (struct load){
+    *load = (struct balance_load){
         .busy = cpu_ns / span_ns,
         .waiting = (double) (now.waited_ns - then.waited_ns) / span_ns,
+        .idle = knows_idle ? (double) (now.idle_ns - then.idle_ns) / span_ns : (double) NAN,
         .rate = requests * 1e6 / span_ns,
         .cost_ns = cpu_ns / requests,
     };
     return true;
 }
+
+void balance_look(struct balance *balance)
+{
+    const int64_t now_ms = clock_ms();
+    struct balance_load load;
+    if (balance->count == 1 || atomic_load(&balance->is_fixed) ||
+        now_ms - balance->sight.at_ms < WINDOW_MS)
+        return;
+    if (measure(balance, now_ms, &load))
+        balance_weigh(balance, &load, now_ms);
+    else
+        balance->in_use_before = 0;
+    /* From now on, so that the next measurement knows. */
+    if (balance->looks_for_idle && balance->sight.idle_ns < 0)
+        balance->sight.idle_ns = processors_idle_ns();
+}
+
+/* ---- trying and judging, in the watcher ---- */
 
 static void change(struct balance *balance, unsigned count)
 {
@@ -111,22 +129,22 @@ static void change(struct balance *balance, unsigned count)
     balance->is_settling = true;
 }
 
-static void try_out(struct balance *balance, unsigned count, double rate)
+static void try_out(struct balance *balance, unsigned count, double rate, double gain_needed)
 {
     balance->in_use_before = balance->in_use;
     balance->rate_before = rate;
+    balance->gain_needed = gain_needed;
     change(balance, count);
 }
 
 /* Keeps what was tried, or undoes it. Either way it is known for a while what the other number of
  * loops is worth. */
-static void judge(struct balance *balance, const struct load *load, int64_t now_ms)
+static void judge(struct balance *balance, const struct balance_load *load, int64_t now_ms)
 {
     const bool was_more = balance->in_use > balance->in_use_before;
     struct balance_way *way = was_more ? &balance->more : &balance->fewer;
     struct balance_way *back = was_more ? &balance->fewer : &balance->more;
-    const double gain = load->rate / balance->rate_before;
-    if (gain >= (was_more ? GAIN_OF_MORE : GAIN_OF_FEWER)) {
+    if (load->rate >= balance->gain_needed * balance->rate_before) {
         way->pause_ms = FIRST_PAUSE_MS;
         back->not_before_ms = now_ms + back->pause_ms;
     } else {
@@ -137,34 +155,39 @@ static void judge(struct balance *balance, const struct load *load, int64_t now_
     balance->in_use_before = 0;
 }
 
-static void decide(struct balance *balance, const struct load *load, int64_t now_ms)
+static void try_more(struct balance *balance, const struct balance_load *load, bool is_quick)
+{
+    const unsigned twice = 2 * balance->in_use;
+    /* Where it can't be known it is tried all the same: what it brings will be seen. */
+    if (!(load->idle < ROOM))
+        try_out(balance, twice < balance->count ? twice : balance->count, load->rate,
+                is_quick ? GAIN_OF_MORE : GAIN_OF_OTHERS);
+}
+
+static void decide(struct balance *balance, const struct balance_load *load, int64_t now_ms)
 {
     const unsigned in_use = balance->in_use;
     const bool is_quick = load->cost_ns < QUICK_NS;
     const bool is_contended = load->busy > BUSY && load->waiting > WAITING * load->busy;
-    const bool is_saturated = load->busy + load->waiting > SATURATED * in_use;
+    const bool is_full = load->busy + load->waiting > (is_quick ? SATURATED : BUSY) * in_use;
+    const bool wants_more =
+        in_use < balance->count && is_full && now_ms >= balance->more.not_before_ms;
+    const bool has_looked = balance->looks_for_idle;
+    balance->looks_for_idle = false;
     if (in_use > 1 && is_quick && is_contended && now_ms >= balance->fewer.not_before_ms)
-        try_out(balance, (in_use + 1) / 2, load->rate);
-    else if (in_use < balance->count && is_saturated &&
-             (!is_quick || now_ms >= balance->more.not_before_ms))
-        try_out(balance, 2 * in_use < balance->count ? 2 * in_use : balance->count, load->rate);
+        try_out(balance, (in_use + 1) / 2, load->rate, GAIN_OF_OTHERS);
+    else if (wants_more && has_looked)
+        try_more(balance, load, is_quick);
+    else
+        balance->looks_for_idle = wants_more;
 }
 
-void balance_look(struct balance *balance)
+void balance_weigh(struct balance *balance, const struct balance_load *load, int64_t now_ms)
 {
-    const int64_t now_ms = clock_ms();
-    struct load load;
-    if (balance->count == 1 || atomic_load(&balance->is_fixed) ||
-        now_ms - balance->sight.at_ms < WINDOW_MS)
-        return;
-    if (!measure(balance, now_ms, &load)) {
-        balance->in_use_before = 0;
-        return;
-    }
     if (balance->is_settling)
         balance->is_settling = false;
     else if (balance->in_use_before)
-        judge(balance, &load, now_ms);
+        judge(balance, load, now_ms);
     else
-        decide(balance, &load, now_ms);
+        decide(balance, load, now_ms);
 }

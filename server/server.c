@@ -19,6 +19,7 @@
 #include "server/log.h"
 #include "server/loop.h"
 #include "server/offload.h"
+#include "server/processors.h"
 #include "server/session.h"
 #include "server/settings.h"
 
@@ -44,6 +45,7 @@ struct server {
     unsigned loop_count; /* of them run: balance.count */
     struct balance balance;
     unsigned cores;
+    bool adapts; /* how many of the loops are in use is found out */
     struct crew *crew;
     struct offload *offload;
     struct watcher *watcher;
@@ -82,9 +84,9 @@ static void take_settings(struct server *server, const struct server_config *con
     };
     snprintf(settings->too_long_text, sizeof settings->too_long_text,
              "a request may have %zu bytes", config->max_message);
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    server->cores = cores > 0 ? (unsigned) cores : 1;
+    server->cores = processors_count();
     server->loop_count = config->threads ? config->threads : server->cores;
+    server->adapts = !config->threads && config->stall_ms;
 }
 
 /* Raises the limit of descriptors as far as needed. Returns how many clients fit. */
@@ -241,12 +243,14 @@ static void start_loops(struct server *server)
     unsigned count = 0;
     while (count < server->loop_count && (server->loops[count].owner = crew_get(server->crew)))
         count++;
-    balance_init(&server->balance, server->loops, count);
+    balance_init(&server->balance, server->loops, count, server->adapts);
     if (server->settings.stall_ms && count > 0) {
         server->watcher = watcher_start(&server->balance, server->crew, server->offload,
                                         server->settings.stall_ms, server->settings.log);
-        if (!server->watcher)
+        if (!server->watcher) {
             log_tell(server->settings.log, LOG_THREAD_FAILED, 0, "%s", strerror(errno));
+            balance_use(&server->balance, count);
+        }
     }
     for (unsigned i = 0; i < count; i++)
         crew_give(server->loops[i].owner, &server->loops[i], NULL);

@@ -38,7 +38,8 @@ struct server_config {
     unsigned socket_count;
     enum frame_codec codec;
     size_t max_message;   /* bytes, without framing */
-    unsigned threads;     /* loops; 0: one a core */
+    /* loops; 0: one a core, of which as many are in use as serve most */
+    unsigned threads;
     unsigned max_clients; /* 0: as many of the default as descriptors allow */
     int64_t request_timeout_ms;
     int64_t handler_timeout_ms;

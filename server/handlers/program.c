@@ -25,6 +25,7 @@
 #include "server/handlers/program_queue.h"
 #include "server/handlers/program_worker.h"
 #include "server/log.h"
+#include "server/processors.h"
 #include "server/request.h"
 
 enum {
@@ -382,10 +383,9 @@ static const struct handler_kind program_kind = {
 
 static unsigned worker_count(const struct program_config *config)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     if (config->per_client)
         return 0;
-    return config->workers ? config->workers : cores > 0 ? (unsigned) cores : 1;
+    return config->workers ? config->workers : processors_count();
 }
 
 static bool open_descriptors(struct program *program)

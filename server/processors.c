@@ -1,0 +1,59 @@
+/* processors: the process's affinity, and /proc/stat. */
+#include "server/processors.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* False where there are more than a set can tell. */
+static bool get_own(cpu_set_t *own)
+{
+    return sched_getaffinity(0, sizeof *own, own) == 0;
+}
+
+unsigned processors_count(void)
+{
+    cpu_set_t own;
+    if (get_own(&own))
+        return (unsigned) CPU_COUNT(&own);
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned) online : 1;
+}
+
+/* Reads a line of the file. False: it does not tell of a single processor. */
+static bool read_line(const char *line, unsigned *processor, int64_t *idle_ticks)
+{
+    /* "cpu3", in user mode, the same at low priority, in the kernel, idle, idle while a disk is waited
+     * for. The sum of all has white space for the number, which %u would skip. */
+    long long idle, waiting_for_disk;
+    if (strncmp(line, "cpu ", 4) == 0 ||
+        sscanf(line, "cpu%u %*d %*d %*d %lld %lld", processor, &idle, &waiting_for_disk) != 3)
+        return false;
+    *idle_ticks = idle + waiting_for_disk;
+    return true;
+}
+
+int64_t processors_idle_ns(void)
+{
+    cpu_set_t own;
+    FILE *file = fopen("/proc/stat", "re");
+    if (!file)
+        return -1;
+    const bool has_own = get_own(&own);
+    const int64_t tick_ns = INT64_C(1000000000) / sysconf(_SC_CLK_TCK);
+    char line[256];
+    int64_t sum = -1;
+    /* The processors come first; what follows them can be long. */
+    while (fgets(line, sizeof line, file) && line[0] == 'c') {
+        unsigned processor;
+        int64_t ticks;
+        if (!read_line(line, &processor, &ticks))
+            continue;
+        if (!has_own || (processor < CPU_SETSIZE && CPU_ISSET(processor, &own)))
+            sum = (sum < 0 ? 0 : sum) + ticks * tick_ns;
+    }
+    fclose(file);
+    return sum;
+}

@@ -1,0 +1,201 @@
+/* test_balance: what is made of a measurement. The measuring itself is the benchmark's to see. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "server/balance.h"
+
+static const double quick_ns = 5000, slow_ns = 200000;
+
+/* One owner is busy all the time, and there are processors that are not. */
+static const struct balance_load full = {.busy = 0.95, .idle = 1, .rate = 100, .cost_ns = quick_ns};
+/* Two owners are, and each waits a good part of its time for a processor. */
+static const struct balance_load contended = {
+    .busy = 1.2, .waiting = 0.6, .idle = 0, .rate = 100, .cost_ns = quick_ns};
+
+static void init(struct balance *balance, unsigned count)
+{
+    *balance = (struct balance){0};
+    balance_init(balance, NULL, count, true);
+}
+
+static struct balance_load at_rate(struct balance_load load, double rate)
+{
+    load.rate = rate;
+    return load;
+}
+
+/* A change is judged by the measurement after the next, since the sessions are on their way first. */
+static void weigh_result(struct balance *balance, struct balance_load load, double rate, int64_t now_ms)
+{
+    load = at_rate(load, rate);
+    balance_weigh(balance, &load, now_ms);
+    balance_weigh(balance, &load, now_ms);
+}
+
+/* Twice, since idle processors are looked for only when another loop might be wanted. */
+static void weigh_full(struct balance *balance, struct balance_load load, int64_t now_ms)
+{
+    balance_weigh(balance, &load, now_ms);
+    balance_weigh(balance, &load, now_ms);
+}
+
+static void test_one_is_in_use_at_first(void **state)
+{
+    (void) state;
+    struct balance balance;
+    init(&balance, 8);
+    assert_int_equal(balance.in_use, 1);
+    assert_int_equal(balance_home(&balance, 7), 0);
+}
+
+static void test_a_number_that_does_not_adapt_is_in_use_for_good(void **state)
+{
+    (void) state;
+    struct balance balance = {0};
+    balance_init(&balance, NULL, 3, false);
+    assert_int_equal(balance.in_use, 3);
+    assert_int_equal(balance_home(&balance, 7), 1);
+    weigh_full(&balance, contended, 0);
+    assert_int_equal(balance.in_use, 3);
+}
+
+static void test_more_are_kept_where_they_serve_more(void **state)
+{
+    (void) state;
+    struct balance balance;
+    init(&balance, 3);
+    weigh_full(&balance, full, 0);
+    assert_int_equal(balance.in_use, 2);
+    weigh_result(&balance, full, 190, 100);
+    assert_int_equal(balance.in_use, 2);
+
+    struct balance_load two_full = full;
+    two_full.busy = 1.9;
+    weigh_full(&balance, two_full, 200);
+    assert_int_equal(balance.in_use, 3); /* there are no four */
+    weigh_result(&balance, two_full, 250, 300);
+    weigh_full(&balance, two_full, 400);
+    assert_int_equal(balance.in_use, 3);
+}
+
+static void test_more_that_serve_no_more_are_undone_and_not_tried_soon(void **state)
+{
+    (void) state;
+    struct balance balance;
+    init(&balance, 2);
+    weigh_full(&balance, full, 0);
+    weigh_result(&balance, full, 102, 100);
+    assert_int_equal(balance.in_use, 1);
+    weigh_full(&balance, full, 200); /* on their way back */
+    weigh_full(&balance, full, 1000);
+    assert_int_equal(balance.in_use, 1);
+    weigh_full(&balance, full, 1101);
+    assert_int_equal(balance.in_use, 2);
+    weigh_result(&balance, full, 102, 1200);
+    weigh_full(&balance, full, 1300);
+    weigh_full(&balance, full, 3100); /* twice as long */
+    assert_int_equal(balance.in_use, 1);
+    weigh_full(&balance, full, 3201);
+    assert_int_equal(balance.in_use, 2);
+}
+
+static void test_nothing_is_tried_where_there_is_no_processor_for_it(void **state)
+{
+    (void) state;
+    struct balance balance;
+    init(&balance, 2);
+    struct balance_load load = full;
+    load.idle = 0.1;
+    weigh_full(&balance, load, 0);
+    weigh_full(&balance, load, 100);
+    assert_int_equal(balance.in_use, 1);
+    load.idle = (double) NAN; /* not known: it is found out */
+    weigh_full(&balance, load, 200);
+    assert_int_equal(balance.in_use, 2);
+}
+
+static void test_a_loop_that_has_pauses_needs_no_other(void **state)
+{
+    (void) state;
+    struct balance balance;
+    init(&balance, 2);
+    struct balance_load load = full;
+    load.busy = 0.8;
+    weigh_full(&balance, load, 0);
+    assert_int_equal(balance.in_use, 1);
+}
+
+static void test_requests_that_take_long_need_more_sooner_and_no_higher_rate(void **state)
+{
+    (void) state;
+    struct balance balance;
+    init(&balance, 2);
+    struct balance_load load = full;
+    load.busy = 0.8;
+    load.cost_ns = slow_ns;
+    weigh_full(&balance, load, 0);
+    assert_int_equal(balance.in_use, 2);
+    weigh_result(&balance, load, 99, 100);
+    assert_int_equal(balance.in_use, 2);
+}
+
+static void test_fewer_are_kept_where_they_serve_as_much(void **state)
+{
+    (void) state;
+    struct balance balance;
+    init(&balance, 2);
+    weigh_full(&balance, full, 0);
+    weigh_result(&balance, full, 150, 100);
+    balance_weigh(&balance, &contended, 200);
+    assert_int_equal(balance.in_use, 2); /* two were good a moment ago */
+    balance_weigh(&balance, &contended, 1200);
+    assert_int_equal(balance.in_use, 1);
+    weigh_result(&balance, contended, 99, 1300);
+    assert_int_equal(balance.in_use, 1);
+}
+
+static void test_fewer_that_serve_less_are_undone(void **state)
+{
+    (void) state;
+    struct balance balance;
+    init(&balance, 4);
+    weigh_full(&balance, full, 0);
+    weigh_result(&balance, full, 150, 100);
+    balance_weigh(&balance, &contended, 1200);
+    assert_int_equal(balance.in_use, 1);
+    weigh_result(&balance, contended, 90, 1300);
+    assert_int_equal(balance.in_use, 2);
+}
+
+static void test_what_was_fixed_stays(void **state)
+{
+    (void) state;
+    struct balance balance;
+    init(&balance, 4);
+    balance_use(&balance, 3);
+    weigh_full(&balance, full, 0);
+    weigh_full(&balance, contended, 5000);
+    assert_int_equal(balance.in_use, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_is_in_use_at_first),
+        cmocka_unit_test(test_a_number_that_does_not_adapt_is_in_use_for_good),
+        cmocka_unit_test(test_more_are_kept_where_they_serve_more),
+        cmocka_unit_test(test_more_that_serve_no_more_are_undone_and_not_tried_soon),
+        cmocka_unit_test(test_nothing_is_tried_where_there_is_no_processor_for_it),
+        cmocka_unit_test(test_a_loop_that_has_pauses_needs_no_other),
+        cmocka_unit_test(test_requests_that_take_long_need_more_sooner_and_no_higher_rate),
+        cmocka_unit_test(test_fewer_are_kept_where_they_serve_as_much),
+        cmocka_unit_test(test_fewer_that_serve_less_are_undone),
+        cmocka_unit_test(test_what_was_fixed_stays),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
