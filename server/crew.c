@@ -37,7 +37,8 @@ struct crew {
     struct offload *offload; /* NULL: loops are never taken */
     pthread_mutex_t lock;    /* guards all that follows. Lock order: this one, then the log's */
     pthread_cond_t changed; /* a thread has ended or come back from a call, or a loop has drained */
-    struct crew_thread *spares; /* the last one to become a spare first */
+    /* for each use; the last one to become a spare first */
+    struct crew_thread *spares[CREW_COMPUTES + 1];
     struct crew_thread *ended;  /* to be joined */
     unsigned threads;           /* that have not ended */
     unsigned calling;           /* of them: in calls outside of the loops */
@@ -82,10 +83,23 @@ static void free_thread(struct crew_thread *thread)
     free(thread);
 }
 
-/* False when it is no spare: it was picked, and will be given a loop or be put back. */
-static bool unlink_spare(struct crew *crew, struct crew_thread *thread)
+/* What a thread that is a spare, or becomes one, may be used for. */
+static struct crew_thread **spares_like(struct crew_thread *thread)
 {
-    struct crew_thread **link = &crew->spares;
+    return &thread->crew->spares[thread->run.gives_way ? CREW_COMPUTES : CREW_PROMPT];
+}
+
+static void link_spare(struct crew_thread *thread)
+{
+    struct crew_thread **spares = spares_like(thread);
+    thread->next = *spares;
+    *spares = thread;
+}
+
+/* False when it is no spare: it was picked, and will be given a loop or be put back. */
+static bool unlink_spare(struct crew_thread *thread)
+{
+    struct crew_thread **link = spares_like(thread);
     while (*link && *link != thread)
         link = &(*link)->next;
     if (!*link)
@@ -104,7 +118,7 @@ static bool wait_for_work(struct crew_thread *thread)
     until.tv_sec += SPARE_PATIENCE_S;
     bool late = false;
     while (!thread->loop && !thread->request) {
-        if ((late || crew->stopping) && unlink_spare(crew, thread))
+        if ((late || crew->stopping) && unlink_spare(thread))
             return false;
         late = pthread_cond_clockwait(&thread->given, &crew->lock, CLOCK_MONOTONIC, &until) != 0;
     }
@@ -158,8 +172,7 @@ static void *run_thread(void *argument)
         else
             crew->calling--;
         pthread_cond_broadcast(&crew->changed);
-        thread->next = crew->spares;
-        crew->spares = thread;
+        link_spare(thread);
     }
     /* Who ends joins those that ended before, so that they don't pile up. */
     struct crew_thread *ended = crew->ended;
@@ -198,18 +211,28 @@ static struct crew_thread *start_thread(struct crew *crew)
     return thread;
 }
 
-struct crew_thread *crew_get(struct crew *crew)
+static struct crew_thread *take_spare(struct crew *crew, enum crew_use use)
+{
+    struct crew_thread *thread = crew->spares[use];
+    if (thread)
+        crew->spares[use] = thread->next;
+    return thread;
+}
+
+struct crew_thread *crew_get(struct crew *crew, enum crew_use use)
 {
     pthread_mutex_lock(&crew->lock);
-    struct crew_thread *thread = crew->spares;
-    if (thread) {
-        crew->spares = thread->next;
-    } else if (crew->threads < crew->bound) {
+    struct crew_thread *thread = take_spare(crew, use);
+    if (!thread && use == CREW_COMPUTES)
+        thread = take_spare(crew, CREW_PROMPT);
+    if (!thread && crew->threads < crew->bound) {
         crew->threads++;
         thread = start_thread(crew);
         if (!thread)
             crew->threads--;
     }
+    if (!thread) /* better slow than not at all */
+        thread = take_spare(crew, CREW_COMPUTES);
     pthread_mutex_unlock(&crew->lock);
     return thread;
 }
@@ -244,8 +267,7 @@ void crew_put_back(struct crew_thread *thread)
 {
     struct crew *crew = thread->crew;
     pthread_mutex_lock(&crew->lock);
-    thread->next = crew->spares;
-    crew->spares = thread;
+    link_spare(thread);
     if (crew->stopping)
         pthread_cond_signal(&thread->given);
     pthread_mutex_unlock(&crew->lock);
@@ -267,8 +289,9 @@ unsigned crew_stop(struct crew *crew, int64_t deadline_ms, int64_t grace_ms)
     int64_t last_ms = deadline_ms == INT64_MAX ? INT64_MAX : deadline_ms + grace_ms;
     pthread_mutex_lock(&crew->lock);
     crew->stopping = true;
-    for (struct crew_thread *spare = crew->spares; spare; spare = spare->next)
-        pthread_cond_signal(&spare->given);
+    for (enum crew_use use = CREW_PROMPT; use <= CREW_COMPUTES; use++)
+        for (struct crew_thread *spare = crew->spares[use]; spare; spare = spare->next)
+            pthread_cond_signal(&spare->given);
     while (crew->threads > 0) {
         bool only_calls = crew->loops == 0 && crew->threads == crew->calling;
         int64_t until = only_calls ? deadline_ms : last_ms;

@@ -2,6 +2,9 @@
  * crew: the server's threads. Each one owns a loop, or is in a handler whose loop was taken from
  * it, or runs what was offloaded (server/offload.h), or is a spare: it waits to be given something.
  *
+ * A thread that has computed has given way to all others (server/scheduling.h), for good: it is used
+ * for that again, and for nothing else.
+ *
  * Spares are made on demand up to a bound and end when they have not been needed for ten seconds.
  */
 #ifndef BANTER_SERVER_CREW_H
@@ -46,12 +49,17 @@ struct crew *crew_new(unsigned bound, struct log *log);
 /* Before any thread is given something: what its threads serve when they have lost a loop. */
 void crew_set_offload(struct crew *crew, struct offload *offload);
 
+enum crew_use {
+    CREW_PROMPT,   /* a loop, or a call that sleeps */
+    CREW_COMPUTES, /* a call that computes, or may */
+};
+
 /* Gives a loop to a spare, or to a new thread where there is none: it will call loop_run(loop,
  * itself, from); or an offloaded request: it will call offload_serve(). Two steps, so that the
  * caller can make sure of a thread before it takes the loop: crew_get(), then crew_give() or
  * crew_give_request() or crew_put_back(). crew_get() returns NULL when the bound is reached or a
  * thread would not start (which is logged). */
-struct crew_thread *crew_get(struct crew *crew);
+struct crew_thread *crew_get(struct crew *crew, enum crew_use use);
 void crew_give(struct crew_thread *thread, struct loop *loop, struct crew_thread *from);
 void crew_give_request(struct crew_thread *thread, struct request *request);
 void crew_put_back(struct crew_thread *thread);

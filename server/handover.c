@@ -97,7 +97,7 @@ unsigned watcher_tick(const struct watcher *watcher)
 static void take(struct watcher *watcher, struct loop *loop, const struct sight *sight,
                  bool is_asleep)
 {
-    struct crew_thread *spare = crew_get(watcher->crew);
+    struct crew_thread *spare = crew_get(watcher->crew, CREW_PROMPT);
     if (!spare) {
         if (!watcher->told_no_spare)
             log_tell(watcher->log, LOG_NO_SPARE, 0, "%u threads at most",

@@ -25,6 +25,11 @@
  * are quick, and done by the threads that are there before another one is needed. */
 enum { NEWCOMERS = 8 };
 
+/* Requests, the oldest first, by request->node.next. */
+struct line {
+    struct inbox_node *first, *last;
+};
+
 struct offload {
     struct crew *crew;
     unsigned bound;          /* tokens */
@@ -34,8 +39,8 @@ struct offload {
     /* Wait for a token, in the order of the time until when they should have been answered, in
      * microseconds. */
     struct timers computing;
-    /* Wait for nothing but a thread; the oldest first, by request->node.next. */
-    struct inbox_node *first_free, *last_free;
+    /* Wait for nothing but a thread. */
+    struct line sleeping, unknown;
     struct offload_run *runs; /* that have a token */
     unsigned newcomers;       /* threads begun for them since the last look */
 };
@@ -64,14 +69,25 @@ bool offload_submit(struct offload *offload, struct request *request)
     return is_free || (was_empty && atomic_load(&offload->tokens) < offload->bound);
 }
 
-static void wait_for_thread(struct offload *offload, struct request *request)
+static void line_up(struct line *line, struct request *request)
 {
     request->node.next = NULL;
-    if (offload->last_free)
-        offload->last_free->next = &request->node;
+    if (line->last)
+        line->last->next = &request->node;
     else
-        offload->first_free = &request->node;
-    offload->last_free = &request->node;
+        line->first = &request->node;
+    line->last = &request->node;
+}
+
+static struct request *take_first(struct line *line)
+{
+    struct inbox_node *node = line->first;
+    if (!node)
+        return NULL;
+    line->first = node->next;
+    if (!line->first)
+        line->last = NULL;
+    return (struct request *) node;
 }
 
 /* The dearer one may be overtaken by what comes in the time that it takes itself. */
@@ -93,19 +109,8 @@ static void sort_submitted(struct offload *offload)
             timers_reserve(&offload->computing, offload->computing.count + 1))
             wait_for_token(offload, request);
         else
-            wait_for_thread(offload, request);
+            line_up(request->pace == PACE_SLEEPS ? &offload->sleeping : &offload->unknown, request);
     }
-}
-
-static struct request *take_free(struct offload *offload)
-{
-    struct inbox_node *node = offload->first_free;
-    if (!node)
-        return NULL;
-    offload->first_free = node->next;
-    if (!offload->first_free)
-        offload->last_free = NULL;
-    return (struct request *) node;
 }
 
 static struct request *take_cheapest(struct offload *offload)
@@ -114,26 +119,27 @@ static struct request *take_cheapest(struct offload *offload)
     return timer ? (struct request *) ((char *) timer - offsetof(struct request, place)) : NULL;
 }
 
-/* The next request that may be begun. One of which nothing is known may turn out to compute. */
-static struct request *take_next(struct offload *offload)
+/* The next request that may be begun in a thread that gives way: one of which nothing is known may turn
+ * out to compute. */
+static struct request *take_computing(struct offload *offload)
 {
-    struct request *request = take_free(offload);
+    struct request *request = take_first(&offload->unknown);
     if (!request && offload->tokens < offload->bound)
         request = take_cheapest(offload);
-    if (request && request->pace != PACE_SLEEPS)
+    if (request)
         offload->tokens++;
     return request;
 }
 
 /* ---- who runs ---- */
 
-/* Lists a run for which a token was taken. */
+/* Lists a run for which a token was taken. `now_ns` is the time of its clock. */
 static void list_run(struct offload *offload, struct offload_run *run, pid_t thread,
-                     clockid_t cpu_clock)
+                     clockid_t cpu_clock, int64_t now_ns)
 {
-    int64_t now_ns = clock_ns(cpu_clock);
     *run = (struct offload_run){.next = offload->runs,
                                 .has_token = true,
+                                .gives_way = true,
                                 .thread = thread,
                                 .cpu_clock = cpu_clock,
                                 .begun_ns = now_ns,
@@ -174,25 +180,27 @@ static void call(struct request *request)
 void offload_serve(struct offload *offload, struct offload_run *run, struct request *request)
 {
     clockid_t cpu_clock;
-    scheduling_be_patient(0);
     pthread_getcpuclockid(pthread_self(), &cpu_clock);
-    pthread_mutex_lock(&offload->lock);
+    const pid_t thread = gettid();
+    /* Before the lock is taken: from here on the others may keep it from running. */
+    if (request && request->pace != PACE_SLEEPS)
+        scheduling_give_way(0);
     for (;;) {
+        const int64_t now_ns = clock_ns(cpu_clock);
+        pthread_mutex_lock(&offload->lock);
         if (!request) {
             give_token_back(offload, run);
             sort_submitted(offload);
-            request = take_next(offload);
+            request = run->gives_way ? take_computing(offload) : take_first(&offload->sleeping);
         }
-        if (!request)
-            break;
-        if (request->pace != PACE_SLEEPS)
-            list_run(offload, run, gettid(), cpu_clock);
+        if (request && request->pace != PACE_SLEEPS)
+            list_run(offload, run, thread, cpu_clock, now_ns);
         pthread_mutex_unlock(&offload->lock);
+        if (!request)
+            return;
         call(request);
         request = NULL;
-        pthread_mutex_lock(&offload->lock);
     }
-    pthread_mutex_unlock(&offload->lock);
 }
 
 /* ---- the watcher ---- */
@@ -200,20 +208,25 @@ void offload_serve(struct offload *offload, struct offload_run *run, struct requ
 void offload_adopt(struct offload *offload, struct offload_run *run, pid_t thread,
                    clockid_t cpu_clock)
 {
-    scheduling_be_patient(thread);
+    const int64_t now_ns = clock_ns(cpu_clock);
+    scheduling_give_way(thread);
     pthread_mutex_lock(&offload->lock);
     offload->tokens++;
-    list_run(offload, run, thread, cpu_clock);
+    list_run(offload, run, thread, cpu_clock, now_ns);
     pthread_mutex_unlock(&offload->lock);
 }
 
-/* Whether a call no longer takes a core, or has had it long enough. */
+/* Whether a call no longer takes a core, or has had it long enough. To ask whether it sleeps is dear, and
+ * of many that share the cores most are still at a look: the longer they are, the more seldom they are
+ * asked for, at the first look, the second, the fourth. */
 static bool is_through(struct offload_run *run)
 {
     int64_t now_ns = clock_ns(run->cpu_clock);
-    bool is_still = now_ns - run->seen_ns < STILL_NS;
+    run->still = now_ns - run->seen_ns < STILL_NS ? run->still + 1 : 0;
     run->seen_ns = now_ns;
-    return now_ns - run->begun_ns > TOKEN_NS || (is_still && thread_state_sleeps(run->thread));
+    if (now_ns - run->begun_ns > TOKEN_NS)
+        return true;
+    return run->still && (run->still & (run->still - 1)) == 0 && thread_state_sleeps(run->thread);
 }
 
 void offload_look(struct offload *offload)
@@ -228,33 +241,30 @@ void offload_look(struct offload *offload)
     pthread_mutex_unlock(&offload->lock);
 }
 
-/* Whether another thread may be begun for what waits. What it refuses, or gets no thread, is taken
- * by those that run when they are through. */
-static bool may_begin(struct offload *offload)
+static bool may_begin_computing(struct offload *offload)
 {
-    const struct request *first = (const struct request *) offload->first_free;
-    if (!first)
-        return offload->computing.count && offload->tokens < offload->bound;
-    return first->pace != PACE_UNKNOWN || offload->newcomers++ < NEWCOMERS;
+    return offload->unknown.first ? offload->newcomers++ < NEWCOMERS
+                                  : offload->computing.count && offload->tokens < offload->bound;
 }
 
+/* What gets no thread is taken by those that run when they are through. */
 void offload_admit(struct offload *offload)
 {
+    struct crew_thread *thread;
     pthread_mutex_lock(&offload->lock);
     sort_submitted(offload);
-    while (may_begin(offload)) {
-        struct crew_thread *thread = crew_get(offload->crew);
-        if (!thread)
-            break;
-        crew_give_request(thread, take_next(offload));
-    }
+    while (offload->sleeping.first && (thread = crew_get(offload->crew, CREW_PROMPT)))
+        crew_give_request(thread, take_first(&offload->sleeping));
+    while (may_begin_computing(offload) && (thread = crew_get(offload->crew, CREW_COMPUTES)))
+        crew_give_request(thread, take_computing(offload));
     pthread_mutex_unlock(&offload->lock);
 }
 
 bool offload_is_busy(struct offload *offload)
 {
     pthread_mutex_lock(&offload->lock);
-    bool is_busy = offload->runs || offload->first_free || offload->computing.count;
+    bool is_busy = offload->runs || offload->sleeping.first || offload->unknown.first ||
+                   offload->computing.count;
     pthread_mutex_unlock(&offload->lock);
     return is_busy;
 }
@@ -265,7 +275,8 @@ void offload_free(struct offload *offload)
         return;
     sort_submitted(offload);
     struct request *request;
-    while ((request = take_free(offload)) || (request = take_cheapest(offload)))
+    while ((request = take_first(&offload->sleeping)) || (request = take_first(&offload->unknown)) ||
+           (request = take_cheapest(offload)))
         request_release(request);
     timers_fini(&offload->computing);
     pthread_mutex_destroy(&offload->lock);

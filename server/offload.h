@@ -14,6 +14,9 @@
  * those of which nothing is known, so that a newcomer never waits behind the others. A call that
  * has lost its loop counts as if it had a token.
  *
+ * The threads of those that compute, or may, give way to all others (server/scheduling.h): the loops'
+ * owners run when they have something to do, however many compute.
+ *
  * An owner only ever pushes onto an inbox: the lock is for the crew's threads and the watcher.
  */
 #ifndef BANTER_SERVER_OFFLOAD_H
@@ -33,10 +36,12 @@ struct request;
 struct offload_run {
     struct offload_run *next, *previous; /* among those that have a token */
     bool has_token;
+    bool gives_way; /* the thread has given way to all others; never taken back */
     pid_t thread;
     clockid_t cpu_clock; /* of the thread */
     int64_t begun_ns;    /* its time when the call began */
     int64_t seen_ns;     /* its time at the last look */
+    unsigned still;      /* looks in a row at which it had not computed */
 };
 
 /* `running` calls may compute at a time, in threads of `crew`. NULL when memory is out. */
