@@ -86,7 +86,7 @@ void balance_end_move(struct balance *balance);
  * drained takes nobody. */
 void balance_freeze(struct balance *balance);
 
-/* Looks whether other loops should be in use. By the watcher, each tick; seldom does anything. */
+/* Looks whether other loops should be in use. By the watcher, at each look; seldom does anything. */
 void balance_look(struct balance *balance);
 
 /* What balance_look() makes of a measurement: tries another number, keeps it, or undoes it. */

@@ -39,10 +39,10 @@ struct crew {
     pthread_cond_t changed; /* a thread has ended or come back from a call, or a loop has drained */
     /* for each use; the last one to become a spare first */
     struct crew_thread *spares[CREW_COMPUTES + 1];
-    struct crew_thread *ended;  /* to be joined */
-    unsigned threads;           /* that have not ended */
-    unsigned calling;           /* of them: in calls outside of the loops */
-    unsigned loops;             /* given and not drained */
+    struct crew_thread *ended; /* to be joined */
+    unsigned threads;          /* that have not ended */
+    unsigned calling;          /* of them: in calls outside of the loops */
+    unsigned loops;            /* given and not drained */
     bool stopping;
 };
 

@@ -36,7 +36,7 @@ struct turn {
     /* for the next call, or in the call under way. Taken by the new owner */
     struct request *request;
     struct buffer large; /* a session's buffer, lent to the turn */
-    unsigned tick;       /* when the turn began */
+    unsigned begun_ms;   /* when the turn began, by watcher_ms() */
     /* the call under way when the loop was taken. Written by the watcher, read by the new owner */
     struct stint stall;
 };

@@ -5,7 +5,7 @@
  *
  * handle() is called by many threads at once. It answers each request exactly once
  * (server/request.h), now or later, from any thread. It may take as long as it likes: when it has
- * run for about a millisecond the loop with all its other sessions goes on without the thread that
+ * run for a few milliseconds the loop with all its other sessions goes on without the thread that
  * is in it.
  */
 #ifndef BANTER_SERVER_HANDLER_H

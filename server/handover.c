@@ -25,6 +25,15 @@ enum {
      * may be long enough to be taken, but together they keep everybody waiting. */
     CALLING_LOOKS = 4,
     IDLE_LOOKS = 50, /* so many looks at nothing, and the watcher sleeps */
+    CALM_LOOKS = 50, /* so many looks without a call of which nothing is known, and it is calm */
+    LOOK_MS = 1,
+    CALM_LOOK_MS = 4, /* until the next look, while it is calm and sees no call */
+};
+
+enum attention {
+    CALM,      /* whoever takes a request of which nothing is known must post */
+    ATTENTIVE, /* looks more often */
+    ASKED, /* the same, and a request has been taken since the last look of which nothing was known */
 };
 
 /* What the watcher remembers of a loop from look to look. */
@@ -47,8 +56,10 @@ struct watcher {
     pthread_t thread;
     sem_t wake;          /* posted to wake it from its sleep, and by watcher_poke() */
     _Atomic bool asleep; /* or about to be: whoever begins a batch must post */
+    _Atomic enum attention attention;
     _Atomic bool stopping;
-    _Atomic unsigned tick;
+    _Atomic unsigned passed_ms;      /* by its looks */
+    unsigned idle_looks, calm_looks; /* in a row */
     bool told_no_spare;
     struct sight sights[];
 };
@@ -84,11 +95,19 @@ void watcher_batch_ends(struct loop *loop)
     atomic_store_explicit(&loop->active, false, memory_order_relaxed);
 }
 
+void watcher_attend(struct watcher *watcher)
+{
+    if (!watcher || atomic_load_explicit(&watcher->attention, memory_order_relaxed) == ASKED)
+        return;
+    if (atomic_exchange(&watcher->attention, ASKED) == CALM)
+        sem_post(&watcher->wake);
+}
+
 void watcher_poke(struct watcher *watcher) { sem_post(&watcher->wake); }
 
-unsigned watcher_tick(const struct watcher *watcher)
+unsigned watcher_ms(const struct watcher *watcher)
 {
-    return watcher ? atomic_load_explicit(&watcher->tick, memory_order_relaxed) : 0;
+    return watcher ? atomic_load_explicit(&watcher->passed_ms, memory_order_relaxed) : 0;
 }
 
 /* ---- the watcher's thread ---- */
@@ -133,7 +152,7 @@ static void look(struct watcher *watcher, struct loop *loop, struct sight *sight
         return;
     sight->looks++;
     int64_t now_ns = clock_ns(loop->owner_clock);
-    bool has_computed = now_ns - sight->cpu_ns > (int64_t) HANDOVER_TICK_MS * 500000;
+    bool has_computed = now_ns - sight->cpu_ns > (int64_t) LOOK_MS * 500000;
     bool is_still = now_ns == sight->seen_ns;
     sight->seen_ns = now_ns;
     if (sight->looks < watcher->stall_ms)
@@ -163,24 +182,50 @@ static void sleep_until_a_batch(struct watcher *watcher)
         sem_wait(&watcher->wake);
 }
 
-/* Until the next look; what was offloaded is not kept waiting so long. */
-static void wait_for_tick(struct watcher *watcher)
+/* Whether the next look may come later: no request of which nothing is known was taken for a while. */
+static bool is_calm(struct watcher *watcher)
 {
+    enum attention attention = ASKED;
+    if (atomic_compare_exchange_strong(&watcher->attention, &attention, ATTENTIVE))
+        watcher->calm_looks = 0;
+    else if (attention == ATTENTIVE && ++watcher->calm_looks > CALM_LOOKS)
+        atomic_compare_exchange_strong(&watcher->attention, &attention, CALM);
+    return atomic_load(&watcher->attention) == CALM;
+}
+
+static bool sees_a_call(const struct watcher *watcher)
+{
+    for (unsigned i = 0; i < watcher->count; i++)
+        if (watcher->sights[i].call)
+            return true;
+    return false;
+}
+
+/* Until the next look; what was offloaded is not kept waiting so long, and nor is a call of which
+ * nothing is known. */
+static void wait_for_look(struct watcher *watcher)
+{
+    const bool is_long =
+        is_calm(watcher) && !sees_a_call(watcher) && !offload_is_crowded(watcher->offload);
+    const unsigned ms = is_long ? CALM_LOOK_MS : LOOK_MS;
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += HANDOVER_TICK_MS * 1000000;
+    until.tv_nsec += ms * 1000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    while (sem_clockwait(&watcher->wake, CLOCK_MONOTONIC, &until) == 0 || errno == EINTR)
+    while (sem_clockwait(&watcher->wake, CLOCK_MONOTONIC, &until) == 0 || errno == EINTR) {
         offload_admit(watcher->offload);
+        if (is_long && atomic_load(&watcher->attention) != CALM)
+            return;
+    }
+    atomic_fetch_add_explicit(&watcher->passed_ms, ms, memory_order_relaxed);
 }
 
 static void *watch(void *argument)
 {
     struct watcher *watcher = argument;
-    unsigned idle_looks = 0;
     scheduling_be_prompt();
     while (!atomic_load(&watcher->stopping)) {
         for (unsigned i = 0; i < watcher->count; i++)
@@ -189,11 +234,10 @@ static void *watch(void *argument)
         offload_look(watcher->offload);
         offload_admit(watcher->offload);
         bool is_idle = !any_active(watcher) && !offload_is_busy(watcher->offload);
-        idle_looks = is_idle ? idle_looks + 1 : 0;
-        if (idle_looks > IDLE_LOOKS)
+        watcher->idle_looks = is_idle ? watcher->idle_looks + 1 : 0;
+        if (watcher->idle_looks > IDLE_LOOKS)
             sleep_until_a_batch(watcher);
-        wait_for_tick(watcher);
-        atomic_fetch_add_explicit(&watcher->tick, 1, memory_order_relaxed);
+        wait_for_look(watcher);
     }
     return NULL;
 }

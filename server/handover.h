@@ -2,10 +2,14 @@
  * handover: how a loop goes on while a handler does not return.
  *
  * A call of a handler is published in loop->call, by number, so that a number never comes twice (no
- * ABA). A watcher looks at each loop every millisecond. Where it sees the same call again, and the
+ * ABA). A watcher looks at each loop. Where it sees the same call again a millisecond later, and the
  * owner's CPU clock shows that it runs (a pre-empted owner is no stall) or the kernel tells that it
  * sleeps, or ten looks have passed, it takes the loop. Ending a call and taking the loop are
  * both compare-and-swaps of loop->call from the call's number to 0: exactly one wins.
+ *
+ * It looks every millisecond while there are calls of which nothing is known, for each look takes a
+ * core from somebody. While all that ask have been quick so far, it looks every four, and again after
+ * one where it has seen a call.
  *
  * When the taker wins, it gives the loop to a spare. That moves what the former owner had finished
  * into the session, then lets the former owner go; which keeps that one request and answers it
@@ -23,9 +27,6 @@ struct log;
 struct loop;
 struct offload;
 struct watcher;
-
-/* How often the watcher looks, in ms: also the tick by which a turn is bounded. */
-enum { HANDOVER_TICK_MS = 1 };
 
 /* ---- around a call, in the loop's owner ---- */
 
@@ -56,10 +57,14 @@ void watcher_free(struct watcher *watcher);
 void watcher_batch_begins(struct watcher *watcher, struct loop *loop);
 void watcher_batch_ends(struct loop *loop);
 
+/* Tells the watcher that a request is taken of which nothing is known, in the loop's owner. `watcher`
+ * may be NULL. */
+void watcher_attend(struct watcher *watcher);
+
 /* Lets the watcher begin what was offloaded, at once. From any thread. */
 void watcher_poke(struct watcher *watcher);
 
-/* Counts the watcher's looks; what has seen it change has run for about a tick. 0 for NULL. */
-unsigned watcher_tick(const struct watcher *watcher);
+/* A clock that goes on with the watcher's looks, in ms; 0 for NULL. */
+unsigned watcher_ms(const struct watcher *watcher);
 
 #endif

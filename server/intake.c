@@ -24,8 +24,8 @@ enum {
     SMALL_REST = 32 << 10,
     /* a turn's buffer that has grown beyond this is given back after the turn */
     KEPT_INPUT_BYTES = 1 << 20,
-    /* a turn that has seen the watcher look so often lets others have theirs */
-    TURN_TICKS = 2,
+    /* a turn that has taken so long, by the watcher's clock, lets others have theirs */
+    TURN_MS = 2,
 };
 
 enum step {
@@ -298,6 +298,8 @@ static enum step call_handler(struct session *session, struct turn *turn, const 
     if (!session->handler_data && handler->kind->session_begun)
         session->handler_data = handler->kind->session_begun(handler, session->number);
     turn->request->session_data = session->handler_data;
+    if (session->pace == PACE_UNKNOWN)
+        watcher_attend(loop->watcher);
     if (session->pace != PACE_QUICK && takes_long(session) && offload_request(session, turn))
         return STEP_TAKEN;
 
@@ -372,7 +374,7 @@ static enum step take_next(struct session *session, struct turn *turn)
 static bool turn_is_over(const struct session *session, const struct turn *turn)
 {
     return buffer_size(&turn->output) >= SESSION_MAX_UNSENT ||
-           watcher_tick(session_loop(session)->watcher) - turn->tick >= TURN_TICKS;
+           watcher_ms(session_loop(session)->watcher) - turn->begun_ms >= TURN_MS;
 }
 
 bool intake_run(struct session *session, struct crew_thread *thread, bool readable)

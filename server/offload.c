@@ -22,8 +22,9 @@
 #define STILL_NS (INT64_C(100000))
 
 /* So many threads are begun between two looks for requests of which nothing is known: most of them
- * are quick, and done by the threads that are there before another one is needed. */
-enum { NEWCOMERS = 8 };
+ * are quick, and done by the threads that are there before another one is needed. Where they are not,
+ * making sixty threads as fast as can be would keep the cores from the loops for longer than all else. */
+enum { NEWCOMERS = 1 };
 
 /* Requests, the oldest first, by request->node.next. */
 struct line {
@@ -269,14 +270,19 @@ bool offload_is_busy(struct offload *offload)
     return is_busy;
 }
 
+bool offload_is_crowded(const struct offload *offload)
+{
+    return atomic_load(&offload->tokens) > offload->bound;
+}
+
 void offload_free(struct offload *offload)
 {
     if (!offload)
         return;
     sort_submitted(offload);
     struct request *request;
-    while ((request = take_first(&offload->sleeping)) || (request = take_first(&offload->unknown)) ||
-           (request = take_cheapest(offload)))
+    while ((request = take_first(&offload->sleeping)) ||
+           (request = take_first(&offload->unknown)) || (request = take_cheapest(offload)))
         request_release(request);
     timers_fini(&offload->computing);
     pthread_mutex_destroy(&offload->lock);

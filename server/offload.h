@@ -2,7 +2,7 @@
  * offload: requests that are known to take long, run outside of the loops.
  *
  * The hand-over (server/handover.h) saves a loop from a handler that takes long, but only after it
- * has stood still for a millisecond or two, and it bounds nothing: sixty-four handlers that compute
+ * has stood still for some milliseconds, and it bounds nothing: sixty-four handlers that compute
  * are sixty-four threads that take the cores from the loops. So what is known to take long
  * (server/pace.h) is not called in the loop at all. The loop's owner submits it; threads of the
  * crew run it, and answer through the loop's inbox as every late answer comes.
@@ -76,5 +76,8 @@ void offload_admit(struct offload *offload);
 
 /* Whether there is something to look at. */
 bool offload_is_busy(struct offload *offload);
+
+/* Whether more may compute than there are cores. */
+bool offload_is_crowded(const struct offload *offload);
 
 #endif

@@ -8,10 +8,7 @@
 #include <unistd.h>
 
 /* False where there are more than a set can tell. */
-static bool get_own(cpu_set_t *own)
-{
-    return sched_getaffinity(0, sizeof *own, own) == 0;
-}
+static bool get_own(cpu_set_t *own) { return sched_getaffinity(0, sizeof *own, own) == 0; }
 
 unsigned processors_count(void)
 {

@@ -241,7 +241,8 @@ struct server *server_open(const struct server_config *config, enum server_failu
 static void start_loops(struct server *server)
 {
     unsigned count = 0;
-    while (count < server->loop_count && (server->loops[count].owner = crew_get(server->crew, CREW_PROMPT)))
+    while (count < server->loop_count &&
+           (server->loops[count].owner = crew_get(server->crew, CREW_PROMPT)))
         count++;
     balance_init(&server->balance, server->loops, count, server->adapts);
     if (server->settings.stall_ms && count > 0) {

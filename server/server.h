@@ -37,7 +37,7 @@ struct server_config {
     const int *sockets;
     unsigned socket_count;
     enum frame_codec codec;
-    size_t max_message;   /* bytes, without framing */
+    size_t max_message; /* bytes, without framing */
     /* loops; 0: one a core, of which as many are in use as serve most */
     unsigned threads;
     unsigned max_clients; /* 0: as many of the default as descriptors allow */

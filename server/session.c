@@ -230,7 +230,7 @@ bool session_turn(struct session *session, struct crew_thread *thread, bool read
         return true;
     }
     turn->session = session;
-    turn->tick = watcher_tick(session_loop(session)->watcher);
+    turn->begun_ms = watcher_ms(session_loop(session)->watcher);
     session->since_ms = (uint64_t) session_loop(session)->now_ms;
     if (replies_unsent(session))
         replies_flush(session);

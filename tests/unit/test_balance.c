@@ -30,7 +30,8 @@ static struct balance_load at_rate(struct balance_load load, double rate)
 }
 
 /* A change is judged by the measurement after the next, since the sessions are on their way first. */
-static void weigh_result(struct balance *balance, struct balance_load load, double rate, int64_t now_ms)
+static void weigh_result(struct balance *balance, struct balance_load load, double rate,
+                         int64_t now_ms)
 {
     load = at_rate(load, rate);
     balance_weigh(balance, &load, now_ms);

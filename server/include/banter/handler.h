@@ -81,7 +81,7 @@ struct banter_handler {
      *
      * Called by many threads at once, for different messages, with the same state: what the state
      * shares must be locked or constant. What open() wrote is visible in all of them. It may take
-     * as long as it likes: after about a millisecond the thread is left alone with it and others
+     * as long as it likes: after some milliseconds the thread is left alone with it and others
      * serve the other clients.
      *
      * It must return, and normally: no exception, longjmp() or pthread_exit() out of it, and no
