@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,16 +20,21 @@ unsigned processors_count(void)
     return online > 0 ? (unsigned) online : 1;
 }
 
-/* Reads a line of the file. False: it does not tell of a single processor. */
-static bool read_line(const char *line, unsigned *processor, int64_t *idle_ticks)
+/* Reads a line of the file: "cpu3", and its times in user mode, there at low priority, in the kernel, idle,
+ * idle while a disk is waited for. False: it is not about a single processor. */
+static bool read_line(const char *line, unsigned long *processor, int64_t *idle_ticks)
 {
-    /* "cpu3", in user mode, the same at low priority, in the kernel, idle, idle while a disk is waited
-     * for. The sum of all has white space for the number, which %u would skip. */
-    long long idle, waiting_for_disk;
-    if (strncmp(line, "cpu ", 4) == 0 ||
-        sscanf(line, "cpu%u %*d %*d %*d %lld %lld", processor, &idle, &waiting_for_disk) != 3)
+    enum { IDLE = 3, WAITING_FOR_DISK };
+    if (strncmp(line, "cpu", 3) != 0 || line[3] < '0' || line[3] > '9')
         return false;
-    *idle_ticks = idle + waiting_for_disk;
+    char *at;
+    *processor = strtoul(line + 3, &at, 10);
+    *idle_ticks = 0;
+    for (int i = 0; i <= WAITING_FOR_DISK; i++) {
+        const int64_t ticks = strtoll(at, &at, 10);
+        if (i >= IDLE)
+            *idle_ticks += ticks;
+    }
     return true;
 }
 
@@ -44,7 +50,7 @@ int64_t processors_idle_ns(void)
     int64_t sum = -1;
     /* The processors come first; what follows them can be long. */
     while (fgets(line, sizeof line, file) && line[0] == 'c') {
-        unsigned processor;
+        unsigned long processor;
         int64_t ticks;
         if (!read_line(line, &processor, &ticks))
             continue;

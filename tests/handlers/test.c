@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "common/clock.h"
@@ -216,6 +217,15 @@ static void tell_loop(struct command *command, struct later *later)
     request_reply(command->request, text, (size_t) size);
 }
 
+static void tell_priority(struct command *command, struct later *later)
+{
+    (void) later;
+    compute_ms(take_number(command));
+    char text[32];
+    int size = snprintf(text, sizeof text, "%d", getpriority(PRIO_PROCESS, 0));
+    request_reply(command->request, text, (size_t) size);
+}
+
 static void use_loops(struct command *command, struct later *later)
 {
     (void) later;
@@ -227,12 +237,25 @@ static const struct {
     const char *name;
     void (*act)(struct command *command, struct later *later);
 } acts[] = {
-    {"compute", compute},    {"sleep", sleep_inside}, {"later", answer_later},
-    {"twice", answer_twice}, {"race", race},          {"forget", forget},
-    {"hold", keep},          {"let-go", let_go},      {"reply", reply},
-    {"error", refuse},       {"size", large},         {"meet", meet},
-    {"crowd", crowd},        {"work", work_off},      {"now", tell_time},
-    {"loop", tell_loop},     {"loops", use_loops},    {"slow-hold", keep_slowly},
+    {"compute", compute},
+    {"sleep", sleep_inside},
+    {"later", answer_later},
+    {"twice", answer_twice},
+    {"race", race},
+    {"forget", forget},
+    {"hold", keep},
+    {"let-go", let_go},
+    {"reply", reply},
+    {"error", refuse},
+    {"size", large},
+    {"meet", meet},
+    {"crowd", crowd},
+    {"work", work_off},
+    {"now", tell_time},
+    {"loop", tell_loop},
+    {"loops", use_loops},
+    {"slow-hold", keep_slowly},
+    {"priority", tell_priority},
 };
 
 static void handle(struct handler *handler, struct request *request)

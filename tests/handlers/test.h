@@ -18,6 +18,7 @@
  *     let-go              is kept, and then released without an answer, by another thread
  *     reply TEXT          answers TEXT with \n, \r, \\ and \0 in it unescaped
  *     loop                answers in which loop it is handled, as an index
+ *     priority [MS]       computes, if it has to, and answers nice(1)'s value of its thread
  *     loops N [TEXT]      puts the first N loops into use, then answers
  *     error CODE TEXT     refuses with that code and text
  *     size N              answers N bytes 'x'
