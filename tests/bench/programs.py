@@ -4,6 +4,7 @@ The programs come from the folder BANTER_BUILD (build/ at the top of the tree un
 bench-programs tests` builds them all. Everything listens on a free port of 127.0.0.1, is bounded in time, and
 is ended by its process.
 """
+import contextlib
 import json
 import os
 import re
@@ -77,6 +78,18 @@ def end(process):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+@contextlib.contextmanager
+def killed_after(seconds, process):
+    """Kills a process that is read from, where that takes longer."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.daemon = True  # a signal may come between its start and the next line: nobody is to wait for it then
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Server:
@@ -159,15 +172,11 @@ class Server:
         return match
 
     def _listens_by_output(self):
-        too_late = threading.Timer(READY_LIMIT, self.process.kill)
-        too_late.start()
-        try:
+        with killed_after(READY_LIMIT, self.process):
             for line in self.process.stdout:
                 if self._tells_port(line):
                     threading.Thread(target=self._swallow, daemon=True).start()
                     return True
-        finally:
-            too_late.cancel()
         return False
 
     def _swallow(self):
@@ -243,12 +252,8 @@ class Load:
         self.command = [str(path_of("load")), "--json", "--wait", "--connect", server.address,
                         *(["--duration", f"{duration * 1000:.0f}ms"] if duration else []), *map(str, options)]
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        too_late = threading.Timer(GRACE, self.process.kill)
-        too_late.start()
-        try:
+        with killed_after(GRACE, self.process):
             line = self.process.stdout.readline()
-        finally:
-            too_late.cancel()
         if line != b"connected\n":
             self.stop()
             raise Trouble(f"{self} could not connect")
