@@ -3,7 +3,7 @@
  * it, or runs what was offloaded (server/offload.h), or is a spare: it waits to be given something.
  *
  * A thread that has computed has given way to all others (server/scheduling.h), for good: it is used
- * for that again, and for nothing else.
+ * for that again, and for something else only where the bound leaves no other.
  *
  * Spares are made on demand up to a bound and end when they have not been needed for ten seconds.
  */
