@@ -184,7 +184,7 @@ void offload_serve(struct offload *offload, struct offload_run *run, struct requ
     pthread_getcpuclockid(pthread_self(), &cpu_clock);
     const pid_t thread = gettid();
     /* Before the lock is taken: from here on the others may keep it from running. */
-    if (request && request->pace != PACE_SLEEPS)
+    if (request && request->pace != PACE_SLEEPS && !run->gives_way)
         scheduling_give_way(0);
     for (;;) {
         const int64_t now_ns = clock_ns(cpu_clock);

@@ -146,7 +146,6 @@ static void update_interest(struct session *session)
         watch(session, in, out);
 }
 
-/* Whether nothing is owed, unsent, half received or still to be looked at. */
 bool session_is_idle(const struct session *session)
 {
     const struct session_work *work = session->work;

@@ -23,26 +23,28 @@ static void init(struct balance *balance, unsigned count)
     balance_init(balance, NULL, count, true);
 }
 
-static struct balance_load at_rate(struct balance_load load, double rate)
-{
-    load.rate = rate;
-    return load;
-}
-
-/* A change is judged by the measurement after the next, since the sessions are on their way first. */
-static void weigh_result(struct balance *balance, struct balance_load load, double rate,
-                         int64_t now_ms)
-{
-    load = at_rate(load, rate);
-    balance_weigh(balance, &load, now_ms);
-    balance_weigh(balance, &load, now_ms);
-}
-
 /* Twice, since idle processors are looked for only when another loop might be wanted. */
 static void weigh_full(struct balance *balance, struct balance_load load, int64_t now_ms)
 {
     balance_weigh(balance, &load, now_ms);
     balance_weigh(balance, &load, now_ms);
+}
+
+/* Twice, since a change is judged when the sessions have had the time to be on their way. */
+static void weigh_result(struct balance *balance, struct balance_load load, double rate,
+                         int64_t now_ms)
+{
+    load.rate = rate;
+    weigh_full(balance, load, now_ms);
+}
+
+/* Two of them are in use, since they served more. */
+static void init_with_two(struct balance *balance, unsigned count)
+{
+    init(balance, count);
+    weigh_full(balance, full, 0);
+    weigh_result(balance, full, 150, 100);
+    assert_int_equal(balance->in_use, 2);
 }
 
 static void test_one_is_in_use_at_first(void **state)
@@ -149,9 +151,7 @@ static void test_fewer_are_kept_where_they_serve_as_much(void **state)
 {
     (void) state;
     struct balance balance;
-    init(&balance, 2);
-    weigh_full(&balance, full, 0);
-    weigh_result(&balance, full, 150, 100);
+    init_with_two(&balance, 2);
     balance_weigh(&balance, &contended, 200);
     assert_int_equal(balance.in_use, 2); /* two were good a moment ago */
     balance_weigh(&balance, &contended, 1200);
@@ -164,9 +164,7 @@ static void test_fewer_that_serve_less_are_undone(void **state)
 {
     (void) state;
     struct balance balance;
-    init(&balance, 4);
-    weigh_full(&balance, full, 0);
-    weigh_result(&balance, full, 150, 100);
+    init_with_two(&balance, 4);
     balance_weigh(&balance, &contended, 1200);
     assert_int_equal(balance.in_use, 1);
     weigh_result(&balance, contended, 90, 1300);
