@@ -71,7 +71,9 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 including = $(if $(2),$(shell grep -l '^.include "$(1)/' $(2)))
 
 common := $(call objects,$(wildcard common/*.c))
-server := $(call objects,$(wildcard server/*.c server/handlers/*.c))
+# The server's rooms; server/handlers/examples/ is for who writes plugins, and no part of it.
+server_rooms := server server/engine server/log server/net server/session server/handlers server/handlers/program
+server := $(call objects,$(wildcard $(addsuffix /*.c,$(server_rooms))))
 client := $(call objects,$(wildcard client/*.c))
 server_parts := $(filter-out $(BUILD)/obj/server/main.o,$(server))
 client_parts := $(filter-out $(BUILD)/obj/client/main.o,$(client))
@@ -90,10 +92,10 @@ bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
 scripts := .ci/run common/completion.bash $(wildcard tests/tools/*)
-c_sources := $(wildcard $(addsuffix /*.c,common server server/handlers server/handlers/examples client \
+c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples client \
                                          tests/unit tests/handlers tests/end_to_end/plugins tests/bench \
                                          tests/bench/peers))
-c_headers := $(wildcard $(addsuffix /*.h,common server server/include/banter server/handlers client \
+c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter client \
                                          tests/unit tests/handlers tests/bench tests/bench/peers))
 
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \

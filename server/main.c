@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "server/handlers/program.h"
-#include "server/log.h"
+#include "server/handlers/program/program.h"
+#include "server/log/log.h"
 #include "server/options.h"
 #include "server/server.h"
 

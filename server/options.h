@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "common/error.h"
-#include "server/listener.h"
-#include "server/log.h"
+#include "server/net/listener.h"
+#include "server/log/log.h"
 #include "server/server.h"
 
 struct options {

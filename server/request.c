@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "common/protocol.h"
-#include "server/log.h"
-#include "server/loop.h"
-#include "server/request_engine.h"
-#include "server/session.h"
+#include "server/log/log.h"
+#include "server/engine/loop.h"
+#include "server/request_owner.h"
+#include "server/session/session.h"
 
 enum {                /* bits of request->state */
        CLAIMED = 1,   /* somebody has the right to answer */

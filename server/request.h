@@ -7,7 +7,7 @@
  * each hold is released once, after the answer. A request that nobody holds any more and nobody has
  * answered gets "-ERR handler-failed", so a reply can't get lost by forgetting it.
  *
- * The second part, server/request_engine.h, is the engine's.
+ * The second part, server/request_owner.h, is the engine's.
  */
 #ifndef BANTER_SERVER_REQUEST_H
 #define BANTER_SERVER_REQUEST_H

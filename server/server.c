@@ -11,16 +11,16 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
-#include "server/acceptor.h"
-#include "server/balance.h"
+#include "server/net/acceptor.h"
+#include "server/engine/balance.h"
 #include "common/clock.h"
-#include "server/crew.h"
-#include "server/handover.h"
-#include "server/log.h"
-#include "server/loop.h"
-#include "server/offload.h"
-#include "server/processors.h"
-#include "server/session.h"
+#include "server/engine/crew.h"
+#include "server/engine/handover.h"
+#include "server/log/log.h"
+#include "server/engine/loop.h"
+#include "server/engine/offload.h"
+#include "server/engine/processors.h"
+#include "server/session/session.h"
 #include "server/settings.h"
 
 /* How long a handler runs before its loop goes on without it. 0 builds a server without the

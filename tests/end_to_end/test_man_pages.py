@@ -114,7 +114,7 @@ def test_help_of_the_client_names_each_exit_status(run_banter):
 def test_page_names_every_line_of_the_log():
     """As the page is read, so that mdoc's own spelling does not matter."""
     wordings = re.findall(r"\[LOG_\w+\]\s*=\s*\{LOG_\w+,\s*\w+,\s*\"([^\"]+)\"",
-                          (harness.TOP / "server/log_text.c").read_text())
+                          (harness.TOP / "server/log/log_text.c").read_text())
     assert len(wordings) > 20
     log = rendered("banterd.8").split("\n   LOG\n")[1].split("\nUNDER LOAD\n")[0]
     entries = [line.strip() for line in log.splitlines()]

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "server/balance.h"
+#include "server/engine/balance.h"
 
 static const double quick_ns = 5000, slow_ns = 200000;
 

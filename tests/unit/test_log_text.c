@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "server/log_text.h"
+#include "server/log/log_text.h"
 
 static const struct {
     const char *text, *shown;

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "server/pace.h"
+#include "server/engine/pace.h"
 
 static void compute(int64_t ms)
 {

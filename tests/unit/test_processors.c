@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "server/processors.h"
+#include "server/engine/processors.h"
 
 /* Restricts the process to the first processor that it may run on. */
 static cpu_set_t use_one(void)

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "server/handlers/program_queue.h"
-#include "server/request_engine.h"
+#include "server/handlers/program/queue.h"
+#include "server/request_owner.h"
 
 struct fixture {
     struct handler handler;

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "server/log.h"
+#include "server/log/log.h"
 #include "server/server.h"
 
 static const char *const any_port[] = {"127.0.0.1:0"};

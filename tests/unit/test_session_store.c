@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "server/loop.h"
-#include "server/session.h"
-#include "server/session_store.h"
+#include "server/engine/loop.h"
+#include "server/session/session.h"
+#include "server/session/store.h"
 
 enum { MANY = 10000 }; /* several blocks */
 

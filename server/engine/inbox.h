@@ -1,0 +1,36 @@
+/*
+ * inbox: how other threads hand things to a loop without a lock. Any number of threads push; the
+ * loop's owner takes everything at once. Intrusive: a node is embedded in what is sent and belongs
+ * to the inbox from the push until it is taken.
+ */
+#ifndef BANTER_SERVER_ENGINE_INBOX_H
+#define BANTER_SERVER_ENGINE_INBOX_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum inbox_kind {
+    INBOX_ARRIVAL, /* a new connection, from the acceptor */
+    INBOX_REQUEST, /* a request that was answered late */
+    INBOX_RETURN,  /* a call outside of the loop has returned; its request is answered later */
+    INBOX_RESUME,  /* the handler is not full any more */
+    INBOX_STOP,    /* begin to drain */
+};
+
+struct inbox_node {
+    struct inbox_node *next;
+    enum inbox_kind kind;
+};
+
+/* All zero is an empty inbox. */
+struct inbox {
+    _Atomic(struct inbox_node *) newest;
+};
+
+/* Returns true when the inbox was empty: then, and only then, the owner must be woken. */
+bool inbox_push(struct inbox *inbox, struct inbox_node *node);
+
+/* Takes all nodes, the oldest first; NULL when there are none. Owner only. */
+struct inbox_node *inbox_take_all(struct inbox *inbox);
+
+#endif

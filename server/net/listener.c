@@ -1,0 +1,120 @@
+/* listener: binding, listening, and leaving nothing behind. */
+#include "server/net/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 4096,  /* the kernel lowers it to net.core.somaxconn */
+    PORT_TRIES = 16, /* how often a free port of one address may be in use on the next */
+};
+
+static bool is_path(const struct listener *listener)
+{
+    return listener->address.socket.any.sa_family == AF_UNIX &&
+           listener->address.socket.local.sun_path[0];
+}
+
+static bool add(struct listeners *listeners, int fd, const struct address *address)
+{
+    if (listeners->count == LISTENERS_MAX) {
+        errno = ENOSPC;
+        return false;
+    }
+    struct listener *listener = &listeners->items[listeners->count++];
+    *listener = (struct listener){.fd = fd, .address = *address};
+    struct stat status;
+    if (is_path(listener) && stat(address->socket.local.sun_path, &status) == 0) {
+        listener->device = status.st_dev;
+        listener->inode = status.st_ino;
+    }
+    return true;
+}
+
+static void close_one(struct listener *listener)
+{
+    struct stat status;
+    const char *path = listener->address.socket.local.sun_path;
+    if (listener->fd < 0)
+        return;
+    if (is_path(listener) && stat(path, &status) == 0 && status.st_dev == listener->device &&
+        status.st_ino == listener->inode)
+        unlink(path);
+    close(listener->fd);
+    listener->fd = -1;
+}
+
+static void drop_from(struct listeners *listeners, unsigned first)
+{
+    while (listeners->count > first)
+        close_one(&listeners->items[--listeners->count]);
+}
+
+/* Listens on each address of the list; where the port is free to choose, on the one that the
+ * first one got. False with errno set, and `*failed` is the address; nothing is left open. */
+static bool open_all(struct listeners *listeners, const struct address_list *list,
+                     struct address *failed)
+{
+    unsigned first = listeners->count;
+    unsigned port = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        struct address address = list->items[i];
+        if (port && address_port(&address) == 0)
+            address_set_port(&address, port);
+        int fd = address_listen(&address, BACKLOG);
+        if (fd < 0 || !add(listeners, fd, &address)) {
+            int why = errno;
+            if (fd >= 0)
+                close(fd);
+            drop_from(listeners, first);
+            *failed = address;
+            errno = why;
+            return false;
+        }
+        port = address_port(&address);
+    }
+    return true;
+}
+
+bool listeners_open(struct listeners *listeners, const char *text, struct error *error)
+{
+    struct address_list list;
+    if (address_resolve(text, ADDRESS_TO_LISTEN, &list, error) != ADDRESS_OK)
+        return false;
+    struct address failed;
+    bool any_port = list.count > 1 && address_port(&list.items[0]) == 0;
+    bool opened = open_all(listeners, &list, &failed);
+    for (int tries = 1; !opened && any_port && errno == EADDRINUSE && tries < PORT_TRIES; tries++)
+        opened = open_all(listeners, &list, &failed);
+    if (!opened) {
+        char name[ADDRESS_TEXT_SIZE];
+        int why = errno;
+        address_print(&failed, name);
+        error_set(error, "%s: %s", name, strerror(why));
+    }
+    address_list_fini(&list);
+    return opened;
+}
+
+bool listeners_take(struct listeners *listeners, int fd, struct error *error)
+{
+    struct address address = {.size = sizeof address.socket};
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
+        getsockname(fd, &address.socket.any, &address.size) != 0 || listen(fd, BACKLOG) != 0)
+        return error_set(error, "unable to listen on socket %d: %s", fd, strerror(errno));
+    if (!add(listeners, fd, &address))
+        return error_set(error, "unable to listen on socket %d: there are %d listeners already", fd,
+                         LISTENERS_MAX);
+    return true;
+}
+
+void listeners_close(struct listeners *listeners)
+{
+    for (unsigned i = 0; i < listeners->count; i++)
+        close_one(&listeners->items[i]);
+}

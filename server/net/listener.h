@@ -1,0 +1,38 @@
+/*
+ * listener: a socket that accepts, and what was bound for it.
+ */
+#ifndef BANTER_SERVER_NET_LISTENER_H
+#define BANTER_SERVER_NET_LISTENER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/address.h"
+#include "common/error.h"
+
+struct listener {
+    int fd;
+    struct address address; /* as bound */
+    dev_t device;           /* Unix: whose path it is, so that only our own is removed */
+    ino_t inode;
+};
+
+enum { LISTENERS_MAX = 64 };
+
+/* All zero is empty. */
+struct listeners {
+    struct listener items[LISTENERS_MAX];
+    unsigned count;
+};
+
+/* Listens on all addresses of a text (see common/address.h), all on the same port where that is
+ * 0. On failure nothing of it is left open. */
+bool listeners_open(struct listeners *listeners, const char *text, struct error *error);
+
+/* Listens on a socket that is bound, and takes it over (on failure it stays the caller's). */
+bool listeners_take(struct listeners *listeners, int fd, struct error *error);
+
+/* Closes all, and removes their Unix paths. The addresses stay readable. */
+void listeners_close(struct listeners *listeners);
+
+#endif
