@@ -10,7 +10,6 @@
 #include "server/log/log.h"
 #include "server/engine/loop.h"
 #include "server/request_owner.h"
-#include "server/session/session.h"
 
 enum {                /* bits of request->state */
        CLAIMED = 1,   /* somebody has the right to answer */

@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include "common/clock.h"
-#include "server/engine/handover.h"
 #include "server/log/log.h"
 #include "server/engine/loop.h"
 #include "server/engine/offload.h"

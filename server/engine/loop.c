@@ -16,7 +16,6 @@
 #include "server/log/log.h"
 #include "server/request_owner.h"
 #include "server/engine/scheduling.h"
-#include "server/server.h"
 #include "server/session/session.h"
 
 enum {

@@ -15,7 +15,6 @@
 #include "server/log/log.h"
 #include "server/engine/loop.h"
 #include "server/session/replies.h"
-#include "server/session/session.h"
 #include "server/engine/timers.h"
 
 enum {
