@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <time.h>
 
+/* Later than every time: no deadline. */
+#define CLOCK_NEVER INT64_MAX
+
 /* 0 where the clock can't be read, as that of a thread which has ended. */
 static inline int64_t clock_ns(clockid_t clock)
 {

@@ -57,8 +57,8 @@ static void answered(struct request *request)
     if (!(before & DETACHED))
         return;
     /* From the call that has lost its loop: it is as good as over. */
-    if (request->stint.thread == pthread_self())
-        request->pace = stint_end(&request->stint, request->pace);
+    if (request->sample.thread == pthread_self())
+        request->cost = call_sample_end(&request->sample, request->cost);
     loop_post(request->loop, &request->node);
 }
 
@@ -169,7 +169,7 @@ void request_start(struct request *request, struct loop *loop, struct session *s
     request->verdict_code = NULL;
     request->ready = false;
     request->built = false;
-    request->pace = PACE_UNKNOWN;
+    request->cost = COST_UNKNOWN;
     if (request->reply.capacity > KEPT_REPLY_BYTES)
         buffer_fini(&request->reply);
     else

@@ -22,9 +22,9 @@
 
 #include "common/buffer.h"
 #include "server/engine/inbox.h"
-#include "server/engine/pace.h"
+#include "server/engine/cost.h"
 #include "server/request.h"
-#include "server/engine/timers.h"
+#include "server/engine/heap.h"
 
 struct loop;
 struct session;
@@ -52,10 +52,10 @@ struct request {
     const char *verdict_text;
     bool ready; /* can be delivered when it is its turn */
     /* Where it is not answered within its call in the loop: what the call tells of the session, or
-     * PACE_UNKNOWN; before that, what is known of the session. Belongs to the thread that calls. */
-    enum pace pace;
-    struct stint stint;            /* of the call, from when it has lost its loop */
-    struct timer place;            /* where it waits when it is offloaded; the offload's */
+     * COST_UNKNOWN; before that, what is known of the session. Belongs to the thread that calls. */
+    enum cost cost;
+    struct call_sample sample;            /* of the call, from when it has lost its loop */
+    struct heap_item place;            /* where it waits when it is offloaded; the offload's */
     struct inbox_node return_node; /* the call's way back, where it returns before the answer */
 };
 
@@ -92,7 +92,7 @@ bool request_claim(struct request *request);
  * client has gone. */
 bool request_cancel(struct request *request);
 
-/* A call outside of the loop (server/engine/offload.h): the message is copied, since the owner's input does
+/* A call outside of the loop (server/engine/executor.h): the message is copied, since the owner's input does
  * not stay (false: out of memory); then the handler is called, if somebody still wants the answer. */
 bool request_keep_message(struct request *request);
 void request_call(struct request *request);

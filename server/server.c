@@ -12,14 +12,14 @@
 
 #include "common/protocol.h"
 #include "server/net/acceptor.h"
-#include "server/engine/balance.h"
+#include "server/engine/scaler.h"
 #include "common/clock.h"
-#include "server/engine/crew.h"
-#include "server/engine/handover.h"
+#include "server/engine/pool.h"
+#include "server/engine/monitor.h"
 #include "server/log/log.h"
 #include "server/engine/loop.h"
-#include "server/engine/offload.h"
-#include "server/engine/processors.h"
+#include "server/engine/executor.h"
+#include "server/engine/cpus.h"
 #include "server/session/session.h"
 #include "server/settings.h"
 
@@ -42,13 +42,13 @@ struct server {
     struct settings settings;
     struct acceptor acceptor;
     struct loop *loops;
-    unsigned loop_count; /* of them run: balance.count */
-    struct balance balance;
+    unsigned loop_count; /* of them run: scaler.count */
+    struct scaler scaler;
     unsigned cores;
     bool adapts; /* how many of the loops are in use is found out */
-    struct crew *crew;
-    struct offload *offload;
-    struct watcher *watcher;
+    struct pool *pool;
+    struct executor *executor;
+    struct monitor *monitor;
     int stop_fd;   /* eventfd */
     unsigned left; /* threads left behind */
 };
@@ -84,7 +84,7 @@ static void take_settings(struct server *server, const struct server_config *con
     };
     snprintf(settings->too_long_text, sizeof settings->too_long_text,
              "a request may have %zu bytes", config->max_message);
-    server->cores = processors_count();
+    server->cores = cpus_count();
     server->loop_count = config->threads ? config->threads : server->cores;
     server->adapts = !config->threads && config->stall_ms;
 }
@@ -155,16 +155,16 @@ static bool open_listeners(struct server *server, const struct server_config *co
 static bool open_loops(struct server *server, struct error *error)
 {
     server->stop_fd = eventfd(0, EFD_CLOEXEC);
-    server->crew = crew_new(server->loop_count + MAX_STALLED, server->settings.log);
-    server->offload = server->crew ? offload_new(server->cores, server->crew) : NULL;
+    server->pool = pool_new(server->loop_count + MAX_STALLED, server->settings.log);
+    server->executor = server->pool ? executor_new(server->cores, server->pool) : NULL;
     server->loops = calloc(server->loop_count, sizeof *server->loops);
-    if (server->stop_fd < 0 || !server->offload || !server->loops)
+    if (server->stop_fd < 0 || !server->executor || !server->loops)
         return error_set(error, "unable to open the server: %s", strerror(errno));
-    crew_set_offload(server->crew, server->offload);
+    pool_set_offload(server->pool, server->executor);
     for (unsigned i = 0; i < server->loop_count; i++)
         server->loops[i].epoll_fd = server->loops[i].wake_fd = -1;
     for (unsigned i = 0; i < server->loop_count; i++) {
-        server->loops[i].balance = &server->balance;
+        server->loops[i].scaler = &server->scaler;
         if (!loop_init(&server->loops[i], server, &server->settings))
             return error_set(error, "unable to open a loop: %s", strerror(errno));
     }
@@ -202,7 +202,7 @@ static void forget_sockets(struct server *server, const struct server_config *co
 static void resume(void *context)
 {
     struct server *server = context;
-    for (unsigned i = 0; i < server->balance.count; i++)
+    for (unsigned i = 0; i < server->scaler.count; i++)
         loop_resume(&server->loops[i]);
 }
 
@@ -220,7 +220,7 @@ struct server *server_open(const struct server_config *config, enum server_failu
     }
     server->stop_fd = -1;
     take_settings(server, config);
-    acceptor_init(&server->acceptor, &server->settings, &server->balance);
+    acceptor_init(&server->acceptor, &server->settings, &server->scaler);
     if (!open_loops(server, error) || !open_listeners(server, config, failure, error) ||
         !set_max_clients(server, config->max_clients, failure, error) ||
         !start_accepting(server, error)) {
@@ -242,19 +242,19 @@ static void start_loops(struct server *server)
 {
     unsigned count = 0;
     while (count < server->loop_count &&
-           (server->loops[count].owner = crew_get(server->crew, CREW_PROMPT)))
+           (server->loops[count].owner = pool_get(server->pool, POOL_INTERACTIVE)))
         count++;
-    balance_init(&server->balance, server->loops, count, server->adapts);
+    scaler_init(&server->scaler, server->loops, count, server->adapts);
     if (server->settings.stall_ms && count > 0) {
-        server->watcher = watcher_start(&server->balance, server->crew, server->offload,
+        server->monitor = monitor_start(&server->scaler, server->pool, server->executor,
                                         server->settings.stall_ms, server->settings.log);
-        if (!server->watcher) {
+        if (!server->monitor) {
             log_tell(server->settings.log, LOG_THREAD_FAILED, 0, "%s", strerror(errno));
-            balance_use(&server->balance, count);
+            scaler_use(&server->scaler, count);
         }
     }
     for (unsigned i = 0; i < count; i++)
-        crew_give(server->loops[i].owner, &server->loops[i], NULL);
+        pool_give(server->loops[i].owner, &server->loops[i], NULL);
 }
 
 static void log_stopped(struct server *server)
@@ -279,20 +279,20 @@ static void wait_for_stop(const struct server *server)
 int server_run(struct server *server)
 {
     start_loops(server);
-    bool runs = server->balance.count > 0;
+    bool runs = server->scaler.count > 0;
     if (runs) {
         wait_for_stop(server);
         acceptor_stop(&server->acceptor);
     } else {
         listeners_close(&server->acceptor.listeners);
     }
-    balance_freeze(&server->balance);
-    for (unsigned i = 0; i < server->balance.count; i++)
+    scaler_freeze(&server->scaler);
+    for (unsigned i = 0; i < server->scaler.count; i++)
         loop_post(&server->loops[i], &server->loops[i].stop_node);
     int64_t timeout = server->settings.drain_timeout_ms;
     server->left =
-        crew_stop(server->crew, timeout ? clock_ms() + timeout : INT64_MAX, STOP_GRACE_MS);
-    watcher_stop(server->watcher);
+        pool_stop(server->pool, timeout ? clock_ms() + timeout : INT64_MAX, STOP_GRACE_MS);
+    monitor_stop(server->monitor);
     log_stopped(server);
     return runs ? (int) server->left : -1;
 }
@@ -315,12 +315,12 @@ void server_close(struct server *server)
     if (server->settings.handler)
         handler_close(server->settings.handler);
     acceptor_fini(&server->acceptor);
-    watcher_free(server->watcher);
+    monitor_free(server->monitor);
     for (unsigned i = 0; server->loops && i < server->loop_count; i++)
         loop_fini(&server->loops[i]);
     free(server->loops);
-    offload_free(server->offload);
-    crew_free(server->crew);
+    executor_free(server->executor);
+    pool_free(server->pool);
     if (server->stop_fd >= 0)
         close(server->stop_fd);
     free(server);

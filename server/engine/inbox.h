@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 enum inbox_kind {
-    INBOX_ARRIVAL, /* a new connection, from the acceptor */
+    INBOX_TRANSFER, /* a new connection, from the acceptor */
     INBOX_REQUEST, /* a request that was answered late */
     INBOX_RETURN,  /* a call outside of the loop has returned; its request is answered later */
     INBOX_RESUME,  /* the handler is not full any more */

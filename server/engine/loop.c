@@ -10,9 +10,9 @@
 
 #include "common/clock.h"
 #include "server/net/acceptor.h"
-#include "server/session/arrival.h"
-#include "server/engine/crew.h"
-#include "server/engine/handover.h"
+#include "server/session/transfer.h"
+#include "server/engine/pool.h"
+#include "server/engine/monitor.h"
 #include "server/log/log.h"
 #include "server/request_owner.h"
 #include "server/engine/scheduling.h"
@@ -47,8 +47,8 @@ bool loop_init(struct loop *loop, struct server *server, const struct settings *
 /* What is left in the inbox when nobody owns the loop any more. */
 static void discard(struct loop *loop, struct inbox_node *node)
 {
-    if (node->kind == INBOX_ARRIVAL)
-        arrival_free((struct arrival *) node, loop);
+    if (node->kind == INBOX_TRANSFER)
+        transfer_free((struct transfer *) node, loop);
     else if (node->kind == INBOX_REQUEST)
         request_unref((struct request *) node);
     else if (node->kind == INBOX_RETURN)
@@ -72,7 +72,7 @@ void loop_fini(struct loop *loop)
     }
     free_dead(loop);
     session_store_fini(&loop->sessions);
-    timers_fini(&loop->timers);
+    heap_fini(&loop->deadlines);
     log_ring_free(loop->log);
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
@@ -96,35 +96,35 @@ struct log *loop_log(const struct loop *loop) { return loop->settings->log; }
 
 /* ---- those that run again ---- */
 
-void loop_run_again(struct loop *loop, struct session_work *work)
+void loop_run_again(struct loop *loop, struct session_active *active)
 {
-    if (work->queued)
+    if (active->queued)
         return;
-    work->queued = true;
-    work->again_next = NULL;
-    work->again_previous = loop->again_last;
+    active->queued = true;
+    active->again_next = NULL;
+    active->again_previous = loop->again_last;
     if (loop->again_last)
-        loop->again_last->again_next = work;
+        loop->again_last->again_next = active;
     else
-        loop->again_first = work;
-    loop->again_last = work;
+        loop->again_first = active;
+    loop->again_last = active;
 }
 
-void loop_forget_again(struct loop *loop, struct session_work *work)
+void loop_forget_again(struct loop *loop, struct session_active *active)
 {
-    if (!work->queued)
+    if (!active->queued)
         return;
-    work->queued = false;
-    if (loop->again_end == work)
-        loop->again_end = work->again_previous;
-    if (work->again_previous)
-        work->again_previous->again_next = work->again_next;
+    active->queued = false;
+    if (loop->again_end == active)
+        loop->again_end = active->again_previous;
+    if (active->again_previous)
+        active->again_previous->again_next = active->again_next;
     else
-        loop->again_first = work->again_next;
-    if (work->again_next)
-        work->again_next->again_previous = work->again_previous;
+        loop->again_first = active->again_next;
+    if (active->again_next)
+        active->again_next->again_previous = active->again_previous;
     else
-        loop->again_last = work->again_previous;
+        loop->again_last = active->again_previous;
 }
 
 /* ---- the stop ---- */
@@ -136,14 +136,14 @@ static void for_each_session(struct loop *loop, void (*act)(struct session *))
         act(session);
 }
 
-static void begin_drain(struct loop *loop, struct turn *turn)
+static void begin_drain(struct loop *loop, struct scratch *scratch)
 {
     int64_t timeout = loop->settings->drain_timeout_ms;
     loop->draining = true;
-    loop->drain_deadline_ms = timeout ? loop->now_ms + timeout : TIMERS_NEVER;
+    loop->drain_deadline_ms = timeout ? loop->now_ms + timeout : CLOCK_NEVER;
     size_t place = 0;
     for (struct session *session; (session = session_store_next(&loop->sessions, &place));)
-        session_drain(session, turn);
+        session_drain(session, scratch);
 }
 
 /* First what is owed is refused; who can't take even that is closed a linger's time later. */
@@ -151,7 +151,7 @@ static void end_drain(struct loop *loop)
 {
     if (loop->refusing) {
         for_each_session(loop, session_close);
-        loop->drain_deadline_ms = TIMERS_NEVER;
+        loop->drain_deadline_ms = CLOCK_NEVER;
         return;
     }
     loop->refusing = true;
@@ -165,7 +165,7 @@ static void take_answer(struct request *request)
 {
     request->ready = true;
     if (request->session)
-        session_answered(request->session, request->pace);
+        session_answered(request->session, request->cost);
     else
         request_unref(request);
 }
@@ -179,16 +179,16 @@ static void take_return(struct request *request)
 
 /* Calls no handler, so the loop can't be taken in the middle of it: a list of its own may be on
  * the stack. */
-static void open_inbox(struct loop *loop, struct turn *turn)
+static void open_inbox(struct loop *loop, struct scratch *scratch)
 {
     eventfd_t count;
     eventfd_read(loop->wake_fd, &count);
     for (struct inbox_node *node = inbox_take_all(&loop->inbox), *next; node; node = next) {
         next = node->next;
-        if (node->kind == INBOX_ARRIVAL) {
-            arrival_end((struct arrival *) node, loop, turn);
+        if (node->kind == INBOX_TRANSFER) {
+            transfer_end((struct transfer *) node, loop, scratch);
         } else if (node->kind == INBOX_STOP) {
-            begin_drain(loop, turn);
+            begin_drain(loop, scratch);
         } else if (node->kind == INBOX_RESUME) {
             atomic_store(&loop->resume_posted, false);
             for_each_session(loop, session_resume);
@@ -201,13 +201,13 @@ static void open_inbox(struct loop *loop, struct turn *turn)
 }
 
 /* Calls no handler either; nor does an acceptor. */
-static void run_timers(struct loop *loop, struct turn *turn)
+static void run_timers(struct loop *loop, struct scratch *scratch)
 {
-    struct timer *timer;
-    while ((timer = timers_take_due(&loop->timers, loop->now_ms))) {
+    struct heap_item *item;
+    while ((item = heap_take(&loop->deadlines, loop->now_ms))) {
         struct session *session =
-            (struct session *) ((char *) timer - offsetof(struct session, timer));
-        session_timer(session, turn);
+            (struct session *) ((char *) item - offsetof(struct session, deadline));
+        session_timer(session, scratch);
     }
     if (loop->draining && loop->drain_deadline_ms <= loop->now_ms)
         end_drain(loop);
@@ -217,31 +217,31 @@ static void run_timers(struct loop *loop, struct turn *turn)
 
 /* Those that were queued when it begins; who is queued again meanwhile waits until the sockets
  * were looked at. */
-static bool run_again(struct loop *loop, struct crew_thread *thread)
+static bool run_again(struct loop *loop, struct pool_thread *thread)
 {
     loop->again_end = loop->again_last;
     while (loop->again_end) {
-        struct session_work *work = loop->again_first;
-        loop_forget_again(loop, work);
-        if (!session_turn(work->session, thread, false))
+        struct session_active *active = loop->again_first;
+        loop_forget_again(loop, active);
+        if (!session_turn(active->session, thread, false))
             return false;
     }
     return true;
 }
 
-static bool run_batch(struct loop *loop, struct crew_thread *thread,
+static bool run_batch(struct loop *loop, struct pool_thread *thread,
                       const struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
         void *reported = events[i].data.ptr;
         if (!reported)
-            open_inbox(loop, crew_turn(thread));
+            open_inbox(loop, pool_scratch(thread));
         else if (acceptor_listens(loop->acceptor, reported))
-            acceptor_event(loop->acceptor, reported, loop, crew_turn(thread));
+            acceptor_event(loop->acceptor, reported, loop, pool_scratch(thread));
         else if (!session_event(reported, thread, events[i].events))
             return false;
     }
-    run_timers(loop, crew_turn(thread));
+    run_timers(loop, pool_scratch(thread));
     return run_again(loop, thread);
 }
 
@@ -249,18 +249,18 @@ static int wait_ms(const struct loop *loop)
 {
     if (loop->again_first)
         return 0;
-    int64_t at = timers_next(&loop->timers);
+    int64_t at = heap_first_key(&loop->deadlines);
     if (acceptor_rests_until(loop->acceptor) < at)
         at = acceptor_rests_until(loop->acceptor);
     if (loop->draining && loop->drain_deadline_ms < at)
         at = loop->drain_deadline_ms;
-    if (at == TIMERS_NEVER)
+    if (at == CLOCK_NEVER)
         return -1;
     int64_t wait = at - clock_ms();
     return wait <= 0 ? 0 : wait < INT32_MAX ? (int) wait : INT32_MAX;
 }
 
-bool loop_run(struct loop *loop, struct crew_thread *thread, struct crew_thread *from)
+bool loop_run(struct loop *loop, struct pool_thread *thread, struct pool_thread *from)
 {
     struct epoll_event events[BATCH_EVENTS];
     loop->now_ms = clock_ms();
@@ -269,21 +269,21 @@ bool loop_run(struct loop *loop, struct crew_thread *thread, struct crew_thread 
     scheduling_be_prompt();
     if (from) {
         loop->alarm_until_ms = loop->now_ms + ALARM_MS;
-        session_adopt(crew_turn(from));
-        crew_thread_let_go(from);
+        session_adopt(pool_scratch(from));
+        pool_thread_let_go(from);
         free_dead(loop);
     }
     while (!loop->draining || loop->sessions.count > 0) {
         log_nudge(loop->log);
-        watcher_batch_ends(loop);
+        monitor_batch_ends(loop);
         int count = epoll_wait(loop->epoll_fd, events, BATCH_EVENTS, wait_ms(loop));
-        watcher_batch_begins(loop->watcher, loop);
+        monitor_batch_begins(loop->monitor, loop);
         loop->now_ms = clock_ms();
         if (!run_batch(loop, thread, events, count))
             return false;
         free_dead(loop);
     }
     log_nudge(loop->log);
-    watcher_batch_ends(loop);
+    monitor_batch_ends(loop);
     return true;
 }

@@ -10,12 +10,12 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
-#include "server/session/arrival.h"
-#include "server/engine/balance.h"
+#include "server/session/transfer.h"
+#include "server/engine/scaler.h"
 #include "server/log/log.h"
 #include "server/engine/loop.h"
-#include "server/session/replies.h"
-#include "server/engine/timers.h"
+#include "server/session/output.h"
+#include "server/engine/heap.h"
 
 enum {
     FIRST_REST_MS = 10,
@@ -28,7 +28,7 @@ enum {
  * thread. */
 struct place {
     struct loop *loop;
-    struct turn *turn;
+    struct scratch *scratch;
 };
 
 enum accepted {
@@ -43,7 +43,7 @@ static void refuse_at_once(struct acceptor *acceptor, int fd)
     char text[80];
     struct frame_edges edges;
     struct buffer frame = {0};
-    size_t size = protocol_write_error(text, sizeof text, PROTOCOL_BUSY, REPLIES_BUSY_TEXT);
+    size_t size = protocol_write_error(text, sizeof text, PROTOCOL_BUSY, OUTPUT_BUSY_TEXT);
     if (frame_encode(acceptor->settings->rules.codec, text, size, PROTOCOL_MAX_REPLY, &edges) ==
             FRAME_FITS &&
         frame_append(&frame, &edges, text, size))
@@ -72,8 +72,8 @@ static bool deal(struct acceptor *acceptor, int fd, const struct address *addres
         }
     }
     uint64_t number = busy ? 0 : acceptor->accepted + 1;
-    struct arrival *arrival = arrival_new(fd, number, address, (uint16_t) listener);
-    if (!arrival) {
+    struct transfer *transfer = transfer_new(fd, number, address, (uint16_t) listener);
+    if (!transfer) {
         close(fd);
         errno = ENOMEM;
         return false;
@@ -84,11 +84,11 @@ static bool deal(struct acceptor *acceptor, int fd, const struct address *addres
         atomic_fetch_add(&acceptor->clients, 1);
         acceptor->accepted++;
     }
-    struct loop *home = &acceptor->balance->loops[balance_home(acceptor->balance, number)];
+    struct loop *home = &acceptor->scaler->loops[scaler_assigned(acceptor->scaler, number)];
     if (home == place->loop)
-        arrival_end(arrival, home, place->turn);
+        transfer_end(transfer, home, place->scratch);
     else
-        loop_post(home, &arrival->node);
+        loop_post(home, &transfer->node);
     return true;
 }
 
@@ -153,12 +153,12 @@ static void begin_rest(struct acceptor *acceptor)
 
 int64_t acceptor_rests_until(const struct acceptor *acceptor)
 {
-    return acceptor ? acceptor->rest_until_ms : TIMERS_NEVER;
+    return acceptor ? acceptor->rest_until_ms : CLOCK_NEVER;
 }
 
 void acceptor_wake(struct acceptor *acceptor)
 {
-    acceptor->rest_until_ms = TIMERS_NEVER;
+    acceptor->rest_until_ms = CLOCK_NEVER;
     pthread_mutex_lock(&acceptor->lock);
     if (!acceptor->has_stopped)
         watch(acceptor, EPOLL_CTL_MOD, EPOLLIN);
@@ -168,11 +168,11 @@ void acceptor_wake(struct acceptor *acceptor)
 /* ---- life ---- */
 
 void acceptor_init(struct acceptor *acceptor, const struct settings *settings,
-                   struct balance *balance)
+                   struct scaler *scaler)
 {
     acceptor->settings = settings;
-    acceptor->balance = balance;
-    acceptor->rest_until_ms = TIMERS_NEVER;
+    acceptor->scaler = scaler;
+    acceptor->rest_until_ms = CLOCK_NEVER;
     acceptor->next_rest_ms = FIRST_REST_MS;
     pthread_mutex_init(&acceptor->lock, NULL);
 }
@@ -200,12 +200,12 @@ bool acceptor_listens(const struct acceptor *acceptor, const void *reported)
 }
 
 void acceptor_event(struct acceptor *acceptor, struct listener *listener, struct loop *loop,
-                    struct turn *turn)
+                    struct scratch *scratch)
 {
-    const struct place place = {loop, turn};
+    const struct place place = {loop, scratch};
     unsigned index = (unsigned) (listener - acceptor->listeners.items);
     pthread_mutex_lock(&acceptor->lock);
-    if (!acceptor->has_stopped && acceptor->rest_until_ms == TIMERS_NEVER) {
+    if (!acceptor->has_stopped && acceptor->rest_until_ms == CLOCK_NEVER) {
         if (accept_some(acceptor, index, ACCEPTS_AT_ONCE, &place) == ACCEPT_FAILED)
             begin_rest(acceptor);
         else

@@ -17,9 +17,9 @@
 #include "server/net/listener.h"
 #include "server/settings.h"
 
-struct balance;
+struct scaler;
 struct loop;
-struct turn;
+struct scratch;
 
 enum {
     ACCEPTOR_MAX_REFUSED = 16, /* sessions at a time that are only told "-ERR busy" */
@@ -27,7 +27,7 @@ enum {
 
 struct acceptor {
     struct listeners listeners;
-    struct balance *balance; /* whose loops they are dealt to. Not owned */
+    struct scaler *scaler; /* whose loops they are dealt to. Not owned */
     const struct settings *settings;
     int epoll_fd; /* of the loop that accepts. Not owned */
     unsigned max_clients;
@@ -39,14 +39,14 @@ struct acceptor {
     uint64_t accepted; /* sessions so far: the number of the last one */
 
     /* The owner's of the loop that accepts. */
-    int64_t rest_until_ms; /* TIMERS_NEVER: not resting */
+    int64_t rest_until_ms; /* CLOCK_NEVER: not resting */
     int next_rest_ms;
     int64_t told_ms; /* when the log was told of a rest; 0: never */
 };
 
 /* Before anything else. */
 void acceptor_init(struct acceptor *acceptor, const struct settings *settings,
-                   struct balance *balance);
+                   struct scaler *scaler);
 
 /* Closes the listeners. */
 void acceptor_fini(struct acceptor *acceptor);
@@ -61,9 +61,9 @@ bool acceptor_listens(const struct acceptor *acceptor, const void *reported);
 
 /* Accepts some of those that wait at this listener; who waits longer is reported again. */
 void acceptor_event(struct acceptor *acceptor, struct listener *listener, struct loop *loop,
-                    struct turn *turn);
+                    struct scratch *scratch);
 
-/* When the rest is over, in ms of CLOCK_MONOTONIC; TIMERS_NEVER where it does not rest. For NULL
+/* When the rest is over, in ms of CLOCK_MONOTONIC; CLOCK_NEVER where it does not rest. For NULL
  * too. */
 int64_t acceptor_rests_until(const struct acceptor *acceptor);
 

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 struct session;
-struct turn;
+struct scratch;
 
 /* Lets the time of a half received request run, stand still or end, by the session's state. */
 void deadlines_update_partial(struct session *session);
@@ -21,6 +21,6 @@ void deadlines_arm(struct session *session);
 
 /* The session's timer has gone off: does what is due, if anything is. False: nothing was, or the
  * session is closed; otherwise its turn is still to be ended. */
-bool deadlines_pass(struct session *session, struct turn *turn);
+bool deadlines_pass(struct session *session, struct scratch *scratch);
 
 #endif

@@ -8,15 +8,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/protocol.h"
-#include "server/session/arrival.h"
-#include "server/engine/crew.h"
+#include "server/session/transfer.h"
+#include "server/engine/pool.h"
 #include "server/session/deadlines.h"
-#include "server/engine/handover.h"
-#include "server/session/intake.h"
+#include "server/engine/monitor.h"
+#include "server/session/input.h"
 #include "server/log/log.h"
 #include "server/engine/loop.h"
-#include "server/session/replies.h"
+#include "server/session/output.h"
 #include "server/request_owner.h"
 #include "server/server.h"
 
@@ -29,30 +30,30 @@ void session_free(struct session *session)
     session_store_put(&loop->sessions, session);
 }
 
-struct session_work *session_work(struct session *session)
+struct session_active *session_activate(struct session *session)
 {
-    if (!session->work) {
-        session->work = session_store_lend(&session_loop(session)->sessions);
-        if (session->work) {
-            session->work->session = session;
-            session->work->partial_deadline_ms = TIMERS_NEVER;
+    if (!session->active) {
+        session->active = session_store_lend(&session_loop(session)->sessions);
+        if (session->active) {
+            session->active->session = session;
+            session->active->partial_deadline_ms = CLOCK_NEVER;
         } else {
             session_break(session, "out of memory");
         }
     }
-    return session->work;
+    return session->active;
 }
 
-static void return_work(struct session *session)
+static void deactivate(struct session *session)
 {
-    struct session_work *work = session->work;
-    if (!work)
+    struct session_active *active = session->active;
+    if (!active)
         return;
-    session->work = NULL;
-    loop_forget_again(session_loop(session), work);
-    buffer_fini(&work->input);
-    buffer_fini(&work->output);
-    session_store_return(&session_loop(session)->sessions, work);
+    session->active = NULL;
+    loop_forget_again(session_loop(session), active);
+    buffer_fini(&active->input);
+    buffer_fini(&active->output);
+    session_store_return(&session_loop(session)->sessions, active);
 }
 
 /* Before the client can see its session end: when it does, there is room for the next one. */
@@ -85,7 +86,7 @@ void session_leave(struct session *session)
     struct loop *loop = session_loop(session);
     /* Explicitly, since a forked child may still have a copy of the socket. */
     epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, session->fd, NULL);
-    timers_disarm(&loop->timers, &session->timer);
+    heap_remove(&loop->deadlines, &session->deadline);
     session->closed = true;
     session->next_dead = loop->dead;
     loop->dead = session;
@@ -95,8 +96,8 @@ void session_close(struct session *session)
 {
     struct loop *loop = session_loop(session);
     uncount(session);
-    replies_cancel(session);
-    return_work(session);
+    output_cancel(session);
+    deactivate(session);
     session_leave(session);
     close(session->fd);
     if (!session->number)
@@ -113,7 +114,7 @@ void session_close(struct session *session)
 static void begin_close(struct session *session)
 {
     uncount(session);
-    return_work(session);
+    deactivate(session);
     if (session->eof || shutdown(session->fd, SHUT_WR) != 0) {
         session_close(session);
         return;
@@ -140,27 +141,27 @@ static void update_interest(struct session *session)
 {
     /* That reading is not wanted is only told to epoll when something does come
      * (session_event()): most often it is wanted again before that. */
-    bool in = session->watches_in || session->closing || intake_wants_bytes(session);
-    bool out = replies_unsent(session);
+    bool in = session->watches_in || session->closing || input_wants_bytes(session);
+    bool out = output_unsent(session);
     if (in != session->watches_in || out != session->watches_out)
         watch(session, in, out);
 }
 
 bool session_is_idle(const struct session *session)
 {
-    const struct session_work *work = session->work;
-    return !work ||
-           (!work->first && buffer_size(&work->output) == 0 && !session->unparsed &&
-            !frame_is_partial(&work->decoder, buffer_size(&work->input)) && work->drain_left == 0);
+    const struct session_active *active = session->active;
+    return !active ||
+           (!active->first && buffer_size(&active->output) == 0 && !session->unparsed &&
+            !frame_is_partial(&active->decoder, buffer_size(&active->input)) && active->drain_left == 0);
 }
 
 static bool can_go_on(const struct session *session)
 {
-    if (replies_unsent(session))
+    if (output_unsent(session))
         return false;
     bool more_input =
-        session->unparsed || (!session->eof && session->work && session->work->drain_left > 0);
-    return replies_deliverable(session) || (more_input && intake_open(session));
+        session->unparsed || (!session->eof && session->active && session->active->drain_left > 0);
+    return output_deliverable(session) || (more_input && input_open(session));
 }
 
 /* The end of every turn: works out from the session's state how it goes on. */
@@ -170,8 +171,8 @@ static void settle(struct session *session)
         session_close(session);
         return;
     }
-    if (session->input_over && !session->closing && !replies_pending(session) &&
-        !replies_unsent(session)) {
+    if (session->input_over && !session->closing && !output_pending(session) &&
+        !output_unsent(session)) {
         begin_close(session);
         if (session->closed)
             return;
@@ -179,15 +180,15 @@ static void settle(struct session *session)
     if (!session->closing) {
         deadlines_update_partial(session);
         if (session_is_idle(session))
-            return_work(session);
+            deactivate(session);
         else if (can_go_on(session))
-            loop_run_again(session_loop(session), session->work);
+            loop_run_again(session_loop(session), session->active);
     }
     update_interest(session);
     deadlines_arm(session);
 }
 
-void session_begin(struct session *session, bool is_new, struct turn *turn)
+void session_begin(struct session *session, bool is_new, struct scratch *scratch)
 {
     struct loop *loop = session_loop(session);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
@@ -201,8 +202,8 @@ void session_begin(struct session *session, bool is_new, struct turn *turn)
         log_peer(session, LOG_CONNECTED);
     if (!session->number) {
         session->input_over = true;
-        replies_unasked(session, turn, PROTOCOL_BUSY, REPLIES_BUSY_TEXT);
-        replies_send(session, turn);
+        output_unasked(session, scratch, PROTOCOL_BUSY, OUTPUT_BUSY_TEXT);
+        output_send(session, scratch);
     }
     settle(session);
 }
@@ -210,41 +211,41 @@ void session_begin(struct session *session, bool is_new, struct turn *turn)
 /* ---- turns ---- */
 
 /* Throws away what comes while the close is under way. */
-static void linger(struct session *session, struct turn *turn)
+static void linger(struct session *session, struct scratch *scratch)
 {
     enum { SCRAP_BYTES = 64 << 10 };
     ssize_t got = -1;
     errno = ENOMEM;
-    if (buffer_reserve(&turn->input, SCRAP_BYTES))
-        got = recv(session->fd, buffer_tail(&turn->input), SCRAP_BYTES, 0);
+    if (buffer_reserve(&scratch->input, SCRAP_BYTES))
+        got = recv(session->fd, buffer_tail(&scratch->input), SCRAP_BYTES, 0);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
         session_close(session);
 }
 
-bool session_turn(struct session *session, struct crew_thread *thread, bool readable)
+bool session_turn(struct session *session, struct pool_thread *thread, bool readable)
 {
-    struct turn *turn = crew_turn(thread);
+    struct scratch *scratch = pool_scratch(thread);
     if (session->closing) {
-        linger(session, turn);
+        linger(session, scratch);
         return true;
     }
-    turn->session = session;
-    turn->begun_ms = watcher_ms(session_loop(session)->watcher);
+    scratch->session = session;
+    scratch->begun_ms = monitor_clock_ms(session_loop(session)->monitor);
     session->since_ms = (uint64_t) session_loop(session)->now_ms;
-    if (replies_unsent(session))
-        replies_flush(session);
-    if (!replies_unsent(session)) {
-        replies_deliver(session, turn);
-        if (!intake_run(session, thread, readable))
+    if (output_unsent(session))
+        output_flush(session);
+    if (!output_unsent(session)) {
+        output_deliver(session, scratch);
+        if (!input_run(session, thread, readable))
             return false;
-        replies_send(session, turn);
+        output_send(session, scratch);
     }
     settle(session);
-    arrival_go_home(session);
+    transfer_if_reassigned(session);
     return true;
 }
 
-bool session_event(struct session *session, struct crew_thread *thread, uint32_t events)
+bool session_event(struct session *session, struct pool_thread *thread, uint32_t events)
 {
     if (session->closed)
         return true; /* earlier in this batch */
@@ -255,7 +256,7 @@ bool session_event(struct session *session, struct crew_thread *thread, uint32_t
         session_close(session);
         return true;
     }
-    if ((events & EPOLLIN) && !session->closing && !intake_wants_bytes(session) &&
+    if ((events & EPOLLIN) && !session->closing && !input_wants_bytes(session) &&
         !can_go_on(session)) {
         watch(session, false, session->watches_out);
         events &= ~(uint32_t) EPOLLIN;
@@ -265,17 +266,17 @@ bool session_event(struct session *session, struct crew_thread *thread, uint32_t
     return session_turn(session, thread, events & EPOLLIN);
 }
 
-void session_answered(struct session *session, enum pace pace)
+void session_answered(struct session *session, enum cost cost)
 {
-    if (pace != PACE_UNKNOWN)
-        session->pace = pace;
+    if (cost != COST_UNKNOWN)
+        session->cost = cost;
     if (can_go_on(session))
-        loop_run_again(session_loop(session), session->work);
+        loop_run_again(session_loop(session), session->active);
 }
 
 void session_returned(struct session *session)
 {
-    session->work->stalled = NULL;
+    session->active->stalled = NULL;
     session_resume(session);
 }
 
@@ -284,63 +285,63 @@ void session_resume(struct session *session)
     if (session->closing)
         return;
     if (can_go_on(session))
-        loop_run_again(session_loop(session), session->work);
+        loop_run_again(session_loop(session), session->active);
     update_interest(session);
 }
 
-void session_timer(struct session *session, struct turn *turn)
+void session_timer(struct session *session, struct scratch *scratch)
 {
-    if (!deadlines_pass(session, turn))
+    if (!deadlines_pass(session, scratch))
         return;
-    if (!replies_unsent(session)) {
-        replies_deliver(session, turn);
-        replies_send(session, turn);
+    if (!output_unsent(session)) {
+        output_deliver(session, scratch);
+        output_send(session, scratch);
     }
     settle(session);
 }
 
 /* ---- the stop ---- */
 
-void session_drain(struct session *session, struct turn *turn)
+void session_drain(struct session *session, struct scratch *scratch)
 {
     int readable = 0;
     if (session->closing)
         return;
     session->draining = true;
     if (!session->eof && ioctl(session->fd, FIONREAD, &readable) == 0 && readable > 0) {
-        if (session_work(session))
-            session->work->drain_left = (uint32_t) readable;
+        if (session_activate(session))
+            session->active->drain_left = (uint32_t) readable;
     } else if (!session->unparsed && !session->input_over) {
-        intake_end(session, turn, NULL);
+        input_end(session, scratch, NULL);
     }
     settle(session);
 }
 
 void session_refuse(struct session *session)
 {
-    if (session->closing || !session->work)
+    if (session->closing || !session->active)
         return;
-    for (struct request *request = session->work->first; request; request = request->next)
+    for (struct request *request = session->active->first; request; request = request->next)
         if (!request->ready)
-            replies_overrule(request, PROTOCOL_STOPPING, REPLIES_STOPPING_TEXT);
-    loop_run_again(session_loop(session), session->work);
+            output_overrule(request, PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT);
+    loop_run_again(session_loop(session), session->active);
 }
 
 /* ---- the hand-over ---- */
 
-void session_adopt(struct turn *from)
+void session_adopt(struct scratch *from)
 {
     struct session *session = from->session;
     struct request *request = from->request;
-    if (!buffer_append(&session->work->input, buffer_head(from->reading),
+    if (!buffer_append(&session->active->input, buffer_head(from->reading),
                        buffer_size(from->reading)))
         session_break(session, "out of memory");
     session->unparsed = true;
-    replies_send(session, from);
-    request->pace = session->pace;
-    request->stint = from->stall;
-    session->pace = from->stall.has_waited ? PACE_SLEEPS : PACE_DOUBTED; /* until it is measured */
-    replies_queue_late(session, request);
-    session->work->stalled = request;
+    output_send(session, from);
+    request->cost = session->cost;
+    request->sample = from->stall;
+    session->cost = from->stall.has_waited ? COST_SLEEPS : COST_DOUBTED; /* until it is measured */
+    output_queue_late(session, request);
+    session->active->stalled = request;
     settle(session);
 }

@@ -135,25 +135,25 @@ struct session *session_store_next(const struct session_store *store, size_t *pl
 
 /* ---- work ---- */
 
-struct session_work *session_store_lend(struct session_store *store)
+struct session_active *session_store_lend(struct session_store *store)
 {
-    struct session_work *work = store->works;
-    if (!work)
-        return calloc(1, sizeof *work);
-    store->works = work->again_next;
+    struct session_active *active = store->works;
+    if (!active)
+        return calloc(1, sizeof *active);
+    store->works = active->again_next;
     store->work_count--;
-    work->again_next = NULL;
-    return work;
+    active->again_next = NULL;
+    return active;
 }
 
-void session_store_return(struct session_store *store, struct session_work *work)
+void session_store_return(struct session_store *store, struct session_active *active)
 {
     if (store->work_count == KEPT_WORKS) {
-        free(work);
+        free(active);
         return;
     }
-    *work = (struct session_work){.again_next = store->works};
-    store->works = work;
+    *active = (struct session_active){.again_next = store->works};
+    store->works = active;
     store->work_count++;
 }
 
@@ -164,9 +164,9 @@ void session_store_fini(struct session_store *store)
             free_block(store, store->blocks[i]);
     free(store->blocks);
     while (store->works) {
-        struct session_work *work = store->works;
-        store->works = work->again_next;
-        free(work);
+        struct session_active *active = store->works;
+        store->works = active->again_next;
+        free(active);
     }
     *store = (struct session_store){0};
 }

@@ -16,7 +16,7 @@
 
 struct loop;
 struct session;
-struct session_work;
+struct session_active;
 
 enum { SESSION_BLOCK_BYTES = 128 << 10 };
 
@@ -33,7 +33,7 @@ struct session_store {
     size_t block_count, block_capacity;
     size_t empty_blocks; /* kept: one, so that a session that comes and goes costs no block */
     size_t count;        /* sessions in it */
-    struct session_work *works; /* that may be lent */
+    struct session_active *works; /* that may be lent */
     unsigned work_count;
 };
 
@@ -48,10 +48,10 @@ void session_store_put(struct session_store *store, struct session *session);
 struct session *session_store_next(const struct session_store *store, size_t *place);
 
 /* Work, all zero. NULL: out of memory. */
-struct session_work *session_store_lend(struct session_store *store);
+struct session_active *session_store_lend(struct session_store *store);
 
 /* Takes work back; its buffers hold no memory. */
-void session_store_return(struct session_store *store, struct session_work *work);
+void session_store_return(struct session_store *store, struct session_active *active);
 
 /* Gives all memory back; there are no sessions any more. */
 void session_store_fini(struct session_store *store);

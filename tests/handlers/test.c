@@ -10,7 +10,7 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
-#include "server/engine/balance.h"
+#include "server/engine/scaler.h"
 #include "server/engine/loop.h"
 #include "server/request_owner.h"
 #include "server/session/store.h"
@@ -213,7 +213,7 @@ static void tell_loop(struct command *command, struct later *later)
     (void) later;
     const struct loop *loop = session_loop(command->request->session);
     char text[32];
-    int size = snprintf(text, sizeof text, "%td", loop - loop->balance->loops);
+    int size = snprintf(text, sizeof text, "%td", loop - loop->scaler->loops);
     request_reply(command->request, text, (size_t) size);
 }
 
@@ -229,7 +229,7 @@ static void tell_priority(struct command *command, struct later *later)
 static void use_loops(struct command *command, struct later *later)
 {
     (void) later;
-    balance_use(session_loop(command->request->session)->balance, (unsigned) take_number(command));
+    scaler_use(session_loop(command->request->session)->scaler, (unsigned) take_number(command));
     answer_text(command);
 }
 

@@ -25,7 +25,7 @@
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/worker.h"
 #include "server/log/log.h"
-#include "server/engine/processors.h"
+#include "server/engine/cpus.h"
 #include "server/request.h"
 
 enum {
@@ -385,7 +385,7 @@ static unsigned worker_count(const struct program_config *config)
 {
     if (config->per_client)
         return 0;
-    return config->workers ? config->workers : processors_count();
+    return config->workers ? config->workers : cpus_count();
 }
 
 static bool open_descriptors(struct program *program)

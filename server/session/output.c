@@ -1,13 +1,14 @@
 /* replies: the queue of requests that wait, framing, sending. */
-#include "server/session/replies.h"
+#include "server/session/output.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "common/protocol.h"
-#include "server/engine/crew.h"
+#include "server/engine/pool.h"
 #include "server/log/log.h"
 #include "server/engine/loop.h"
 #include "server/request_owner.h"
@@ -19,19 +20,19 @@ enum { KEPT_OUTPUT_BYTES = 1 << 20 };
 /* Long enough for every error text of the engine's. */
 enum { ERROR_BYTES = 512 };
 
-bool replies_pending(const struct session *session)
+bool output_pending(const struct session *session)
 {
-    return session->work && session->work->first;
+    return session->active && session->active->first;
 }
 
-bool replies_unsent(const struct session *session)
+bool output_unsent(const struct session *session)
 {
-    return session->work && buffer_size(&session->work->output) > 0;
+    return session->active && buffer_size(&session->active->output) > 0;
 }
 
-bool replies_deliverable(const struct session *session)
+bool output_deliverable(const struct session *session)
 {
-    return replies_pending(session) && session->work->first->ready && !replies_unsent(session);
+    return output_pending(session) && session->active->first->ready && !output_unsent(session);
 }
 
 /* ---- framing ---- */
@@ -87,55 +88,55 @@ static void put_reply(struct session *session, struct buffer *output, const stru
 
 /* ---- the queue ---- */
 
-void replies_queue(struct session *session, struct request *request)
+void output_queue(struct session *session, struct request *request)
 {
-    struct session_work *work = session->work;
+    struct session_active *active = session->active;
     request->next = NULL;
-    if (work->last)
-        work->last->next = request;
+    if (active->last)
+        active->last->next = request;
     else
-        work->first = request;
-    work->last = request;
-    work->pending++;
+        active->first = request;
+    active->last = request;
+    active->pending++;
 }
 
-void replies_queue_late(struct session *session, struct request *request)
+void output_queue_late(struct session *session, struct request *request)
 {
-    replies_queue(session, request);
+    output_queue(session, request);
     if (request_detach(request))
         request->ready = true;
 }
 
-static void unqueue_first(struct session_work *work)
+static void unqueue_first(struct session_active *active)
 {
-    struct request *request = work->first;
-    work->first = request->next;
-    if (!work->first)
-        work->last = NULL;
-    work->pending--;
-    if (work->stalled == request)
-        work->stalled = NULL;
+    struct request *request = active->first;
+    active->first = request->next;
+    if (!active->first)
+        active->last = NULL;
+    active->pending--;
+    if (active->stalled == request)
+        active->stalled = NULL;
     request->session = NULL; /* a holder, or the call's way back, may outlive the session */
     request_unref(request);
 }
 
-void replies_answered(struct session *session, struct turn *turn)
+void output_answered(struct session *session, struct scratch *scratch)
 {
-    struct request *request = turn->request;
-    if (!replies_pending(session)) {
-        put_reply(session, &turn->output, &request->reply);
+    struct request *request = scratch->request;
+    if (!output_pending(session)) {
+        put_reply(session, &scratch->output, &request->reply);
         return;
     }
-    turn->request = NULL;
+    scratch->request = NULL;
     request->ready = true;
-    replies_queue(session, request);
+    output_queue(session, request);
     request_release(request); /* the call's hold */
 }
 
-void replies_error(struct session *session, struct turn *turn, const char *code, const char *text)
+void output_error(struct session *session, struct scratch *scratch, const char *code, const char *text)
 {
-    if (!replies_pending(session)) {
-        put_error(session, &turn->output, code, text);
+    if (!output_pending(session)) {
+        put_error(session, &scratch->output, code, text);
         return;
     }
     struct request *request = request_new();
@@ -144,12 +145,12 @@ void replies_error(struct session *session, struct turn *turn, const char *code,
         return;
     }
     request_start(request, session_loop(session), session, session->number, "", 0);
-    replies_overrule(request, code, text);
-    replies_queue(session, request);
+    output_overrule(request, code, text);
+    output_queue(session, request);
     request_release(request);
 }
 
-bool replies_overrule(struct request *request, const char *code, const char *text)
+bool output_overrule(struct request *request, const char *code, const char *text)
 {
     if (!request_claim(request))
         return false;
@@ -159,35 +160,35 @@ bool replies_overrule(struct request *request, const char *code, const char *tex
     return true;
 }
 
-void replies_unasked(struct session *session, struct turn *turn, const char *code, const char *text)
+void output_unasked(struct session *session, struct scratch *scratch, const char *code, const char *text)
 {
     char frame[ERROR_BYTES];
     struct frame_edges edges;
     size_t size = protocol_write_error(frame, sizeof frame, code, text);
     if (frame_encode(session_loop(session)->settings->rules.codec, frame, size, PROTOCOL_MAX_REPLY,
                      &edges) != FRAME_FITS ||
-        !frame_append(&turn->output, &edges, frame, size))
+        !frame_append(&scratch->output, &edges, frame, size))
         session_break(session, "out of memory");
 }
 
-void replies_deliver(struct session *session, struct turn *turn)
+void output_deliver(struct session *session, struct scratch *scratch)
 {
-    while (replies_deliverable(session) && buffer_size(&turn->output) < SESSION_MAX_UNSENT) {
-        struct request *request = session->work->first;
+    while (output_deliverable(session) && buffer_size(&scratch->output) < SESSION_MAX_UNSENT) {
+        struct request *request = session->active->first;
         if (request->verdict_code)
-            put_error(session, &turn->output, request->verdict_code, request->verdict_text);
+            put_error(session, &scratch->output, request->verdict_code, request->verdict_text);
         else
-            put_reply(session, &turn->output, &request->reply);
-        unqueue_first(session->work);
+            put_reply(session, &scratch->output, &request->reply);
+        unqueue_first(session->active);
     }
 }
 
-void replies_cancel(struct session *session)
+void output_cancel(struct session *session)
 {
-    struct session_work *work = session->work;
-    while (work && work->first) {
-        struct request *request = work->first;
-        work->first = request->next;
+    struct session_active *active = session->active;
+    while (active && active->first) {
+        struct request *request = active->first;
+        active->first = request->next;
         request->session = NULL;
         /* Where the handler was quicker its answer comes through the inbox, and is dropped
          * there. */
@@ -215,18 +216,18 @@ static size_t send_some(struct session *session, const char *data, size_t size)
 static void start_write_clock(struct session *session)
 {
     int64_t timeout = session_loop(session)->settings->write_timeout_ms;
-    session->work->write_deadline_ms =
-        timeout ? session_loop(session)->now_ms + timeout : TIMERS_NEVER;
+    session->active->write_deadline_ms =
+        timeout ? session_loop(session)->now_ms + timeout : CLOCK_NEVER;
 }
 
-void replies_send(struct session *session, struct turn *turn)
+void output_send(struct session *session, struct scratch *scratch)
 {
-    struct buffer *output = &turn->output;
+    struct buffer *output = &scratch->output;
     if (buffer_size(output) == 0)
         return;
     buffer_consume(output, send_some(session, buffer_head(output), buffer_size(output)));
-    if (buffer_size(output) > 0 && !session->broken && session_work(session)) {
-        if (!buffer_append(&session->work->output, buffer_head(output), buffer_size(output)))
+    if (buffer_size(output) > 0 && !session->broken && session_activate(session)) {
+        if (!buffer_append(&session->active->output, buffer_head(output), buffer_size(output)))
             session_break(session, "out of memory");
         start_write_clock(session);
     }
@@ -236,9 +237,9 @@ void replies_send(struct session *session, struct turn *turn)
         buffer_clear(output);
 }
 
-void replies_flush(struct session *session)
+void output_flush(struct session *session)
 {
-    struct buffer *output = &session->work->output;
+    struct buffer *output = &session->active->output;
     size_t sent = send_some(session, buffer_head(output), buffer_size(output));
     buffer_consume(output, sent);
     if (buffer_size(output) == 0)

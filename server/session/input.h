@@ -2,30 +2,30 @@
  * intake: a session's input on its way to the handler: read, cut into requests, handed over one by
  * one.
  */
-#ifndef BANTER_SERVER_SESSION_INTAKE_H
-#define BANTER_SERVER_SESSION_INTAKE_H
+#ifndef BANTER_SERVER_SESSION_INPUT_H
+#define BANTER_SERVER_SESSION_INPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-struct crew_thread;
+struct pool_thread;
 struct session;
-struct turn;
+struct scratch;
 
 /* Whether the session may take another request now (as far as its own state goes). */
-bool intake_open(const struct session *session);
+bool input_open(const struct session *session);
 
 /* Whether the session waits for bytes from its socket. */
-bool intake_wants_bytes(const struct session *session);
+bool input_wants_bytes(const struct session *session);
 
 /* Reads once, if `readable` and nothing complete is left over, and calls the handler for each
  * complete request until the input, or the turn, is used up. False: the loop was taken away
  * during a call. */
-bool intake_run(struct session *session, struct crew_thread *thread, bool readable);
+bool input_run(struct session *session, struct pool_thread *thread, bool readable);
 
 /* Nothing more is taken from the input. Half a request that is left over, if any, is answered with
  * why its end won't come, or with nothing where `why` is NULL. A request that was too long has its
  * answer already. */
-void intake_end(struct session *session, struct turn *turn, const char *why);
+void input_end(struct session *session, struct scratch *scratch, const char *why);
 
 #endif

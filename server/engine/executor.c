@@ -1,5 +1,5 @@
 /* offload: who waits, who runs, and who has a token. */
-#include "server/engine/offload.h"
+#include "server/engine/executor.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -7,14 +7,14 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "server/engine/crew.h"
+#include "server/engine/pool.h"
 #include "server/engine/inbox.h"
 #include "server/engine/loop.h"
-#include "server/engine/pace.h"
+#include "server/engine/cost.h"
 #include "server/request_owner.h"
 #include "server/engine/scheduling.h"
 #include "server/engine/thread_state.h"
-#include "server/engine/timers.h"
+#include "server/engine/heap.h"
 
 /* What a call may have of a core before it shares it with the next one. */
 #define TOKEN_NS (100 * INT64_C(1000000))
@@ -31,43 +31,43 @@ struct line {
     struct inbox_node *first, *last;
 };
 
-struct offload {
-    struct crew *crew;
+struct executor {
+    struct pool *pool;
     unsigned bound;          /* tokens */
     struct inbox submitted;  /* by the owners of loops */
     _Atomic unsigned tokens; /* that are taken; may be more than there are. Written under `lock` */
     pthread_mutex_t lock;    /* guards all that follows. Lock order: this one, then the crew's */
     /* Wait for a token, in the order of the time until when they should have been answered, in
      * microseconds. */
-    struct timers computing;
+    struct heap computing;
     /* Wait for nothing but a thread. */
     struct line sleeping, unknown;
-    struct offload_run *runs; /* that have a token */
+    struct permit *runs; /* that have a token */
     unsigned newcomers;       /* threads begun for them since the last look */
 };
 
-struct offload *offload_new(unsigned running, struct crew *crew)
+struct executor *executor_new(unsigned running, struct pool *pool)
 {
-    struct offload *offload = calloc(1, sizeof *offload);
-    if (!offload)
+    struct executor *executor = calloc(1, sizeof *executor);
+    if (!executor)
         return NULL;
-    offload->crew = crew;
-    offload->bound = running;
-    pthread_mutex_init(&offload->lock, NULL);
-    return offload;
+    executor->pool = pool;
+    executor->bound = running;
+    pthread_mutex_init(&executor->lock, NULL);
+    return executor;
 }
 
 /* ---- who waits ---- */
 
-static bool needs_token(const struct request *request) { return request->pace >= PACE_COMPUTES; }
+static bool needs_token(const struct request *request) { return request->cost >= COST_COMPUTES; }
 
-bool offload_submit(struct offload *offload, struct request *request)
+bool executor_submit(struct executor *executor, struct request *request)
 {
     bool is_free = !needs_token(request);
     /* From here on the request may be answered at any time, and be gone. */
-    bool was_empty = inbox_push(&offload->submitted, &request->node);
+    bool was_empty = inbox_push(&executor->submitted, &request->node);
     /* Who gives a token back looks into the inbox. */
-    return is_free || (was_empty && atomic_load(&offload->tokens) < offload->bound);
+    return is_free || (was_empty && atomic_load(&executor->tokens) < executor->bound);
 }
 
 static void line_up(struct line *line, struct request *request)
@@ -92,53 +92,53 @@ static struct request *take_first(struct line *line)
 }
 
 /* The dearer one may be overtaken by what comes in the time that it takes itself. */
-static void wait_for_token(struct offload *offload, struct request *request)
+static void wait_for_token(struct executor *executor, struct request *request)
 {
-    int64_t until_us = clock_ms() * 1000 + pace_cost_us(request->pace);
-    timers_arm(&offload->computing, &request->place, until_us);
+    int64_t until_us = clock_ms() * 1000 + cost_us(request->cost);
+    heap_put(&executor->computing, &request->place, until_us);
 }
 
-static void sort_submitted(struct offload *offload)
+static void sort_submitted(struct executor *executor)
 {
     struct inbox_node *next;
-    for (struct inbox_node *node = inbox_take_all(&offload->submitted); node; node = next) {
+    for (struct inbox_node *node = inbox_take_all(&executor->submitted); node; node = next) {
         struct request *request = (struct request *) node;
         next = node->next;
-        request->place = (struct timer){0};
+        request->place = (struct heap_item){0};
         /* Out of memory there is no order. */
         if (needs_token(request) &&
-            timers_reserve(&offload->computing, offload->computing.count + 1))
-            wait_for_token(offload, request);
+            heap_reserve(&executor->computing, executor->computing.count + 1))
+            wait_for_token(executor, request);
         else
-            line_up(request->pace == PACE_SLEEPS ? &offload->sleeping : &offload->unknown, request);
+            line_up(request->cost == COST_SLEEPS ? &executor->sleeping : &executor->unknown, request);
     }
 }
 
-static struct request *take_cheapest(struct offload *offload)
+static struct request *take_cheapest(struct executor *executor)
 {
-    struct timer *timer = timers_take_due(&offload->computing, INT64_MAX - 1);
-    return timer ? (struct request *) ((char *) timer - offsetof(struct request, place)) : NULL;
+    struct heap_item *item = heap_take(&executor->computing, INT64_MAX);
+    return item ? (struct request *) ((char *) item - offsetof(struct request, place)) : NULL;
 }
 
 /* The next request that may be begun in a thread that gives way: one of which nothing is known may turn
  * out to compute. */
-static struct request *take_computing(struct offload *offload)
+static struct request *take_computing(struct executor *executor)
 {
-    struct request *request = take_first(&offload->unknown);
-    if (!request && offload->tokens < offload->bound)
-        request = take_cheapest(offload);
+    struct request *request = take_first(&executor->unknown);
+    if (!request && executor->tokens < executor->bound)
+        request = take_cheapest(executor);
     if (request)
-        offload->tokens++;
+        executor->tokens++;
     return request;
 }
 
 /* ---- who runs ---- */
 
 /* Lists a run for which a token was taken. `now_ns` is the time of its clock. */
-static void list_run(struct offload *offload, struct offload_run *run, pid_t thread,
+static void list_run(struct executor *executor, struct permit *run, pid_t thread,
                      clockid_t cpu_clock, int64_t now_ns)
 {
-    *run = (struct offload_run){.next = offload->runs,
+    *run = (struct permit){.next = executor->runs,
                                 .has_token = true,
                                 .gives_way = true,
                                 .thread = thread,
@@ -147,56 +147,56 @@ static void list_run(struct offload *offload, struct offload_run *run, pid_t thr
                                 .seen_ns = now_ns};
     if (run->next)
         run->next->previous = run;
-    offload->runs = run;
+    executor->runs = run;
 }
 
-static void give_token_back(struct offload *offload, struct offload_run *run)
+static void give_token_back(struct executor *executor, struct permit *run)
 {
     if (!run->has_token)
         return;
     run->has_token = false;
-    offload->tokens--;
+    executor->tokens--;
     if (run->next)
         run->next->previous = run->previous;
     if (run->previous)
         run->previous->next = run->next;
     else
-        offload->runs = run->next;
+        executor->runs = run->next;
 }
 
 /* Calls the handler, unless nobody waits for the answer any more. */
 static void call(struct request *request)
 {
-    struct stint stint;
+    struct call_sample sample;
     if (!request_is_over(request)) {
-        stint_begin(&stint);
+        call_sample_begin(&sample);
         request_call(request);
-        request->pace = stint_end(&stint, request->pace);
+        request->cost = call_sample_end(&sample, request->cost);
     }
     if (request_detach(request))
         loop_post(request->loop, &request->node);
     request_returned(request);
 }
 
-void offload_serve(struct offload *offload, struct offload_run *run, struct request *request)
+void executor_run(struct executor *executor, struct permit *run, struct request *request)
 {
     clockid_t cpu_clock;
     pthread_getcpuclockid(pthread_self(), &cpu_clock);
     const pid_t thread = gettid();
     /* Before the lock is taken: from here on the others may keep it from running. */
-    if (request && request->pace != PACE_SLEEPS && !run->gives_way)
+    if (request && request->cost != COST_SLEEPS && !run->gives_way)
         scheduling_give_way(0);
     for (;;) {
         const int64_t now_ns = clock_ns(cpu_clock);
-        pthread_mutex_lock(&offload->lock);
+        pthread_mutex_lock(&executor->lock);
         if (!request) {
-            give_token_back(offload, run);
-            sort_submitted(offload);
-            request = run->gives_way ? take_computing(offload) : take_first(&offload->sleeping);
+            give_token_back(executor, run);
+            sort_submitted(executor);
+            request = run->gives_way ? take_computing(executor) : take_first(&executor->sleeping);
         }
-        if (request && request->pace != PACE_SLEEPS)
-            list_run(offload, run, thread, cpu_clock, now_ns);
-        pthread_mutex_unlock(&offload->lock);
+        if (request && request->cost != COST_SLEEPS)
+            list_run(executor, run, thread, cpu_clock, now_ns);
+        pthread_mutex_unlock(&executor->lock);
         if (!request)
             return;
         call(request);
@@ -206,21 +206,21 @@ void offload_serve(struct offload *offload, struct offload_run *run, struct requ
 
 /* ---- the watcher ---- */
 
-void offload_adopt(struct offload *offload, struct offload_run *run, pid_t thread,
+void executor_adopt(struct executor *executor, struct permit *run, pid_t thread,
                    clockid_t cpu_clock)
 {
     const int64_t now_ns = clock_ns(cpu_clock);
     scheduling_give_way(thread);
-    pthread_mutex_lock(&offload->lock);
-    offload->tokens++;
-    list_run(offload, run, thread, cpu_clock, now_ns);
-    pthread_mutex_unlock(&offload->lock);
+    pthread_mutex_lock(&executor->lock);
+    executor->tokens++;
+    list_run(executor, run, thread, cpu_clock, now_ns);
+    pthread_mutex_unlock(&executor->lock);
 }
 
 /* Whether a call no longer takes a core, or has had it long enough. To ask whether it sleeps is dear, and
  * of many that share the cores most are still at a look: the longer they are, the more seldom they are
  * asked for, at the first look, the second, the fourth. */
-static bool is_through(struct offload_run *run)
+static bool is_through(struct permit *run)
 {
     int64_t now_ns = clock_ns(run->cpu_clock);
     run->still = now_ns - run->seen_ns < STILL_NS ? run->still + 1 : 0;
@@ -230,61 +230,61 @@ static bool is_through(struct offload_run *run)
     return run->still && (run->still & (run->still - 1)) == 0 && thread_state_sleeps(run->thread);
 }
 
-void offload_look(struct offload *offload)
+void executor_sample(struct executor *executor)
 {
-    pthread_mutex_lock(&offload->lock);
-    for (struct offload_run *run = offload->runs, *next; run; run = next) {
+    pthread_mutex_lock(&executor->lock);
+    for (struct permit *run = executor->runs, *next; run; run = next) {
         next = run->next;
         if (is_through(run))
-            give_token_back(offload, run);
+            give_token_back(executor, run);
     }
-    offload->newcomers = 0;
-    pthread_mutex_unlock(&offload->lock);
+    executor->newcomers = 0;
+    pthread_mutex_unlock(&executor->lock);
 }
 
-static bool may_begin_computing(struct offload *offload)
+static bool may_begin_computing(struct executor *executor)
 {
-    return offload->unknown.first ? offload->newcomers++ < NEWCOMERS
-                                  : offload->computing.count && offload->tokens < offload->bound;
+    return executor->unknown.first ? executor->newcomers++ < NEWCOMERS
+                                  : executor->computing.count && executor->tokens < executor->bound;
 }
 
 /* What gets no thread is taken by those that run when they are through. */
-void offload_admit(struct offload *offload)
+void executor_dispatch(struct executor *executor)
 {
-    struct crew_thread *thread;
-    pthread_mutex_lock(&offload->lock);
-    sort_submitted(offload);
-    while (offload->sleeping.first && (thread = crew_get(offload->crew, CREW_PROMPT)))
-        crew_give_request(thread, take_first(&offload->sleeping));
-    while (may_begin_computing(offload) && (thread = crew_get(offload->crew, CREW_COMPUTES)))
-        crew_give_request(thread, take_computing(offload));
-    pthread_mutex_unlock(&offload->lock);
+    struct pool_thread *thread;
+    pthread_mutex_lock(&executor->lock);
+    sort_submitted(executor);
+    while (executor->sleeping.first && (thread = pool_get(executor->pool, POOL_INTERACTIVE)))
+        pool_give_request(thread, take_first(&executor->sleeping));
+    while (may_begin_computing(executor) && (thread = pool_get(executor->pool, POOL_BACKGROUND)))
+        pool_give_request(thread, take_computing(executor));
+    pthread_mutex_unlock(&executor->lock);
 }
 
-bool offload_is_busy(struct offload *offload)
+bool executor_is_busy(struct executor *executor)
 {
-    pthread_mutex_lock(&offload->lock);
-    bool is_busy = offload->runs || offload->sleeping.first || offload->unknown.first ||
-                   offload->computing.count;
-    pthread_mutex_unlock(&offload->lock);
+    pthread_mutex_lock(&executor->lock);
+    bool is_busy = executor->runs || executor->sleeping.first || executor->unknown.first ||
+                   executor->computing.count;
+    pthread_mutex_unlock(&executor->lock);
     return is_busy;
 }
 
-bool offload_is_crowded(const struct offload *offload)
+bool executor_is_crowded(const struct executor *executor)
 {
-    return atomic_load(&offload->tokens) > offload->bound;
+    return atomic_load(&executor->tokens) > executor->bound;
 }
 
-void offload_free(struct offload *offload)
+void executor_free(struct executor *executor)
 {
-    if (!offload)
+    if (!executor)
         return;
-    sort_submitted(offload);
+    sort_submitted(executor);
     struct request *request;
-    while ((request = take_first(&offload->sleeping)) ||
-           (request = take_first(&offload->unknown)) || (request = take_cheapest(offload)))
+    while ((request = take_first(&executor->sleeping)) ||
+           (request = take_first(&executor->unknown)) || (request = take_cheapest(executor)))
         request_release(request);
-    timers_fini(&offload->computing);
-    pthread_mutex_destroy(&offload->lock);
-    free(offload);
+    heap_fini(&executor->computing);
+    pthread_mutex_destroy(&executor->lock);
+    free(executor);
 }

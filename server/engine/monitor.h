@@ -15,56 +15,56 @@
  * into the session, then lets the former owner go; which keeps that one request and answers it
  * late, as any handler may.
  */
-#ifndef BANTER_SERVER_ENGINE_HANDOVER_H
-#define BANTER_SERVER_ENGINE_HANDOVER_H
+#ifndef BANTER_SERVER_ENGINE_MONITOR_H
+#define BANTER_SERVER_ENGINE_MONITOR_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct balance;
-struct crew;
+struct scaler;
+struct pool;
 struct log;
 struct loop;
-struct offload;
-struct watcher;
+struct executor;
+struct monitor;
 
 /* ---- around a call, in the loop's owner ---- */
 
 /* Publishes that a handler is being called, and returns the call's number. All that the taker
  * will read must be in place. */
-uint64_t handover_begin_call(struct loop *loop);
+uint64_t loop_call_begin(struct loop *loop);
 
 /* The handler has returned (or, in the watcher: its loop is to be taken). False: the other side
  * was first, and the loop must not be touched any more (or: stays where it is). */
-bool handover_end_call(struct loop *loop, uint64_t call);
+bool loop_call_end(struct loop *loop, uint64_t call);
 
 /* ---- the watcher ---- */
 
 /* Starts watching the loops, before they run, what they give to `offload`, and how many of them are
  * in use; spares come from `crew`. `stall_ms` is how long a call may run (at least 1). NULL with
  * errno set: then there is no hand-over, and all loops stay in use. */
-struct watcher *watcher_start(struct balance *balance, struct crew *crew, struct offload *offload,
+struct monitor *monitor_start(struct scaler *scaler, struct pool *pool, struct executor *executor,
                               unsigned stall_ms, struct log *log);
 
 /* Ends the watcher's thread: no loop is taken after this. NULL is left alone. */
-void watcher_stop(struct watcher *watcher);
+void monitor_stop(struct monitor *monitor);
 
 /* Gives back a watcher that was stopped; no loop runs any more. NULL is left alone. */
-void watcher_free(struct watcher *watcher);
+void monitor_free(struct monitor *monitor);
 
 /* Tells the watcher that a batch begins or is over, in the loop's owner. It sleeps while no loop
  * has one. `watcher` may be NULL. */
-void watcher_batch_begins(struct watcher *watcher, struct loop *loop);
-void watcher_batch_ends(struct loop *loop);
+void monitor_batch_begins(struct monitor *monitor, struct loop *loop);
+void monitor_batch_ends(struct loop *loop);
 
 /* Tells the watcher that a request is taken of which nothing is known, in the loop's owner. `watcher`
  * may be NULL. */
-void watcher_attend(struct watcher *watcher);
+void monitor_expect(struct monitor *monitor);
 
 /* Lets the watcher begin what was offloaded, at once. From any thread. */
-void watcher_poke(struct watcher *watcher);
+void monitor_wake(struct monitor *monitor);
 
 /* A clock that goes on with the watcher's looks, in ms; 0 for NULL. */
-unsigned watcher_ms(const struct watcher *watcher);
+unsigned monitor_clock_ms(const struct monitor *monitor);
 
 #endif

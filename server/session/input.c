@@ -1,5 +1,5 @@
 /* intake: reading, cutting, calling. */
-#include "server/session/intake.h"
+#include "server/session/input.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,14 +7,15 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "common/protocol.h"
-#include "server/engine/crew.h"
-#include "server/engine/handover.h"
+#include "server/engine/pool.h"
+#include "server/engine/monitor.h"
 #include "server/log/log.h"
 #include "server/engine/loop.h"
-#include "server/engine/offload.h"
-#include "server/engine/pace.h"
-#include "server/session/replies.h"
+#include "server/engine/executor.h"
+#include "server/engine/cost.h"
+#include "server/session/output.h"
 #include "server/request_owner.h"
 #include "server/session/session.h"
 
@@ -34,26 +35,26 @@ enum step {
     STEP_LOST,      /* the loop was taken away */
 };
 
-bool intake_open(const struct session *session)
+bool input_open(const struct session *session)
 {
     const struct loop *loop = session_loop(session);
     if (session->input_over || session->broken || session->closing)
         return false;
     if (handler_is_full(loop->settings->handler) && !loop->refusing) /* refusing is not its work */
         return false;
-    const struct session_work *work = session->work;
-    return !work || (!work->stalled && work->pending < SESSION_MAX_PENDING &&
-                     buffer_size(&work->output) == 0);
+    const struct session_active *active = session->active;
+    return !active || (!active->stalled && active->pending < SESSION_MAX_PENDING &&
+                     buffer_size(&active->output) == 0);
 }
 
 static uint32_t drain_left(const struct session *session)
 {
-    return session->work ? session->work->drain_left : 0;
+    return session->active ? session->active->drain_left : 0;
 }
 
-bool intake_wants_bytes(const struct session *session)
+bool input_wants_bytes(const struct session *session)
 {
-    return intake_open(session) && !session->unparsed && !session->eof &&
+    return input_open(session) && !session->unparsed && !session->eof &&
            !(session->draining && drain_left(session) == 0);
 }
 
@@ -61,16 +62,16 @@ bool intake_wants_bytes(const struct session *session)
 
 /* A little that was left over is copied in front of the read; with much, its buffer itself is
  * read into, so that a long message is not copied once a read. */
-static bool begin_input(struct session *session, struct turn *turn)
+static bool begin_input(struct session *session, struct scratch *scratch)
 {
-    struct buffer *left = &session->work->input;
-    turn->reading = &turn->input;
+    struct buffer *left = &session->active->input;
+    scratch->reading = &scratch->input;
     if (buffer_size(left) > SMALL_REST) {
-        turn->large = *left;
+        scratch->large = *left;
         *left = (struct buffer){0};
-        turn->reading = &turn->large;
+        scratch->reading = &scratch->large;
     } else if (buffer_size(left) > 0) {
-        if (!buffer_append(&turn->input, buffer_head(left), buffer_size(left))) {
+        if (!buffer_append(&scratch->input, buffer_head(left), buffer_size(left))) {
             session_break(session, "out of memory");
             return false;
         }
@@ -79,25 +80,25 @@ static bool begin_input(struct session *session, struct turn *turn)
     return true;
 }
 
-static void end_input(struct session *session, struct turn *turn)
+static void end_input(struct session *session, struct scratch *scratch)
 {
-    struct buffer *rest = turn->reading;
+    struct buffer *rest = scratch->reading;
     if (session->input_over)
         buffer_clear(rest);
-    if (rest == &turn->large) {
+    if (rest == &scratch->large) {
         if (buffer_size(rest) > 0)
-            session->work->input = *rest;
+            session->active->input = *rest;
         else
             buffer_fini(rest);
-        turn->large = (struct buffer){0};
+        scratch->large = (struct buffer){0};
     } else if (buffer_size(rest) > 0) {
-        if (!buffer_append(&session->work->input, buffer_head(rest), buffer_size(rest)))
+        if (!buffer_append(&session->active->input, buffer_head(rest), buffer_size(rest)))
             session_break(session, "out of memory");
     }
-    if (turn->input.capacity > KEPT_INPUT_BYTES)
-        buffer_fini(&turn->input);
+    if (scratch->input.capacity > KEPT_INPUT_BYTES)
+        buffer_fini(&scratch->input);
     else
-        buffer_clear(&turn->input);
+        buffer_clear(&scratch->input);
 }
 
 /* ---- reading ---- */
@@ -105,8 +106,8 @@ static void end_input(struct session *session, struct turn *turn)
 /* While draining, only what had been received when the stop began is still read. */
 static size_t within_drain(const struct session *session, size_t bound)
 {
-    bool less = session->draining && session->work->drain_left < bound;
-    return less ? session->work->drain_left : bound;
+    bool less = session->draining && session->active->drain_left < bound;
+    return less ? session->active->drain_left : bound;
 }
 
 /* How much one read may return. In raw one read is one message, and one byte more tells that it
@@ -141,7 +142,7 @@ static size_t read_up_to(struct session *session, struct buffer *input, size_t b
     if (got > 0) {
         buffer_added(input, (size_t) got);
         if (session->draining)
-            session->work->drain_left -= (uint32_t) got;
+            session->active->drain_left -= (uint32_t) got;
         return (size_t) got;
     }
     if (got == 0)
@@ -149,7 +150,7 @@ static size_t read_up_to(struct session *session, struct buffer *input, size_t b
     else if (errno != EAGAIN && errno != EWOULDBLOCK)
         session_break(session, NULL);
     else
-        session->work->drain_left = 0;
+        session->active->drain_left = 0;
     return 0;
 }
 
@@ -182,10 +183,10 @@ static void take_quit(struct session *session)
     session->input_over = true;
 }
 
-static void take_too_long(struct session *session, struct turn *turn)
+static void take_too_long(struct session *session, struct scratch *scratch)
 {
     loop_count_request(session_loop(session));
-    replies_error(session, turn, PROTOCOL_TOO_LONG, session_loop(session)->settings->too_long_text);
+    output_error(session, scratch, PROTOCOL_TOO_LONG, session_loop(session)->settings->too_long_text);
 }
 
 static void log_too_long(struct session *session, size_t size)
@@ -196,47 +197,47 @@ static void log_too_long(struct session *session, size_t size)
 }
 
 /* netstring: the stream can't be trusted any more. */
-static void take_fatal(struct session *session, struct turn *turn, enum frame_outcome outcome)
+static void take_fatal(struct session *session, struct scratch *scratch, enum frame_outcome outcome)
 {
     static const char malformed[] = "a netstring is LENGTH:BYTES, and this is none";
     if (outcome == FRAME_BAD_LENGTH) {
-        take_too_long(session, turn);
+        take_too_long(session, scratch);
     } else {
         log_put(session_loop(session)->log, LOG_BAD_FRAME, session->number, malformed,
                 sizeof malformed - 1);
-        replies_error(session, turn, PROTOCOL_BAD_FRAME, malformed);
+        output_error(session, scratch, PROTOCOL_BAD_FRAME, malformed);
     }
     session->input_over = true;
 }
 
 /* `left` bytes of the input are left over. */
-static void end_of_input(struct session *session, struct turn *turn, size_t left, const char *why)
+static void end_of_input(struct session *session, struct scratch *scratch, size_t left, const char *why)
 {
     struct frame frame;
     enum frame_outcome outcome =
-        frame_end(&session_loop(session)->settings->rules, &session->work->decoder, left, &frame);
+        frame_end(&session_loop(session)->settings->rules, &session->active->decoder, left, &frame);
     if (outcome == FRAME_OVERSIZE_END) {
         log_too_long(session, frame.size);
     } else if (outcome == FRAME_END_PARTIAL && why) {
         log_put(session_loop(session)->log, LOG_INCOMPLETE, session->number, why, strlen(why));
-        replies_error(session, turn, PROTOCOL_INCOMPLETE, why);
+        output_error(session, scratch, PROTOCOL_INCOMPLETE, why);
     }
     session->input_over = true;
 }
 
-void intake_end(struct session *session, struct turn *turn, const char *why)
+void input_end(struct session *session, struct scratch *scratch, const char *why)
 {
-    if (session->work)
-        end_of_input(session, turn, buffer_size(&session->work->input), why);
+    if (session->active)
+        end_of_input(session, scratch, buffer_size(&session->active->input), why);
     session->input_over = true;
 }
 
 /* The handler will answer later, or has answered while others wait before it. */
-static void keep_held(struct session *session, struct turn *turn)
+static void keep_held(struct session *session, struct scratch *scratch)
 {
-    struct request *request = turn->request;
-    turn->request = NULL;
-    replies_queue_late(session, request);
+    struct request *request = scratch->request;
+    scratch->request = NULL;
+    output_queue_late(session, request);
     request_release(request); /* the call's hold */
 }
 
@@ -245,38 +246,38 @@ static void keep_held(struct session *session, struct turn *turn)
 static bool takes_long(const struct session *session)
 {
     const struct loop *loop = session_loop(session);
-    if (!loop->offload || loop->settings->handler->kind->session_begun)
+    if (!loop->executor || loop->settings->handler->kind->session_begun)
         return false;
-    if (session->pace == PACE_UNKNOWN)
+    if (session->cost == COST_UNKNOWN)
         return loop->now_ms < loop->alarm_until_ms;
-    return session->pace > PACE_DOUBTED;
+    return session->cost > COST_DOUBTED;
 }
 
 /* False: out of memory, and the request is as it was. */
-static bool offload_request(struct session *session, struct turn *turn)
+static bool execute_later(struct session *session, struct scratch *scratch)
 {
     struct loop *loop = session_loop(session);
-    struct request *request = turn->request;
+    struct request *request = scratch->request;
     if (!request_keep_message(request))
         return false;
-    turn->request = NULL;
-    request->pace = session->pace;
-    replies_queue(session, request);
-    session->work->stalled = request;
-    if (offload_submit(loop->offload, request))
-        watcher_poke(loop->watcher);
+    scratch->request = NULL;
+    request->cost = session->cost;
+    output_queue(session, request);
+    session->active->stalled = request;
+    if (executor_submit(loop->executor, request))
+        monitor_wake(loop->monitor);
     return true;
 }
 
 /* Measuring goes on for as long as it finds what it looks for. */
-static void take_measure(struct session *session, const struct stint *stint)
+static void take_measure(struct session *session, const struct call_sample *sample)
 {
-    session->pace = (uint8_t) stint_end(stint, session->pace);
-    if (session->pace == PACE_QUICK)
+    session->cost = (uint8_t) call_sample_end(sample, session->cost);
+    if (session->cost == COST_QUICK)
         atomic_store_explicit(&session_loop(session)->measures, false, memory_order_relaxed);
 }
 
-static enum step call_handler(struct session *session, struct turn *turn, const char *message,
+static enum step call_handler(struct session *session, struct scratch *scratch, const char *message,
                               size_t size)
 {
     struct loop *loop = session_loop(session);
@@ -285,84 +286,84 @@ static enum step call_handler(struct session *session, struct turn *turn, const 
     if (loop->transcript)
         log_put(loop->transcript, LOG_PROCESSING, session->number, message, size);
     if (loop->refusing) {
-        replies_error(session, turn, PROTOCOL_STOPPING, REPLIES_STOPPING_TEXT);
+        output_error(session, scratch, PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT);
         return STEP_TAKEN;
     }
-    if (!turn->request && !(turn->request = request_new())) {
-        replies_error(session, turn, PROTOCOL_HANDLER_FAILED, "out of memory");
+    if (!scratch->request && !(scratch->request = request_new())) {
+        output_error(session, scratch, PROTOCOL_HANDLER_FAILED, "out of memory");
         return STEP_TAKEN;
     }
-    request_start(turn->request, loop, session, session->number, message, size);
+    request_start(scratch->request, loop, session, session->number, message, size);
     int64_t timeout = loop->settings->handler_timeout_ms;
-    turn->request->deadline_ms = timeout ? loop->now_ms + timeout : TIMERS_NEVER;
+    scratch->request->deadline_ms = timeout ? loop->now_ms + timeout : CLOCK_NEVER;
     if (!session->handler_data && handler->kind->session_begun)
         session->handler_data = handler->kind->session_begun(handler, session->number);
-    turn->request->session_data = session->handler_data;
-    if (session->pace == PACE_UNKNOWN)
-        watcher_attend(loop->watcher);
-    if (session->pace != PACE_QUICK && takes_long(session) && offload_request(session, turn))
+    scratch->request->session_data = session->handler_data;
+    if (session->cost == COST_UNKNOWN)
+        monitor_expect(loop->monitor);
+    if (session->cost != COST_QUICK && takes_long(session) && execute_later(session, scratch))
         return STEP_TAKEN;
 
-    struct stint stint;
+    struct call_sample sample;
     bool is_measured = atomic_load_explicit(&loop->measures, memory_order_relaxed);
     if (is_measured)
-        stint_begin(&stint);
-    uint64_t call = handover_begin_call(loop);
-    handler->kind->handle(handler, turn->request);
-    if (!handover_end_call(loop, call))
+        call_sample_begin(&sample);
+    uint64_t call = loop_call_begin(loop);
+    handler->kind->handle(handler, scratch->request);
+    if (!loop_call_end(loop, call))
         return STEP_LOST;
     if (is_measured)
-        take_measure(session, &stint);
+        take_measure(session, &sample);
     else
-        session->pace = PACE_QUICK;
+        session->cost = COST_QUICK;
 
-    switch (request_outcome(turn->request)) {
+    switch (request_outcome(scratch->request)) {
     case REQUEST_ANSWERED:
-        replies_answered(session, turn);
+        output_answered(session, scratch);
         break;
     case REQUEST_FORGOTTEN:
-        replies_error(session, turn, PROTOCOL_HANDLER_FAILED, "the handler has not answered");
+        output_error(session, scratch, PROTOCOL_HANDLER_FAILED, "the handler has not answered");
         break;
     case REQUEST_HELD:
-        keep_held(session, turn);
+        keep_held(session, scratch);
         break;
     }
     return STEP_TAKEN;
 }
 
 /* Takes one thing from the input. */
-static enum step take_next(struct session *session, struct turn *turn)
+static enum step take_next(struct session *session, struct scratch *scratch)
 {
     const struct frame_rules *rules = &session_loop(session)->settings->rules;
-    struct buffer *input = turn->reading;
+    struct buffer *input = scratch->reading;
     size_t size = buffer_size(input);
     const char *head = size ? buffer_head(input) : "";
     const char *quit = rules->codec == FRAME_RAW ? protocol_find_quit(head, size) : NULL;
     struct frame frame;
-    enum frame_outcome outcome = frame_next(rules, &session->work->decoder, head,
+    enum frame_outcome outcome = frame_next(rules, &session->active->decoder, head,
                                             quit ? (size_t) (quit - head) : size, &frame);
     buffer_consume(input, frame.consumed);
     if (outcome != FRAME_MORE && outcome != FRAME_OVERSIZE)
-        session->work->partial_left_ms = 0; /* the next message has a time of its own */
+        session->active->partial_left_ms = 0; /* the next message has a time of its own */
 
     switch (outcome) {
     case FRAME_MESSAGE:
         if (rules->codec == FRAME_RAW || !protocol_is_quit(frame.message, frame.size))
-            return call_handler(session, turn, frame.message, frame.size);
+            return call_handler(session, scratch, frame.message, frame.size);
         take_quit(session);
         return STEP_TAKEN;
     case FRAME_OVERSIZE:
-        take_too_long(session, turn);
+        take_too_long(session, scratch);
         return STEP_TAKEN;
     case FRAME_OVERSIZE_END:
         log_too_long(session, frame.size);
         return STEP_TAKEN;
     case FRAME_BAD:
-        take_fatal(session, turn, outcome);
+        take_fatal(session, scratch, outcome);
         return STEP_TAKEN;
     case FRAME_BAD_LENGTH:
         log_too_long(session, frame.size);
-        take_fatal(session, turn, outcome);
+        take_fatal(session, scratch, outcome);
         return STEP_TAKEN;
     default: /* FRAME_MORE */
         if (quit)
@@ -371,33 +372,33 @@ static enum step take_next(struct session *session, struct turn *turn)
     }
 }
 
-static bool turn_is_over(const struct session *session, const struct turn *turn)
+static bool turn_is_over(const struct session *session, const struct scratch *scratch)
 {
-    return buffer_size(&turn->output) >= SESSION_MAX_UNSENT ||
-           watcher_ms(session_loop(session)->watcher) - turn->begun_ms >= TURN_MS;
+    return buffer_size(&scratch->output) >= SESSION_MAX_UNSENT ||
+           monitor_clock_ms(session_loop(session)->monitor) - scratch->begun_ms >= TURN_MS;
 }
 
-bool intake_run(struct session *session, struct crew_thread *thread, bool readable)
+bool input_run(struct session *session, struct pool_thread *thread, bool readable)
 {
-    struct turn *turn = crew_turn(thread);
-    if (!intake_open(session) || !session_work(session) || !begin_input(session, turn))
+    struct scratch *scratch = pool_scratch(thread);
+    if (!input_open(session) || !session_activate(session) || !begin_input(session, scratch))
         return true;
     bool may_read = readable || session->draining;
-    if (may_read && intake_wants_bytes(session))
-        read_once(session, turn->reading);
+    if (may_read && input_wants_bytes(session))
+        read_once(session, scratch->reading);
 
     enum step step;
     do {
-        step = take_next(session, turn);
+        step = take_next(session, scratch);
         if (step == STEP_LOST)
             return false;
-    } while (step == STEP_TAKEN && intake_open(session) && !turn_is_over(session, turn));
+    } while (step == STEP_TAKEN && input_open(session) && !turn_is_over(session, scratch));
     bool used_up = step == STEP_NEED_MORE;
-    bool ended = session->eof || (session->draining && session->work->drain_left == 0);
+    bool ended = session->eof || (session->draining && session->active->drain_left == 0);
     if (used_up && ended)
-        end_of_input(session, turn, buffer_size(turn->reading),
+        end_of_input(session, scratch, buffer_size(scratch->reading),
                      session->eof ? "the stream ended before it did" : NULL);
     session->unparsed = !used_up && !session->input_over;
-    end_input(session, turn);
+    end_input(session, scratch);
     return true;
 }

@@ -1,5 +1,5 @@
 /* processors: the process's affinity, and /proc/stat. */
-#include "server/engine/processors.h"
+#include "server/engine/cpus.h"
 
 #include <sched.h>
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 /* False where there are more than a set can tell. */
 static bool get_own(cpu_set_t *own) { return sched_getaffinity(0, sizeof *own, own) == 0; }
 
-unsigned processors_count(void)
+unsigned cpus_count(void)
 {
     cpu_set_t own;
     if (get_own(&own))
@@ -38,7 +38,7 @@ static bool read_line(const char *line, unsigned long *processor, int64_t *idle_
     return true;
 }
 
-int64_t processors_idle_ns(void)
+int64_t cpus_idle_ns(void)
 {
     cpu_set_t own;
     FILE *file = fopen("/proc/stat", "re");

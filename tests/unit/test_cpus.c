@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "server/engine/processors.h"
+#include "server/engine/cpus.h"
 
 /* Restricts the process to the first processor that it may run on. */
 static cpu_set_t use_one(void)
@@ -26,14 +26,14 @@ static cpu_set_t use_one(void)
 static void test_only_those_that_may_be_used_count(void **state)
 {
     (void) state;
-    const unsigned all = processors_count();
-    const int64_t idle_ns = processors_idle_ns();
+    const unsigned all = cpus_count();
+    const int64_t idle_ns = cpus_idle_ns();
     assert_true(idle_ns > 0);
     const cpu_set_t before = use_one();
     assert_int_equal(CPU_COUNT(&before), all);
-    assert_int_equal(processors_count(), 1);
+    assert_int_equal(cpus_count(), 1);
     if (all > 1)
-        assert_true(processors_idle_ns() < idle_ns);
+        assert_true(cpus_idle_ns() < idle_ns);
     sched_setaffinity(0, sizeof before, &before);
 }
 

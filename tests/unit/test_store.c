@@ -140,9 +140,9 @@ static void gaps_are_filled_first(void **state)
 static void work_comes_clean_and_is_used_again(void **state)
 {
     (void) state;
-    static const struct session_work zero;
+    static const struct session_active zero;
     struct session_store store = {0};
-    struct session_work *works[200];
+    struct session_active *works[200];
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 200; i++) {
             works[i] = session_store_lend(&store);

@@ -12,8 +12,8 @@
  * turn, when nothing of it is under way: so nothing has to be moved at once, a session that says
  * nothing stays where it is, and the loops know nothing of what is going on.
  */
-#ifndef BANTER_SERVER_ENGINE_BALANCE_H
-#define BANTER_SERVER_ENGINE_BALANCE_H
+#ifndef BANTER_SERVER_ENGINE_SCALER_H
+#define BANTER_SERVER_ENGINE_SCALER_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,7 +22,7 @@
 struct loop;
 
 /* What the watcher remembers from one measurement to the next. */
-struct balance_sight {
+struct scaler_sample {
     int64_t at_ms;
     int64_t cpu_ns;
     int64_t waited_ns;
@@ -31,7 +31,7 @@ struct balance_sight {
 };
 
 /* What a measurement found, in processors. */
-struct balance_load {
+struct scaler_load {
     double busy;    /* the loops' owners were working */
     double waiting; /* they waited for a processor */
     double idle;    /* processors that had nothing to do. NAN: not looked at, or not known */
@@ -40,12 +40,12 @@ struct balance_load {
 };
 
 /* A direction in which the number of loops may be changed. */
-struct balance_way {
+struct scaler_direction {
     int64_t not_before_ms;
     int64_t pause_ms; /* how long it is not tried after it was no good; doubles */
 };
 
-struct balance {
+struct scaler {
     struct loop *loops; /* not owned */
     unsigned count;
     _Atomic unsigned in_use; /* the first so many; 1 to `count` */
@@ -54,9 +54,9 @@ struct balance {
     _Atomic unsigned moving; /* sessions that are just being moved */
 
     /* The watcher's. */
-    struct balance_sight sight;
+    struct scaler_sample sight;
     bool looks_for_idle; /* at the processors too: that is not free */
-    struct balance_way fewer, more;
+    struct scaler_direction fewer, more;
     unsigned in_use_before; /* the last change, until it is judged; 0: it was */
     double rate_before;     /* the same */
     double gain_needed;     /* what it must bring to be kept, as a ratio of rates */
@@ -64,32 +64,32 @@ struct balance {
 };
 
 /* One of the loops is in use at first, where the number `adapts`, else all of them, for good. */
-void balance_init(struct balance *balance, struct loop *loops, unsigned count, bool adapts);
+void scaler_init(struct scaler *scaler, struct loop *loops, unsigned count, bool adapts);
 
 /* Which loop a session with this number belongs to now, as an index. From any thread. */
-static inline unsigned balance_home(struct balance *balance, uint64_t number)
+static inline unsigned scaler_assigned(struct scaler *scaler, uint64_t number)
 {
-    const unsigned in_use = atomic_load_explicit(&balance->in_use, memory_order_relaxed);
+    const unsigned in_use = atomic_load_explicit(&scaler->in_use, memory_order_relaxed);
     return in_use == 1 ? 0 : (unsigned) (number % in_use);
 }
 
 /* Lets the sessions belong to the first `count` loops, from now on: nothing is measured and tried any
  * more. From any thread. */
-void balance_use(struct balance *balance, unsigned count);
+void scaler_use(struct scaler *scaler, unsigned count);
 
 /* Around the move of a session into the inbox of another loop, by the owner of its own: false, and
  * the session stays. */
-bool balance_begin_move(struct balance *balance);
-void balance_end_move(struct balance *balance);
+bool scaler_begin_move(struct scaler *scaler);
+void scaler_end_move(struct scaler *scaler);
 
 /* No session is moved any more when it returns: before the loops are stopped, since one that has
  * drained takes nobody. */
-void balance_freeze(struct balance *balance);
+void scaler_freeze(struct scaler *scaler);
 
-/* Looks whether other loops should be in use. By the watcher, at each look; seldom does anything. */
-void balance_look(struct balance *balance);
+/* Looks whether other loops should be in use. By the monitor, at each look; seldom does anything. */
+void scaler_sample(struct scaler *scaler);
 
-/* What balance_look() makes of a measurement: tries another number, keeps it, or undoes it. */
-void balance_weigh(struct balance *balance, const struct balance_load *load, int64_t now_ms);
+/* What scaler_sample() makes of a measurement: tries another number, keeps it, or undoes it. */
+void scaler_weigh(struct scaler *scaler, const struct scaler_load *load, int64_t now_ms);
 
 #endif
