@@ -1,13 +1,11 @@
 /*
  * request: one request on its way through a handler, answered exactly once, now or later, from any
- * thread.
+ * thread. This is the handler's view; server/request_owner.h has that of those who run it.
  *
- * The first part is for handlers. Inside handle() the request may be used as it is. A handler that
- * answers later takes a hold before handle() returns and before another thread sees the request;
- * each hold is released once, after the answer. A request that nobody holds any more and nobody has
- * answered gets "-ERR handler-failed", so a reply can't get lost by forgetting it.
- *
- * The second part, server/request_owner.h, is the engine's.
+ * Inside handle() the request may be used as it is. A handler that answers later takes a hold before
+ * handle() returns and before another thread sees the request; each hold is released once, after the
+ * answer. A request that nobody holds any more and nobody has answered gets "-ERR handler-failed", so
+ * a reply can't get lost by forgetting it.
  */
 #ifndef BANTER_SERVER_REQUEST_H
 #define BANTER_SERVER_REQUEST_H
@@ -22,23 +20,23 @@ struct request;
 const char *request_message(const struct request *request);
 size_t request_size(const struct request *request);
 
-/* What the kind's session_begun() has returned for the session that asks; NULL where there is no
- * such function. It is the handler's own, and good until the kind's session_ended() gets it. */
+/* What the kind's session_begun() has returned for the session that asks; NULL if there is no such
+ * function. It is the handler's own, and good until the kind's session_ended() gets it. */
 void *request_session_data(const struct request *request);
 
 /* When the request must have been answered, in ms of CLOCK_MONOTONIC; INT64_MAX: there is no
  * time-out. */
 int64_t request_deadline_ms(const struct request *request);
 
-/* Whether an answer would come too late: it was answered, its time is over, or its session has
- * ended. May turn true at any time. */
+/* Whether an answer would come too late: the request was answered, its time is over, or its session
+ * has ended. May turn true at any time. */
 _Bool request_is_over(const struct request *request);
 
-/* Keeps the request beyond handle(). Called in handle() only. Returns false when memory is out:
- * then the request was not held, and must be answered or left before handle() returns. */
+/* Keeps the request beyond handle(). Called in handle() only. False: out of memory; the request was
+ * not held, and must be answered or left before handle() returns. */
 _Bool request_hold(struct request *request);
 
-/* Another hold, for another thread that may answer, by somebody who has one. */
+/* Takes another hold, for another thread that may answer. By somebody who has one. */
 void request_hold_again(struct request *request);
 
 /* Gives one hold back; the request must not be touched by its holder after that. */
@@ -54,14 +52,16 @@ void request_reply(struct request *request, const void *reply, size_t size);
 void request_refuse(struct request *request, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Builds a reply in pieces, by one thread at a time: room for `size` bytes behind what was added
- * so far (NULL: out of memory), how many of them were used, and then the answer. */
+/* Builds a reply in pieces, by one thread at a time: room for `size` bytes behind what was added so far
+ * (NULL: out of memory), then how many of them were used, and in the end the answer. */
 char *request_room(struct request *request, size_t size);
 void request_added(struct request *request, size_t size);
 void request_reply_built(struct request *request);
 
-/* The same as request_reply_built(), for the most frequent case, in which it costs next to nothing:
- * in handle(), as the last thing that it does, with a request that was not held. */
+/* The same as request_reply_built(), at next to no cost, if
+ *   - it is called in handle(),
+ *   - as the last thing that handle() does with the request,
+ *   - and the request was not held. */
 void request_reply_and_return(struct request *request);
 
 #endif

@@ -1,17 +1,26 @@
 /*
- * request_engine: the engine's side of a request (server/request.h is the handler's).
+ * request_owner: a request as those see it who run it and wait for it; server/request.h is the
+ * handler's view.
+ *
+ * Who asks. A request knows its asker through two functions (struct asker): a session is one kind of
+ * asker, and requests may come from elsewhere. Both are called in the owner of the request's loop.
  *
  * Who may touch what. `message`, `size`, `session_number` and `loop` don't change after
- * request_start(), but for the copy that a hold makes within handle(). `reply` belongs to the
- * handler until the request is answered, then to the loop's owner. The fields from `session` on
- * belong to the loop's owner. `state` and `holds` are for everybody.
+ * request_start(), except for the copy that a hold makes within handle(). `reply` belongs to the
+ * handler until the request is answered, then to the loop's owner. The fields from `context` on belong
+ * to the loop's owner. `state` and `holds` are for everybody.
  *
- * How an answer finds its way. The engine has one reference to a request, all holds together have
- * another; who drops the last one frees it. An answer is CLAIMED first (exactly one side wins: a
- * handler's answer, or the engine's own verdict such as a time-out), then it is ANSWERED. While
- * handle() runs in the loop's owner the engine looks at the answer when handle() returns. Otherwise
- * the request is DETACHED (it was held, or its loop was taken): whichever of ANSWERED and DETACHED
- * comes second delivers it; if that is the answer, into the loop's inbox.
+ * How an answer finds its way. The asker has one reference to a request, all holds together have
+ * another; whoever drops the last one frees it. An answer is CLAIMED first (exactly one side wins: a
+ * handler's answer, or the asker's own verdict such as a time-out), then it is ANSWERED. While handle()
+ * runs in the loop's owner, the owner looks at the answer when handle() returns. Otherwise the request
+ * is DETACHED (it was held, or its loop was taken, or the executor ran it): whichever of ANSWERED and
+ * DETACHED comes second delivers it; if that is the answer, into the loop's inbox.
+ *
+ * Two nodes, three inboxes. `job.node` goes to the executor's inbox and later, with the answer, to the
+ * loop's (server/engine/job.h says why that is safe). `return_node` goes to the loop's inbox when a
+ * call outside of the loop has returned before its answer is there; it has the call's hold, so the
+ * request stays until it has been delivered, even if the answer overtakes it.
  */
 #ifndef BANTER_SERVER_REQUEST_OWNER_H
 #define BANTER_SERVER_REQUEST_OWNER_H
@@ -19,21 +28,32 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/buffer.h"
-#include "server/engine/inbox.h"
-#include "server/engine/cost.h"
+#include "server/engine/job.h"
 #include "server/request.h"
-#include "server/engine/heap.h"
 
+struct handler;
+struct log;
 struct loop;
-struct session;
+
+/* A kind of asker. Called in the owner of the request's loop, while request->context is set. */
+struct asker {
+    /* The answer is there (`ready`); the reference stays with the asker. */
+    void (*answered)(struct request *request);
+    /* A call outside of the loop has returned, and the answer comes later. */
+    void (*returned)(struct request *request);
+};
 
 struct request {
-    struct inbox_node node; /* first: the inbox's way back to the request */
+    struct job job; /* first */
     atomic_uint state;
     atomic_uint holds; /* handle() itself is one while it runs */
     atomic_uint references;
+    struct handler *handler;   /* that answers it */
+    const struct asker *asker; /* the kind of its asker */
+    struct log *log;
     uint64_t session_number;
     const char *message; /* a view into the owner's input until a hold copies it */
     size_t size;
@@ -41,71 +61,72 @@ struct request {
     int64_t deadline_ms; /* when the handler must have answered; set before the call */
     char *copy;          /* owned; NULL before a hold */
     /* `reply` is the answer as soon as handle() has returned; for the thread that is in it alone.
-     * It is claimed and made known only where that call is not the loop's any more. */
+     * It is claimed and made known only if that call is not the loop's any more. */
     bool built;
     struct buffer reply;
     struct loop *loop;
-    struct session *session; /* NULL once the session does not wait for it any more */
-    struct request *next;    /* the next request of the same session */
-    /* not NULL: the engine's own answer instead of `reply`; static strings */
+    void *context;               /* the asker's; NULL once nobody waits for the request any more */
+    STAILQ_ENTRY(request) entry; /* the asker's: among those that wait for their turn */
+    /* not NULL: the asker's own answer instead of `reply`; static strings */
     const char *verdict_code;
     const char *verdict_text;
-    bool ready; /* can be delivered when it is its turn */
-    /* Where it is not answered within its call in the loop: what the call tells of the session, or
-     * COST_UNKNOWN; before that, what is known of the session. Belongs to the thread that calls. */
-    enum cost cost;
-    struct call_sample sample;            /* of the call, from when it has lost its loop */
-    struct heap_item place;            /* where it waits when it is offloaded; the offload's */
-    struct inbox_node return_node; /* the call's way back, where it returns before the answer */
+    bool ready;                    /* can be delivered when it is its turn */
+    struct inbox_node return_node; /* the call's way back, if it returns before the answer */
 };
 
-/* A request that belongs to one thread, for the calls it makes. NULL when memory is out. */
-struct request *request_new(void);
+STAILQ_HEAD(request_queue, request);
+
+/* A request for calls of `handler`, for use by one thread at a time. NULL: out of memory. */
+struct request *request_new(struct handler *handler, const struct asker *asker, struct log *log);
 
 /* Gives back a request between two calls. NULL is left alone. */
 void request_free(struct request *request);
 
 /* Makes it ready for a call of handle() with a view of the message. */
-void request_start(struct request *request, struct loop *loop, struct session *session,
+void request_start(struct request *request, struct loop *loop, void *context,
                    uint64_t session_number, const char *message, size_t size);
 
 enum request_outcome {
     REQUEST_ANSWERED,  /* `reply` is there; the caller may use the request for the next call */
     REQUEST_FORGOTTEN, /* neither answered nor held: nobody will answer; as above */
-    /* to be answered later: the caller links it to its session, detaches it, and drops the
-     * call's hold with request_release() */
+    /* to be answered later: the caller queues it, detaches it, and drops the call's hold with
+     * request_release() */
     REQUEST_HELD,
 };
 
 /* What came of a call whose handle() has returned in the loop's owner. */
 enum request_outcome request_outcome(const struct request *request);
 
-/* From here on the answer comes through the inbox. True when it is there already: then it does
- * not. */
+/* From here on the answer comes through the inbox. True if it is there already: then it does not. */
 bool request_detach(struct request *request);
 
-/* Takes the right to answer. False when somebody else has it: the answer is there or is about to
- * be. */
+/* Takes the right to answer. False if somebody else has it: the answer is there or about to be. */
 bool request_claim(struct request *request);
 
 /* As request_claim(), and whoever answers later does so in vain, without a word in the log: the
- * client has gone. */
+ * asker has gone. */
 bool request_cancel(struct request *request);
 
-/* A call outside of the loop (server/engine/executor.h): the message is copied, since the owner's input does
- * not stay (false: out of memory); then the handler is called, if somebody still wants the answer. */
+/* Copies the message, for a call that outlives the owner's input. False: out of memory. */
 bool request_keep_message(struct request *request);
-void request_call(struct request *request);
 
-/* A call outside of the loop is over, and the request is detached: drops the call's hold. Where the
- * handler has kept the request to answer it later, the hold goes to the loop instead
- * (INBOX_RETURN), which drops it: so it learns that the session's next request may be called. */
+/* A call outside of the loop is over, and the request is detached: drops the call's hold. If the
+ * handler has kept the request to answer it later, the hold goes to the loop instead, which drops it:
+ * so the asker learns that its next request may be called. */
 void request_returned(struct request *request);
 
-/* The request of a node of that kind. */
-struct request *request_of_return(struct inbox_node *node);
+/* ---- in the loop's owner: what came out of the inbox ---- */
 
-/* Drops the engine's reference. */
+/* INBOX_ANSWER. */
+void request_deliver_answer(struct inbox_node *node);
+
+/* INBOX_RETURN. */
+void request_deliver_return(struct inbox_node *node);
+
+/* Either of them, if nobody owns the loop any more. */
+void request_discard(struct inbox_node *node);
+
+/* Drops the asker's reference. */
 void request_unref(struct request *request);
 
 #endif

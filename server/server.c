@@ -2,7 +2,6 @@
 #include "server/server.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,18 +9,20 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "common/protocol.h"
-#include "server/net/acceptor.h"
-#include "server/engine/scaler.h"
 #include "common/clock.h"
-#include "server/engine/pool.h"
-#include "server/engine/monitor.h"
-#include "server/log/log.h"
-#include "server/engine/loop.h"
-#include "server/engine/executor.h"
+#include "common/protocol.h"
 #include "server/engine/cpus.h"
-#include "server/session/session.h"
-#include "server/settings.h"
+#include "server/engine/executor.h"
+#include "server/engine/monitor.h"
+#include "server/engine/pool.h"
+#include "server/engine/scaler.h"
+#include "server/log/log.h"
+#include "server/net/acceptor.h"
+#include "server/net/admission.h"
+#include "server/serve.h"
+#include "server/session/dispatch.h"
+#include "server/session/shard.h"
+#include "server/session/turn.h"
 
 /* How long a handler runs before its loop goes on without it. 0 builds a server without the
  * hand-over, for comparison. */
@@ -39,11 +40,13 @@ enum {
 };
 
 struct server {
-    struct settings settings;
+    struct shared shared;
     struct acceptor acceptor;
-    struct loop *loops;
-    unsigned loop_count; /* of them run: scaler.count */
+    struct admission admission;
     struct scaler scaler;
+    struct shard *shards;
+    struct loop **loops;  /* of the shards, for the scaler and the monitor */
+    unsigned shard_count; /* of them run: scaler.count */
     unsigned cores;
     bool adapts; /* how many of the loops are in use is found out */
     struct pool *pool;
@@ -68,33 +71,35 @@ struct server_config server_defaults(void)
 
 /* ---- opening ---- */
 
-static void take_settings(struct server *server, const struct server_config *config)
+static void take_config(struct server *server, const struct server_config *config)
 {
-    struct settings *settings = &server->settings;
-    *settings = (struct settings){
-        .rules = {config->codec, config->max_message, PROTOCOL_QUIT},
-        .handler = config->handler,
-        .log = config->log,
-        .request_timeout_ms = config->request_timeout_ms,
-        .handler_timeout_ms = config->handler_timeout_ms,
-        .idle_timeout_ms = config->idle_timeout_ms,
-        .write_timeout_ms = config->write_timeout_ms,
-        .drain_timeout_ms = config->drain_timeout_ms,
-        .stall_ms = config->stall_ms,
-    };
+    struct settings *settings = &server->shared.settings;
+    settings->config = *config;
+    settings->rules = (struct frame_rules){config->codec, config->max_message, PROTOCOL_QUIT};
     snprintf(settings->too_long_text, sizeof settings->too_long_text,
              "a request may have %zu bytes", config->max_message);
     server->cores = cpus_count();
-    server->loop_count = config->threads ? config->threads : server->cores;
+    server->shard_count = config->threads ? config->threads : server->cores;
     server->adapts = !config->threads && config->stall_ms;
+    server->shared.log = config->log;
+    server->shared.admission = &server->admission;
+    server->shared.acceptor = &server->acceptor;
+    server->shared.scaler = &server->scaler;
+    server->shared.asker = &turn_asker;
+}
+
+static const struct server_config *config_of(const struct server *server)
+{
+    return &server->shared.settings.config;
 }
 
 /* Raises the limit of descriptors as far as needed. Returns how many clients fit. */
 static unsigned make_room_for_clients(const struct server *server, unsigned wanted)
 {
-    rlim_t others = OTHER_DESCRIPTORS + ACCEPTOR_MAX_REFUSED + server->acceptor.listeners.count +
-                    2 * (rlim_t) server->loop_count + server->settings.handler->descriptors;
-    rlim_t per_client = 1 + (rlim_t) server->settings.handler->descriptors_per_client;
+    const struct handler *handler = config_of(server)->handler;
+    rlim_t others = OTHER_DESCRIPTORS + ADMISSION_MAX_REFUSED + server->acceptor.listeners.count +
+                    2 * (rlim_t) server->shard_count + handler->descriptors;
+    rlim_t per_client = 1 + (rlim_t) handler->descriptors_per_client;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return wanted;
@@ -118,7 +123,7 @@ static bool set_max_clients(struct server *server, unsigned given, enum server_f
     *failure = SERVER_NOT_OPENED;
     unsigned wanted = given ? given : DEFAULT_MAX_CLIENTS;
     unsigned fit = make_room_for_clients(server, wanted);
-    server->acceptor.max_clients = fit;
+    server->admission.max_clients = fit;
     if (fit == wanted)
         return true;
     if (given)
@@ -127,7 +132,7 @@ static bool set_max_clients(struct server *server, unsigned given, enum server_f
             "--max-clients: the limit of open files leaves room for %u clients, not %u; raise it "
             "(ulimit -Hn) or ask for fewer",
             fit, given);
-    log_tell(server->settings.log, LOG_MAX_CLIENTS_LOWERED, 0,
+    log_tell(server->shared.log, LOG_MAX_CLIENTS_LOWERED, 0,
              "%u instead of %u, since the limit of open files leaves no room for more", fit,
              wanted);
     return true;
@@ -152,28 +157,38 @@ static bool open_listeners(struct server *server, const struct server_config *co
     return true;
 }
 
-static bool open_loops(struct server *server, struct error *error)
+/* Before its parts are made, so that the parts that are not can be given back. */
+static bool allocate_shards(struct server *server)
+{
+    server->shards = calloc(server->shard_count, sizeof *server->shards);
+    server->loops = calloc(server->shard_count, sizeof *server->loops);
+    server->shared.shards = server->shards;
+    if (!server->shards || !server->loops)
+        return false;
+    for (unsigned i = 0; i < server->shard_count; i++) {
+        server->loops[i] = &server->shards[i].loop;
+        server->loops[i]->epoll_fd = server->loops[i]->wake_fd = -1;
+    }
+    return true;
+}
+
+static bool open_engine(struct server *server, struct error *error)
 {
     server->stop_fd = eventfd(0, EFD_CLOEXEC);
-    server->pool = pool_new(server->loop_count + MAX_STALLED, server->settings.log);
-    server->executor = server->pool ? executor_new(server->cores, server->pool) : NULL;
-    server->loops = calloc(server->loop_count, sizeof *server->loops);
-    if (server->stop_fd < 0 || !server->executor || !server->loops)
+    server->pool = pool_new(server->shard_count + MAX_STALLED, &serve_pool_ops, server->shared.log);
+    server->executor =
+        server->pool ? executor_new(server->cores, server->pool, &dispatch_job_ops) : NULL;
+    if (server->stop_fd < 0 || !server->executor || !allocate_shards(server))
         return error_set(error, "unable to open the server: %s", strerror(errno));
-    pool_set_offload(server->pool, server->executor);
-    for (unsigned i = 0; i < server->loop_count; i++)
-        server->loops[i].epoll_fd = server->loops[i].wake_fd = -1;
-    for (unsigned i = 0; i < server->loop_count; i++) {
-        server->loops[i].scaler = &server->scaler;
-        if (!loop_init(&server->loops[i], server, &server->settings))
+    for (unsigned i = 0; i < server->shard_count; i++)
+        if (!shard_init(&server->shards[i], &server->shared))
             return error_set(error, "unable to open a loop: %s", strerror(errno));
-    }
     return true;
 }
 
 static bool start_accepting(struct server *server, struct error *error)
 {
-    return acceptor_start(&server->acceptor, &server->loops[0]) ||
+    return acceptor_start(&server->acceptor, server->loops[0]) ||
            error_set(error, "unable to watch a listener: %s", strerror(errno));
 }
 
@@ -181,11 +196,11 @@ static void log_listening(struct server *server)
 {
     const struct listeners *listeners = &server->acceptor.listeners;
     for (unsigned i = 0; i < listeners->count; i++)
-        log_tell(server->settings.log, LOG_SOCKET_CREATED, 0, "%s", "");
+        log_tell(server->shared.log, LOG_SOCKET_CREATED, 0, "%s", "");
     for (unsigned i = 0; i < listeners->count; i++) {
         char text[ADDRESS_TEXT_SIZE];
         address_print(&listeners->items[i].address, text);
-        log_tell(server->settings.log, LOG_LISTENING, 0, "%s", text);
+        log_tell(server->shared.log, LOG_LISTENING, 0, "%s", text);
     }
 }
 
@@ -203,7 +218,7 @@ static void resume(void *context)
 {
     struct server *server = context;
     for (unsigned i = 0; i < server->scaler.count; i++)
-        loop_resume(&server->loops[i]);
+        shard_resume(&server->shards[i]);
 }
 
 struct server *server_open(const struct server_config *config, enum server_failure *failure,
@@ -219,13 +234,13 @@ struct server *server_open(const struct server_config *config, enum server_failu
         return NULL;
     }
     server->stop_fd = -1;
-    take_settings(server, config);
-    acceptor_init(&server->acceptor, &server->settings, &server->scaler);
-    if (!open_loops(server, error) || !open_listeners(server, config, failure, error) ||
+    take_config(server, config);
+    acceptor_init(&server->acceptor, config->log);
+    if (!open_engine(server, error) || !open_listeners(server, config, failure, error) ||
         !set_max_clients(server, config->max_clients, failure, error) ||
         !start_accepting(server, error)) {
         forget_sockets(server, config);
-        server->settings.handler = NULL; /* still the caller's */
+        server->shared.settings.config.handler = NULL; /* still the caller's */
         server_close(server);
         return NULL;
     }
@@ -237,36 +252,49 @@ struct server *server_open(const struct server_config *config, enum server_failu
 
 /* ---- running ---- */
 
+/* Without a monitor no loop is taken, nothing goes to the executor, and all loops stay in use. */
+static void start_monitor(struct server *server)
+{
+    const struct monitor_config config = {
+        .scaler = &server->scaler,
+        .pool = server->pool,
+        .executor = server->executor,
+        .log = server->shared.log,
+        .stall_ms = config_of(server)->stall_ms,
+    };
+    server->monitor = monitor_start(&config);
+    if (!server->monitor) {
+        log_tell(server->shared.log, LOG_THREAD_FAILED, 0, "%s", strerror(errno));
+        scaler_use(&server->scaler, server->scaler.count);
+        return;
+    }
+    server->shared.monitor = server->monitor;
+    server->shared.executor = server->executor;
+}
+
 /* Gives each loop a thread. A loop without one is not used. */
 static void start_loops(struct server *server)
 {
     unsigned count = 0;
-    while (count < server->loop_count &&
-           (server->loops[count].owner = pool_get(server->pool, POOL_INTERACTIVE)))
+    while (count < server->shard_count &&
+           (server->loops[count]->owner = pool_get(server->pool, POOL_INTERACTIVE)))
         count++;
     scaler_init(&server->scaler, server->loops, count, server->adapts);
-    if (server->settings.stall_ms && count > 0) {
-        server->monitor = monitor_start(&server->scaler, server->pool, server->executor,
-                                        server->settings.stall_ms, server->settings.log);
-        if (!server->monitor) {
-            log_tell(server->settings.log, LOG_THREAD_FAILED, 0, "%s", strerror(errno));
-            scaler_use(&server->scaler, count);
-        }
-    }
+    if (config_of(server)->stall_ms && count > 0)
+        start_monitor(server);
     for (unsigned i = 0; i < count; i++)
-        pool_give(server->loops[i].owner, &server->loops[i], NULL);
+        pool_give_loop(server->loops[i]->owner, server->loops[i], NULL);
 }
 
 static void log_stopped(struct server *server)
 {
     uint64_t requests = 0;
-    if (server->left) {
-        log_tell(server->settings.log, LOG_LEFT_BEHIND, 0, "%u", server->left);
-    }
-    for (unsigned i = 0; i < server->loop_count; i++)
-        requests += server->loops[i].requests;
-    log_tell(server->settings.log, LOG_STOPPED, 0, "%llu clients, %llu requests",
-             (unsigned long long) server->acceptor.accepted, (unsigned long long) requests);
+    if (server->left)
+        log_tell(server->shared.log, LOG_LEFT_BEHIND, 0, "%u", server->left);
+    for (unsigned i = 0; i < server->shard_count; i++)
+        requests += server->loops[i]->served;
+    log_tell(server->shared.log, LOG_STOPPED, 0, "%llu clients, %llu requests",
+             (unsigned long long) server->admission.accepted, (unsigned long long) requests);
 }
 
 static void wait_for_stop(const struct server *server)
@@ -276,23 +304,35 @@ static void wait_for_stop(const struct server *server)
         continue;
 }
 
+/* The order is what makes the stop lose nobody. First the last connections are dealt to shards, and
+ * nobody accepts any more. Then the scaler freezes: no session, accepted or moving, is on its way to
+ * another loop's inbox behind that. Only then is each loop told to stop: the node comes behind all
+ * sessions in its inbox, and a loop that has drained gets no more. The pool waits for the loops and for
+ * calls that run on, which may need the monitor to take their loops; so the monitor goes last. */
+static void stop_loops(struct server *server)
+{
+    struct accepted accepted;
+    while (acceptor_last(&server->acceptor, &accepted))
+        serve_deal_last(&server->shared, &accepted);
+    scaler_freeze(&server->scaler);
+    for (unsigned i = 0; i < server->scaler.count; i++)
+        shard_stop(&server->shards[i]);
+    int64_t timeout = config_of(server)->drain_timeout_ms;
+    server->left =
+        pool_stop(server->pool, timeout ? clock_ms() + timeout : CLOCK_NEVER, STOP_GRACE_MS);
+    monitor_stop(server->monitor);
+}
+
 int server_run(struct server *server)
 {
     start_loops(server);
     bool runs = server->scaler.count > 0;
     if (runs) {
         wait_for_stop(server);
-        acceptor_stop(&server->acceptor);
+        stop_loops(server);
     } else {
         listeners_close(&server->acceptor.listeners);
     }
-    scaler_freeze(&server->scaler);
-    for (unsigned i = 0; i < server->scaler.count; i++)
-        loop_post(&server->loops[i], &server->loops[i].stop_node);
-    int64_t timeout = server->settings.drain_timeout_ms;
-    server->left =
-        pool_stop(server->pool, timeout ? clock_ms() + timeout : INT64_MAX, STOP_GRACE_MS);
-    monitor_stop(server->monitor);
     log_stopped(server);
     return runs ? (int) server->left : -1;
 }
@@ -312,13 +352,16 @@ void server_close(struct server *server)
     if (!server || server->left)
         return;
     /* First the handler: its threads may still answer, into the loops' inboxes. */
-    if (server->settings.handler)
-        handler_close(server->settings.handler);
-    acceptor_fini(&server->acceptor);
+    if (config_of(server)->handler)
+        handler_close(config_of(server)->handler);
+    for (unsigned i = 0; server->loops && i < server->shard_count; i++) {
+        serve_discard(&server->shards[i]);
+        shard_fini(&server->shards[i]);
+    }
     monitor_free(server->monitor);
-    for (unsigned i = 0; server->loops && i < server->loop_count; i++)
-        loop_fini(&server->loops[i]);
+    acceptor_fini(&server->acceptor);
     free(server->loops);
+    free(server->shards);
     executor_free(server->executor);
     pool_free(server->pool);
     if (server->stop_fd >= 0)
@@ -335,7 +378,3 @@ const struct address *server_address(const struct server *server, unsigned index
 {
     return &server->acceptor.listeners.items[index].address;
 }
-
-void server_client_left(struct server *server) { atomic_fetch_sub(&server->acceptor.clients, 1); }
-
-void server_refused_left(struct server *server) { atomic_fetch_sub(&server->acceptor.refused, 1); }

@@ -11,8 +11,8 @@
  *     server_run(server);      in a thread of the caller's choice, until server_stop()
  *     server_close(server);
  *
- * It touches no signal's mask or disposition, prints nothing, and never ends the process. Several
- * can live in one process. The second part of this header is for the server's own modules.
+ * It touches no signal's mask or disposition, prints nothing, and never ends the process. Several can
+ * live in one process.
  */
 #ifndef BANTER_SERVER_SERVER_H
 #define BANTER_SERVER_SERVER_H
@@ -23,36 +23,10 @@
 
 #include "common/address.h"
 #include "common/error.h"
-#include "common/frame.h"
+#include "server/config.h"
 #include "server/handler.h"
 
-struct log;
 struct server;
-
-/* Times in milliseconds; 0 is never, for each of them. */
-struct server_config {
-    const char *const *listen; /* addresses to listen on, as texts of common/address.h */
-    unsigned listen_count;
-    /* and stream sockets that are bound already: the server listens on them and owns them */
-    const int *sockets;
-    unsigned socket_count;
-    enum frame_codec codec;
-    size_t max_message; /* bytes, without framing */
-    /* loops; 0: one a core, of which as many are in use as serve most */
-    unsigned threads;
-    unsigned max_clients; /* 0: as many of the default as descriptors allow */
-    int64_t request_timeout_ms;
-    int64_t handler_timeout_ms;
-    int64_t idle_timeout_ms;
-    int64_t write_timeout_ms;
-    int64_t drain_timeout_ms;
-    /* how long a handler runs before its loop goes on without it; 0: for ever */
-    unsigned stall_ms;
-    /* open; from server_open()'s success on the server closes it. It stays where it is */
-    struct handler *handler;
-    /* the caller's, until server_close() has returned; NULL: nothing is logged */
-    struct log *log;
-};
 
 /* banterd's defaults; no address and no handler. */
 struct server_config server_defaults(void);
@@ -63,33 +37,27 @@ enum server_failure {
     SERVER_NOT_OPENED,  /* descriptors or memory are out */
 };
 
-/* Binds and listens: when it returns, connects succeed. NULL, with `error` and `*failure` (may
- * be NULL) set, where it can't; then handler and sockets are still the caller's. The config may
- * go when it returns. */
+/* Binds and listens: when it returns, connects succeed. NULL, with `error` and `*failure` (may be
+ * NULL) set, if it can't; then handler and sockets are still the caller's. The config may go when it
+ * returns. */
 struct server *server_open(const struct server_config *config, enum server_failure *failure,
                            struct error *error);
 
-/* Serves until server_stop(), answers what has been received, and ends all threads. Returns how
- * many of them are left behind in handlers that did not return within the drain's time, or -1
- * when no thread could be started. Once a server. */
+/* Serves until server_stop(), answers what has been received, and ends all threads. Returns how many of
+ * them are left behind in handlers that did not return within the drain's time, or -1 if no thread
+ * could be started. Once a server. */
 int server_run(struct server *server);
 
-/* Lets server_run() begin to stop. From any thread, from a signal handler, also before
- * server_run(), and more than once. */
+/* Lets server_run() begin to stop. From any thread, from a signal handler, also before server_run(),
+ * and more than once. */
 void server_stop(struct server *server);
 
-/* Gives everything back, the handler included. Where server_run() left threads behind, what they
- * use is leaked, since they may still use it. NULL is left alone. */
+/* Gives everything back, the handler included. If server_run() left threads behind, what they use is
+ * leaked, since they may still use it. NULL is left alone. */
 void server_close(struct server *server);
 
 /* The addresses it listens on, as bound, in the order of the config; they outlive the stop. */
 unsigned server_address_count(const struct server *server);
 const struct address *server_address(const struct server *server, unsigned index);
-
-/* ---- for the server's own modules; any thread ---- */
-
-/* A client, or one that was being refused, has left. */
-void server_client_left(struct server *server);
-void server_refused_left(struct server *server);
 
 #endif

@@ -6,7 +6,7 @@
 #include "common/clock.h"
 
 #define LONG_NS INT64_C(250000)  /* a call that takes less is quick */
-#define SURE_NS INT64_C(4000000) /* so much processor time is no accident */
+#define SURE_NS INT64_C(4000000) /* this much CPU time is no accident */
 
 enum { WAITS_NOT_COUNTED = -1 };
 
@@ -19,18 +19,19 @@ static long thread_waits(void)
 void call_sample_begin(struct call_sample *sample)
 {
     *sample = (struct call_sample){.thread = pthread_self(),
-                            .cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID),
-                            .begun_ns = clock_ns(CLOCK_MONOTONIC),
-                            .waits = thread_waits()};
+                                   .cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID),
+                                   .begun_ns = clock_ns(CLOCK_MONOTONIC),
+                                   .waits = thread_waits()};
 }
 
-void call_sample_describe(struct call_sample *sample, pthread_t thread, int64_t cpu_ns, bool has_waited)
+void call_sample_describe(struct call_sample *sample, pthread_t thread, int64_t cpu_ns,
+                          bool has_waited)
 {
     *sample = (struct call_sample){.thread = thread,
-                            .cpu_ns = cpu_ns,
-                            .begun_ns = clock_ns(CLOCK_MONOTONIC),
-                            .waits = WAITS_NOT_COUNTED,
-                            .has_waited = has_waited};
+                                   .cpu_ns = cpu_ns,
+                                   .begun_ns = clock_ns(CLOCK_MONOTONIC),
+                                   .waits = WAITS_NOT_COUNTED,
+                                   .has_waited = has_waited};
 }
 
 static enum cost computing(int64_t cpu_ns)

@@ -1,9 +1,9 @@
 /*
- * cost: how long a session's requests take, as far as its last ones tell. A byte in the session,
- * that decides where its next request is run: in the loop, or offloaded (server/engine/executor.h).
+ * cost: how much a session's requests cost, as far as its last ones show. A byte in the session that
+ * decides where its next request runs: in the loop, or in the executor.
  *
- * What counts is the processor time of the thread that ran the handler, not the time that passed: a
- * handler that was pre-empted for long is still quick.
+ * What counts is the CPU time of the thread that ran the handler, not the time that passed: a
+ * handler that was preempted for long is still quick.
  */
 #ifndef BANTER_SERVER_ENGINE_COST_H
 #define BANTER_SERVER_ENGINE_COST_H
@@ -13,35 +13,36 @@
 #include <stdint.h>
 
 enum cost {
-    COST_UNKNOWN, /* it has not asked yet */
+    COST_UNKNOWN, /* no request was measured yet */
     COST_QUICK,
-    /* quick, but one call has stalled its loop, and not for long. A machine that stops for a moment
-     * looks like that, so it takes two in a row to be believed */
+    /* quick, except for one call that stalled its loop, and not for long. A machine that pauses for a
+     * moment looks like that, so it takes two in a row to be believed */
     COST_DOUBTED,
-    COST_SLEEPS,   /* waits in the handler, and needs next to no processor time */
+    COST_SLEEPS,   /* waits in the handler and needs next to no CPU time */
     COST_COMPUTES, /* and above: plus the binary logarithm of the quarters of a ms it takes */
 };
 
-/* What a call is measured by. */
+/* The measurement of one call. */
 struct call_sample {
     pthread_t thread; /* that made the call */
-    int64_t cpu_ns;   /* of the thread, at the beginning */
+    int64_t cpu_ns;   /* its CPU time at the beginning */
     int64_t begun_ns; /* CLOCK_MONOTONIC */
-    long waits;       /* of the thread, at the beginning: how often it has waited for something */
-    bool has_waited;  /* seen from outside, where `waits` was not counted */
+    long waits;       /* at the beginning: how often the thread had waited for something */
+    bool has_waited;  /* as seen from outside, if `waits` was not counted */
 };
 
 /* The calling thread begins a call. */
 void call_sample_begin(struct call_sample *sample);
 
-/* Describes a call that was first seen from outside when it was under way. */
-void call_sample_describe(struct call_sample *sample, pthread_t thread, int64_t cpu_ns, bool has_waited);
+/* Describes a call that was already under way when it was first seen from outside. */
+void call_sample_describe(struct call_sample *sample, pthread_t thread, int64_t cpu_ns,
+                          bool has_waited);
 
-/* The cost of a session whose cost was `before`, by a call that ends now, in the thread that made
- * it. */
+/* The cost class of a session that was in class `before`, after a call that ends now. In the thread
+ * that made the call. */
 enum cost call_sample_end(const struct call_sample *sample, enum cost before);
 
-/* About what the next request of a session of COST_COMPUTES and above costs, in microseconds. */
+/* About how much the next request of a session of COST_COMPUTES and above costs, in microseconds. */
 int64_t cost_us(enum cost cost);
 
 #endif

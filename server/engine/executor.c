@@ -1,242 +1,196 @@
-/* offload: who waits, who runs, and who has a token. */
+/* executor: who waits, who runs, and who has a permit. */
 #include "server/engine/executor.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/clock.h"
-#include "server/engine/pool.h"
-#include "server/engine/inbox.h"
-#include "server/engine/loop.h"
 #include "server/engine/cost.h"
-#include "server/request_owner.h"
-#include "server/engine/scheduling.h"
-#include "server/engine/thread_state.h"
 #include "server/engine/heap.h"
+#include "server/engine/inbox.h"
+#include "server/engine/job.h"
+#include "server/engine/permit.h"
+#include "server/engine/pool.h"
+#include "server/engine/thread.h"
 
-/* What a call may have of a core before it shares it with the next one. */
-#define TOKEN_NS (100 * INT64_C(1000000))
-/* A call that has used less than this between two looks has not computed. */
+/* How much CPU time a job may have before it shares its core with the next one. */
+#define PERMIT_NS (100 * INT64_C(1000000))
+/* A job that has used less than this between two samples has not computed. */
 #define STILL_NS (INT64_C(100000))
 
-/* So many threads are begun between two looks for requests of which nothing is known: most of them
- * are quick, and done by the threads that are there before another one is needed. Where they are not,
- * making sixty threads as fast as can be would keep the cores from the loops for longer than all else. */
+/* How many threads are begun between two samples for jobs of unknown cost. Most of them are quick, and
+ * done by the threads that are there before another one is needed. If they are not, making sixty
+ * threads as fast as can be would keep the cores from the loops for longer than all else. */
 enum { NEWCOMERS = 1 };
-
-/* Requests, the oldest first, by request->node.next. */
-struct line {
-    struct inbox_node *first, *last;
-};
 
 struct executor {
     struct pool *pool;
-    unsigned bound;          /* tokens */
-    struct inbox submitted;  /* by the owners of loops */
-    _Atomic unsigned tokens; /* that are taken; may be more than there are. Written under `lock` */
-    pthread_mutex_t lock;    /* guards all that follows. Lock order: this one, then the crew's */
-    /* Wait for a token, in the order of the time until when they should have been answered, in
-     * microseconds. */
+    const struct job_ops *ops;
+    unsigned permits;       /* how many there are */
+    struct inbox submitted; /* by any thread */
+    _Atomic uint64_t jobs;  /* submitted so far */
+    _Atomic unsigned taken; /* permits in use; may be more than there are. Written under `lock` */
+    pthread_mutex_t lock;   /* guards all that follows. Lock order: this one, then the pool's */
+    /* Wait for a permit. The key: until when they should have been answered, in microseconds. */
     struct heap computing;
-    /* Wait for nothing but a thread. */
-    struct line sleeping, unknown;
-    struct permit *runs; /* that have a token */
-    unsigned newcomers;       /* threads begun for them since the last look */
+    struct job_queue sleeping, unknown; /* wait for nothing but a thread */
+    struct permit_list held;
+    unsigned newcomers; /* threads begun for them since the last sample */
 };
-
-struct executor *executor_new(unsigned running, struct pool *pool)
-{
-    struct executor *executor = calloc(1, sizeof *executor);
-    if (!executor)
-        return NULL;
-    executor->pool = pool;
-    executor->bound = running;
-    pthread_mutex_init(&executor->lock, NULL);
-    return executor;
-}
 
 /* ---- who waits ---- */
 
-static bool needs_token(const struct request *request) { return request->cost >= COST_COMPUTES; }
+static bool needs_permit(const struct job *job) { return job->cost >= COST_COMPUTES; }
 
-bool executor_submit(struct executor *executor, struct request *request)
+bool executor_submit(struct executor *executor, struct job *job)
 {
-    bool is_free = !needs_token(request);
-    /* From here on the request may be answered at any time, and be gone. */
-    bool was_empty = inbox_push(&executor->submitted, &request->node);
-    /* Who gives a token back looks into the inbox. */
-    return is_free || (was_empty && atomic_load(&executor->tokens) < executor->bound);
+    bool is_free = !needs_permit(job);
+    atomic_fetch_add_explicit(&executor->jobs, 1, memory_order_relaxed);
+    /* From here on the job may be run at any time, and be gone. */
+    bool was_empty = inbox_push(&executor->submitted, &job->node);
+    /* Whoever gives a permit back looks into the inbox. */
+    return is_free || (was_empty && atomic_load(&executor->taken) < executor->permits);
 }
 
-static void line_up(struct line *line, struct request *request)
+static struct job *take_first(struct job_queue *queue)
 {
-    request->node.next = NULL;
-    if (line->last)
-        line->last->next = &request->node;
-    else
-        line->first = &request->node;
-    line->last = &request->node;
+    struct job *job = STAILQ_FIRST(queue);
+    if (job)
+        STAILQ_REMOVE_HEAD(queue, entry);
+    return job;
 }
 
-static struct request *take_first(struct line *line)
+/* An expensive one may be overtaken by what comes in the time that it takes itself. */
+static void wait_for_permit(struct executor *executor, struct job *job)
 {
-    struct inbox_node *node = line->first;
-    if (!node)
-        return NULL;
-    line->first = node->next;
-    if (!line->first)
-        line->last = NULL;
-    return (struct request *) node;
-}
-
-/* The dearer one may be overtaken by what comes in the time that it takes itself. */
-static void wait_for_token(struct executor *executor, struct request *request)
-{
-    int64_t until_us = clock_ms() * 1000 + cost_us(request->cost);
-    heap_put(&executor->computing, &request->place, until_us);
+    int64_t until_us = clock_ms() * 1000 + cost_us(job->cost);
+    job->place = (struct heap_item){0};
+    heap_put(&executor->computing, &job->place, until_us);
 }
 
 static void sort_submitted(struct executor *executor)
 {
     struct inbox_node *next;
     for (struct inbox_node *node = inbox_take_all(&executor->submitted); node; node = next) {
-        struct request *request = (struct request *) node;
+        struct job *job = (struct job *) node;
         next = node->next;
-        request->place = (struct heap_item){0};
         /* Out of memory there is no order. */
-        if (needs_token(request) &&
-            heap_reserve(&executor->computing, executor->computing.count + 1))
-            wait_for_token(executor, request);
+        if (needs_permit(job) && heap_reserve(&executor->computing, executor->computing.count + 1))
+            wait_for_permit(executor, job);
+        else if (job->cost == COST_SLEEPS)
+            STAILQ_INSERT_TAIL(&executor->sleeping, job, entry);
         else
-            line_up(request->cost == COST_SLEEPS ? &executor->sleeping : &executor->unknown, request);
+            STAILQ_INSERT_TAIL(&executor->unknown, job, entry);
     }
 }
 
-static struct request *take_cheapest(struct executor *executor)
+static struct job *take_cheapest(struct executor *executor)
 {
     struct heap_item *item = heap_take(&executor->computing, INT64_MAX);
-    return item ? (struct request *) ((char *) item - offsetof(struct request, place)) : NULL;
+    return item ? (struct job *) ((char *) item - offsetof(struct job, place)) : NULL;
 }
 
-/* The next request that may be begun in a thread that gives way: one of which nothing is known may turn
- * out to compute. */
-static struct request *take_computing(struct executor *executor)
+/* The next job that may begin in a thread of the lowest priority: one of unknown cost may turn out to
+ * compute. */
+static struct job *take_computing(struct executor *executor)
 {
-    struct request *request = take_first(&executor->unknown);
-    if (!request && executor->tokens < executor->bound)
-        request = take_cheapest(executor);
-    if (request)
-        executor->tokens++;
-    return request;
+    struct job *job = take_first(&executor->unknown);
+    if (!job && executor->taken < executor->permits)
+        job = take_cheapest(executor);
+    if (job)
+        executor->taken++;
+    return job;
 }
 
-/* ---- who runs ---- */
+/* ---- permits ---- */
 
-/* Lists a run for which a token was taken. `now_ns` is the time of its clock. */
-static void list_run(struct executor *executor, struct permit *run, pid_t thread,
-                     clockid_t cpu_clock, int64_t now_ns)
+/* Holds a permit that was counted. `now_ns` is the thread's CPU time. */
+static void hold(struct executor *executor, struct permit *permit, int64_t now_ns)
 {
-    *run = (struct permit){.next = executor->runs,
-                                .has_token = true,
-                                .gives_way = true,
-                                .thread = thread,
-                                .cpu_clock = cpu_clock,
-                                .begun_ns = now_ns,
-                                .seen_ns = now_ns};
-    if (run->next)
-        run->next->previous = run;
-    executor->runs = run;
+    permit->is_held = true;
+    permit->begun_ns = permit->seen_ns = now_ns;
+    permit->still = 0;
+    LIST_INSERT_HEAD(&executor->held, permit, entry);
 }
 
-static void give_token_back(struct executor *executor, struct permit *run)
+static void give_back(struct executor *executor, struct permit *permit)
 {
-    if (!run->has_token)
+    if (!permit->is_held)
         return;
-    run->has_token = false;
-    executor->tokens--;
-    if (run->next)
-        run->next->previous = run->previous;
-    if (run->previous)
-        run->previous->next = run->next;
-    else
-        executor->runs = run->next;
+    permit->is_held = false;
+    executor->taken--;
+    LIST_REMOVE(permit, entry);
 }
 
-/* Calls the handler, unless nobody waits for the answer any more. */
-static void call(struct request *request)
+/* ---- a thread that runs jobs ---- */
+
+/* The next job for a thread that has none, with the lock held. */
+static struct job *take_next(struct executor *executor, struct pool_thread *thread)
 {
-    struct call_sample sample;
-    if (!request_is_over(request)) {
-        call_sample_begin(&sample);
-        request_call(request);
-        request->cost = call_sample_end(&sample, request->cost);
-    }
-    if (request_detach(request))
-        loop_post(request->loop, &request->node);
-    request_returned(request);
+    give_back(executor, pool_thread_permit(thread));
+    sort_submitted(executor);
+    return pool_thread_is_background(thread) ? take_computing(executor)
+                                             : take_first(&executor->sleeping);
 }
 
-void executor_run(struct executor *executor, struct permit *run, struct request *request)
+/* Runs a job, then others, until none may begin. `job` is NULL if the thread comes from a call that
+ * has lost its loop, which is over by now. */
+static void run_jobs(void *user, struct pool_thread *thread, struct job *job)
 {
-    clockid_t cpu_clock;
-    pthread_getcpuclockid(pthread_self(), &cpu_clock);
-    const pid_t thread = gettid();
+    struct executor *executor = user;
     /* Before the lock is taken: from here on the others may keep it from running. */
-    if (request && request->cost != COST_SLEEPS && !run->gives_way)
-        scheduling_give_way(0);
+    if (job && job->cost != COST_SLEEPS && !pool_thread_is_background(thread))
+        pool_thread_set_background(thread);
     for (;;) {
-        const int64_t now_ns = clock_ns(cpu_clock);
+        int64_t now_ns = clock_ns(pool_thread_self(thread)->cpu_clock);
         pthread_mutex_lock(&executor->lock);
-        if (!request) {
-            give_token_back(executor, run);
-            sort_submitted(executor);
-            request = run->gives_way ? take_computing(executor) : take_first(&executor->sleeping);
-        }
-        if (request && request->cost != COST_SLEEPS)
-            list_run(executor, run, thread, cpu_clock, now_ns);
+        if (!job)
+            job = take_next(executor, thread);
+        if (job && job->cost != COST_SLEEPS)
+            hold(executor, pool_thread_permit(thread), now_ns);
         pthread_mutex_unlock(&executor->lock);
-        if (!request)
+        if (!job)
             return;
-        call(request);
-        request = NULL;
+        executor->ops->run(job);
+        job = NULL;
     }
 }
 
-/* ---- the watcher ---- */
+/* ---- the monitor ---- */
 
-void executor_adopt(struct executor *executor, struct permit *run, pid_t thread,
-                   clockid_t cpu_clock)
+void executor_adopt(struct executor *executor, struct pool_thread *thread)
 {
-    const int64_t now_ns = clock_ns(cpu_clock);
-    scheduling_give_way(thread);
+    int64_t now_ns = clock_ns(pool_thread_self(thread)->cpu_clock);
+    pool_thread_set_background(thread);
     pthread_mutex_lock(&executor->lock);
-    executor->tokens++;
-    list_run(executor, run, thread, cpu_clock, now_ns);
+    executor->taken++;
+    hold(executor, pool_thread_permit(thread), now_ns);
     pthread_mutex_unlock(&executor->lock);
 }
 
-/* Whether a call no longer takes a core, or has had it long enough. To ask whether it sleeps is dear, and
- * of many that share the cores most are still at a look: the longer they are, the more seldom they are
- * asked for, at the first look, the second, the fourth. */
-static bool is_through(struct permit *run)
+/* Whether a job no longer uses its core, or has had it long enough. Asking /proc is expensive, and
+ * when many share the cores most of them show no progress at any one sample. So the longer one shows
+ * none the more rarely it is asked for: at the first such sample, the second, the fourth. */
+static bool is_over_its_time(struct permit *permit)
 {
-    int64_t now_ns = clock_ns(run->cpu_clock);
-    run->still = now_ns - run->seen_ns < STILL_NS ? run->still + 1 : 0;
-    run->seen_ns = now_ns;
-    if (now_ns - run->begun_ns > TOKEN_NS)
+    int64_t now_ns = clock_ns(permit->thread->cpu_clock);
+    permit->still = now_ns - permit->seen_ns < STILL_NS ? permit->still + 1 : 0;
+    permit->seen_ns = now_ns;
+    if (now_ns - permit->begun_ns > PERMIT_NS)
         return true;
-    return run->still && (run->still & (run->still - 1)) == 0 && thread_state_sleeps(run->thread);
+    return permit->still && (permit->still & (permit->still - 1)) == 0 &&
+           thread_is_asleep(permit->thread->tid);
 }
 
 void executor_sample(struct executor *executor)
 {
     pthread_mutex_lock(&executor->lock);
-    for (struct permit *run = executor->runs, *next; run; run = next) {
-        next = run->next;
-        if (is_through(run))
-            give_token_back(executor, run);
+    for (struct permit *permit = LIST_FIRST(&executor->held), *next; permit; permit = next) {
+        next = LIST_NEXT(permit, entry);
+        if (is_over_its_time(permit))
+            give_back(executor, permit);
     }
     executor->newcomers = 0;
     pthread_mutex_unlock(&executor->lock);
@@ -244,8 +198,9 @@ void executor_sample(struct executor *executor)
 
 static bool may_begin_computing(struct executor *executor)
 {
-    return executor->unknown.first ? executor->newcomers++ < NEWCOMERS
-                                  : executor->computing.count && executor->tokens < executor->bound;
+    return STAILQ_FIRST(&executor->unknown)
+               ? executor->newcomers++ < NEWCOMERS
+               : executor->computing.count && executor->taken < executor->permits;
 }
 
 /* What gets no thread is taken by those that run when they are through. */
@@ -254,25 +209,54 @@ void executor_dispatch(struct executor *executor)
     struct pool_thread *thread;
     pthread_mutex_lock(&executor->lock);
     sort_submitted(executor);
-    while (executor->sleeping.first && (thread = pool_get(executor->pool, POOL_INTERACTIVE)))
-        pool_give_request(thread, take_first(&executor->sleeping));
+    while (STAILQ_FIRST(&executor->sleeping) &&
+           (thread = pool_get(executor->pool, POOL_INTERACTIVE)))
+        pool_give_job(thread, take_first(&executor->sleeping));
     while (may_begin_computing(executor) && (thread = pool_get(executor->pool, POOL_BACKGROUND)))
-        pool_give_request(thread, take_computing(executor));
+        pool_give_job(thread, take_computing(executor));
     pthread_mutex_unlock(&executor->lock);
 }
 
 bool executor_is_busy(struct executor *executor)
 {
     pthread_mutex_lock(&executor->lock);
-    bool is_busy = executor->runs || executor->sleeping.first || executor->unknown.first ||
-                   executor->computing.count;
+    bool is_busy = LIST_FIRST(&executor->held) || STAILQ_FIRST(&executor->sleeping) ||
+                   STAILQ_FIRST(&executor->unknown) || executor->computing.count;
     pthread_mutex_unlock(&executor->lock);
     return is_busy;
 }
 
 bool executor_is_crowded(const struct executor *executor)
 {
-    return atomic_load(&executor->tokens) > executor->bound;
+    return atomic_load(&executor->taken) > executor->permits;
+}
+
+uint64_t executor_submitted(const struct executor *executor)
+{
+    return atomic_load_explicit(&executor->jobs, memory_order_relaxed);
+}
+
+unsigned executor_computing(const struct executor *executor)
+{
+    return atomic_load_explicit(&executor->taken, memory_order_relaxed);
+}
+
+/* ---- life ---- */
+
+struct executor *executor_new(unsigned permits, struct pool *pool, const struct job_ops *ops)
+{
+    struct executor *executor = calloc(1, sizeof *executor);
+    if (!executor)
+        return NULL;
+    executor->pool = pool;
+    executor->ops = ops;
+    executor->permits = permits;
+    STAILQ_INIT(&executor->sleeping);
+    STAILQ_INIT(&executor->unknown);
+    LIST_INIT(&executor->held);
+    pthread_mutex_init(&executor->lock, NULL);
+    pool_set_work(pool, run_jobs, executor);
+    return executor;
 }
 
 void executor_free(struct executor *executor)
@@ -280,10 +264,10 @@ void executor_free(struct executor *executor)
     if (!executor)
         return;
     sort_submitted(executor);
-    struct request *request;
-    while ((request = take_first(&executor->sleeping)) ||
-           (request = take_first(&executor->unknown)) || (request = take_cheapest(executor)))
-        request_release(request);
+    struct job *job;
+    while ((job = take_first(&executor->sleeping)) || (job = take_first(&executor->unknown)) ||
+           (job = take_cheapest(executor)))
+        executor->ops->release(job);
     heap_fini(&executor->computing);
     pthread_mutex_destroy(&executor->lock);
     free(executor);

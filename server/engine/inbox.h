@@ -1,7 +1,7 @@
 /*
- * inbox: how other threads hand things to a loop without a lock. Any number of threads push; the
- * loop's owner takes everything at once. Intrusive: a node is embedded in what is sent and belongs
- * to the inbox from the push until it is taken.
+ * inbox: how other threads pass things to a loop without a lock. Any number of threads push; the
+ * loop's owner takes everything at once. Intrusive: a node is embedded in what is sent, and belongs to
+ * the inbox from the push until it is taken.
  */
 #ifndef BANTER_SERVER_ENGINE_INBOX_H
 #define BANTER_SERVER_ENGINE_INBOX_H
@@ -9,12 +9,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* What a node is embedded in, or what it asks for; server/serve.c acts on each. */
 enum inbox_kind {
-    INBOX_TRANSFER, /* a new connection, from the acceptor */
-    INBOX_REQUEST, /* a request that was answered late */
-    INBOX_RETURN,  /* a call outside of the loop has returned; its request is answered later */
-    INBOX_RESUME,  /* the handler is not full any more */
-    INBOX_STOP,    /* begin to drain */
+    INBOX_TRANSFER, /* a connected socket, from the acceptor or from another loop */
+    INBOX_ANSWER,   /* a request that was answered late */
+    INBOX_RETURN,   /* a call outside of the loop has returned; its request is answered later */
+    INBOX_RESUME,   /* the handler is not full any more */
+    INBOX_STOP,     /* begin to drain */
 };
 
 struct inbox_node {
@@ -27,10 +28,10 @@ struct inbox {
     _Atomic(struct inbox_node *) newest;
 };
 
-/* Returns true when the inbox was empty: then, and only then, the owner must be woken. */
+/* Returns true if the inbox was empty: then, and only then, the owner must be woken. */
 bool inbox_push(struct inbox *inbox, struct inbox_node *node);
 
-/* Takes all nodes, the oldest first; NULL when there are none. Owner only. */
+/* Takes all nodes, the oldest first; NULL if there are none. Owner only. */
 struct inbox_node *inbox_take_all(struct inbox *inbox);
 
 #endif

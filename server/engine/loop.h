@@ -1,122 +1,172 @@
 /*
- * loop: an epoll set with the sessions in it.
+ * loop: an epoll set and all that its owner needs from one wait to the next: an inbox, deadlines, a
+ * list of what is ready to go on, and the number of the call that is under way.
  *
- * A session belongs to one loop, and only that loop's present owner touches the loop, its sessions,
- * their timers and their sockets. An idle one may be moved to another loop by the owner of its own
- * (server/engine/scaler.h): nothing of it is left behind, and the other makes a new one of it. Which thread that is can change
- * in the middle of a turn: the hand-over (server/engine/monitor.h) gives the loop to a spare while the
- * former owner is in a handler. So what must outlive a batch of events is kept in here, never on an
- * owner's stack.
+ * A loop is passive: what its owner does is server/serve.c, and what lives in it (sessions, listeners)
+ * is known only to those above. One thread owns a loop at a time, but which one can change in the
+ * middle of a batch: the hand-over (server/engine/monitor.h) gives the loop to a spare thread while
+ * the owner is in a handler. So whatever must outlive a batch of events is kept in here, never on an
+ * owner's stack. Other threads reach a loop through its inbox alone (loop_post()).
  *
- * Other threads reach a loop through its inbox alone (loop_post()).
+ * A call of a handler is published in `call`, by a number that never comes twice (no ABA). Ending the
+ * call, in the owner, and taking the loop, in the monitor, are both a compare-and-swap of `call` from
+ * that number to 0: exactly one of them wins.
  */
 #ifndef BANTER_SERVER_ENGINE_LOOP_H
 #define BANTER_SERVER_ENGINE_LOOP_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/types.h>
 #include <time.h>
 
-#include "server/engine/inbox.h"
-#include "server/session/store.h"
-#include "server/settings.h"
 #include "server/engine/heap.h"
+#include "server/engine/inbox.h"
 
-struct acceptor;
-struct scaler;
 struct pool_thread;
-struct log;
-struct log_ring;
-struct executor;
-struct server;
-struct session;
-struct monitor;
+
+/* Embedded in what can be ready. All zero: it is not. */
+struct loop_item {
+    TAILQ_ENTRY(loop_item) entry;
+    bool is_ready;
+};
+
+TAILQ_HEAD(loop_items, loop_item);
 
 struct loop {
-    struct server *server;
-    const struct settings *settings;
-    struct log_ring *log;        /* the owner's; NULL: nothing is logged */
-    struct log_ring *transcript; /* the same; NULL: no messages are logged */
     int epoll_fd;
     int wake_fd; /* eventfd: something is in the inbox */
 
     /* For every thread. */
     struct inbox inbox;
-    struct inbox_node stop_node;
-    struct inbox_node resume_node;
-    _Atomic bool resume_posted; /* resume_node is in the inbox */
 
     /* The hand-over's. */
-    _Atomic uint64_t call;   /* number of the handler's call under way; 0: none. See handover.h */
-    _Atomic bool active;     /* a batch is under way: the watcher must not sleep */
-    struct monitor *monitor; /* NULL: no hand-over */
-    /* who owns it, or is being given it. Written by the watcher once it runs */
+    _Atomic uint64_t call;    /* number of the handler's call under way; 0: none */
+    _Atomic bool is_in_batch; /* the monitor must not sleep */
+    /* who owns it, or is being given it. Written by whoever gives it away: the monitor once it runs */
     struct pool_thread *owner;
-    clockid_t owner_clock;     /* its CPU time. As above; the thread itself may have ended */
-    _Atomic pid_t owner_tid;   /* written by the owner before its first call; 0: none has begun */
-    struct executor *executor;   /* takes what is known to take long; NULL: nothing does */
-    struct scaler *scaler;   /* which loops are in use */
-    struct acceptor *acceptor; /* NULL: the owner of another loop accepts */
-    _Atomic uint64_t requests; /* that got an answer. The owner's; the watcher reads it */
-    /* calls are to be measured, since they take most of the loop's time. Set by the monitor,
+    /* the owner's CPU clock, and its number for the kernel (0: none has begun). Copies, since they are
+     * still read when the owner itself may have ended */
+    clockid_t owner_clock;
+    _Atomic pid_t owner_tid;
+    /* most of the loop's time goes into calls, so they are to be measured. Set by the monitor,
      * cleared by the owner */
     _Atomic bool measures;
+    _Atomic uint64_t served; /* requests so far. Written by the owner, read by all */
 
     /* The owner's. */
     uint64_t calls; /* calls so far: the number of the last one */
     int64_t now_ms; /* CLOCK_MONOTONIC at the start of the batch */
-    /* a call has lost the loop a moment ago: until then newcomers may be of its kind */
+    /* a call has lost the loop a moment ago; until then newcomers are suspected to be slow too */
     int64_t alarm_until_ms;
-    struct session_store sessions;
-    struct session_active *again_first, *again_last; /* run again: may go on without an event */
-    struct session_active *again_end; /* those behind it wait until the sockets were looked at */
-    struct session *dead;           /* closed in this batch; freed when it is over */
-    struct heap deadlines; /* key: ms of CLOCK_MONOTONIC */
-    bool draining; /* no new input is waited for */
-    bool refusing; /* the drain's time is over: what is owed is refused */
-    /* while draining: when refusing begins; then: when what is left is closed */
-    int64_t drain_deadline_ms;
+    struct heap deadlines;       /* keys in ms of CLOCK_MONOTONIC */
+    struct loop_items ready;     /* may go on without an event */
+    struct loop_item *pass_last; /* the last one of the pass under way; NULL: the pass is over */
 };
 
-/* Makes a loop with no sessions, `loop` all zero before. False with errno set. Not for use by
- * its threads. */
-bool loop_init(struct loop *loop, struct server *server, const struct settings *settings);
+/* Makes a loop that watches nothing; all zero before. False with errno set; loop_fini() is due all the
+ * same. */
+bool loop_init(struct loop *loop);
 
-/* Gives everything back, requests that were answered too late included. Nobody runs it or posts
- * to it any more. */
+/* Gives everything back. Nobody owns the loop or posts to it any more, and its inbox was emptied. */
 void loop_fini(struct loop *loop);
 
-/* Owns the loop and serves its sessions until it has drained (true), or until it was taken away
- * during a handler's call (false): then it belongs to another thread, and the caller has only
- * its request left. `from` is the thread from which it was taken, or NULL at the loop's first
- * start. */
-bool loop_run(struct loop *loop, struct pool_thread *thread, struct pool_thread *from);
-
-/* Sends something to the loop's owner, from any thread. */
+/* Sends something to the loop's owner. From any thread. */
 void loop_post(struct loop *loop, struct inbox_node *node);
 
-/* Lets all sessions go on that wait for the handler to be less full. From any thread. */
-void loop_resume(struct loop *loop);
+/* All that was posted, the oldest first; NULL: nothing. Owner only. */
+struct inbox_node *loop_take_inbox(struct loop *loop);
 
-/* ---- for session.c, in the owner ---- */
+/* ---- what epoll watches ---- */
 
-/* Counts a request that got its answer; only one thread at a time does, so no locked operation. */
-static inline void loop_count_request(struct loop *loop)
+/* What an event of the loop's epoll set comes from: a tag in the low bits of the pointer. */
+enum loop_source {
+    LOOP_INBOX,    /* no pointer */
+    LOOP_LISTENER, /* struct listener */
+    LOOP_SESSION,  /* struct session */
+    LOOP_SOURCE_MASK = 7,
+};
+
+/* Adds (EPOLL_CTL_ADD) or changes (EPOLL_CTL_MOD) what is watched of a descriptor. `object` is aligned
+ * to 8 bytes. False with errno set. Owner only, or before the loop runs. */
+static inline bool loop_watch(struct loop *loop, int operation, int fd, uint32_t events,
+                              enum loop_source source, void *object)
 {
-    const uint64_t requests = atomic_load_explicit(&loop->requests, memory_order_relaxed);
-    atomic_store_explicit(&loop->requests, requests + 1, memory_order_relaxed);
+    struct epoll_event event = {.events = events, .data.u64 = (uintptr_t) object | source};
+    return epoll_ctl(loop->epoll_fd, operation, fd, &event) == 0;
 }
 
-/* Lets the turn of a session with this work come again in this batch or the next, without an event.
- * Once is enough. */
-void loop_run_again(struct loop *loop, struct session_active *active);
+/* Watches a descriptor no more; explicitly, since a forked child may still have a copy of it. */
+static inline void loop_unwatch(struct loop *loop, int fd)
+{
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
 
-/* Takes that back, if it was said. */
-void loop_forget_again(struct loop *loop, struct session_active *active);
+static inline enum loop_source loop_event_source(const struct epoll_event *event)
+{
+    return (enum loop_source)(event->data.u64 & LOOP_SOURCE_MASK);
+}
 
-/* The server's log; may be called from any thread. */
-struct log *loop_log(const struct loop *loop);
+static inline void *loop_event_object(const struct epoll_event *event)
+{
+    return (void *) (uintptr_t) (event->data.u64 & ~(uint64_t) LOOP_SOURCE_MASK);
+}
+
+/* ---- what is ready; owner only ---- */
+
+/* Lets the item go on in this batch or the next, without an event. Once is enough. */
+void loop_ready(struct loop *loop, struct loop_item *item);
+
+/* Takes that back; an item that is not ready is left alone. */
+void loop_unready(struct loop *loop, struct loop_item *item);
+
+/* Begins a pass over those that are ready now; an item that becomes ready meanwhile waits for the
+ * next pass, behind another look at the sockets. */
+void loop_begin_pass(struct loop *loop);
+
+/* The pass's next item, which is not ready any more; NULL: the pass is over. A pass outlives its
+ * batch if the loop is taken in it. */
+struct loop_item *loop_next_ready(struct loop *loop);
+
+/* ---- calls ---- */
+
+/* Publishes that a handler is being called, and returns the call's number. All that the thread which
+ * takes the loop will read must be in place. Owner only. */
+static inline uint64_t loop_begin_call(struct loop *loop)
+{
+    uint64_t call = ++loop->calls;
+    atomic_store_explicit(&loop->call, call, memory_order_release);
+    return call;
+}
+
+static inline bool loop_finish_call(struct loop *loop, uint64_t call)
+{
+    return atomic_compare_exchange_strong_explicit(&loop->call, &call, 0, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+/* The handler has returned. False: the loop was taken meanwhile, and the caller, who was its owner,
+ * must not touch it any more. */
+static inline bool loop_end_call(struct loop *loop, uint64_t call)
+{
+    return loop_finish_call(loop, call);
+}
+
+/* Takes the loop from its owner, who is in this call. False: the call was over first, and the loop
+ * stays where it is. Monitor only. */
+static inline bool loop_take(struct loop *loop, uint64_t call)
+{
+    return loop_finish_call(loop, call);
+}
+
+/* Counts a request. One thread at a time does, so the operation needs no lock. Owner only. */
+static inline void loop_count_served(struct loop *loop)
+{
+    uint64_t served = atomic_load_explicit(&loop->served, memory_order_relaxed);
+    atomic_store_explicit(&loop->served, served + 1, memory_order_relaxed);
+}
 
 #endif

@@ -1,83 +1,65 @@
-/* handover: calls, and the watcher that looks at them. */
+/* monitor: sampling the loops, and taking one whose owner does not come back. */
 #include "server/engine/monitor.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "common/clock.h"
-#include "server/engine/scaler.h"
-#include "server/engine/pool.h"
-#include "server/log/log.h"
-#include "server/engine/loop.h"
-#include "server/engine/executor.h"
 #include "server/engine/cost.h"
-#include "server/engine/scheduling.h"
-#include "server/engine/thread_state.h"
+#include "server/engine/executor.h"
+#include "server/engine/loop.h"
+#include "server/engine/pool.h"
+#include "server/engine/scaler.h"
+#include "server/engine/thread.h"
+#include "server/log/log.h"
 
 enum {
-    /* a call that uses no CPU time is asked for at the second look; where the kernel does not tell
-     * that it sleeps, it is taken at this one */
-    SLEEPING_LOOKS = 10,
-    /* So many looks in a row at a loop that is in some call, and its calls are measured: none of them
-     * may be long enough to be taken, but together they keep everybody waiting. */
-    CALLING_LOOKS = 4,
-    IDLE_LOOKS = 50, /* so many looks at nothing, and the watcher sleeps */
-    CALM_LOOKS = 50, /* so many looks without a call of which nothing is known, and it is calm */
-    LOOK_MS = 1,
-    CALM_LOOK_MS = 4, /* until the next look, while it is calm and sees no call */
+    /* A call that uses no CPU time is asked for at the second sample; if the kernel does not say that
+     * it sleeps, it is taken at this one. */
+    SLEEPING_SAMPLES = 10,
+    /* After so many samples in a row at which a loop was in some call, its calls are measured: none of
+     * them may be long enough to be taken, but together they keep everybody waiting. */
+    CALLING_SAMPLES = 4,
+    IDLE_SAMPLES = 50, /* after so many without anything to see, the monitor sleeps */
+    CALM_SAMPLES = 50, /* after so many without a call of unknown cost, it is calm */
+    SAMPLE_MS = 1,
+    CALM_SAMPLE_MS = 4, /* until the next sample, while it is calm and sees no call */
 };
 
 enum attention {
-    CALM,      /* whoever takes a request of which nothing is known must post */
-    ATTENTIVE, /* looks more often */
-    ASKED, /* the same, and a request has been taken since the last look of which nothing was known */
+    CALM,      /* whoever takes a request of unknown cost must post */
+    ATTENTIVE, /* samples more often */
+    EXPECTANT, /* the same, and a request of unknown cost was taken since the last sample */
 };
 
-/* What the watcher remembers of a loop from look to look. */
+/* What it remembers of a loop from sample to sample. */
 struct loop_sample {
     uint64_t call;
-    int64_t cpu_ns;   /* the owner's CPU clock when the call was seen first */
-    int64_t seen_ns;  /* the same, at the last look */
-    unsigned count;   /* since then */
-    unsigned calling; /* looks in a row at which there was a call, any one */
+    int64_t cpu_ns;   /* the owner's CPU time when the call was seen first */
+    int64_t seen_ns;  /* the same, at the last sample */
+    unsigned count;   /* samples since then */
+    unsigned calling; /* samples in a row at which there was a call, any one */
 };
 
 struct monitor {
-    struct scaler *scaler;
-    struct loop *loops;
-    unsigned count;
-    struct pool *pool;
-    struct executor *executor;
-    struct log *log;
-    unsigned stall_ms;
+    struct monitor_config config;
     pthread_t thread;
     sem_t wake;          /* posted to wake it from its sleep, and by monitor_wake() */
     _Atomic bool asleep; /* or about to be: whoever begins a batch must post */
     _Atomic enum attention attention;
     _Atomic bool stopping;
-    _Atomic unsigned passed_ms;      /* by its looks */
-    unsigned idle_looks, calm_looks; /* in a row */
-    bool told_no_spare;
+    _Atomic unsigned passed_ms;          /* by its samples */
+    _Atomic uint64_t handovers;          /* written by its thread alone */
+    unsigned idle_samples, calm_samples; /* in a row */
+    bool has_told_no_spare;
     struct loop_sample samples[];
 };
 
-/* ---- in the loop's owner ---- */
-
-uint64_t loop_call_begin(struct loop *loop)
-{
-    uint64_t call = ++loop->calls;
-    atomic_store_explicit(&loop->call, call, memory_order_release);
-    return call;
-}
-
-bool loop_call_end(struct loop *loop, uint64_t call)
-{
-    return atomic_compare_exchange_strong_explicit(&loop->call, &call, 0, memory_order_acq_rel,
-                                                   memory_order_acquire);
-}
+/* ---- in a loop's owner ---- */
 
 void monitor_batch_begins(struct monitor *monitor, struct loop *loop)
 {
@@ -85,21 +67,21 @@ void monitor_batch_begins(struct monitor *monitor, struct loop *loop)
         return;
     /* Sequentially consistent with `asleep`: either the monitor, which looks once more after it
      * said so, sees this batch, or the batch sees that it sleeps. */
-    atomic_store(&loop->active, true);
+    atomic_store(&loop->is_in_batch, true);
     if (atomic_load(&monitor->asleep) && atomic_exchange(&monitor->asleep, false))
         sem_post(&monitor->wake);
 }
 
 void monitor_batch_ends(struct loop *loop)
 {
-    atomic_store_explicit(&loop->active, false, memory_order_relaxed);
+    atomic_store_explicit(&loop->is_in_batch, false, memory_order_relaxed);
 }
 
 void monitor_expect(struct monitor *monitor)
 {
-    if (!monitor || atomic_load_explicit(&monitor->attention, memory_order_relaxed) == ASKED)
+    if (!monitor || atomic_load_explicit(&monitor->attention, memory_order_relaxed) == EXPECTANT)
         return;
-    if (atomic_exchange(&monitor->attention, ASKED) == CALM)
+    if (atomic_exchange(&monitor->attention, EXPECTANT) == CALM)
         sem_post(&monitor->wake);
 }
 
@@ -110,37 +92,50 @@ unsigned monitor_clock_ms(const struct monitor *monitor)
     return monitor ? atomic_load_explicit(&monitor->passed_ms, memory_order_relaxed) : 0;
 }
 
-/* ---- the watcher's thread ---- */
+uint64_t monitor_handovers(const struct monitor *monitor)
+{
+    return monitor ? atomic_load_explicit(&monitor->handovers, memory_order_relaxed) : 0;
+}
+
+/* ---- the hand-over ---- */
+
+static void tell_no_spare(struct monitor *monitor)
+{
+    if (!monitor->has_told_no_spare)
+        log_tell(monitor->config.log, LOG_NO_SPARE, 0, "%u threads at most",
+                 pool_bound(monitor->config.pool));
+    monitor->has_told_no_spare = true;
+}
 
 /* A spare must be there before the loop is taken: there is no way back. */
-static void take(struct monitor *monitor, struct loop *loop, const struct loop_sample *sample,
-                 bool is_asleep)
+static void hand_over(struct monitor *monitor, struct loop *loop, const struct loop_sample *sample,
+                      bool is_asleep)
 {
-    struct pool_thread *spare = pool_get(monitor->pool, POOL_INTERACTIVE);
+    struct pool_thread *spare = pool_get(monitor->config.pool, POOL_INTERACTIVE);
     if (!spare) {
-        if (!monitor->told_no_spare)
-            log_tell(monitor->log, LOG_NO_SPARE, 0, "%u threads at most",
-                     pool_bound(monitor->pool));
-        monitor->told_no_spare = true;
+        tell_no_spare(monitor);
         return;
     }
-    monitor->told_no_spare = false;
+    monitor->has_told_no_spare = false;
     struct pool_thread *owner = loop->owner;
-    if (!loop_call_end(loop, sample->call)) {
+    if (!loop_take(loop, sample->call)) {
         pool_put_back(spare);
         return;
     }
-    call_sample_describe(&pool_scratch(owner)->stall, pool_thread_id(owner), sample->cpu_ns, is_asleep);
+    call_sample_describe(pool_thread_stall(owner), pool_thread_self(owner)->id, sample->cpu_ns,
+                         is_asleep);
     if (!is_asleep)
-        executor_adopt(monitor->executor, pool_thread_run(owner), loop->owner_tid, loop->owner_clock);
-    pool_give(spare, loop, owner);
+        executor_adopt(monitor->config.executor, owner);
+    pool_give_loop(spare, loop, owner);
+    atomic_store_explicit(&monitor->handovers, monitor_handovers(monitor) + 1,
+                          memory_order_relaxed);
 }
 
-static void look(struct monitor *monitor, struct loop *loop, struct loop_sample *sample)
+static void sample_loop(struct monitor *monitor, struct loop *loop, struct loop_sample *sample)
 {
     uint64_t call = atomic_load_explicit(&loop->call, memory_order_acquire);
     sample->calling = call ? sample->calling + 1 : 0;
-    if (sample->calling % CALLING_LOOKS == CALLING_LOOKS - 1)
+    if (sample->calling % CALLING_SAMPLES == CALLING_SAMPLES - 1)
         atomic_store_explicit(&loop->measures, true, memory_order_relaxed);
     if (call != sample->call) {
         sample->call = call;
@@ -152,22 +147,25 @@ static void look(struct monitor *monitor, struct loop *loop, struct loop_sample 
         return;
     sample->count++;
     int64_t now_ns = clock_ns(loop->owner_clock);
-    bool has_computed = now_ns - sample->cpu_ns > (int64_t) LOOK_MS * 500000;
+    bool has_computed = now_ns - sample->cpu_ns > (int64_t) SAMPLE_MS * 500000;
     bool is_still = now_ns == sample->seen_ns;
     sample->seen_ns = now_ns;
-    if (sample->count < monitor->stall_ms)
+    if (sample->count < monitor->config.stall_ms)
         return;
     if (has_computed)
-        take(monitor, loop, sample, false);
-    else if ((is_still && thread_state_sleeps(loop->owner_tid)) ||
-             sample->count >= monitor->stall_ms * SLEEPING_LOOKS)
-        take(monitor, loop, sample, true);
+        hand_over(monitor, loop, sample, false);
+    else if ((is_still && thread_is_asleep(loop->owner_tid)) ||
+             sample->count >= monitor->config.stall_ms * SLEEPING_SAMPLES)
+        hand_over(monitor, loop, sample, true);
 }
 
-static bool any_active(const struct monitor *monitor)
+/* ---- its thread ---- */
+
+static bool any_in_batch(const struct monitor *monitor)
 {
-    for (unsigned i = 0; i < monitor->count; i++)
-        if (atomic_load(&monitor->loops[i].active))
+    const struct scaler *scaler = monitor->config.scaler;
+    for (unsigned i = 0; i < scaler->count; i++)
+        if (atomic_load(&scaler->loops[i]->is_in_batch))
             return true;
     return false;
 }
@@ -175,39 +173,39 @@ static bool any_active(const struct monitor *monitor)
 static void sleep_until_a_batch(struct monitor *monitor)
 {
     atomic_store(&monitor->asleep, true);
-    if ((any_active(monitor) || atomic_load(&monitor->stopping)) &&
+    if ((any_in_batch(monitor) || atomic_load(&monitor->stopping)) &&
         atomic_exchange(&monitor->asleep, false))
         return;
     while (atomic_load(&monitor->asleep))
         sem_wait(&monitor->wake);
 }
 
-/* Whether the next look may come later: no request of which nothing is known was taken for a while. */
+/* Whether the next sample may come later: no request of unknown cost was taken for a while. */
 static bool is_calm(struct monitor *monitor)
 {
-    enum attention attention = ASKED;
+    enum attention attention = EXPECTANT;
     if (atomic_compare_exchange_strong(&monitor->attention, &attention, ATTENTIVE))
-        monitor->calm_looks = 0;
-    else if (attention == ATTENTIVE && ++monitor->calm_looks > CALM_LOOKS)
+        monitor->calm_samples = 0;
+    else if (attention == ATTENTIVE && ++monitor->calm_samples > CALM_SAMPLES)
         atomic_compare_exchange_strong(&monitor->attention, &attention, CALM);
     return atomic_load(&monitor->attention) == CALM;
 }
 
 static bool sees_a_call(const struct monitor *monitor)
 {
-    for (unsigned i = 0; i < monitor->count; i++)
+    for (unsigned i = 0; i < monitor->config.scaler->count; i++)
         if (monitor->samples[i].call)
             return true;
     return false;
 }
 
-/* Until the next look; what was offloaded is not kept waiting so long, and nor is a call of which
- * nothing is known. */
-static void wait_for_look(struct monitor *monitor)
+/* Until the next sample; what was submitted is not kept waiting so long, and nor is a call of unknown
+ * cost. */
+static void wait_for_next(struct monitor *monitor)
 {
-    const bool is_long =
-        is_calm(monitor) && !sees_a_call(monitor) && !executor_is_crowded(monitor->executor);
-    const unsigned ms = is_long ? CALM_LOOK_MS : LOOK_MS;
+    struct executor *executor = monitor->config.executor;
+    bool is_long = is_calm(monitor) && !sees_a_call(monitor) && !executor_is_crowded(executor);
+    unsigned ms = is_long ? CALM_SAMPLE_MS : SAMPLE_MS;
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += ms * 1000000;
@@ -216,57 +214,49 @@ static void wait_for_look(struct monitor *monitor)
         until.tv_sec++;
     }
     while (sem_clockwait(&monitor->wake, CLOCK_MONOTONIC, &until) == 0 || errno == EINTR) {
-        executor_dispatch(monitor->executor);
+        executor_dispatch(executor);
         if (is_long && atomic_load(&monitor->attention) != CALM)
             return;
     }
     atomic_fetch_add_explicit(&monitor->passed_ms, ms, memory_order_relaxed);
 }
 
-static void *watch(void *argument)
+static void *run_monitor(void *argument)
 {
     struct monitor *monitor = argument;
-    scheduling_be_prompt();
+    struct scaler *scaler = monitor->config.scaler;
+    struct executor *executor = monitor->config.executor;
+    thread_sched_interactive();
     while (!atomic_load(&monitor->stopping)) {
-        for (unsigned i = 0; i < monitor->count; i++)
-            look(monitor, &monitor->loops[i], &monitor->samples[i]);
-        scaler_sample(monitor->scaler);
-        executor_sample(monitor->executor);
-        executor_dispatch(monitor->executor);
-        bool is_idle = !any_active(monitor) && !executor_is_busy(monitor->executor);
-        monitor->idle_looks = is_idle ? monitor->idle_looks + 1 : 0;
-        if (monitor->idle_looks > IDLE_LOOKS)
+        for (unsigned i = 0; i < scaler->count; i++)
+            sample_loop(monitor, scaler->loops[i], &monitor->samples[i]);
+        scaler_run(scaler);
+        executor_sample(executor);
+        executor_dispatch(executor);
+        bool is_idle = !any_in_batch(monitor) && !executor_is_busy(executor);
+        monitor->idle_samples = is_idle ? monitor->idle_samples + 1 : 0;
+        if (monitor->idle_samples > IDLE_SAMPLES)
             sleep_until_a_batch(monitor);
-        wait_for_look(monitor);
+        wait_for_next(monitor);
     }
     return NULL;
 }
 
-struct monitor *monitor_start(struct scaler *scaler, struct pool *pool, struct executor *executor,
-                              unsigned stall_ms, struct log *log)
+/* ---- life ---- */
+
+struct monitor *monitor_start(const struct monitor_config *config)
 {
-    struct loop *loops = scaler->loops;
-    unsigned count = scaler->count;
+    unsigned count = config->scaler->count;
     struct monitor *monitor = calloc(1, sizeof *monitor + count * sizeof monitor->samples[0]);
     if (!monitor)
         return NULL;
-    monitor->scaler = scaler;
-    monitor->loops = loops;
-    monitor->count = count;
-    monitor->pool = pool;
-    monitor->executor = executor;
-    monitor->log = log;
-    monitor->stall_ms = stall_ms;
+    monitor->config = *config;
     sem_init(&monitor->wake, 0, 0);
-    int failure = pthread_create(&monitor->thread, NULL, watch, monitor);
+    int failure = pthread_create(&monitor->thread, NULL, run_monitor, monitor);
     if (failure) {
         monitor_free(monitor);
         errno = failure;
         return NULL;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        loops[i].monitor = monitor;
-        loops[i].executor = executor;
     }
     return monitor;
 }

@@ -1,19 +1,15 @@
 /*
- * handover: how a loop goes on while a handler does not return.
+ * monitor: a thread that watches the loops, so that they go on while a handler does not return.
  *
- * A call of a handler is published in loop->call, by number, so that a number never comes twice (no
- * ABA). A watcher looks at each loop. Where it sees the same call again a millisecond later, and the
- * owner's CPU clock shows that it runs (a pre-empted owner is no stall) or the kernel tells that it
- * sleeps, or ten looks have passed, it takes the loop. Ending a call and taking the loop are
- * both compare-and-swaps of loop->call from the call's number to 0: exactly one wins.
+ * It samples each loop. If it sees the same call again a millisecond later, and the owner's CPU clock
+ * shows that it runs (a preempted owner is no stall), or the kernel says that it sleeps, or ten samples
+ * have passed, it takes the loop: the hand-over. It gives the loop to a spare thread of the pool. The
+ * spare moves what the former owner had finished into the session, then lets the former owner go, which
+ * keeps that one request and answers it late, as any handler may.
  *
- * It looks every millisecond while there are calls of which nothing is known, for each look takes a
- * core from somebody. While all that ask have been quick so far, it looks every four, and again after
- * one where it has seen a call.
- *
- * When the taker wins, it gives the loop to a spare. That moves what the former owner had finished
- * into the session, then lets the former owner go; which keeps that one request and answers it
- * late, as any handler may.
+ * It samples every millisecond while there are calls of unknown cost, since each sample takes a core
+ * from somebody. While all sessions that ask have been quick so far, it samples every four, and again
+ * after one if it has seen a call. While no loop is in a batch it sleeps.
  */
 #ifndef BANTER_SERVER_ENGINE_MONITOR_H
 #define BANTER_SERVER_ENGINE_MONITOR_H
@@ -21,50 +17,47 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct scaler;
-struct pool;
+struct executor;
 struct log;
 struct loop;
-struct executor;
 struct monitor;
+struct pool;
+struct scaler;
 
-/* ---- around a call, in the loop's owner ---- */
+/* What it watches and works with; all of it outlives the monitor. */
+struct monitor_config {
+    struct scaler *scaler;     /* and its loops, which don't run yet */
+    struct pool *pool;         /* where spares come from */
+    struct executor *executor; /* what takes long is given to it */
+    struct log *log;
+    unsigned stall_ms; /* how long a call may run; at least 1 */
+};
 
-/* Publishes that a handler is being called, and returns the call's number. All that the taker
- * will read must be in place. */
-uint64_t loop_call_begin(struct loop *loop);
+/* NULL with errno set: there is no hand-over then. */
+struct monitor *monitor_start(const struct monitor_config *config);
 
-/* The handler has returned (or, in the watcher: its loop is to be taken). False: the other side
- * was first, and the loop must not be touched any more (or: stays where it is). */
-bool loop_call_end(struct loop *loop, uint64_t call);
-
-/* ---- the watcher ---- */
-
-/* Starts watching the loops, before they run, what they give to `offload`, and how many of them are
- * in use; spares come from `crew`. `stall_ms` is how long a call may run (at least 1). NULL with
- * errno set: then there is no hand-over, and all loops stay in use. */
-struct monitor *monitor_start(struct scaler *scaler, struct pool *pool, struct executor *executor,
-                              unsigned stall_ms, struct log *log);
-
-/* Ends the watcher's thread: no loop is taken after this. NULL is left alone. */
+/* Ends its thread: no loop is taken after this. NULL is left alone. */
 void monitor_stop(struct monitor *monitor);
 
-/* Gives back a watcher that was stopped; no loop runs any more. NULL is left alone. */
+/* Gives back a monitor that was stopped; no loop runs any more. NULL is left alone. */
 void monitor_free(struct monitor *monitor);
 
-/* Tells the watcher that a batch begins or is over, in the loop's owner. It sleeps while no loop
- * has one. `watcher` may be NULL. */
+/* Lets it begin what was submitted to the executor, at once. From any thread. */
+void monitor_wake(struct monitor *monitor);
+
+/* How many loops it has taken so far. From any thread; 0 for NULL. */
+uint64_t monitor_handovers(const struct monitor *monitor);
+
+/* ---- in a loop's owner; `monitor` may be NULL ---- */
+
+/* A batch begins or is over. */
 void monitor_batch_begins(struct monitor *monitor, struct loop *loop);
 void monitor_batch_ends(struct loop *loop);
 
-/* Tells the watcher that a request is taken of which nothing is known, in the loop's owner. `watcher`
- * may be NULL. */
+/* A request of a session of unknown cost is taken. */
 void monitor_expect(struct monitor *monitor);
 
-/* Lets the watcher begin what was offloaded, at once. From any thread. */
-void monitor_wake(struct monitor *monitor);
-
-/* A clock that goes on with the watcher's looks, in ms; 0 for NULL. */
+/* A clock that goes on with the monitor's samples, in ms; it costs a load. 0 for NULL. */
 unsigned monitor_clock_ms(const struct monitor *monitor);
 
 #endif

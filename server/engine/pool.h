@@ -1,11 +1,12 @@
 /*
- * crew: the server's threads. Each one owns a loop, or is in a handler whose loop was taken from
- * it, or runs what was offloaded (server/engine/executor.h), or is a spare: it waits to be given something.
+ * pool: the server's threads. Each one owns a loop, or is in a call whose loop was taken from it, or
+ * runs the executor's jobs, or is a spare that waits to be given something.
  *
- * A thread that has computed has given way to all others (server/engine/scheduling.h), for good: it is used
- * for that again, and for something else only where the bound leaves no other.
+ * A thread that ran a CPU-heavy job has been reniced to the lowest priority, which can't be undone
+ * without privilege; so it is reused only for such jobs, unless the bound leaves no other thread.
  *
- * Spares are made on demand up to a bound and end when they have not been needed for ten seconds.
+ * Spares are made on demand, up to a bound, and end when they have not been needed for ten seconds.
+ * What a thread does is its user's (struct pool_ops); the pool knows neither requests nor sessions.
  */
 #ifndef BANTER_SERVER_ENGINE_POOL_H
 #define BANTER_SERVER_ENGINE_POOL_H
@@ -14,75 +15,91 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/buffer.h"
 #include "server/engine/cost.h"
+#include "server/engine/permit.h"
+#include "server/engine/thread.h"
 
-struct pool;
+struct job;
 struct log;
 struct loop;
-struct executor;
-struct permit;
-struct request;
-struct session;
-
-/* What a thread works with while it owns a loop. When the loop is taken, its new owner reads the
- * fields that say so; the thread itself leaves them alone until pool_thread_let_go() was called. */
-struct scratch {
-    struct buffer input; /* the thread's own: a read goes in here */
-    /* `input`, or the session's own where much was left over. Read by the new owner */
-    struct buffer *reading;
-    struct buffer output;    /* replies that are complete. Read by the new owner */
-    struct session *session; /* whose turn it is. Read by the new owner */
-    /* for the next call, or in the call under way. Taken by the new owner */
-    struct request *request;
-    struct buffer large; /* a session's buffer, lent to the turn */
-    unsigned begun_ms;   /* when the turn began, by monitor_clock_ms() */
-    /* the call under way when the loop was taken. Written by the monitor, read by the new owner */
-    struct call_sample stall;
-};
-
+struct pool;
 struct pool_thread;
 
-/* A crew of at most `bound` threads. NULL when memory is out. */
-struct pool *pool_new(unsigned bound, struct log *log);
+/* What the pool's user does in its threads. All are called in the thread itself, but for fini(). */
+struct pool_ops {
+    /* Each thread has so many bytes of the user's, all zero at first. */
+    size_t context_bytes;
 
-/* Before any thread is given something: what its threads serve when they have lost a loop. */
-void pool_set_offload(struct pool *pool, struct executor *executor);
+    /* Owns the loop until it has drained (true), or until it was taken in a call (false): then the
+     * loop belongs to another thread, and this one must not touch it any more. `from` is the thread
+     * from which the loop was taken; NULL when the loop first starts. A new owner calls
+     * pool_thread_let_go(from) when it has read what it needs of that thread's context. */
+    bool (*own)(struct loop *loop, struct pool_thread *thread, struct pool_thread *from);
 
-enum pool_use {
-    POOL_INTERACTIVE,   /* a loop, or a call that sleeps */
-    POOL_BACKGROUND, /* a call that computes, or may */
+    /* The call of a thread that has lost its loop is over, and the new owner has let it go. */
+    void (*lost)(void *context);
+
+    /* The thread has ended, and its context goes. */
+    void (*fini)(void *context);
 };
 
-/* Gives a loop to a spare, or to a new thread where there is none: it will call loop_run(loop,
- * itself, from); or an offloaded request: it will call executor_run(). Two steps, so that the
- * caller can make sure of a thread before it takes the loop: pool_get(), then pool_give() or
- * pool_give_request() or pool_put_back(). pool_get() returns NULL when the bound is reached or a
- * thread would not start (which is logged). */
+/* A pool of at most `bound` threads. `ops` and `log` outlive it. NULL: out of memory. */
+struct pool *pool_new(unsigned bound, const struct pool_ops *ops, struct log *log);
+
+/* Who has work for a thread that was given a job, or (job NULL) whose call has lost its loop: the
+ * executor. Before any thread is given something; without it no loop may be taken. */
+void pool_set_work(struct pool *pool,
+                   void (*work)(void *user, struct pool_thread *thread, struct job *job),
+                   void *user);
+
+enum pool_use {
+    POOL_INTERACTIVE, /* a loop, or a job that sleeps */
+    POOL_BACKGROUND,  /* a job that computes, or may */
+};
+
+/* Gives a loop or a job to a spare, or to a new thread if there is none. Two steps, so that the
+ * caller can make sure of a thread before it takes a loop: pool_get(), then exactly one of
+ * pool_give_loop(), pool_give_job() and pool_put_back(). pool_get() returns NULL if the bound is
+ * reached or a thread would not start (which is logged). */
 struct pool_thread *pool_get(struct pool *pool, enum pool_use use);
-void pool_give(struct pool_thread *thread, struct loop *loop, struct pool_thread *from);
-void pool_give_request(struct pool_thread *thread, struct request *request);
+void pool_give_loop(struct pool_thread *thread, struct loop *loop, struct pool_thread *from);
+void pool_give_job(struct pool_thread *thread, struct job *job);
 void pool_put_back(struct pool_thread *thread);
 
-/* The most threads there may be. */
+/* The most threads there may be, and how many there are. From any thread. */
 unsigned pool_bound(const struct pool *pool);
+unsigned pool_threads(const struct pool *pool);
 
-/* What the thread works with; only the thread itself, and as told at struct scratch. */
-struct scratch *pool_scratch(struct pool_thread *thread);
+/* ---- a thread of the pool ---- */
 
-/* Its identity, and its part in the offload. */
-pthread_t pool_thread_id(const struct pool_thread *thread);
-struct permit *pool_thread_run(struct pool_thread *thread);
+/* Its user's bytes: the thread's own, except as pool_ops tell. */
+void *pool_thread_context(struct pool_thread *thread);
 
-/* The new owner has taken what it needs from the turn: the thread may use it again. */
+/* Who it is. */
+const struct thread *pool_thread_self(const struct pool_thread *thread);
+
+/* The call under way when its loop was taken: written by the monitor, read by the new owner. */
+struct call_sample *pool_thread_stall(struct pool_thread *thread);
+
+/* The executor's, guarded by its lock. */
+struct permit *pool_thread_permit(struct pool_thread *thread);
+
+/* Whether it has the lowest priority; once set, for good. The thread itself, or the monitor for a
+ * thread that is in a call. */
+bool pool_thread_is_background(const struct pool_thread *thread);
+void pool_thread_set_background(struct pool_thread *thread);
+
+/* The new owner has taken what it needs: the thread may use its context again. */
 void pool_thread_let_go(struct pool_thread *thread);
 
-/* Waits until the loops have drained and every thread has ended. Threads in handlers are waited
- * for until `deadline_ms` (CLOCK_MONOTONIC; INT64_MAX: for ever), loops for `grace_ms` more.
- * Returns how many threads are left behind, in handlers. */
+/* ---- the end ---- */
+
+/* Waits until the loops have drained and every thread has ended. Threads in calls are waited for
+ * until `deadline_ms` (CLOCK_MONOTONIC; CLOCK_NEVER: for ever), loops for `grace_ms` longer. Returns
+ * how many threads are left behind, in calls. */
 unsigned pool_stop(struct pool *pool, int64_t deadline_ms, int64_t grace_ms);
 
-/* Gives everything back. Only after pool_stop() returned 0. NULL is left alone. */
+/* Gives everything back. Only after pool_stop() has returned 0. NULL is left alone. */
 void pool_free(struct pool *pool);
 
 #endif

@@ -1,4 +1,4 @@
-/* balance: measuring, trying, judging. */
+/* scaler: measuring, trying, judging. */
 #include "server/engine/scaler.h"
 
 #include <math.h>
@@ -6,28 +6,34 @@
 #include <stddef.h>
 
 #include "common/clock.h"
-#include "server/engine/loop.h"
 #include "server/engine/cpus.h"
-#include "server/engine/thread_state.h"
+#include "server/engine/loop.h"
+#include "server/engine/thread.h"
 
 enum {
-    WINDOW_MS = 40,        /* that is measured over: many time slices, and soon enough */
+    WINDOW_MS = 40,        /* of a measurement: many time slices, and soon enough */
     FIRST_PAUSE_MS = 1000, /* before what was no good is tried again; at first */
     LONGEST_PAUSE_MS = 30000,
-    QUICK_NS = 100000, /* of an owner's time for a request: more, and each core is worth more */
+    QUICK_NS = 100000, /* of an owner's time for a request: above it, each core is worth more */
 };
 
-/* Of one processor's time. */
-#define BUSY 0.5       /* less, and the loops are not what anybody waits for */
-#define WAITING 0.15   /* of an owner's own time: so long it wants to run and may not */
-#define SATURATED 0.85 /* an owner that has hardly a pause */
-#define ROOM 0.5       /* idle, and another loop finds a place */
-/* What a change must bring to be kept, as a ratio of rates. More loops must bring more, since they
- * cost more; where requests take long they are for those that wait, even where the rate is the clients'. */
+/* In cores, except WAITING. A load is worth a change if the owners
+ *   - are not what anybody waits for below:          busy                <  BUSY
+ *   - are slowed by others that want their cores:    waiting / busy      >  WAITING
+ *   - have hardly a pause left:          (busy + waiting) / loops in use >  SATURATED (BUSY for slow
+ *     requests, where a request that waits behind another one waits long)
+ *   - could use a core that has nothing to do:       idle                >= ROOM */
+#define BUSY 0.5
+#define WAITING 0.15
+#define SATURATED 0.85
+#define ROOM 0.5
+/* What a change must bring to be kept: rate after / rate before. More loops must bring more, since
+ * they cost more; fewer, or more for slow requests (which are for those that wait, even if the rate is
+ * the clients' own), may cost what a measurement over WINDOW_MS wavers by. */
 #define GAIN_OF_MORE 1.05
 #define GAIN_OF_OTHERS 0.97
 
-void scaler_init(struct scaler *scaler, struct loop *loops, unsigned count, bool adapts)
+void scaler_init(struct scaler *scaler, struct loop *const *loops, unsigned count, bool adapts)
 {
     scaler->loops = loops;
     scaler->count = count;
@@ -41,6 +47,8 @@ void scaler_use(struct scaler *scaler, unsigned count)
     atomic_store(&scaler->is_fixed, true);
     atomic_store(&scaler->in_use, count);
 }
+
+/* ---- moves ---- */
 
 bool scaler_begin_move(struct scaler *scaler)
 {
@@ -61,35 +69,35 @@ void scaler_freeze(struct scaler *scaler)
         sched_yield();
 }
 
-/* ---- measuring, in the watcher ---- */
+/* ---- measuring, in the monitor ---- */
 
-static struct scaler_sample take_sight(const struct scaler *scaler, int64_t now_ms)
+static struct scaler_sample take_sample(const struct scaler *scaler, int64_t now_ms)
 {
-    struct scaler_sample sight = {.at_ms = now_ms, .idle_ns = -1};
+    struct scaler_sample sample = {.at_ms = now_ms, .idle_ns = -1};
     if (scaler->looks_for_idle)
-        sight.idle_ns = cpus_idle_ns();
+        sample.idle_ns = cpus_idle_ns();
     for (unsigned i = 0; i < scaler->count; i++) {
-        const struct loop *loop = &scaler->loops[i];
-        sight.requests += atomic_load_explicit(&loop->requests, memory_order_relaxed);
-        const pid_t owner = atomic_load_explicit(&loop->owner_tid, memory_order_acquire);
+        const struct loop *loop = scaler->loops[i];
+        sample.requests += atomic_load_explicit(&loop->served, memory_order_relaxed);
+        pid_t owner = atomic_load_explicit(&loop->owner_tid, memory_order_acquire);
         if (owner == 0) /* not running yet */
             continue;
-        sight.cpu_ns += clock_ns(loop->owner_clock);
-        sight.waited_ns += thread_state_waited_ns(owner);
+        sample.cpu_ns += clock_ns(loop->owner_clock);
+        sample.waited_ns += thread_waited_ns(owner);
     }
-    return sight;
+    return sample;
 }
 
-/* Measures the time since the last sight. False: it can't be told, since loops have changed hands
+/* Measures the time since the last sample. False: unknown, since loops have changed hands
  * meanwhile. */
 static bool measure(struct scaler *scaler, int64_t now_ms, struct scaler_load *load)
 {
-    const struct scaler_sample then = scaler->sight;
-    const struct scaler_sample now = scaler->sight = take_sight(scaler, now_ms);
-    const double span_ns = (double) (now.at_ms - then.at_ms) * 1e6;
-    const double cpu_ns = (double) (now.cpu_ns - then.cpu_ns);
-    const double requests = (double) (now.requests - then.requests);
-    const bool knows_idle = then.idle_ns >= 0 && now.idle_ns >= 0;
+    const struct scaler_sample then = scaler->sample;
+    const struct scaler_sample now = scaler->sample = take_sample(scaler, now_ms);
+    double span_ns = (double) (now.at_ms - then.at_ms) * 1e6;
+    double cpu_ns = (double) (now.cpu_ns - then.cpu_ns);
+    double requests = (double) (now.requests - then.requests);
+    bool knows_idle = then.idle_ns >= 0 && now.idle_ns >= 0;
     if (cpu_ns < 0 || now.waited_ns < then.waited_ns || requests <= 0)
         return false;
     *load = (struct scaler_load){
@@ -102,28 +110,28 @@ static bool measure(struct scaler *scaler, int64_t now_ms, struct scaler_load *l
     return true;
 }
 
-void scaler_sample(struct scaler *scaler)
+void scaler_run(struct scaler *scaler)
 {
-    const int64_t now_ms = clock_ms();
+    int64_t now_ms = clock_ms();
     struct scaler_load load;
     if (scaler->count == 1 || atomic_load(&scaler->is_fixed) ||
-        now_ms - scaler->sight.at_ms < WINDOW_MS)
+        now_ms - scaler->sample.at_ms < WINDOW_MS)
         return;
     if (measure(scaler, now_ms, &load))
         scaler_weigh(scaler, &load, now_ms);
     else
         scaler->in_use_before = 0;
     /* From now on, so that the next measurement knows. */
-    if (scaler->looks_for_idle && scaler->sight.idle_ns < 0)
-        scaler->sight.idle_ns = cpus_idle_ns();
+    if (scaler->looks_for_idle && scaler->sample.idle_ns < 0)
+        scaler->sample.idle_ns = cpus_idle_ns();
 }
 
-/* ---- trying and judging, in the watcher ---- */
+/* ---- trying and judging, in the monitor ---- */
 
 static void change(struct scaler *scaler, unsigned count)
 {
     unsigned before = scaler->in_use;
-    /* Where somebody has just fixed it, it stays so. */
+    /* If somebody has just fixed it, it stays so. */
     if (!atomic_load(&scaler->is_fixed))
         atomic_compare_exchange_strong(&scaler->in_use, &before, count);
     scaler->is_settling = true;
@@ -141,15 +149,16 @@ static void try_out(struct scaler *scaler, unsigned count, double rate, double g
  * loops is worth. */
 static void judge(struct scaler *scaler, const struct scaler_load *load, int64_t now_ms)
 {
-    const bool was_more = scaler->in_use > scaler->in_use_before;
-    struct scaler_direction *way = was_more ? &scaler->more : &scaler->fewer;
+    bool was_more = scaler->in_use > scaler->in_use_before;
+    struct scaler_direction *tried = was_more ? &scaler->more : &scaler->fewer;
     struct scaler_direction *back = was_more ? &scaler->fewer : &scaler->more;
     if (load->rate >= scaler->gain_needed * scaler->rate_before) {
-        way->pause_ms = FIRST_PAUSE_MS;
+        tried->pause_ms = FIRST_PAUSE_MS;
         back->not_before_ms = now_ms + back->pause_ms;
     } else {
-        way->not_before_ms = now_ms + way->pause_ms;
-        way->pause_ms = 2 * way->pause_ms < LONGEST_PAUSE_MS ? 2 * way->pause_ms : LONGEST_PAUSE_MS;
+        tried->not_before_ms = now_ms + tried->pause_ms;
+        tried->pause_ms =
+            2 * tried->pause_ms < LONGEST_PAUSE_MS ? 2 * tried->pause_ms : LONGEST_PAUSE_MS;
         change(scaler, scaler->in_use_before);
     }
     scaler->in_use_before = 0;
@@ -157,8 +166,8 @@ static void judge(struct scaler *scaler, const struct scaler_load *load, int64_t
 
 static void try_more(struct scaler *scaler, const struct scaler_load *load, bool is_quick)
 {
-    const unsigned twice = 2 * scaler->in_use;
-    /* Where it can't be known it is tried all the same: what it brings will be seen. */
+    unsigned twice = 2 * scaler->in_use;
+    /* If it is unknown (NAN) more are tried all the same: what they bring will be seen. */
     if (!(load->idle < ROOM))
         try_out(scaler, twice < scaler->count ? twice : scaler->count, load->rate,
                 is_quick ? GAIN_OF_MORE : GAIN_OF_OTHERS);
@@ -166,13 +175,12 @@ static void try_more(struct scaler *scaler, const struct scaler_load *load, bool
 
 static void decide(struct scaler *scaler, const struct scaler_load *load, int64_t now_ms)
 {
-    const unsigned in_use = scaler->in_use;
-    const bool is_quick = load->cost_ns < QUICK_NS;
-    const bool is_contended = load->busy > BUSY && load->waiting > WAITING * load->busy;
-    const bool is_full = load->busy + load->waiting > (is_quick ? SATURATED : BUSY) * in_use;
-    const bool wants_more =
-        in_use < scaler->count && is_full && now_ms >= scaler->more.not_before_ms;
-    const bool has_looked = scaler->looks_for_idle;
+    unsigned in_use = scaler->in_use;
+    bool is_quick = load->cost_ns < QUICK_NS;
+    bool is_contended = load->busy > BUSY && load->waiting > WAITING * load->busy;
+    bool is_full = load->busy + load->waiting > (is_quick ? SATURATED : BUSY) * in_use;
+    bool wants_more = in_use < scaler->count && is_full && now_ms >= scaler->more.not_before_ms;
+    bool has_looked = scaler->looks_for_idle;
     scaler->looks_for_idle = false;
     if (in_use > 1 && is_quick && is_contended && now_ms >= scaler->fewer.not_before_ms)
         try_out(scaler, (in_use + 1) / 2, load->rate, GAIN_OF_OTHERS);

@@ -1,78 +1,83 @@
 /*
- * acceptor: accepts connections and deals them to the loops in use, in turn. Where descriptors run out it
- * rests, 10 ms growing to a second, and those who are connected don't notice.
+ * acceptor: gives the connections that wait at the listeners, one after the other. If descriptors or
+ * memory run out it rests, 10 ms growing to a second; those who are connected don't notice.
  *
- * It has no thread: the owner of one loop, the first, accepts between two turns, since a thread of its
- * own would have to be woken for each connection, and then to wake that of a loop. Whoever stops the
- * server must not depend on any loop, so acceptor_stop() may come from another thread at any time.
+ * It has no thread: the owner of one loop asks it for the next connection between two turns of its
+ * sessions, since a thread of its own would have to be woken for each connection, and then to wake that
+ * of a loop. The thread that stops the server must not depend on any loop, so acceptor_last() may come
+ * from another thread at any time.
  */
 #ifndef BANTER_SERVER_NET_ACCEPTOR_H
 #define BANTER_SERVER_NET_ACCEPTOR_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/address.h"
 #include "server/net/listener.h"
-#include "server/settings.h"
 
-struct scaler;
+struct log;
 struct loop;
-struct scratch;
-
-enum {
-    ACCEPTOR_MAX_REFUSED = 16, /* sessions at a time that are only told "-ERR busy" */
-};
 
 struct acceptor {
     struct listeners listeners;
-    struct scaler *scaler; /* whose loops they are dealt to. Not owned */
-    const struct settings *settings;
-    int epoll_fd; /* of the loop that accepts. Not owned */
-    unsigned max_clients;
-    atomic_uint clients; /* connected now; any thread lowers it */
-    atomic_uint refused; /* being refused now; as above */
+    struct log *log;
+    struct loop *loop; /* whose owner accepts; not owned. NULL: none yet */
 
-    pthread_mutex_t lock; /* guards these two; only the stop ever contends for it */
+    pthread_mutex_t lock; /* guards the next two; only the stop ever contends for it */
     bool has_stopped;
-    uint64_t accepted; /* sessions so far: the number of the last one */
+    unsigned last; /* connections given at the stop */
 
-    /* The owner's of the loop that accepts. */
-    int64_t rest_until_ms; /* CLOCK_NEVER: not resting */
+    /* The owner's of that loop. */
+    int64_t rest_until_ms; /* CLOCK_NEVER: it does not rest */
     int next_rest_ms;
-    int64_t told_ms; /* when the log was told of a rest; 0: never */
+    int64_t told_ms; /* when the log was last told of a rest; 0: never */
 };
 
-/* Before anything else. */
-void acceptor_init(struct acceptor *acceptor, const struct settings *settings,
-                   struct scaler *scaler);
+/* A connection. */
+struct accepted {
+    int fd;                 /* the caller's from now on */
+    unsigned listener;      /* the index of the listener on which it came */
+    struct address address; /* of the other end */
+};
+
+/* Before anything else. `log` outlives it. */
+void acceptor_init(struct acceptor *acceptor, struct log *log);
 
 /* Closes the listeners. */
 void acceptor_fini(struct acceptor *acceptor);
 
-/* Lets this loop, which does not run yet, accept from now on. False with errno set. */
+/* Lets the owner of this loop, which does not run yet, accept from now on: the loop reports each
+ * listener at which somebody waits (LOOP_LISTENER). False with errno set. */
 bool acceptor_start(struct acceptor *acceptor, struct loop *loop);
 
-/* ---- in the owner of the loop that accepts; calls no handler ---- */
+/* ---- in the owner of that loop ---- */
 
-/* Whether what epoll reported is a listener of this acceptor, which may be NULL. */
-bool acceptor_listens(const struct acceptor *acceptor, const void *reported);
+/* The next connection that waits at this listener. False: there is none now. */
+bool acceptor_next(struct acceptor *acceptor, const struct listener *listener,
+                   struct accepted *accepted);
 
-/* Accepts some of those that wait at this listener; who waits longer is reported again. */
-void acceptor_event(struct acceptor *acceptor, struct listener *listener, struct loop *loop,
-                    struct scratch *scratch);
+/* A connection could not be served, for the reason in errno (EMFILE, ENOMEM...): begins a rest, which
+ * is logged at most once a second. acceptor_next() does so itself if accept(2) fails. */
+void acceptor_rest(struct acceptor *acceptor);
 
-/* When the rest is over, in ms of CLOCK_MONOTONIC; CLOCK_NEVER where it does not rest. For NULL
- * too. */
-int64_t acceptor_rests_until(const struct acceptor *acceptor);
+/* What was accepted is served: the next rest, if one comes, begins at its shortest. */
+void acceptor_recover(struct acceptor *acceptor);
+
+/* When the rest is over, in ms of CLOCK_MONOTONIC; CLOCK_NEVER if it does not rest. */
+static inline int64_t acceptor_rests_until(const struct acceptor *acceptor)
+{
+    return acceptor->rest_until_ms;
+}
 
 /* Ends the rest. */
 void acceptor_wake(struct acceptor *acceptor);
 
-/* ---- in any other thread ---- */
+/* ---- in any thread, at the stop ---- */
 
-/* Deals out all that wait, and closes the listeners. Nothing is accepted any more when it returns. */
-void acceptor_stop(struct acceptor *acceptor);
+/* The last connections: from the first call on nobody else accepts, and each call gives one that
+ * still waits. False: there is none, and the listeners are closed. */
+bool acceptor_last(struct acceptor *acceptor, struct accepted *accepted);
 
 #endif

@@ -13,7 +13,7 @@
 struct listener {
     int fd;
     struct address address; /* as bound */
-    dev_t device;           /* Unix: whose path it is, so that only our own is removed */
+    dev_t device;           /* Unix: of the path, so that only our own is removed */
     ino_t inode;
 };
 

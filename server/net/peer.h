@@ -1,8 +1,8 @@
 /*
  * peer: the address of a session's other end, in as few bytes as it takes, since every idle session
- * keeps one for the day when its end is logged.
+ * keeps one until its end is logged.
  *
- * What family it is of, the address on which it connected tells: they are always the same.
+ * It is of the family of the address on which it connected, so the family is not stored.
  */
 #ifndef BANTER_SERVER_NET_PEER_H
 #define BANTER_SERVER_NET_PEER_H
@@ -21,7 +21,7 @@ struct peer {
             in_port_t port; /* network byte order */
         } v4;
         struct peer_v6 *v6; /* owned */
-        /* nothing for a Unix socket: its peers are told by its path */
+        /* nothing for a Unix socket: its peers are logged as its path */
     };
 };
 

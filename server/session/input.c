@@ -1,50 +1,51 @@
-/* intake: reading, cutting, calling. */
+/* input: reading and cutting. */
 #include "server/session/input.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
-#include "common/clock.h"
 #include "common/protocol.h"
-#include "server/engine/pool.h"
 #include "server/engine/monitor.h"
+#include "server/handler.h"
 #include "server/log/log.h"
-#include "server/engine/loop.h"
-#include "server/engine/executor.h"
-#include "server/engine/cost.h"
+#include "server/session/dispatch.h"
 #include "server/session/output.h"
-#include "server/request_owner.h"
 #include "server/session/session.h"
+#include "server/session/shard.h"
+#include "server/session/socket.h"
 
 enum {
     READ_BYTES = 64 << 10, /* room for one read */
-    /* so much left over is copied before the next read; more stays where it is */
+    /* what is left over is copied before the next read if it is no more than this */
     SMALL_REST = 32 << 10,
     /* a turn's buffer that has grown beyond this is given back after the turn */
     KEPT_INPUT_BYTES = 1 << 20,
-    /* a turn that has taken so long, by the watcher's clock, lets others have theirs */
+    /* a turn that has taken so long, by the monitor's clock, lets others have theirs */
     TURN_MS = 2,
 };
 
 enum step {
     STEP_TAKEN,     /* something was taken from the input: there may be more */
     STEP_NEED_MORE, /* nothing complete is left */
-    STEP_LOST,      /* the loop was taken away */
+    STEP_LOST,      /* the loop was taken */
 };
 
 bool input_open(const struct session *session)
 {
-    const struct loop *loop = session_loop(session);
+    const struct shard *shard = session_shard(session);
     if (session->input_over || session->broken || session->closing)
         return false;
-    if (handler_is_full(loop->settings->handler) && !loop->refusing) /* refusing is not its work */
+    if (handler_is_full(shard->shared->settings.config.handler) &&
+        !shard->refusing) /* refusing is not its work */
         return false;
     const struct session_active *active = session->active;
     return !active || (!active->stalled && active->pending < SESSION_MAX_PENDING &&
-                     buffer_size(&active->output) == 0);
+                       buffer_size(&active->output) == 0);
+}
+
+static const struct frame_rules *rules_of(const struct session *session)
+{
+    return &session_shard(session)->shared->settings.rules;
 }
 
 static uint32_t drain_left(const struct session *session)
@@ -114,7 +115,7 @@ static size_t within_drain(const struct session *session, size_t bound)
  * is too long; the quit word must be seen whatever the limit is. */
 static size_t read_bound(const struct session *session)
 {
-    const struct frame_rules *rules = &session_loop(session)->settings->rules;
+    const struct frame_rules *rules = rules_of(session);
     size_t bound = READ_BYTES;
     if (rules->codec == FRAME_RAW) {
         size_t quit = sizeof PROTOCOL_QUIT - 1;
@@ -135,19 +136,17 @@ static size_t read_up_to(struct session *session, struct buffer *input, size_t b
         session_break(session, "out of memory");
         return 0;
     }
-    ssize_t got;
-    do {
-        got = recv(session->fd, buffer_tail(input), bound, 0);
-    } while (got < 0 && errno == EINTR);
+    ssize_t got = socket_read(session, buffer_tail(input), bound);
     if (got > 0) {
         buffer_added(input, (size_t) got);
+        counter_add(&session_shard(session)->counters.received, (uint64_t) got);
         if (session->draining)
             session->active->drain_left -= (uint32_t) got;
         return (size_t) got;
     }
     if (got == 0)
         end_of_stream(session);
-    else if (errno != EAGAIN && errno != EWOULDBLOCK)
+    else if (!socket_would_block())
         session_break(session, NULL);
     else
         session->active->drain_left = 0;
@@ -157,10 +156,9 @@ static size_t read_up_to(struct session *session, struct buffer *input, size_t b
 /* raw: an overlong message is all that can be read at once. */
 static void read_rest_of_raw(struct session *session, struct buffer *input)
 {
-    int readable;
-    while (!session->broken && !session->eof && ioctl(session->fd, FIONREAD, &readable) == 0 &&
-           readable > 0) {
-        size_t bound = within_drain(session, (size_t) readable);
+    size_t readable;
+    while (!session->broken && !session->eof && (readable = socket_readable(session)) > 0) {
+        size_t bound = within_drain(session, readable);
         if (bound == 0 || read_up_to(session, input, bound) == 0)
             return;
     }
@@ -168,7 +166,7 @@ static void read_rest_of_raw(struct session *session, struct buffer *input)
 
 static void read_once(struct session *session, struct buffer *input)
 {
-    const struct frame_rules *rules = &session_loop(session)->settings->rules;
+    const struct frame_rules *rules = rules_of(session);
     size_t bound = read_bound(session);
     size_t got = read_up_to(session, input, bound);
     if (rules->codec == FRAME_RAW && got > rules->max_bytes)
@@ -179,21 +177,22 @@ static void read_once(struct session *session, struct buffer *input)
 
 static void take_quit(struct session *session)
 {
-    log_put(session_loop(session)->log, LOG_QUIT, session->number, "", 0);
+    log_put(session_shard(session)->log, LOG_QUIT, session->number, "", 0);
     session->input_over = true;
 }
 
 static void take_too_long(struct session *session, struct scratch *scratch)
 {
-    loop_count_request(session_loop(session));
-    output_error(session, scratch, PROTOCOL_TOO_LONG, session_loop(session)->settings->too_long_text);
+    loop_count_served(&session_shard(session)->loop);
+    output_error(session, scratch, PROTOCOL_TOO_LONG,
+                 session_shard(session)->shared->settings.too_long_text);
 }
 
 static void log_too_long(struct session *session, size_t size)
 {
     char text[32];
     int length = snprintf(text, sizeof text, "%zu", size);
-    log_put(session_loop(session)->log, LOG_TOO_LONG, session->number, text, (size_t) length);
+    log_put(session_shard(session)->log, LOG_TOO_LONG, session->number, text, (size_t) length);
 }
 
 /* netstring: the stream can't be trusted any more. */
@@ -203,7 +202,7 @@ static void take_fatal(struct session *session, struct scratch *scratch, enum fr
     if (outcome == FRAME_BAD_LENGTH) {
         take_too_long(session, scratch);
     } else {
-        log_put(session_loop(session)->log, LOG_BAD_FRAME, session->number, malformed,
+        log_put(session_shard(session)->log, LOG_BAD_FRAME, session->number, malformed,
                 sizeof malformed - 1);
         output_error(session, scratch, PROTOCOL_BAD_FRAME, malformed);
     }
@@ -211,15 +210,16 @@ static void take_fatal(struct session *session, struct scratch *scratch, enum fr
 }
 
 /* `left` bytes of the input are left over. */
-static void end_of_input(struct session *session, struct scratch *scratch, size_t left, const char *why)
+static void end_of_input(struct session *session, struct scratch *scratch, size_t left,
+                         const char *why)
 {
     struct frame frame;
     enum frame_outcome outcome =
-        frame_end(&session_loop(session)->settings->rules, &session->active->decoder, left, &frame);
+        frame_end(rules_of(session), &session->active->decoder, left, &frame);
     if (outcome == FRAME_OVERSIZE_END) {
         log_too_long(session, frame.size);
     } else if (outcome == FRAME_END_PARTIAL && why) {
-        log_put(session_loop(session)->log, LOG_INCOMPLETE, session->number, why, strlen(why));
+        log_put(session_shard(session)->log, LOG_INCOMPLETE, session->number, why, strlen(why));
         output_error(session, scratch, PROTOCOL_INCOMPLETE, why);
     }
     session->input_over = true;
@@ -232,109 +232,10 @@ void input_end(struct session *session, struct scratch *scratch, const char *why
     session->input_over = true;
 }
 
-/* The handler will answer later, or has answered while others wait before it. */
-static void keep_held(struct session *session, struct scratch *scratch)
-{
-    struct request *request = scratch->request;
-    scratch->request = NULL;
-    output_queue_late(session, request);
-    request_release(request); /* the call's hold */
-}
-
-/* Whether the next request is likely to take long. A handler that has data of a session is not
- * called outside of the loop: the session might end meanwhile. Such a handler answers late. */
-static bool takes_long(const struct session *session)
-{
-    const struct loop *loop = session_loop(session);
-    if (!loop->executor || loop->settings->handler->kind->session_begun)
-        return false;
-    if (session->cost == COST_UNKNOWN)
-        return loop->now_ms < loop->alarm_until_ms;
-    return session->cost > COST_DOUBTED;
-}
-
-/* False: out of memory, and the request is as it was. */
-static bool execute_later(struct session *session, struct scratch *scratch)
-{
-    struct loop *loop = session_loop(session);
-    struct request *request = scratch->request;
-    if (!request_keep_message(request))
-        return false;
-    scratch->request = NULL;
-    request->cost = session->cost;
-    output_queue(session, request);
-    session->active->stalled = request;
-    if (executor_submit(loop->executor, request))
-        monitor_wake(loop->monitor);
-    return true;
-}
-
-/* Measuring goes on for as long as it finds what it looks for. */
-static void take_measure(struct session *session, const struct call_sample *sample)
-{
-    session->cost = (uint8_t) call_sample_end(sample, session->cost);
-    if (session->cost == COST_QUICK)
-        atomic_store_explicit(&session_loop(session)->measures, false, memory_order_relaxed);
-}
-
-static enum step call_handler(struct session *session, struct scratch *scratch, const char *message,
-                              size_t size)
-{
-    struct loop *loop = session_loop(session);
-    struct handler *handler = loop->settings->handler;
-    loop_count_request(loop);
-    if (loop->transcript)
-        log_put(loop->transcript, LOG_PROCESSING, session->number, message, size);
-    if (loop->refusing) {
-        output_error(session, scratch, PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT);
-        return STEP_TAKEN;
-    }
-    if (!scratch->request && !(scratch->request = request_new())) {
-        output_error(session, scratch, PROTOCOL_HANDLER_FAILED, "out of memory");
-        return STEP_TAKEN;
-    }
-    request_start(scratch->request, loop, session, session->number, message, size);
-    int64_t timeout = loop->settings->handler_timeout_ms;
-    scratch->request->deadline_ms = timeout ? loop->now_ms + timeout : CLOCK_NEVER;
-    if (!session->handler_data && handler->kind->session_begun)
-        session->handler_data = handler->kind->session_begun(handler, session->number);
-    scratch->request->session_data = session->handler_data;
-    if (session->cost == COST_UNKNOWN)
-        monitor_expect(loop->monitor);
-    if (session->cost != COST_QUICK && takes_long(session) && execute_later(session, scratch))
-        return STEP_TAKEN;
-
-    struct call_sample sample;
-    bool is_measured = atomic_load_explicit(&loop->measures, memory_order_relaxed);
-    if (is_measured)
-        call_sample_begin(&sample);
-    uint64_t call = loop_call_begin(loop);
-    handler->kind->handle(handler, scratch->request);
-    if (!loop_call_end(loop, call))
-        return STEP_LOST;
-    if (is_measured)
-        take_measure(session, &sample);
-    else
-        session->cost = COST_QUICK;
-
-    switch (request_outcome(scratch->request)) {
-    case REQUEST_ANSWERED:
-        output_answered(session, scratch);
-        break;
-    case REQUEST_FORGOTTEN:
-        output_error(session, scratch, PROTOCOL_HANDLER_FAILED, "the handler has not answered");
-        break;
-    case REQUEST_HELD:
-        keep_held(session, scratch);
-        break;
-    }
-    return STEP_TAKEN;
-}
-
 /* Takes one thing from the input. */
 static enum step take_next(struct session *session, struct scratch *scratch)
 {
-    const struct frame_rules *rules = &session_loop(session)->settings->rules;
+    const struct frame_rules *rules = rules_of(session);
     struct buffer *input = scratch->reading;
     size_t size = buffer_size(input);
     const char *head = size ? buffer_head(input) : "";
@@ -349,7 +250,7 @@ static enum step take_next(struct session *session, struct scratch *scratch)
     switch (outcome) {
     case FRAME_MESSAGE:
         if (rules->codec == FRAME_RAW || !protocol_is_quit(frame.message, frame.size))
-            return call_handler(session, scratch, frame.message, frame.size);
+            return dispatch(session, scratch, frame.message, frame.size) ? STEP_TAKEN : STEP_LOST;
         take_quit(session);
         return STEP_TAKEN;
     case FRAME_OVERSIZE:
@@ -375,12 +276,11 @@ static enum step take_next(struct session *session, struct scratch *scratch)
 static bool turn_is_over(const struct session *session, const struct scratch *scratch)
 {
     return buffer_size(&scratch->output) >= SESSION_MAX_UNSENT ||
-           monitor_clock_ms(session_loop(session)->monitor) - scratch->begun_ms >= TURN_MS;
+           monitor_clock_ms(session_shard(session)->shared->monitor) - scratch->begun_ms >= TURN_MS;
 }
 
-bool input_run(struct session *session, struct pool_thread *thread, bool readable)
+bool input_run(struct session *session, struct scratch *scratch, bool readable)
 {
-    struct scratch *scratch = pool_scratch(thread);
     if (!input_open(session) || !session_activate(session) || !begin_input(session, scratch))
         return true;
     bool may_read = readable || session->draining;

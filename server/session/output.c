@@ -1,86 +1,70 @@
-/* replies: the queue of requests that wait, framing, sending. */
+/* output: the queue of requests that wait, framing, sending. */
 #include "server/session/output.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/protocol.h"
-#include "server/engine/pool.h"
 #include "server/log/log.h"
-#include "server/engine/loop.h"
 #include "server/request_owner.h"
 #include "server/session/session.h"
+#include "server/session/shard.h"
+#include "server/session/socket.h"
 
 /* A turn's buffer that has grown beyond this is given back after the turn. */
 enum { KEPT_OUTPUT_BYTES = 1 << 20 };
 
-/* Long enough for every error text of the engine's. */
+/* Long enough for every error text of the server's. */
 enum { ERROR_BYTES = 512 };
-
-bool output_pending(const struct session *session)
-{
-    return session->active && session->active->first;
-}
-
-bool output_unsent(const struct session *session)
-{
-    return session->active && buffer_size(&session->active->output) > 0;
-}
 
 bool output_deliverable(const struct session *session)
 {
-    return output_pending(session) && session->active->first->ready && !output_unsent(session);
+    return output_pending(session) && STAILQ_FIRST(&session->active->requests)->ready &&
+           !output_unsent(session);
 }
 
 /* ---- framing ---- */
 
-/* Frames a reply that the codec is known to carry. */
-static void put_frame(struct session *session, struct buffer *output, const char *reply,
-                      size_t size)
-{
-    struct frame_edges edges;
-    enum frame_refusal refusal = frame_encode(session_loop(session)->settings->rules.codec, reply,
-                                              size, PROTOCOL_MAX_REPLY, &edges);
-    log_put(session_loop(session)->log, LOG_PROCESSED, session->number, reply, size);
-    if (refusal != FRAME_FITS || !frame_append(output, &edges, reply, size))
-        session_break(session, "out of memory");
-}
-
+/* Frames what the codec is known to carry: an error of the server's. */
 static void put_error(struct session *session, struct buffer *output, const char *code,
                       const char *text)
 {
+    const struct shard *shard = session_shard(session);
     char error[ERROR_BYTES];
+    struct frame_edges edges;
     size_t size = protocol_write_error(error, sizeof error, code, text);
-    put_frame(session, output, error, size);
+    enum frame_refusal refusal =
+        frame_encode(shard->shared->settings.rules.codec, error, size, PROTOCOL_MAX_REPLY, &edges);
+    log_put(shard->log, LOG_PROCESSED, session->number, error, size);
+    if (refusal != FRAME_FITS || !frame_append(output, &edges, error, size))
+        session_break(session, "out of memory");
 }
 
 static void put_handler_failed(struct session *session, struct buffer *output, const char *why)
 {
     char text[200];
     snprintf(text, sizeof text, "the handler's reply can't be sent: %s", why);
-    log_put(session_loop(session)->log, LOG_HANDLER_FAILED, session->number, text, strlen(text));
+    log_put(session_shard(session)->log, LOG_HANDLER_FAILED, session->number, text, strlen(text));
     put_error(session, output, PROTOCOL_HANDLER_FAILED, text);
 }
 
-/* Frames a handler's reply, or the error that takes its place where it can't be sent. */
+/* Frames a handler's reply, or the error that takes its place if it can't be sent. */
 static void put_reply(struct session *session, struct buffer *output, const struct buffer *reply)
 {
     const char *text = buffer_head(reply);
     size_t size = buffer_size(reply);
-    const struct loop *loop = session_loop(session);
+    const struct shard *shard = session_shard(session);
     struct frame_edges edges;
     enum frame_refusal refusal =
-        frame_encode(loop->settings->rules.codec, text, size, PROTOCOL_MAX_REPLY, &edges);
+        frame_encode(shard->shared->settings.rules.codec, text, size, PROTOCOL_MAX_REPLY, &edges);
     if (refusal != FRAME_FITS) {
         put_handler_failed(session, output, frame_refusal_text(refusal));
     } else if (protocol_is_unasked(text, size)) {
         put_handler_failed(session, output, "its code is the server's alone");
     } else {
-        if (loop->transcript)
-            log_put(loop->transcript, LOG_PROCESSED, session->number, text, size);
+        if (shard->transcript)
+            log_put(shard->transcript, LOG_PROCESSED, session->number, text, size);
         if (!frame_append(output, &edges, text, size))
             session_break(session, "out of memory");
     }
@@ -90,14 +74,8 @@ static void put_reply(struct session *session, struct buffer *output, const stru
 
 void output_queue(struct session *session, struct request *request)
 {
-    struct session_active *active = session->active;
-    request->next = NULL;
-    if (active->last)
-        active->last->next = request;
-    else
-        active->first = request;
-    active->last = request;
-    active->pending++;
+    STAILQ_INSERT_TAIL(&session->active->requests, request, entry);
+    session->active->pending++;
 }
 
 void output_queue_late(struct session *session, struct request *request)
@@ -109,14 +87,12 @@ void output_queue_late(struct session *session, struct request *request)
 
 static void unqueue_first(struct session_active *active)
 {
-    struct request *request = active->first;
-    active->first = request->next;
-    if (!active->first)
-        active->last = NULL;
+    struct request *request = STAILQ_FIRST(&active->requests);
+    STAILQ_REMOVE_HEAD(&active->requests, entry);
     active->pending--;
     if (active->stalled == request)
         active->stalled = NULL;
-    request->session = NULL; /* a holder, or the call's way back, may outlive the session */
+    request->context = NULL; /* a holder, or the call's way back, may outlive the session */
     request_unref(request);
 }
 
@@ -133,18 +109,22 @@ void output_answered(struct session *session, struct scratch *scratch)
     request_release(request); /* the call's hold */
 }
 
-void output_error(struct session *session, struct scratch *scratch, const char *code, const char *text)
+void output_error(struct session *session, struct scratch *scratch, const char *code,
+                  const char *text)
 {
     if (!output_pending(session)) {
         put_error(session, &scratch->output, code, text);
         return;
     }
-    struct request *request = request_new();
+    struct shard *shard = session_shard(session);
+    const struct shared *shared = shard->shared;
+    struct request *request =
+        request_new(shared->settings.config.handler, shared->asker, shared->log);
     if (!request) {
         session_break(session, "out of memory");
         return;
     }
-    request_start(request, session_loop(session), session, session->number, "", 0);
+    request_start(request, &shard->loop, session, session->number, "", 0);
     output_overrule(request, code, text);
     output_queue(session, request);
     request_release(request);
@@ -160,13 +140,14 @@ bool output_overrule(struct request *request, const char *code, const char *text
     return true;
 }
 
-void output_unasked(struct session *session, struct scratch *scratch, const char *code, const char *text)
+void output_unasked(struct session *session, struct scratch *scratch, const char *code,
+                    const char *text)
 {
     char frame[ERROR_BYTES];
     struct frame_edges edges;
     size_t size = protocol_write_error(frame, sizeof frame, code, text);
-    if (frame_encode(session_loop(session)->settings->rules.codec, frame, size, PROTOCOL_MAX_REPLY,
-                     &edges) != FRAME_FITS ||
+    if (frame_encode(session_shard(session)->shared->settings.rules.codec, frame, size,
+                     PROTOCOL_MAX_REPLY, &edges) != FRAME_FITS ||
         !frame_append(&scratch->output, &edges, frame, size))
         session_break(session, "out of memory");
 }
@@ -174,7 +155,7 @@ void output_unasked(struct session *session, struct scratch *scratch, const char
 void output_deliver(struct session *session, struct scratch *scratch)
 {
     while (output_deliverable(session) && buffer_size(&scratch->output) < SESSION_MAX_UNSENT) {
-        struct request *request = session->active->first;
+        struct request *request = STAILQ_FIRST(&session->active->requests);
         if (request->verdict_code)
             put_error(session, &scratch->output, request->verdict_code, request->verdict_text);
         else
@@ -186,12 +167,11 @@ void output_deliver(struct session *session, struct scratch *scratch)
 void output_cancel(struct session *session)
 {
     struct session_active *active = session->active;
-    while (active && active->first) {
-        struct request *request = active->first;
-        active->first = request->next;
-        request->session = NULL;
-        /* Where the handler was quicker its answer comes through the inbox, and is dropped
-         * there. */
+    struct request *request;
+    while (active && (request = STAILQ_FIRST(&active->requests))) {
+        STAILQ_REMOVE_HEAD(&active->requests, entry);
+        request->context = NULL;
+        /* If the handler was quicker its answer comes through the inbox, and is dropped there. */
         if (request->ready || request_cancel(request))
             request_unref(request);
     }
@@ -199,25 +179,24 @@ void output_cancel(struct session *session)
 
 /* ---- sending ---- */
 
-/* How many bytes the kernel takes; breaks the session when the connection has failed. */
+/* How many bytes the kernel takes; breaks the session if the connection has failed. */
 static size_t send_some(struct session *session, const char *data, size_t size)
 {
-    ssize_t sent;
-    do {
-        sent = send(session->fd, data, size, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    if (sent >= 0)
+    ssize_t sent = socket_write(session, data, size);
+    if (sent >= 0) {
+        counter_add(&session_shard(session)->counters.sent, (uint64_t) sent);
         return (size_t) sent;
-    if (errno != EAGAIN && errno != EWOULDBLOCK)
+    }
+    if (!socket_would_block())
         session_break(session, NULL);
     return 0;
 }
 
 static void start_write_clock(struct session *session)
 {
-    int64_t timeout = session_loop(session)->settings->write_timeout_ms;
-    session->active->write_deadline_ms =
-        timeout ? session_loop(session)->now_ms + timeout : CLOCK_NEVER;
+    const struct shard *shard = session_shard(session);
+    int64_t timeout = shard->shared->settings.config.write_timeout_ms;
+    session->active->write_deadline_ms = timeout ? shard->loop.now_ms + timeout : CLOCK_NEVER;
 }
 
 void output_send(struct session *session, struct scratch *scratch)

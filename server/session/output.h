@@ -1,53 +1,59 @@
 /*
- * replies: a session's replies on their way out, in the order of the requests.
+ * output: a session's replies on their way out, in the order of the requests.
  *
- * A request that can't be answered at once waits in the session's queue, and so does every later
- * one behind it. What the kernel does not take at once waits in the session's output; while it
- * does, nothing more is delivered and nothing is read: that is the back-pressure.
+ * A request that can't be answered at once waits in the session's queue, and so does every later one
+ * behind it. What the kernel does not take at once waits in the session's output; while it does,
+ * nothing more is delivered and nothing is read: that is the back-pressure.
  */
 #ifndef BANTER_SERVER_SESSION_OUTPUT_H
 #define BANTER_SERVER_SESSION_OUTPUT_H
 
 #include <stdbool.h>
-#include <stddef.h>
+
+#include "server/session/scratch.h"
+#include "server/session/state.h"
 
 /* What owed requests are told when the server can't wait for them any longer. */
 #define OUTPUT_STOPPING_TEXT "the server is stopping"
-/* What a refused client is told. */
-#define OUTPUT_BUSY_TEXT "too many clients, try again later"
-
-struct request;
-struct session;
-struct scratch;
 
 /* Whether replies are still to be delivered, or bytes to be sent. */
-bool output_pending(const struct session *session);
-bool output_unsent(const struct session *session);
+static inline bool output_pending(const struct session *session)
+{
+    return session->active && !STAILQ_EMPTY(&session->active->requests);
+}
+
+static inline bool output_unsent(const struct session *session)
+{
+    return session->active && buffer_size(&session->active->output) > 0;
+}
 
 /* Whether the next reply in order is ready and may be delivered now. */
 bool output_deliverable(const struct session *session);
 
-/* Queues a request behind those that wait, in a session with active; its engine's reference is the queue's from now on. */
+/* Queues a request behind those that wait, in an active session; its asker's reference is the queue's
+ * from now on. */
 void output_queue(struct session *session, struct request *request);
 
-/* Queues a request whose call goes on or is answered later, and detaches it: from here on its answer
- * comes through the inbox, unless it is there already. The caller keeps the call's hold meanwhile. */
+/* Queues a request whose call goes on or that is answered later, and detaches it: from here on its
+ * answer comes through the inbox, unless it is there already. The caller keeps the call's hold
+ * meanwhile. */
 void output_queue_late(struct session *session, struct request *request);
 
-/* The turn's request has been answered in its call: delivers the reply, or queues it behind
- * those that wait. */
+/* The turn's request has been answered in its call: delivers the reply, or queues it behind those that
+ * wait. */
 void output_answered(struct session *session, struct scratch *scratch);
 
-/* Replies with an error of the engine's in the place of the request that is being taken. `code`
- * and `text` are static or as long-lived as the server. */
-void output_error(struct session *session, struct scratch *scratch, const char *code, const char *text);
+/* Replies with an error of the server's in the place of the request that is being taken. `code` and
+ * `text` are static or as long-lived as the server. */
+void output_error(struct session *session, struct scratch *scratch, const char *code,
+                  const char *text);
 
-/* The engine answers instead of the handler, if it has not answered yet. Returns whether it did. */
+/* Answers a request instead of the handler, if that has not answered yet. Returns whether it did. */
 bool output_overrule(struct request *request, const char *code, const char *text);
 
 /* Sends a frame that nobody asked for; nothing is owed. */
 void output_unasked(struct session *session, struct scratch *scratch, const char *code,
-                     const char *text);
+                    const char *text);
 
 /* Moves ready replies into the turn's output, up to its bound. Only while nothing is unsent. */
 void output_deliver(struct session *session, struct scratch *scratch);

@@ -1,11 +1,11 @@
-/* session_store: blocks of slots, the lowest first, so that those behind empty and can go. */
+/* store: blocks of slots, the lowest first, so that those behind empty and can go. */
 #include "server/session/store.h"
 
 #include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "server/session/session.h"
+#include "server/session/state.h"
 
 #if defined __has_feature
 #if __has_feature(address_sanitizer)
@@ -20,19 +20,19 @@
 #endif
 
 enum {
-    SLOTS = (SESSION_BLOCK_BYTES - sizeof(struct session_block)) / sizeof(struct session),
-    KEPT_WORKS = 64, /* more than so many that nobody needs are given back */
+    SLOTS = (STORE_BLOCK_BYTES - sizeof(struct store_block)) / sizeof(struct session),
+    KEPT_SPARES = 64, /* more than that, which nobody needs, are given back */
 };
 
-static_assert(SLOTS <= 64 * sizeof((struct session_block *) 0)->in_use / sizeof(uint64_t),
+static_assert(SLOTS <= 64 * sizeof((struct store_block *) 0)->in_use / sizeof(uint64_t),
               "each session of a block has its bit");
 
-static struct session *slot(struct session_block *block, size_t index)
+static struct session *slot(struct store_block *block, size_t index)
 {
     return (struct session *) (block + 1) + index;
 }
 
-static bool is_used(const struct session_block *block, size_t index)
+static bool is_used(const struct store_block *block, size_t index)
 {
     return block->in_use[index / 64] >> index % 64 & 1;
 }
@@ -40,24 +40,24 @@ static bool is_used(const struct session_block *block, size_t index)
 /* ---- blocks ---- */
 
 /* A new block, in the lowest free place of the table. */
-static struct session_block *add_block(struct session_store *store, struct loop *loop)
+static struct store_block *add_block(struct store *store, struct shard *shard)
 {
     size_t place = 0;
     while (place < store->block_count && store->blocks[place])
         place++;
     if (place == store->block_capacity) {
         size_t capacity = place ? 2 * place : 4;
-        struct session_block **blocks = realloc(store->blocks, capacity * sizeof *blocks);
+        struct store_block **blocks = realloc(store->blocks, capacity * sizeof *blocks);
         if (!blocks)
             return NULL;
         store->blocks = blocks;
         store->block_capacity = capacity;
     }
-    struct session_block *block = aligned_alloc(SESSION_BLOCK_BYTES, SESSION_BLOCK_BYTES);
+    struct store_block *block = aligned_alloc(STORE_BLOCK_BYTES, STORE_BLOCK_BYTES);
     if (!block)
         return NULL;
-    *block = (struct session_block){.loop = loop};
-    ASAN_POISON_MEMORY_REGION(block + 1, SESSION_BLOCK_BYTES - sizeof *block);
+    *block = (struct store_block){.shard = shard};
+    ASAN_POISON_MEMORY_REGION(block + 1, STORE_BLOCK_BYTES - sizeof *block);
     store->blocks[place] = block;
     if (place == store->block_count)
         store->block_count++;
@@ -66,29 +66,29 @@ static struct session_block *add_block(struct session_store *store, struct loop 
 }
 
 /* The lowest block with room. */
-static struct session_block *find_room(struct session_store *store, struct loop *loop)
+static struct store_block *find_room(struct store *store, struct shard *shard)
 {
     for (size_t i = 0; i < store->block_count; i++)
         if (store->blocks[i] && store->blocks[i]->count < SLOTS)
             return store->blocks[i];
-    return add_block(store, loop);
+    return add_block(store, shard);
 }
 
-static void free_block(struct session_store *store, struct session_block *block)
+static void free_block(struct store *store, struct store_block *block)
 {
     size_t place = 0;
     while (store->blocks[place] != block)
         place++;
     store->blocks[place] = NULL;
-    ASAN_UNPOISON_MEMORY_REGION(block, SESSION_BLOCK_BYTES);
+    ASAN_UNPOISON_MEMORY_REGION(block, STORE_BLOCK_BYTES);
     free(block);
 }
 
 /* ---- sessions ---- */
 
-struct session *session_store_take(struct session_store *store, struct loop *loop)
+struct session *store_take(struct store *store, struct shard *shard)
 {
-    struct session_block *block = find_room(store, loop);
+    struct store_block *block = find_room(store, shard);
     if (!block)
         return NULL;
     size_t word = 0;
@@ -105,9 +105,9 @@ struct session *session_store_take(struct session_store *store, struct loop *loo
     return session;
 }
 
-void session_store_put(struct session_store *store, struct session *session)
+void store_put(struct store *store, struct session *session)
 {
-    struct session_block *block = session_block(session);
+    struct store_block *block = store_block_of(session);
     size_t index = (size_t) (session - slot(block, 0));
     block->in_use[index / 64] &= ~((uint64_t) 1 << index % 64);
     ASAN_POISON_MEMORY_REGION(session, sizeof *session);
@@ -120,10 +120,10 @@ void session_store_put(struct session_store *store, struct session *session)
         store->empty_blocks++;
 }
 
-struct session *session_store_next(const struct session_store *store, size_t *place)
+struct session *store_next(const struct store *store, size_t *place)
 {
     for (; *place < store->block_count * SLOTS; (*place)++) {
-        struct session_block *block = store->blocks[*place / SLOTS];
+        struct store_block *block = store->blocks[*place / SLOTS];
         size_t index = *place % SLOTS;
         if (block && is_used(block, index) && !slot(block, index)->closed) {
             (*place)++;
@@ -133,40 +133,39 @@ struct session *session_store_next(const struct session_store *store, size_t *pl
     return NULL;
 }
 
-/* ---- work ---- */
+/* ---- what active sessions need ---- */
 
-struct session_active *session_store_lend(struct session_store *store)
+struct session_active *store_lend(struct store *store)
 {
-    struct session_active *active = store->works;
+    struct session_active *active = SLIST_FIRST(&store->spares);
     if (!active)
         return calloc(1, sizeof *active);
-    store->works = active->again_next;
-    store->work_count--;
-    active->again_next = NULL;
+    SLIST_REMOVE_HEAD(&store->spares, spare_entry);
+    store->spare_count--;
+    SLIST_NEXT(active, spare_entry) = NULL;
     return active;
 }
 
-void session_store_return(struct session_store *store, struct session_active *active)
+void store_return(struct store *store, struct session_active *active)
 {
-    if (store->work_count == KEPT_WORKS) {
+    if (store->spare_count == KEPT_SPARES) {
         free(active);
         return;
     }
-    *active = (struct session_active){.again_next = store->works};
-    store->works = active;
-    store->work_count++;
+    *active = (struct session_active){0};
+    SLIST_INSERT_HEAD(&store->spares, active, spare_entry);
+    store->spare_count++;
 }
 
-void session_store_fini(struct session_store *store)
+void store_fini(struct store *store)
 {
     for (size_t i = 0; i < store->block_count; i++)
         if (store->blocks[i])
             free_block(store, store->blocks[i]);
     free(store->blocks);
-    while (store->works) {
-        struct session_active *active = store->works;
-        store->works = active->again_next;
+    for (struct session_active *active; (active = SLIST_FIRST(&store->spares));) {
+        SLIST_REMOVE_HEAD(&store->spares, spare_entry);
         free(active);
     }
-    *store = (struct session_store){0};
+    *store = (struct store){0};
 }

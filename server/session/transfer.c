@@ -1,4 +1,4 @@
-/* arrival: sockets between loops. */
+/* transfer: sockets between threads. */
 #include "server/session/transfer.h"
 
 #include <stdlib.h>
@@ -7,73 +7,70 @@
 
 #include "server/engine/scaler.h"
 #include "server/log/log.h"
-#include "server/engine/loop.h"
-#include "server/server.h"
-#include "server/session/session.h"
+#include "server/net/admission.h"
+#include "server/session/close.h"
 
-struct transfer *transfer_new(int fd, uint64_t number, const struct address *address,
-                            uint16_t listener)
+struct transfer *transfer_new(const struct accepted *accepted, uint64_t number)
 {
-    struct transfer *transfer = malloc(sizeof *transfer);
-    if (!transfer || !peer_init(&transfer->peer, address)) {
+    struct transfer *transfer = calloc(1, sizeof *transfer);
+    if (!transfer || !peer_init(&transfer->peer, &accepted->address)) {
         free(transfer);
         return NULL;
     }
     transfer->node.kind = INBOX_TRANSFER;
     transfer->number = number;
-    transfer->fd = fd;
-    transfer->listener = listener;
-    transfer->has_moved = false;
+    transfer->fd = accepted->fd;
+    transfer->listener = (uint8_t) accepted->listener;
     return transfer;
 }
 
-void transfer_free(struct transfer *transfer, const struct loop *loop)
+void transfer_free(struct transfer *transfer, const struct shared *shared)
 {
     close(transfer->fd);
-    peer_fini(&transfer->peer, server_address(loop->server, transfer->listener));
+    peer_fini(&transfer->peer, &shared->acceptor->listeners.items[transfer->listener].address);
     free(transfer);
 }
 
 /* ---- at the end of the way ---- */
 
 /* Memory is out: it ends before it has begun. */
-static void turn_away(struct transfer *transfer, struct loop *loop)
+static void turn_away(struct transfer *transfer, struct shard *shard)
 {
     static const char why[] = "out of memory";
-    log_put(loop->log, LOG_BROKEN, transfer->number, why, sizeof why - 1);
+    log_put(shard->log, LOG_BROKEN, transfer->number, why, sizeof why - 1);
     if (transfer->number)
-        server_client_left(loop->server);
+        admission_client_left(shard->shared->admission);
     else
-        server_refused_left(loop->server);
-    transfer_free(transfer, loop);
+        admission_refused_left(shard->shared->admission);
+    transfer_free(transfer, shard->shared);
 }
 
-void transfer_end(struct transfer *transfer, struct loop *loop, struct scratch *scratch)
+struct session *transfer_end(struct transfer *transfer, struct shard *shard, bool *is_new)
 {
-    struct session *session = session_store_take(&loop->sessions, loop);
-    if (!session || !heap_reserve(&loop->deadlines, loop->sessions.count)) {
+    struct session *session = store_take(&shard->store, shard);
+    if (!session || !heap_reserve(&shard->loop.deadlines, shard->store.count)) {
         if (session)
-            session_store_put(&loop->sessions, session);
-        turn_away(transfer, loop);
-        return;
+            store_put(&shard->store, session);
+        turn_away(transfer, shard);
+        return NULL;
     }
     session->fd = transfer->fd;
     session->number = transfer->number;
     session->counted = transfer->number != 0;
     session->peer = transfer->peer;
     session->listener = transfer->listener;
-    session->since_ms = (uint64_t) loop->now_ms;
-    const bool has_moved = transfer->has_moved;
-    if (has_moved) {
+    session->since_ms = (uint64_t) shard->loop.now_ms;
+    *is_new = !transfer->has_moved;
+    if (transfer->has_moved) {
         session->cost = transfer->cost;
         session->since_ms = transfer->since_ms;
-        log_nudge(loop->log); /* behind what the other loop has logged of it */
+        log_nudge(shard->log); /* behind what the other shard has logged of it */
     }
     free(transfer);
-    session_begin(session, !has_moved, scratch);
+    return session;
 }
 
-/* ---- to another loop ---- */
+/* ---- to another shard ---- */
 
 /* Whether nothing holds the session here: what a handler keeps of it may know its loop, and one that
  * is about to end need not move. */
@@ -83,37 +80,36 @@ static bool can_move(const struct session *session)
            !session->closing && !session->input_over && !session->draining;
 }
 
-/* Its socket and its state go to another loop, and nothing is left but memory to be freed. What the
+/* Its socket and its state go to another shard, and nothing is left but memory to be freed. What the
  * client sends meanwhile waits in the socket. */
-static void move(struct session *session, struct loop *to)
+static void move(struct session *session, struct shard *to)
 {
-    struct loop *loop = session_loop(session);
-    struct transfer *transfer = malloc(sizeof *transfer);
-    if (!transfer || !scaler_begin_move(loop->scaler)) {
-        free(transfer); /* it is well where it is */
+    struct shard *shard = session_shard(session);
+    struct transfer *transfer = calloc(1, sizeof *transfer);
+    if (!transfer || !scaler_begin_move(shard->shared->scaler)) {
+        free(transfer); /* leave it in this shard */
         return;
     }
-    *transfer = (struct transfer){
-        .node.kind = INBOX_TRANSFER,
-        .number = session->number,
-        .peer = session->peer,
-        .fd = session->fd,
-        .listener = session->listener,
-        .has_moved = true,
-        .cost = session->cost,
-        .since_ms = session->since_ms,
-    };
+    transfer->node.kind = INBOX_TRANSFER;
+    transfer->number = session->number;
+    transfer->peer = session->peer;
+    transfer->fd = session->fd;
+    transfer->listener = session->listener;
+    transfer->has_moved = true;
+    transfer->cost = session->cost;
+    transfer->since_ms = session->since_ms;
     session->peer = (struct peer){0};
-    session_leave(session);
-    log_nudge(loop->log); /* what was logged of it comes before what the other loop will log */
-    loop_post(to, &transfer->node);
-    scaler_end_move(loop->scaler);
+    close_leave(session);
+    counter_add(&shard->counters.moved, 1);
+    log_nudge(shard->log); /* what was logged of it comes before what the other shard will log */
+    loop_post(&to->loop, &transfer->node);
+    scaler_end_move(shard->shared->scaler);
 }
 
 void transfer_if_reassigned(struct session *session)
 {
-    struct scaler *scaler = session_loop(session)->scaler;
-    struct loop *home = &scaler->loops[scaler_assigned(scaler, session->number)];
-    if (home != session_loop(session) && can_move(session))
-        move(session, home);
+    const struct shared *shared = session_shard(session)->shared;
+    struct shard *assigned = &shared->shards[scaler_assigned(shared->scaler, session->number)];
+    if (assigned != session_shard(session) && can_move(session))
+        move(session, assigned);
 }

@@ -1,6 +1,6 @@
 /*
- * arrival: a connected socket on its way to a loop, which makes a session of it: from the acceptor,
- * or from another loop where it was a session that had nothing under way (server/engine/scaler.h).
+ * transfer: a connected socket on its way to a shard, which makes a session of it: from the acceptor,
+ * or from another shard, in which it was a session that had nothing under way (server/engine/scaler.h).
  */
 #ifndef BANTER_SERVER_SESSION_TRANSFER_H
 #define BANTER_SERVER_SESSION_TRANSFER_H
@@ -8,39 +8,34 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "server/engine/inbox.h"
-#include "server/net/peer.h"
-
-struct address;
-struct loop;
-struct session;
-struct scratch;
+#include "server/net/acceptor.h"
+#include "server/session/shard.h"
+#include "server/session/state.h"
 
 struct transfer {
     struct inbox_node node; /* first */
     uint64_t number;        /* the session's */
     struct peer peer;
     int fd; /* owned */
-    uint16_t listener;
-    bool has_moved;    /* from another loop; then what follows is the session's too */
+    uint8_t listener;
+    bool has_moved;    /* from another shard; then the next two are the session's too */
     uint8_t cost;      /* enum cost */
     uint64_t since_ms; /* when something happened last */
 };
 
-/* For the acceptor, in any thread: takes the socket. NULL when memory is out: the socket is still
- * the caller's. */
-struct transfer *transfer_new(int fd, uint64_t number, const struct address *address,
-                            uint16_t listener);
+/* A connection that becomes the session with this number; takes the socket. NULL: out of memory, and
+ * the socket is still the caller's. From any thread. */
+struct transfer *transfer_new(const struct accepted *accepted, uint64_t number);
 
-/* One that never reaches its loop: closes the socket. */
-void transfer_free(struct transfer *transfer, const struct loop *loop);
+/* One that does not reach its shard: closes the socket. */
+void transfer_free(struct transfer *transfer, const struct shared *shared);
 
-/* Makes a session of it, in the owner of the loop that it has reached, and frees it. One of which
- * none can be made is closed. */
-void transfer_end(struct transfer *transfer, struct loop *loop, struct scratch *scratch);
+/* Makes a session of it, in the owner of the shard's loop, and frees it. `*is_new`: it was in no shard
+ * before. NULL: out of memory; the connection is closed, which is logged. */
+struct session *transfer_end(struct transfer *transfer, struct shard *shard, bool *is_new);
 
-/* At the end of a session's turn, in the owner of its loop: where the session belongs to another
- * loop by now, and nothing holds it here, it is sent there, and is closed here. */
+/* At the end of a session's turn, in the owner of its loop: if the session is assigned to another
+ * shard by now, and nothing holds it here, it is sent there, and is closed here. */
 void transfer_if_reassigned(struct session *session);
 
 #endif

@@ -11,9 +11,8 @@
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/engine/scaler.h"
-#include "server/engine/loop.h"
 #include "server/request_owner.h"
-#include "server/session/store.h"
+#include "server/session/shard.h"
 #include "tests/handlers/later.h"
 #include "tests/handlers/together.h"
 #include "tests/handlers/work.h"
@@ -207,13 +206,18 @@ static void large(struct command *command, struct later *later)
     }
 }
 
+static struct shard *shard_of_request(const struct request *request)
+{
+    return shard_of(request->loop);
+}
+
 /* The loop in which the request is handled, as an index. */
 static void tell_loop(struct command *command, struct later *later)
 {
     (void) later;
-    const struct loop *loop = session_loop(command->request->session);
+    const struct shard *shard = shard_of_request(command->request);
     char text[32];
-    int size = snprintf(text, sizeof text, "%td", loop - loop->scaler->loops);
+    int size = snprintf(text, sizeof text, "%td", shard - shard->shared->shards);
     request_reply(command->request, text, (size_t) size);
 }
 
@@ -229,7 +233,7 @@ static void tell_priority(struct command *command, struct later *later)
 static void use_loops(struct command *command, struct later *later)
 {
     (void) later;
-    scaler_use(session_loop(command->request->session)->scaler, (unsigned) take_number(command));
+    scaler_use(shard_of_request(command->request)->shared->scaler, (unsigned) take_number(command));
     answer_text(command);
 }
 

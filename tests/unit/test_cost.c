@@ -1,5 +1,5 @@
 /*
- * test_pace: what a call tells of its session. Only the thread's own processor time counts; but a
+ * test_cost: what a call tells of its session. Only the thread's own processor time counts; but a
  * virtual machine that is stopped may have that counted too, so each call may be made some times
  * until it tells what it should.
  */

@@ -1,4 +1,4 @@
-/* test_processors: those that the process may run on. */
+/* test_cpus: those that the process may run on. */
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -32,7 +32,7 @@ static void begin(struct fixture *fixture, size_t max_bytes, bool one_at_a_time)
  * test's. */
 static struct request *new_request(const char *message)
 {
-    struct request *request = request_new();
+    struct request *request = request_new(NULL, NULL, NULL);
     assert_non_null(request);
     request_start(request, NULL, NULL, 1, message, strlen(message));
     assert_true(request_hold(request));

@@ -1,4 +1,4 @@
-/* test_balance: what is made of a measurement. The measuring itself is the benchmark's to see. */
+/* test_scaler: what is made of a measurement. The measuring itself is the benchmark's to see. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,9 +11,9 @@
 
 static const double quick_ns = 5000, slow_ns = 200000;
 
-/* One owner is busy all the time, and there are processors that are not. */
+/* One owner is busy all the time, and there are cores that are not. */
 static const struct scaler_load full = {.busy = 0.95, .idle = 1, .rate = 100, .cost_ns = quick_ns};
-/* Two owners are, and each waits a good part of its time for a processor. */
+/* Two owners are, and each waits a good part of its time for a core. */
 static const struct scaler_load contended = {
     .busy = 1.2, .waiting = 0.6, .idle = 0, .rate = 100, .cost_ns = quick_ns};
 
@@ -23,7 +23,7 @@ static void init(struct scaler *scaler, unsigned count)
     scaler_init(scaler, NULL, count, true);
 }
 
-/* Twice, since idle processors are looked for only when another loop might be wanted. */
+/* Twice, since idle cores are looked for only when another loop might be wanted. */
 static void weigh_full(struct scaler *scaler, struct scaler_load load, int64_t now_ms)
 {
     scaler_weigh(scaler, &load, now_ms);

@@ -1,5 +1,5 @@
-/* request: holds, claims and answers. request_engine.h tells how they play together. */
-#include "server/request.h"
+/* request_owner: holds, claims and answers; implements both views of a request. */
+#include "server/request_owner.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include "common/protocol.h"
-#include "server/log/log.h"
 #include "server/engine/loop.h"
-#include "server/request_owner.h"
+#include "server/log/log.h"
 
 enum {                /* bits of request->state */
        CLAIMED = 1,   /* somebody has the right to answer */
@@ -18,8 +17,8 @@ enum {                /* bits of request->state */
        CANCELLED = 8, /* nobody waits for the answer any more */
 };
 
-/* A reply buffer that has grown beyond this is given back, so that one large reply is not paid
- * for ever after. */
+/* A reply buffer that has grown beyond this is given back, so that one large reply does not cost
+ * memory for ever after. */
 enum { KEPT_REPLY_BYTES = 64 << 10 };
 
 /* ---- for handlers ---- */
@@ -57,19 +56,20 @@ static void answered(struct request *request)
     if (!(before & DETACHED))
         return;
     /* From the call that has lost its loop: it is as good as over. */
-    if (request->sample.thread == pthread_self())
-        request->cost = call_sample_end(&request->sample, request->cost);
-    loop_post(request->loop, &request->node);
+    struct job *job = &request->job;
+    if (job->sample.thread == pthread_self())
+        job->cost = call_sample_end(&job->sample, job->cost);
+    loop_post(request->loop, &job->node);
 }
 
-/* Claims the answer for the handler; when it comes too late that is logged. */
-static bool claim_or_tell(struct request *request)
+/* Claims the answer for the handler; if it comes too late that is logged. */
+static bool claim_or_log(struct request *request)
 {
     unsigned before = atomic_fetch_or_explicit(&request->state, CLAIMED, memory_order_acq_rel);
     if (!(before & CLAIMED))
         return true;
     if (!(before & CANCELLED))
-        log_tell(loop_log(request->loop), LOG_ANSWER_DROPPED, request->session_number,
+        log_tell(request->log, LOG_ANSWER_DROPPED, request->session_number,
                  "the request has been answered already, or its time was over");
     return false;
 }
@@ -96,7 +96,7 @@ void request_release(struct request *request)
 
 void request_reply(struct request *request, const void *reply, size_t size)
 {
-    if (!claim_or_tell(request))
+    if (!claim_or_log(request))
         return;
     buffer_clear(&request->reply);
     if (!buffer_append(&request->reply, reply, size))
@@ -111,7 +111,7 @@ void request_refuse(struct request *request, const char *code, const char *forma
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (!claim_or_tell(request))
+    if (!claim_or_log(request))
         return;
     build_error(&request->reply, code, text);
     answered(request);
@@ -126,20 +126,23 @@ void request_added(struct request *request, size_t size) { buffer_added(&request
 
 void request_reply_built(struct request *request)
 {
-    if (claim_or_tell(request))
+    if (claim_or_log(request))
         answered(request);
 }
 
 void request_reply_and_return(struct request *request) { request->built = true; }
 
-/* ---- for the engine ---- */
+/* ---- for those who run it ---- */
 
-struct request *request_new(void)
+struct request *request_new(struct handler *handler, const struct asker *asker, struct log *log)
 {
     struct request *request = calloc(1, sizeof *request);
     if (request) {
-        request->node.kind = INBOX_REQUEST;
+        request->job.node.kind = INBOX_ANSWER;
         request->return_node.kind = INBOX_RETURN;
+        request->handler = handler;
+        request->asker = asker;
+        request->log = log;
     }
     return request;
 }
@@ -153,7 +156,7 @@ void request_free(struct request *request)
     free(request);
 }
 
-void request_start(struct request *request, struct loop *loop, struct session *session,
+void request_start(struct request *request, struct loop *loop, void *context,
                    uint64_t session_number, const char *message, size_t size)
 {
     /* Nobody else knows the request yet; the call is published with a release later. */
@@ -161,15 +164,14 @@ void request_start(struct request *request, struct loop *loop, struct session *s
     atomic_store_explicit(&request->holds, 1, memory_order_relaxed);
     atomic_store_explicit(&request->references, 2, memory_order_relaxed);
     request->loop = loop;
-    request->session = session;
+    request->context = context;
     request->session_number = session_number;
     request->message = message;
     request->size = size;
-    request->next = NULL;
     request->verdict_code = NULL;
     request->ready = false;
     request->built = false;
-    request->cost = COST_UNKNOWN;
+    request->job.cost = COST_UNKNOWN;
     if (request->reply.capacity > KEPT_REPLY_BYTES)
         buffer_fini(&request->reply);
     else
@@ -207,12 +209,6 @@ bool request_keep_message(struct request *request)
     return true;
 }
 
-void request_call(struct request *request)
-{
-    struct handler *handler = request->loop->settings->handler;
-    handler->kind->handle(handler, request);
-}
-
 void request_returned(struct request *request)
 {
     if (atomic_load_explicit(&request->holds, memory_order_acquire) > 1 &&
@@ -222,10 +218,40 @@ void request_returned(struct request *request)
         request_release(request);
 }
 
-struct request *request_of_return(struct inbox_node *node)
+/* ---- out of the inbox ---- */
+
+static struct request *of_return_node(struct inbox_node *node)
 {
     return (struct request *) ((char *) node - offsetof(struct request, return_node));
 }
+
+void request_deliver_answer(struct inbox_node *node)
+{
+    struct request *request = (struct request *) node;
+    request->ready = true;
+    if (request->context)
+        request->asker->answered(request);
+    else
+        request_unref(request);
+}
+
+void request_deliver_return(struct inbox_node *node)
+{
+    struct request *request = of_return_node(node);
+    if (request->context)
+        request->asker->returned(request);
+    request_release(request);
+}
+
+void request_discard(struct inbox_node *node)
+{
+    if (node->kind == INBOX_RETURN)
+        request_release(of_return_node(node));
+    else
+        request_unref((struct request *) node);
+}
+
+/* ---- claims and references ---- */
 
 bool request_claim(struct request *request)
 {

@@ -1,0 +1,40 @@
+/*
+ * config: how a server is to run, as its user says it (server/server.h).
+ */
+#ifndef BANTER_SERVER_CONFIG_H
+#define BANTER_SERVER_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/frame.h"
+
+struct handler;
+struct log;
+
+/* Times in milliseconds; 0 is never, for each of them. */
+struct server_config {
+    const char *const *listen; /* addresses to listen on, as texts of common/address.h */
+    unsigned listen_count;
+    /* and stream sockets that are bound already: the server listens on them and owns them */
+    const int *sockets;
+    unsigned socket_count;
+    enum frame_codec codec;
+    size_t max_message; /* bytes of a request, without framing */
+    /* loops; 0: one a core, of which as many are in use as serve most */
+    unsigned threads;
+    unsigned max_clients; /* 0: as many of the default as descriptors allow */
+    int64_t request_timeout_ms;
+    int64_t handler_timeout_ms;
+    int64_t idle_timeout_ms;
+    int64_t write_timeout_ms;
+    int64_t drain_timeout_ms;
+    /* how long a handler runs before its loop goes on without it; 0: for ever */
+    unsigned stall_ms;
+    /* open; from server_open()'s success on the server closes it. It stays where it is */
+    struct handler *handler;
+    /* the caller's, until server_close() has returned; NULL: nothing is logged */
+    struct log *log;
+};
+
+#endif

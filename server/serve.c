@@ -1,0 +1,308 @@
+/*
+ * serve: wait; tell apart what epoll reports; deadlines; those that are ready; and again.
+ *
+ * Only turns call handlers, and only in a call can the loop be taken. So whatever happens between the
+ * sockets' turns (the inbox, deadlines, accepting) may keep a list on the stack; what must outlive a
+ * turn is in the loop or in the shard. A function that returns false has lost the loop.
+ */
+#include "server/serve.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/protocol.h"
+#include "server/engine/monitor.h"
+#include "server/engine/scaler.h"
+#include "server/log/log.h"
+#include "server/net/admission.h"
+#include "server/request_owner.h"
+#include "server/session/close.h"
+#include "server/session/scratch.h"
+#include "server/session/transfer.h"
+#include "server/session/turn.h"
+
+enum {
+    BATCH_EVENTS = 256,
+    ACCEPTS_AT_ONCE = 16, /* before the loop's sessions have their turns again */
+    ALARM_MS = 100, /* so long after a call has lost the loop, no newcomer is trusted to be quick */
+};
+
+/* ---- accepting ---- */
+
+/* Makes a session of what has come to its shard. */
+static void begin_session(struct transfer *transfer, struct shard *shard, struct scratch *scratch)
+{
+    bool is_new;
+    struct session *session = transfer_end(transfer, shard, &is_new);
+    if (session)
+        turn_begin(session, is_new, scratch);
+}
+
+/* There are too many that are told so in order: this one is told as it is. */
+static void refuse_at_once(const struct shared *shared, int fd)
+{
+    char text[80];
+    struct frame_edges edges;
+    struct buffer frame = {0};
+    size_t size = protocol_write_error(text, sizeof text, PROTOCOL_BUSY, ADMISSION_BUSY_TEXT);
+    if (frame_encode(shared->settings.rules.codec, text, size, PROTOCOL_MAX_REPLY, &edges) ==
+            FRAME_FITS &&
+        frame_append(&frame, &edges, text, size))
+        (void) !send(fd, buffer_head(&frame), buffer_size(&frame), MSG_NOSIGNAL | MSG_DONTWAIT);
+    buffer_fini(&frame);
+    close(fd);
+}
+
+static void log_busy(const struct shared *shared, const struct address *peer)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    address_print(peer, text);
+    log_tell(shared->log, LOG_BUSY, 0, "%s", text);
+}
+
+/* Sends a connection to the shard to which it is assigned; `shard` is the caller's own, which needs no
+ * inbox, or NULL. False with errno set: out of memory, and it is closed. */
+static bool deal(const struct shared *shared, const struct accepted *accepted, struct shard *shard,
+                 struct scratch *scratch)
+{
+    uint64_t number;
+    enum admission_verdict verdict = admission_ask(shared->admission, &number);
+    if (verdict != ADMISSION_CLIENT)
+        log_busy(shared, &accepted->address);
+    if (verdict == ADMISSION_FULL) {
+        refuse_at_once(shared, accepted->fd);
+        return true;
+    }
+    struct transfer *transfer = transfer_new(accepted, number);
+    if (!transfer) {
+        admission_take_back(shared->admission, number);
+        close(accepted->fd);
+        errno = ENOMEM;
+        return false;
+    }
+    struct shard *to = &shared->shards[scaler_assigned(shared->scaler, number)];
+    if (to == shard)
+        begin_session(transfer, shard, scratch);
+    else
+        loop_post(&to->loop, &transfer->node);
+    return true;
+}
+
+void serve_deal_last(const struct shared *shared, const struct accepted *accepted)
+{
+    deal(shared, accepted, NULL, NULL);
+}
+
+/* Accepts some of those that wait at this listener; if there are more epoll reports it again. */
+static void accept_some(struct shard *shard, const struct listener *listener,
+                        struct scratch *scratch)
+{
+    const struct shared *shared = shard->shared;
+    struct accepted accepted;
+    bool dealt = true;
+    if (!scaler_begin_move(shared->scaler))
+        return;
+    for (int i = 0; i < ACCEPTS_AT_ONCE && dealt; i++) {
+        if (!acceptor_next(shared->acceptor, listener, &accepted))
+            break;
+        dealt = deal(shared, &accepted, shard, scratch);
+        if (dealt)
+            acceptor_recover(shared->acceptor);
+        else
+            acceptor_rest(shared->acceptor);
+    }
+    scaler_end_move(shared->scaler);
+}
+
+/* Whether this shard is the one that accepts. */
+static bool accepts(const struct shard *shard)
+{
+    return shard->shared->acceptor->loop == &shard->loop;
+}
+
+/* ---- the stop ---- */
+
+static void begin_drain(struct shard *shard, struct scratch *scratch)
+{
+    int64_t timeout = shard->shared->settings.config.drain_timeout_ms;
+    shard->draining = true;
+    shard->drain_deadline_ms = timeout ? shard->loop.now_ms + timeout : CLOCK_NEVER;
+    size_t place = 0;
+    for (struct session *session; (session = store_next(&shard->store, &place));)
+        turn_drain(session, scratch);
+}
+
+/* First what is owed is refused; whoever can't take even that is closed a linger's time later. */
+static void end_drain(struct shard *shard)
+{
+    if (shard->refusing) {
+        shard_for_each(shard, close_now);
+        shard->drain_deadline_ms = CLOCK_NEVER;
+        return;
+    }
+    shard->refusing = true;
+    shard->drain_deadline_ms = shard->loop.now_ms + SESSION_LINGER_MS;
+    shard_for_each(shard, turn_refuse);
+}
+
+/* ---- between the sockets' turns ---- */
+
+static void take_node(struct shard *shard, struct inbox_node *node, struct scratch *scratch)
+{
+    switch (node->kind) {
+    case INBOX_ANSWER:
+        request_deliver_answer(node);
+        break;
+    case INBOX_RETURN:
+        request_deliver_return(node);
+        break;
+    case INBOX_TRANSFER:
+        begin_session((struct transfer *) node, shard, scratch);
+        break;
+    case INBOX_RESUME:
+        atomic_store(&shard->resume_posted, false);
+        shard_for_each(shard, turn_resume);
+        break;
+    case INBOX_STOP:
+        begin_drain(shard, scratch);
+        break;
+    }
+}
+
+static void open_inbox(struct shard *shard, struct scratch *scratch)
+{
+    for (struct inbox_node *node = loop_take_inbox(&shard->loop), *next; node; node = next) {
+        next = node->next;
+        take_node(shard, node, scratch);
+    }
+}
+
+void serve_discard(struct shard *shard)
+{
+    for (struct inbox_node *node = inbox_take_all(&shard->loop.inbox), *next; node; node = next) {
+        next = node->next;
+        if (node->kind == INBOX_TRANSFER)
+            transfer_free((struct transfer *) node, shard->shared);
+        else if (node->kind == INBOX_ANSWER || node->kind == INBOX_RETURN)
+            request_discard(node);
+    }
+}
+
+static void run_deadlines(struct shard *shard, struct scratch *scratch)
+{
+    struct loop *loop = &shard->loop;
+    struct acceptor *acceptor = shard->shared->acceptor;
+    struct heap_item *item;
+    while ((item = heap_take(&loop->deadlines, loop->now_ms)))
+        turn_deadline((struct session *) ((char *) item - offsetof(struct session, deadline)),
+                      scratch);
+    if (shard->draining && shard->drain_deadline_ms <= loop->now_ms)
+        end_drain(shard);
+    if (accepts(shard) && acceptor_rests_until(acceptor) <= loop->now_ms)
+        acceptor_wake(acceptor);
+}
+
+/* ---- batches ---- */
+
+/* Those that are ready when it begins; one that becomes ready meanwhile waits until the sockets were
+ * looked at. */
+static bool run_ready(struct shard *shard, struct scratch *scratch)
+{
+    struct loop_item *item;
+    loop_begin_pass(&shard->loop);
+    while ((item = loop_next_ready(&shard->loop))) {
+        struct session_active *active =
+            (struct session_active *) ((char *) item - offsetof(struct session_active, ready));
+        if (!turn_ready(active->session, scratch))
+            return false;
+    }
+    return true;
+}
+
+static bool run_batch(struct shard *shard, struct scratch *scratch,
+                      const struct epoll_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        void *object = loop_event_object(&events[i]);
+        switch (loop_event_source(&events[i])) {
+        case LOOP_SESSION:
+            if (!turn_event(object, scratch, events[i].events))
+                return false;
+            break;
+        case LOOP_LISTENER:
+            accept_some(shard, object, scratch);
+            break;
+        default: /* LOOP_INBOX */
+            open_inbox(shard, scratch);
+            break;
+        }
+    }
+    run_deadlines(shard, scratch);
+    return run_ready(shard, scratch);
+}
+
+static int wait_ms(const struct shard *shard)
+{
+    const struct loop *loop = &shard->loop;
+    if (!TAILQ_EMPTY(&loop->ready))
+        return 0;
+    int64_t at = heap_first_key(&loop->deadlines);
+    if (accepts(shard) && acceptor_rests_until(shard->shared->acceptor) < at)
+        at = acceptor_rests_until(shard->shared->acceptor);
+    if (shard->draining && shard->drain_deadline_ms < at)
+        at = shard->drain_deadline_ms;
+    if (at == CLOCK_NEVER)
+        return -1;
+    int64_t wait = at - clock_ms();
+    return wait <= 0 ? 0 : wait < INT32_MAX ? (int) wait : INT32_MAX;
+}
+
+/* ---- what the pool's threads do ---- */
+
+/* The loop was taken from another thread, in a call. */
+static void take_over(struct shard *shard, struct pool_thread *from)
+{
+    shard->loop.alarm_until_ms = shard->loop.now_ms + ALARM_MS;
+    turn_adopt(from);
+    pool_thread_let_go(from);
+    shard_free_dead(shard);
+}
+
+static bool own(struct loop *loop, struct pool_thread *thread, struct pool_thread *from)
+{
+    struct shard *shard = shard_of(loop);
+    struct monitor *monitor = shard->shared->monitor;
+    struct scratch *scratch = scratch_of(thread);
+    struct epoll_event events[BATCH_EVENTS];
+    loop->now_ms = clock_ms();
+    /* Behind the clock that was set before, by whoever gave the loop. */
+    atomic_store_explicit(&loop->owner_tid, pool_thread_self(thread)->tid, memory_order_release);
+    thread_sched_interactive();
+    if (from)
+        take_over(shard, from);
+    while (!shard->draining || shard->store.count > 0) {
+        log_nudge(shard->log);
+        monitor_batch_ends(loop);
+        int count = epoll_wait(loop->epoll_fd, events, BATCH_EVENTS, wait_ms(shard));
+        monitor_batch_begins(monitor, loop);
+        loop->now_ms = clock_ms();
+        if (!run_batch(shard, scratch, events, count))
+            return false;
+        shard_free_dead(shard);
+    }
+    log_nudge(shard->log);
+    monitor_batch_ends(loop);
+    return true;
+}
+
+const struct pool_ops serve_pool_ops = {
+    .context_bytes = sizeof(struct scratch),
+    .own = own,
+    .lost = scratch_lost,
+    .fini = scratch_fini,
+};

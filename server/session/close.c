@@ -1,0 +1,66 @@
+/* close: at once, in order, by leaving. */
+#include "server/session/close.h"
+
+#include "server/handler.h"
+#include "server/net/admission.h"
+#include "server/session/output.h"
+#include "server/session/session.h"
+#include "server/session/shard.h"
+#include "server/session/socket.h"
+
+enum { SCRAP_BYTES = 64 << 10 };
+
+/* Before the client can see its session end: when it does, there is room for the next one. */
+static void uncount(struct session *session)
+{
+    if (session->counted)
+        admission_client_left(session_shard(session)->shared->admission);
+    session->counted = false;
+}
+
+void close_leave(struct session *session)
+{
+    struct shard *shard = session_shard(session);
+    loop_unwatch(&shard->loop, session->fd);
+    heap_remove(&shard->loop.deadlines, &session->deadline);
+    session->closed = true;
+    SLIST_INSERT_HEAD(&shard->dead, session, dead_entry);
+}
+
+void close_now(struct session *session)
+{
+    const struct shared *shared = session_shard(session)->shared;
+    uncount(session);
+    output_cancel(session);
+    session_deactivate(session);
+    close_leave(session);
+    socket_close(session);
+    if (!session->number)
+        admission_refused_left(shared->admission);
+    struct handler *handler = shared->settings.config.handler;
+    if (session->handler_data)
+        handler->kind->session_ended(handler, session->handler_data);
+    session_log_peer(session, LOG_CLOSED);
+}
+
+void close_in_order(struct session *session)
+{
+    uncount(session);
+    session_deactivate(session);
+    if (session->eof || !socket_shutdown(session)) {
+        close_now(session);
+        return;
+    }
+    session->closing = true;
+    session->since_ms = (uint64_t) session_shard(session)->loop.now_ms;
+}
+
+void close_linger(struct session *session, struct scratch *scratch)
+{
+    ssize_t got = -1;
+    errno = ENOMEM;
+    if (buffer_reserve(&scratch->input, SCRAP_BYTES))
+        got = socket_read(session, buffer_tail(&scratch->input), SCRAP_BYTES);
+    if (got == 0 || (got < 0 && !socket_would_block()))
+        close_now(session);
+}

@@ -1,0 +1,55 @@
+/* shard: life, and what is said to all of its sessions. */
+#include "server/session/shard.h"
+
+#include <errno.h>
+
+#include "server/log/log.h"
+#include "server/net/acceptor.h"
+
+bool shard_init(struct shard *shard, const struct shared *shared)
+{
+    shard->shared = shared;
+    shard->stop_node.kind = INBOX_STOP;
+    shard->resume_node.kind = INBOX_RESUME;
+    SLIST_INIT(&shard->dead);
+    if (!loop_init(&shard->loop))
+        return false;
+    shard->log = log_ring_new(shared->log);
+    shard->transcript = log_wants(shared->log, LOG_PROCESSED) ? shard->log : NULL;
+    errno = ENOMEM;
+    return shard->log || !shared->log;
+}
+
+void shard_fini(struct shard *shard)
+{
+    shard_free_dead(shard);
+    store_fini(&shard->store);
+    log_ring_free(shard->log);
+    loop_fini(&shard->loop);
+}
+
+void shard_resume(struct shard *shard)
+{
+    if (!atomic_exchange(&shard->resume_posted, true))
+        loop_post(&shard->loop, &shard->resume_node);
+}
+
+void shard_stop(struct shard *shard) { loop_post(&shard->loop, &shard->stop_node); }
+
+void shard_for_each(struct shard *shard, void (*act)(struct session *session))
+{
+    size_t place = 0;
+    for (struct session *session; (session = store_next(&shard->store, &place));)
+        act(session);
+}
+
+void shard_free_dead(struct shard *shard)
+{
+    struct session *session;
+    while ((session = SLIST_FIRST(&shard->dead))) {
+        const struct listeners *listeners = &shard->shared->acceptor->listeners;
+        SLIST_REMOVE_HEAD(&shard->dead, dead_entry);
+        peer_fini(&session->peer, &listeners->items[session->listener].address);
+        store_put(&shard->store, session);
+    }
+}

@@ -1,0 +1,83 @@
+/*
+ * shard: a loop and the sessions that live in it. A server has one for each loop, and every session
+ * belongs to one shard; an idle one may move to another (server/session/transfer.h).
+ */
+#ifndef BANTER_SERVER_SESSION_SHARD_H
+#define BANTER_SERVER_SESSION_SHARD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/engine/inbox.h"
+#include "server/engine/loop.h"
+#include "server/session/counters.h"
+#include "server/session/state.h"
+#include "server/session/store.h"
+#include "server/settings.h"
+
+struct acceptor;
+struct admission;
+struct executor;
+struct log;
+struct log_ring;
+struct monitor;
+struct scaler;
+
+/* What the shards of one server share; it does not change while they run. */
+struct shared {
+    struct settings settings;
+    struct log *log; /* NULL: nothing is logged */
+    struct admission *admission;
+    struct acceptor *acceptor;
+    struct scaler *scaler;
+    struct monitor *monitor;   /* NULL: no hand-over */
+    struct executor *executor; /* takes what is known to take long; NULL: nothing does */
+    const struct asker *asker; /* the functions of sessions as askers */
+    struct shard *shards;      /* by the index of their loops in the scaler */
+};
+
+struct shard {
+    struct loop loop; /* first */
+    const struct shared *shared;
+    struct log_ring *log;        /* the owner's; NULL: nothing is logged */
+    struct log_ring *transcript; /* the same; NULL: no messages are logged */
+    struct counters counters;
+
+    /* For every thread. */
+    struct inbox_node stop_node;
+    struct inbox_node resume_node;
+    _Atomic bool resume_posted; /* resume_node is in the inbox */
+
+    /* The owner's. */
+    struct store store;
+    struct session_list dead; /* closed in this batch; freed when it is over */
+    bool draining;            /* no new input is waited for */
+    bool refusing;            /* the drain's time is over: what is owed is refused */
+    /* while draining: when refusing begins; then: when what is left is closed */
+    int64_t drain_deadline_ms;
+};
+
+/* Makes a shard with no sessions; all zero before. False with errno set; shard_fini() is due all the
+ * same. `shared` outlives it. */
+bool shard_init(struct shard *shard, const struct shared *shared);
+
+/* Gives everything back; no sessions are left, and the loop's inbox was emptied. */
+void shard_fini(struct shard *shard);
+
+/* The shard of a loop. */
+static inline struct shard *shard_of(struct loop *loop) { return (struct shard *) loop; }
+
+/* Lets all sessions go on that wait for the handler to be less full. From any thread. */
+void shard_resume(struct shard *shard);
+
+/* Begins the stop: what has been received is still served. From any thread, once. */
+void shard_stop(struct shard *shard);
+
+/* Calls a function for each session that is not closed. Owner only; sessions may come and go. */
+void shard_for_each(struct shard *shard, void (*act)(struct session *session));
+
+/* Frees the sessions that were closed: at the end of a batch. Owner only. */
+void shard_free_dead(struct shard *shard);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * state: what a session consists of, idle and active. Types only; the functions are in the files of
+ * this folder, each for its part.
+ *
+ * Only the owner of the session's loop touches a session.
+ */
+#ifndef BANTER_SERVER_SESSION_STATE_H
+#define BANTER_SERVER_SESSION_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/buffer.h"
+#include "common/frame.h"
+#include "server/engine/cost.h"
+#include "server/engine/heap.h"
+#include "server/engine/loop.h"
+#include "server/net/peer.h"
+#include "server/request_owner.h"
+
+enum {
+    SESSION_MAX_PENDING = 64, /* requests of one session under way */
+    /* a turn that has made this much output sends it first */
+    SESSION_MAX_UNSENT = 256 << 10,
+    /* how long the other end may take to close, at an orderly close */
+    SESSION_LINGER_MS = 1000,
+};
+
+struct session;
+
+/* What a session needs only while something is under way; an idle one has none. Lent by the shard's
+ * store. */
+struct session_active {
+    union {
+        struct session *session;                 /* while it is lent */
+        SLIST_ENTRY(session_active) spare_entry; /* in the store */
+    };
+    struct loop_item ready;        /* among those that go on without an event */
+    struct frame_decoder decoder;  /* an idle session's is at the start of a message */
+    struct buffer input;           /* read, not yet taken as requests */
+    struct buffer output;          /* complete replies that the kernel has not taken yet */
+    struct request_queue requests; /* whose replies are still to be sent, in order */
+    unsigned pending;              /* how many those are */
+    /* draining: bytes that had been received when the stop began, and are not read yet */
+    uint32_t drain_left;
+    /* the one whose call is under way outside of the loop: no other is taken before it is over */
+    struct request *stalled;
+    int64_t write_deadline_ms; /* while there is output */
+    /* when the half received request must be complete; CLOCK_NEVER: no clock runs */
+    int64_t partial_deadline_ms;
+    /* what is left of its time while the server itself does not read; 0: not begun */
+    int64_t partial_left_ms;
+};
+
+/* An idle session costs these bytes and no others, so each of them counts. Its shard is found by its
+ * address: session_shard(). */
+struct session {
+    union {
+        struct session_active *active;   /* NULL: idle */
+        SLIST_ENTRY(session) dead_entry; /* closed: in shard->dead */
+    };
+    void *handler_data; /* the handler's own; it is told when the session ends */
+    struct peer peer;
+    uint64_t number : 48; /* from 1; 0: refused, it gets "-ERR busy" and is not counted */
+    uint64_t cost : 6;    /* enum cost: what its requests cost */
+    bool watches_in : 1;  /* what epoll watches */
+    bool watches_out : 1;
+    bool unparsed : 1;      /* the input that is left over may hold complete requests */
+    bool eof : 1;           /* the other end has closed its sending half */
+    bool draining : 1;      /* only active->drain_left bytes are still read */
+    bool input_over : 1;    /* no more requests are taken; when all is sent the session is closed */
+    bool closing : 1;       /* our half is closed; what still comes is thrown away */
+    bool broken : 1;        /* given up: closed at the end of the turn without further ado */
+    bool closed : 1;        /* waits to be freed */
+    bool counted : 1;       /* among the clients that --max-clients bounds */
+    uint64_t since_ms : 48; /* closing: when it began; otherwise: since when nothing has happened */
+    uint64_t listener : 8;  /* the index of the one on which it connected */
+    int fd;
+    struct heap_item deadline;
+};
+
+SLIST_HEAD(session_list, session);
+
+#endif

@@ -1,0 +1,308 @@
+/* turn: turns, and what a session waits for. */
+#include "server/session/turn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "common/clock.h"
+#include "common/protocol.h"
+#include "server/engine/monitor.h"
+#include "server/log/log.h"
+#include "server/net/admission.h"
+#include "server/session/close.h"
+#include "server/session/deadlines.h"
+#include "server/session/dispatch.h"
+#include "server/session/input.h"
+#include "server/session/output.h"
+#include "server/session/session.h"
+#include "server/session/shard.h"
+#include "server/session/socket.h"
+#include "server/session/transfer.h"
+
+/* ---- what a session waits for ---- */
+
+/* If it fails, what is watched is not what is wanted, and the next turn tries again. */
+static void watch(struct session *session, bool in, bool out)
+{
+    uint32_t events = (in ? EPOLLIN : 0) | (out ? EPOLLOUT : 0);
+    if (!loop_watch(&session_shard(session)->loop, EPOLL_CTL_MOD, session->fd, events, LOOP_SESSION,
+                    session))
+        return;
+    session->watches_in = in;
+    session->watches_out = out;
+}
+
+static void update_interest(struct session *session)
+{
+    /* That reading is not wanted is only told to epoll when something does come (turn_event()): most
+     * often it is wanted again before that. */
+    bool in = session->watches_in || session->closing || input_wants_bytes(session);
+    bool out = output_unsent(session);
+    if (in != session->watches_in || out != session->watches_out)
+        watch(session, in, out);
+}
+
+/* Whether the session has something to do without an event. */
+static bool can_go_on(const struct session *session)
+{
+    if (output_unsent(session))
+        return false;
+    bool more_input =
+        session->unparsed || (!session->eof && session->active && session->active->drain_left > 0);
+    return output_deliverable(session) || (more_input && input_open(session));
+}
+
+static void go_on(struct session *session)
+{
+    if (can_go_on(session))
+        loop_ready(&session_shard(session)->loop, &session->active->ready);
+}
+
+/* The end of every turn: works out from the session's state how it goes on. */
+static void rearm(struct session *session)
+{
+    if (session->broken) {
+        close_now(session);
+        return;
+    }
+    if (session->input_over && !session->closing && !output_pending(session) &&
+        !output_unsent(session)) {
+        close_in_order(session);
+        if (session->closed)
+            return;
+    }
+    if (!session->closing) {
+        deadlines_update_partial(session);
+        if (session_is_idle(session))
+            session_deactivate(session);
+        else
+            go_on(session);
+    }
+    update_interest(session);
+    deadlines_arm(session);
+}
+
+/* ---- turns that may call the handler ---- */
+
+static bool run(struct session *session, struct scratch *scratch, bool readable)
+{
+    struct shard *shard = session_shard(session);
+    if (session->closing) {
+        close_linger(session, scratch);
+        return true;
+    }
+    scratch->session = session;
+    scratch->begun_ms = monitor_clock_ms(shard->shared->monitor);
+    session->since_ms = (uint64_t) shard->loop.now_ms;
+    if (output_unsent(session))
+        output_flush(session);
+    if (!output_unsent(session)) {
+        output_deliver(session, scratch);
+        if (!input_run(session, scratch, readable))
+            return false;
+        output_send(session, scratch);
+    }
+    scratch->session = NULL;
+    rearm(session);
+    transfer_if_reassigned(session);
+    return true;
+}
+
+bool turn_ready(struct session *session, struct scratch *scratch)
+{
+    return run(session, scratch, false);
+}
+
+bool turn_event(struct session *session, struct scratch *scratch, uint32_t events)
+{
+    if (session->closed)
+        return true; /* earlier in this batch */
+    /* Nobody is there to read a reply any more. What a Unix socket's peer wrote before it left is
+     * still read. */
+    bool unread = (events & EPOLLIN) && !(events & EPOLLERR);
+    if ((events & (EPOLLERR | EPOLLHUP)) && !unread) {
+        close_now(session);
+        return true;
+    }
+    if ((events & EPOLLIN) && !session->closing && !input_wants_bytes(session) &&
+        !can_go_on(session)) {
+        watch(session, false, session->watches_out);
+        events &= ~(uint32_t) EPOLLIN;
+        if (!(events & EPOLLOUT))
+            return true;
+    }
+    return run(session, scratch, events & EPOLLIN);
+}
+
+/* ---- beginnings and deadlines ---- */
+
+void turn_begin(struct session *session, bool is_new, struct scratch *scratch)
+{
+    struct loop *loop = &session_shard(session)->loop;
+    if (!loop_watch(loop, EPOLL_CTL_ADD, session->fd, EPOLLIN, LOOP_SESSION, session)) {
+        session_break(session, strerror(errno));
+        close_now(session);
+        return;
+    }
+    session->watches_in = true;
+    if (is_new)
+        session_log_peer(session, LOG_CONNECTED);
+    if (!session->number) {
+        session->input_over = true;
+        output_unasked(session, scratch, PROTOCOL_BUSY, ADMISSION_BUSY_TEXT);
+        output_send(session, scratch);
+    }
+    rearm(session);
+}
+
+static void log_timeout(struct session *session, enum log_event event, int64_t ms)
+{
+    char text[40];
+    int size = snprintf(text, sizeof text, "%lld ms", (long long) ms);
+    log_put(session_shard(session)->log, event, session->number, text, (size_t) size);
+}
+
+/* epoll reports room only when there is much of it, so a reader that is merely slow may not have been
+ * seen: it is tried once more. False: the session is closed. */
+static bool end_write(struct session *session)
+{
+    output_flush(session);
+    if (!deadlines_write_is_over(session))
+        return true;
+    const struct shard *shard = session_shard(session);
+    log_timeout(session, LOG_WRITE_TIMEOUT, shard->shared->settings.config.write_timeout_ms);
+    close_now(session);
+    return false;
+}
+
+static void end_idle(struct session *session, struct scratch *scratch)
+{
+    const struct shard *shard = session_shard(session);
+    if (!input_wants_bytes(session)) {
+        /* The handler is full: the client may have asked, and has not been read. */
+        session->since_ms = (uint64_t) shard->loop.now_ms;
+        return;
+    }
+    log_timeout(session, LOG_IDLE, shard->shared->settings.config.idle_timeout_ms);
+    output_unasked(session, scratch, PROTOCOL_IDLE, "nothing was asked for too long");
+    session->input_over = true;
+}
+
+static void overrule_late(struct session *session)
+{
+    const struct shard *shard = session_shard(session);
+    struct request *request;
+    STAILQ_FOREACH(request, &session->active->requests, entry)
+    {
+        if (request->ready || request->deadline_ms > shard->loop.now_ms)
+            continue;
+        /* If the handler has just been quicker, its answer is on its way through the inbox. */
+        if (output_overrule(request, PROTOCOL_HANDLER_TIMEOUT,
+                            "the handler has not answered in time"))
+            log_timeout(session, LOG_HANDLER_TIMEOUT,
+                        shard->shared->settings.config.handler_timeout_ms);
+        else
+            request->deadline_ms = CLOCK_NEVER;
+    }
+}
+
+static void end_active(struct session *session, struct scratch *scratch)
+{
+    overrule_late(session);
+    if (session->active->partial_deadline_ms <= session_shard(session)->loop.now_ms)
+        input_end(session, scratch, "it did not come in time");
+}
+
+void turn_deadline(struct session *session, struct scratch *scratch)
+{
+    switch (deadlines_due(session)) {
+    case DUE_NOTHING:
+        deadlines_arm(session);
+        return;
+    case DUE_LINGER:
+        close_now(session);
+        return;
+    case DUE_WRITE:
+        if (!end_write(session))
+            return;
+        if (session->active && !session_is_idle(session))
+            end_active(session, scratch);
+        break;
+    case DUE_IDLE:
+        end_idle(session, scratch);
+        break;
+    case DUE_ACTIVE:
+        end_active(session, scratch);
+        break;
+    }
+    if (!output_unsent(session)) {
+        output_deliver(session, scratch);
+        output_send(session, scratch);
+    }
+    rearm(session);
+}
+
+/* ---- what others have to say ---- */
+
+static void answered(struct request *request)
+{
+    struct session *session = request->context;
+    if (request->job.cost != COST_UNKNOWN)
+        session->cost = request->job.cost;
+    go_on(session);
+}
+
+void turn_resume(struct session *session)
+{
+    if (session->closing)
+        return;
+    go_on(session);
+    update_interest(session);
+}
+
+static void returned(struct request *request)
+{
+    struct session *session = request->context;
+    session->active->stalled = NULL;
+    turn_resume(session);
+}
+
+const struct asker turn_asker = {.answered = answered, .returned = returned};
+
+void turn_adopt(struct pool_thread *from)
+{
+    struct scratch *scratch = scratch_of(from);
+    struct session *session = scratch->session;
+    dispatch_adopt(session, scratch, pool_thread_stall(from));
+    rearm(session);
+}
+
+/* ---- the stop ---- */
+
+void turn_drain(struct session *session, struct scratch *scratch)
+{
+    if (session->closing)
+        return;
+    session->draining = true;
+    size_t readable = session->eof ? 0 : socket_readable(session);
+    if (readable > 0) {
+        if (session_activate(session))
+            session->active->drain_left = (uint32_t) readable;
+    } else if (!session->unparsed && !session->input_over) {
+        input_end(session, scratch, NULL);
+    }
+    rearm(session);
+}
+
+void turn_refuse(struct session *session)
+{
+    if (session->closing || !session->active)
+        return;
+    struct request *request;
+    STAILQ_FOREACH(request, &session->active->requests, entry)
+    if (!request->ready)
+        output_overrule(request, PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT);
+    loop_ready(&session_shard(session)->loop, &session->active->ready);
+}
