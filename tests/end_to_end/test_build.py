@@ -15,7 +15,7 @@ import pytest
 import harness
 from harness import BUILD, TOP
 
-PAGES = ["man1/banter.1", "man3/banter-handler.3", "man7/banter-protocol.7", "man8/banterd.8"]
+PAGES = ["man1/banter.1", "man3/banter-handler.3", "man7/banter-program.7", "man7/banter-protocol.7", "man8/banterd.8"]
 COMPLETIONS = ["banter", "banterd"]
 EXAMPLES = ["examples/reverse.c", "examples/store.c"]
 

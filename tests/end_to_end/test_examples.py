@@ -1,5 +1,5 @@
-"""The example handlers as a user meets them: an installed copy, the commands of the man page, a folder outside of
-the tree. And what the page, the header and the examples have in common."""
+"""The example handlers as a user meets them: an installed copy, the commands of the man page as it is read, a folder
+outside of the tree. And what the page, the header and the examples have in common."""
 import os
 import re
 import subprocess
@@ -10,10 +10,11 @@ from typing import NamedTuple
 import pytest
 
 import harness
+import pages
 import shared_object
 from harness import BUILD, TOP
 
-PAGE = (TOP / "man/banter-handler.3").read_text()
+PAGE = pages.rendered("banter-handler.3")
 HEADER = TOP / "server/include/banter/handler.h"
 EXAMPLES = TOP / "server/handlers/examples"
 PREFIX = "/opt/banter"
@@ -39,17 +40,18 @@ def installed(folder):
 
 
 def commands(name):
-    """The page's two commands for an example: how to build it, and the handler to give to banterd."""
-    build, = re.findall(rf"^\$ (cc .* {name}\.c)$", PAGE, re.M)
-    handler, = re.findall(rf"^\$ banterd -H (plugin:{name}\.so\S*)$", PAGE, re.M)
-    return build, handler
+    """The page's two commands for an example: how to build it, and the options to give to banterd."""
+    (build, start), = (block.commands for block in pages.blocks(PAGE) if f"{name}.c" in block.commands[0])
+    assert build.startswith("cc ") and start.startswith("banterd ")
+    return build, start.split()[1:]
 
 
 @pytest.fixture
 def example(bench, installed, folder):
     """example(name) builds one from the installed copy, and starts the installed server with it."""
     def start(name, *options):
-        where = bench.run(["pkg-config", "--variable=examplesdir", "banter"], env=installed.environment)
+        folder_of_examples, = re.findall("pkg-config --variable=\\w+ banter", PAGE)
+        where = bench.run(folder_of_examples.split(), env=installed.environment)
         # pkgconf puts the root before what is asked for by name, others don't.
         sources = Path(where.stdout.decode().strip())
         root = Path(installed.environment["PKG_CONFIG_SYSROOT_DIR"])
@@ -60,7 +62,7 @@ def example(bench, installed, folder):
         compiler = " ".join([*shared_object.CC, *shared_object.SANITIZE, "-Wall", "-Wextra", "-Werror"])
         run = bench.run(["sh", "-ec", re.sub("^cc ", compiler + " ", build)], env=installed.environment)
         assert (run.status, run.stdout, run.stderr) == (0, b"", b"")
-        return bench.server("-H", handler, *options, program=installed.prefix / "bin/banterd")
+        return bench.server(*handler, *options, program=installed.prefix / "bin/banterd")
     return start
 
 
@@ -132,21 +134,15 @@ def test_store_refuses_an_argument(bench, folder, argument):
 
 # ---- what is told twice is the same
 
-def literal(text):
-    """What roff(7) makes of lines in a literal block."""
-    return re.sub(r"^\\&", "", text, flags=re.M).replace(r"\e", "\\")
-
-
-def blocks():
-    return [literal(text) for text in re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed$", PAGE, re.M | re.S)]
-
-
 def test_the_page_shows_the_example():
-    assert (EXAMPLES / "reverse.c").read_text() in blocks()
+    source = (EXAMPLES / "reverse.c").read_text()
+    shown = pages.listing(PAGE, source.splitlines()[0])
+    assert shown[:shown.index("\n};\n") + 4] == source
 
 
 def test_the_page_shows_the_struct():
-    shown, = (text for text in blocks() if text.startswith("struct banter_handler {"))
+    shown = pages.listing(PAGE, "struct banter_handler {")
+    shown = shown[:shown.index("\n};\n") + 4]
     code = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.S)
     declared = re.search(r"^struct banter_handler \{.*?^\};$", code, re.M | re.S)[0]
     assert shown.split() == declared.split()
@@ -154,8 +150,8 @@ def test_the_page_shows_the_struct():
 
 def test_the_page_names_every_function():
     declared = set(re.findall(r"\b(banter_reply_\w+)\(", HEADER.read_text()))
-    assert set(re.findall(r"^\.Fo (\w+)$", PAGE, re.M)) == declared
-    assert set(re.findall(r"^\.It Fn (banter_reply_\w+) ", PAGE, re.M)) == declared
+    for where in "SYNOPSIS", "The reply":
+        assert set(re.findall(r"^ {5}(banter_reply_\w+)\(", pages.section(PAGE, where), re.M)) == declared, where
 
 
 def test_the_headers_own_example_works(server, folder):

@@ -1,13 +1,14 @@
-"""The man pages against the programs: what is offered is described, and what is described is offered."""
+"""The man pages, as they are read, against the programs: what is offered is described, and what is described is
+offered. That the commands work which they show is for test_shown_commands.py."""
 import re
 import subprocess
 
 import pytest
 
 import harness
+import pages
+import shared_object
 
-MAN = harness.TOP / "man"
-PAGES = sorted(page.name for page in MAN.glob("*.[1-8]"))
 PROGRAMS = {"banter": "banter.1", "banterd": "banterd.8"}
 
 
@@ -17,7 +18,7 @@ def program(request):
 
 
 def page_of(program):
-    return (MAN / PROGRAMS[program]).read_text()
+    return pages.rendered(PROGRAMS[program])
 
 
 @pytest.fixture
@@ -28,19 +29,15 @@ def shown(bench, program):
     return run.stdout.decode()
 
 
-def rendered(page):
-    """As it is read at a terminal."""
-    run = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=80", MAN / page], capture_output=True,
-                         timeout=harness.LIMIT)
-    assert run.returncode == 0
-    return re.sub(".\b", "", run.stdout.decode())
+# ---- options
 
-
-def section(page, name):
-    """The lines of one section of a page's source."""
-    found = re.search(rf'^\.S[hs] "?{name}"?\n(.*?)(?=^\.S[hs] |\Z)', page, re.M | re.S)
-    assert found, f"there is no section {name}"
-    return found[1]
+def options_of_page(text):
+    """{long name: (letter or None, whether it takes an argument, what is said about it)}"""
+    _, *parts = re.split(r"^ {5}(?:-(\w)[^,\n]*, )?--([a-z-]+)(\[?[ =]\S+)?(?=\s|$)", text, flags=re.M)
+    options = {}
+    for letter, name, argument, description in zip(*[iter(parts)] * 4):
+        options.setdefault(name, (letter, bool(argument), " ".join(description.split())))
+    return options
 
 
 def options_of_help(text):
@@ -49,28 +46,18 @@ def options_of_help(text):
     return {name: (letter or None, bool(argument)) for letter, name, argument in options}
 
 
-def options_of_page(page):
-    options = {}
-    for item in re.findall(r"^\.It (Fl .*)", page, re.M):
-        letter = re.match(r"Fl (\w)\b", item)
-        name = re.search(r"Fl -([a-z-]+)", item)
-        assert name, f"an option without a long form: {item}"
-        options[name[1]] = (letter and letter[1], " Ar " in item)
-    return options
-
-
 def test_help_and_page_name_the_same_options(program, shown):
     offered = options_of_help(shown)
     assert {"help", "version", "quiet"} <= set(offered)
-    assert options_of_page(page_of(program)) == offered
+    described = options_of_page(page_of(program))
+    assert {name: (letter, argument) for name, (letter, argument, _) in described.items()} == offered
 
 
 def test_synopsis_names_every_option(program, shown):
-    synopsis = section(page_of(program), "SYNOPSIS")
-    flags = "".join(re.findall(r"^\.Op Fl (\w+)$", synopsis, re.M))
-    named = set(flags) | set(re.findall(r"^\.Op Fl (\w|-[a-z-]+)\b", synopsis, re.M))
+    synopsis = pages.section(page_of(program), "SYNOPSIS")
+    named = set("".join(re.findall(r"\[-(\w+)", synopsis))) | set(re.findall(r"\[--([a-z-]+)", synopsis))
     for name, (letter, _) in options_of_help(shown).items():
-        assert {letter, "-" + name} & named, f"--{name} is missing"
+        assert {letter, name} & named, f"--{name} is missing"
 
 
 # How a page says what --help shows as the default.
@@ -79,63 +66,101 @@ IN_WORDS = {"0": "never", "none": "never", "5s": "5 seconds", "10s": "10 seconds
 
 
 def test_defaults_are_the_same(program, shown):
-    """Each default that --help tells stands in the page's text about the option."""
-    page = page_of(program)
+    """Each default that --help shows stands in the page's text about the option."""
+    described = options_of_page(page_of(program))
     checked = 0
     for option in re.split(r"\n +(?:-\w, )? *--", shown.split("\n\n")[1])[1:]:
         name = re.match(r"[a-z-]+", option)[0]
         default = re.search(r"\(default:\s+([^)]+)\)", option)
-        item = re.search(rf"^\.It [^\n]*Fl -{name}\b(.*?)(?=^\.It Fl |^\.S[hs] )", page, re.M | re.S)
         for value in re.split(r",\s+else\s+", default[1]) if default else ():
             value = " ".join(value.split()).lstrip("$")
-            text = item[1][item[1].index("default"):]
-            assert IN_WORDS.get(value, value) in " ".join(text.split()), f"--{name} has the default {value}"
+            text = described[name][2]
+            assert IN_WORDS.get(value, value) in text[text.index("default"):], f"--{name} has the default {value}"
             checked += 1
     assert checked >= 5
 
 
-def statuses_of_page(page):
-    return {int(number) for number in re.findall(r"^\.It (\d+)$", section(page, "EXIT STATUS"), re.M)}
+# ---- exit statuses
+
+def statuses_of_page(program):
+    return {int(number) for number in re.findall(r"^ {5}(\d+) ", pages.section(page_of(program), "EXIT STATUS"), re.M)}
 
 
-def test_page_names_each_exit_status():
-    table = (harness.TOP / "client/exit_status.h").read_text()
-    numbers = {int(number) for number in re.findall(r"^ *X\(\w+, (\d+),", table, re.M)}
-    assert len(numbers) > 5 and statuses_of_page(page_of("banter")) == numbers
-    assert statuses_of_page(page_of("banterd")) == {0, 1, 2, 64}
+def test_page_names_each_exit_status(run_banter):
+    table = run_banter("--help").stdout.decode().split("\nExit status, ")[1]
+    numbers = {int(number) for number in re.findall(r"^ +(\d+) ", table, re.M)}
+    assert len(numbers) > 5 and statuses_of_page("banter") == numbers
 
 
-def test_help_of_the_client_names_each_exit_status(run_banter):
-    text = run_banter("--help").stdout.decode()
-    for number in statuses_of_page(page_of("banter")):
-        assert re.search(rf"^ +{number}\b", text, re.M), number
+def test_page_names_each_exit_status_of_the_server(bench):
+    text = " ".join(bench.run([harness.BANTERD, "--help"]).stdout.decode().split())
+    statuses = re.search(r"Exit status: (.*?)\. ", text)[1]
+    numbers = {int(number) for number in re.findall(r"(?:^|, )(\d+) ", statuses)}
+    assert len(numbers) == 4 and statuses_of_page("banterd") == numbers
 
 
-def test_page_names_every_line_of_the_log():
-    """As the page is read, so that mdoc's own spelling does not matter."""
-    wordings = re.findall(r"\[LOG_\w+\]\s*=\s*\{LOG_\w+,\s*\w+,\s*\"([^\"]+)\"",
-                          (harness.TOP / "server/log/log_text.c").read_text())
-    assert len(wordings) > 20
-    log = rendered("banterd.8").split("\n   LOG\n")[1].split("\nUNDER LOAD\n")[0]
-    entries = [line.strip() for line in log.splitlines()]
-    for wording in wordings:
+# ---- what is logged, and what is replied
+
+def wordings_of_log():
+    """How each line of the log begins, as the server's sources have it."""
+    found = re.findall(r"\[LOG_\w+\]\s*=\s*\{LOG_\w+,\s*\w+,\s*\"([^\"]+)\"",
+                       (harness.TOP / "server/log/log_text.c").read_text())
+    assert len(found) > 20
+    return found
+
+
+def test_pages_name_every_line_of_the_log():
+    entries = [entry for page in ("banterd.8", "banter-program.7")
+               for entry in pages.entries(pages.section(pages.rendered(page), "DIAGNOSTICS"))]
+    for wording in wordings_of_log():
         assert any(entry.startswith(wording.strip()) for entry in entries), wording
 
 
 def test_protocol_page_names_every_code_in_a_list_and_in_an_example():
     header = (harness.TOP / "common/protocol.h").read_text()
     codes = re.findall(r'^#define PROTOCOL_\w+[\s\\]+"([a-z][a-z0-9-]+)"', header, re.M)
-    page = (MAN / "banter-protocol.7").read_text()
+    page = pages.rendered("banter-protocol.7")
     assert len(codes) > 10
-    listed = section(page, "Error replies") + section(page, "Unasked frames")
+    listed = pages.section(page, "Error replies") + pages.section(page, "Unasked frames")
     for code in codes:
-        assert f".It Cm {code}\n" in listed, code
-        assert f"-ERR {code}" in section(page, "EXAMPLES"), code
+        assert re.search(rf"^ {{5}}{code} ", listed, re.M), code
+        assert f"-ERR {code} " in pages.section(page, "EXAMPLES"), code
 
 
-@pytest.mark.parametrize("page", PAGES)
+PLUGIN = "#include <banter/handler.h>\nconst struct banter_handler banter_handler = {%s};\n"
+WHOLE = """#include <banter/handler.h>
+static void handle(void *state, const char *message, size_t size, struct banter_reply *reply)
+{
+    (void) state, (void) message, (void) size, (void) reply;
+}
+const struct banter_handler banter_handler = {.abi = BANTER_HANDLER_ABI, .name = "x", .handle = handle};
+"""
+
+
+@pytest.mark.parametrize("source, argument, message", [
+    pytest.param(None, "", r"unable to load the plugin \S+: ", id="no file"),
+    pytest.param("extern int x; int x;", "",
+                 r'\S+ is no plugin: expected the symbol "banter_handler", and found none', id="no symbol"),
+    pytest.param(PLUGIN % ".abi = 99", "", r"the plugin \S+ was built for another version of the server: "
+                                           r"expected ABI \w+, found \w+", id="abi"),
+    pytest.param(PLUGIN % ".abi = BANTER_HANDLER_ABI", "",
+                 r"the plugin \S+ is incomplete: expected name and handle, found no \w+", id="incomplete"),
+    pytest.param(WHOLE, ":5", r'the plugin \S+ \(\w+\) takes no argument, but was given "\w+"', id="argument"),
+])
+def test_handler_page_has_what_keeps_the_server_from_starting(bench, folder, source, argument, message):
+    if source:
+        shared_object.build(folder, "x", source)
+    run = bench.run([harness.BANTERD, "-l", "127.0.0.1:0", "-H", f"plugin:x.so{argument}"])
+    assert run.status == 1 and re.match("banterd: " + message, run.stderr.decode()), run
+    page = pages.section(pages.rendered("banter-handler.3"), "DIAGNOSTICS")
+    assert re.search(message, " ".join(page.split())), f"the page does not have {message}"
+
+
+# ---- the pages themselves
+
+@pytest.mark.parametrize("page", pages.PAGES)
 def test_page_has_no_lint(page):
-    run = subprocess.run(["mandoc", "-T", "lint", "-W", "style", MAN / page], capture_output=True, text=True,
+    run = subprocess.run(["mandoc", "-T", "lint", "-W", "style", pages.MAN / page], capture_output=True, text=True,
                          timeout=harness.LIMIT)
     # The system's own index of pages is no matter of this page.
     found = [line for line in (run.stdout + run.stderr).splitlines()
@@ -143,8 +168,28 @@ def test_page_has_no_lint(page):
     assert not found
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", pages.PAGES)
 def test_page_fits_a_terminal(page):
-    text = rendered(page)
+    text = pages.rendered(page)
     assert text.count("\n") > 50
     assert [line for line in text.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("page", pages.PAGES)
+def test_page_leads_to_the_others(page):
+    """Every page of this project is in the SEE ALSO of every other, as far as it is about the same program."""
+    listed = re.findall(r"\b(banter[a-z-]*)\((\d)\)", pages.section(pages.rendered(page), "SEE ALSO"))
+    names = {f"{name}.{number}" for name, number in listed}
+    assert names <= set(pages.PAGES) - {page}
+    assert {"banterd.8", "banter-protocol.7"} - {page} <= names
+
+
+@pytest.mark.parametrize("page", pages.PAGES)
+def test_page_names_no_section_that_is_not_there(page):
+    """A heading that is a macro's name by accident becomes another one."""
+    source = (pages.MAN / page).read_text()
+    text = pages.rendered(page)
+    for title in re.findall(r"^\.S[hs] (.*)$", source, re.M):
+        pages.section(text, title)
+    for title in re.findall(r"^\.Sx (.*?)(?: [.,;])?$", source, re.M):
+        pages.section(text, title)

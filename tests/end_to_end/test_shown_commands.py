@@ -1,0 +1,115 @@
+"""Each command that a man page shows, run as it is read; and where it is shown what that prints, that it
+is printed.
+
+The commands run in a folder that has what they name. Port 8000 is replaced by a free one. How a handler is built is
+shown too, which is for test_examples.py.
+"""
+import re
+import shlex
+
+import pytest
+
+import harness
+import pages
+
+TEXTS = {page: pages.rendered(page) for page in pages.PAGES}
+SHOWN = [pytest.param(block, id=f"{name}-{number}") for name, text in TEXTS.items()
+         for number, block in enumerate(pages.blocks(text), 1) if not block.commands[0].startswith("cc ")]
+
+# What a server is asked, and its reply, by what is in its command line.
+ASKED = [("jq", '{"a": [1, 2]}', '{"a":[1,2]}'), ("perl", "20.5", "20.5"), ("tr a-z", "Zack", "ZACK"),
+         ("sed -u", "route 66", "route ##"), ("reverse.py", "Was it a car", "rac a ti saW"),
+         ("echo", "x" * 100_000, "x" * 100_000), ("", "Zack", "Hello ZACK")]
+
+NAMES = ["Zack", "Mary", "Jane Doe", "straße"]
+
+
+def is_server(block):
+    """Whether it is one command that goes on until it is stopped."""
+    return block.commands[0].startswith("banterd") and " & " not in block.commands[0]
+
+
+def is_conversation(block):
+    return any(line.startswith("-> ") for line in block.output)
+
+
+def shown(condition):
+    return pytest.mark.parametrize("block", [block for block in SHOWN if condition(block.values[0])])
+
+
+def test_there_are_all_kinds():
+    blocks = [block.values[0] for block in SHOWN]
+    assert len(blocks) > 20 and all(any(map(kind, blocks)) for kind in (is_server, is_conversation))
+
+
+@pytest.fixture
+def here(folder):
+    """Makes the folder in which the commands run. Returns the environment in which they find the programs; banterd
+    listens on a free port, or at $LISTEN, unless it is said where."""
+    (folder / "names").write_text("".join(name + "\n" for name in NAMES))
+    (folder / "reverse.py").write_text(pages.listing(TEXTS["banter-program.7"], "import sys"))
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "banter").symlink_to(harness.BANTER)
+    wrapper = programs / "banterd"
+    wrapper.write_text(f"""#!/bin/sh
+case " $* " in
+*' -l '* | *' --listen '*) exec {shlex.quote(str(harness.BANTERD))} "$@" ;;
+esac
+exec {shlex.quote(str(harness.BANTERD))} --listen "${{LISTEN:-127.0.0.1:0}}" "$@"
+""")
+    wrapper.chmod(0o755)
+    return {"PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin"}
+
+
+@shown(is_server)
+def test_server(bench, folder, here, block):
+    """Each line is a server of its own."""
+    for command in block.commands:
+        command = command.replace("8000", "0").replace("/tmp/", f"{folder}/")
+        server = bench.start(["sh", "-c", "exec " + command], kind=harness.Server, env=here,
+                             framing="raw" if "raw" in command else "line")
+        request, reply = next((request, reply) for word, request, reply in ASKED if word in command)
+        assert harness.text_of(server.connect().ask(request)) == reply, command
+        assert server.stop() == 0, command
+
+
+@shown(lambda block: not is_server(block) and not is_conversation(block))
+def test_commands(bench, folder, here, open_screen, block):
+    script = "\n".join(block.commands)
+    if "banterd" in script:
+        here.update(BANTER_ADDRESS=f"unix:{folder}/socket", LISTEN=f"unix:{folder}/socket")
+        script += "\nstatus=$?; kill $!; wait $! && exit $status"
+    else:
+        banterd = bench.server(*(["-f", "netstring"] if "netstring" in script else []))
+        here["BANTER_ADDRESS"] = banterd.address
+        script = script.replace("server.example:8000", banterd.address).replace("8000", str(banterd.port))
+    if "ERR" in script:
+        (folder / "names").write_bytes(b"Zack\n\xff\nMary\n")
+    if script.startswith("tail -f"):
+        screen = open_screen(["sh", "-c", script], **here)
+        screen.wait(lambda: "Hello MARY" in screen.lines, "a reply")
+        return
+    run = bench.run(["sh", "-c", script], env=here)
+    if block.output:
+        assert harness.text_of(run.stdout).splitlines() == block.output
+    else:
+        assert run.status == 0, run
+
+
+@shown(is_conversation)
+def test_conversation(server, open_screen, here, block):
+    banterd = server()
+    screen = open_screen(block.commands[0].split(), BANTER_ADDRESS=banterd.address, **here)
+    for line in block.output:
+        if line.startswith("-> "):
+            screen.wait_last("->")
+            screen.enter(line[3:])
+    assert screen.wait_end() == 0
+    assert screen.lines == [line.replace("127.0.0.1:8000", banterd.address) for line in block.output]
+
+
+def test_client_in_python(bench, server):
+    """The one in banter-protocol(7)."""
+    source = pages.listing(TEXTS["banter-protocol.7"], "import socket").replace("8000", str(server().port))
+    assert bench.run(["/usr/bin/python3", "-c", source]) == harness.Run(0, b"Hello ZACK\n", b"")
