@@ -1,59 +1,66 @@
-"""The services that one line makes, as the README's first screen and banterd(8) show them, with the real programs."""
+"""The services that one line makes, as the README's first screen shows them, with the real programs: whatever a client
+sends, each line has one answer, and it is the right one."""
 import re
 import shlex
 
+import pytest
+
 import harness
+import pages
 
 README = (harness.TOP / "README.md").read_text()
-SHOWN = re.findall(r"^ {4}\$ (banterd .*-- .*)$", README, re.M)
+SHOWN = [line for block in pages.blocks(README) for line in block.commands if " -- " in line]
+
+LINES = [b"Zack", b"", b" ", b"20", b"20", b"-3", b'{"a": [1, 2]}', b"[1] 2", b"]", b"1 2 3", b'"\xc3\xa4"', b"quit",
+         b"a\rb", b"\xc2\x85\xe2\x80\xa8", b"\0", b"\xff", b"'; exit #", b"$(exit)", b"\\n", b"x" * 4096, b"9" * 5000,
+         b"2^1000"]
 
 
-def shown(word):
-    """The one command of the README that runs this program, as a list of options."""
-    found = [line for line in SHOWN if word in line.split(" -- ")[1]]
-    assert len(found) == 1, f"{word}: {found} of {SHOWN}"
-    command = re.split(r" +#| &$", found[0])[0]
-    return shlex.split(command)[1:]
+@pytest.fixture
+def service(server, folder):
+    """service(word) starts the one that runs a program with this word."""
+    (folder / "reverse.py").write_text(pages.listing(README, "import sys"))
+
+    def start(word):
+        command, = (line for line in SHOWN if word in line.split(" -- ")[1])
+        return server(*shlex.split(command)[1:])
+    return start
 
 
 def test_the_first_screen_shows_them():
-    lines = README.splitlines()
+    screen = README.splitlines()[:40]
     assert len(SHOWN) == 3
-    assert all(any(line in screen for screen in lines[:40]) for line in SHOWN)
+    assert all(any(command in line for line in screen) for command in SHOWN)
 
 
-def test_jq(server, run_banter):
-    banterd = server(*shown("jq"))
+@pytest.mark.parametrize("word", ["jq", "perl", "python3"])
+def test_every_line_has_one_answer(service, word):
+    """Sent ahead by two clients: what answers twice, or not at all, gives some reply to another request."""
+    banterd = service(word)
+    first, second = banterd.connect(), banterd.connect()
+    for _ in range(harness.scaled(20, 3)):
+        first.send_message(*LINES)
+        second.send_message(*LINES)
+        for client in first, second:
+            replies = client.lines(len(LINES))
+            assert [reply for reply in replies if b"-ERR" in reply] == []
+            if word == "python3":
+                assert replies[0] == b"kcaZ" and replies[-1] == b"0001^2" and len(replies[-2]) == 5000
+            elif word == "jq":
+                assert replies[3:5] == [b"20", b"20"] and replies[6] == b'{"a":[1,2]}'
+    assert [line for line in banterd.log.lines if re.search("is replaced|An answer was dropped", line)] == []
+
+
+def test_jq(service, run_banter):
+    banterd = service("jq")
     run = run_banter("-c", banterd.address, input='{"a": [1, 2]}\n[ true,\tnull ]\n"ü"\n' * 100)
     assert run == (0, '{"a":[1,2]}\n[true,null]\n"ü"\n'.encode() * 100, b"")
+    assert banterd.connect().ask("]").startswith(b'"')
 
 
-def test_jq_and_what_is_no_json(server):
-    """Costs the one request; jq says why in the log."""
-    banterd = server(*shown("jq"))
-    client = banterd.connect()
-    reply = client.ask("]")
-    assert harness.is_error(reply, "handler-failed"), reply
-    assert client.ask("[1, 2]") == b"[1,2]"
-    banterd.log.wait_for("parse error")
-
-
-def test_bc(server):
-    banterd = server(*shown("bc"))
+def test_perl(service):
+    """Each client has a sum of its own."""
+    banterd = service("perl")
     first, second = banterd.connect(), banterd.connect()
-    assert first.ask("a = 20; a") == b"20"
-    assert second.ask("a + 1") == b"1"
-    assert first.ask("a * 2 + 2") == b"42"
-    assert first.ask("e(1)")[:7] == b"2.71828"
-
-
-def test_python(server, folder):
-    options = shown("python3")
-    name = next(word for word in options if word.endswith(".py"))
-    source = re.search(rf"^ {{4}}\$ cat {re.escape(name)}\n(.*?)\n {{4}}\$ ", README, re.M | re.S)[1]
-    (folder / name).write_text("".join(line[4:] + "\n" for line in source.splitlines()))
-    banterd = server(*options)
-    client = banterd.connect()
-    shown_behind_it = README[README.index(f"cat {name}"):]
-    request, reply = re.search(r"^ {4}\$ banter '(.*)'\n {4}(.*)$", shown_behind_it, re.M).groups()
-    assert client.ask(request) == reply.encode()
+    assert [first.ask("20"), second.ask("1"), first.ask("22"), second.ask("x"), first.ask("0.5")] == [
+        b"20", b"1", b"42", b"1", b"42.5"]

@@ -1,4 +1,4 @@
-"""Each command that a man page shows, run as it is read; and where it is shown what that prints, that it
+"""Each command that a man page or the README shows, run as it is read; and where it is shown what that prints, that it
 is printed.
 
 The commands run in a folder that has what they name. Port 8000 is replaced by a free one. How a handler is built is
@@ -13,6 +13,7 @@ import harness
 import pages
 
 TEXTS = {page: pages.rendered(page) for page in pages.PAGES}
+TEXTS["README.md"] = (harness.TOP / "README.md").read_text()
 SHOWN = [pytest.param(block, id=f"{name}-{number}") for name, text in TEXTS.items()
          for number, block in enumerate(pages.blocks(text), 1) if not block.commands[0].startswith("cc ")]
 
@@ -113,3 +114,8 @@ def test_client_in_python(bench, server):
     """The one in banter-protocol(7)."""
     source = pages.listing(TEXTS["banter-protocol.7"], "import socket").replace("8000", str(server().port))
     assert bench.run(["/usr/bin/python3", "-c", source]) == harness.Run(0, b"Hello ZACK\n", b"")
+
+
+def test_the_readme_shows_the_same_program():
+    readme = TEXTS["README.md"]
+    assert pages.listing(readme, "import sys") == pages.listing(TEXTS["banter-program.7"], "import sys")
