@@ -102,9 +102,11 @@ def test_page_names_each_exit_status_of_the_server(bench):
 # ---- what is logged, and what is replied
 
 def wordings_of_log():
-    """How each line of the log begins, as the server's sources have it."""
-    found = re.findall(r"\[LOG_\w+\]\s*=\s*\{LOG_\w+,\s*\w+,\s*\"([^\"]+)\"",
-                       (harness.TOP / "server/log/log_text.c").read_text())
+    """How each line of the log begins: in the server's table of events it stands behind the level, and whether it is
+    logged always."""
+    table = "".join(path.read_text() for where in ("log*.[ch]", "log/*.[ch]")
+                    for path in (harness.TOP / "server").glob(where))
+    found = re.findall(r"\b(?:LOG_)?(?:MESSAGES|CONNECTIONS|ERRORS),\s*(?:true|false),\s*\"([^\"]+)\"", table)
     assert len(found) > 20
     return found
 
