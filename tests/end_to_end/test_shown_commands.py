@@ -1,8 +1,8 @@
 """Each command that a man page or the README shows, run as it is read; and where it is shown what that prints, that it
 is printed.
 
-The commands run in a folder that has what they name. Port 8000 is replaced by a free one. How a handler is built is
-shown too, which is for test_examples.py.
+The commands run in a folder that has what they name. Port 8000 is replaced by a free one, and time limits by longer
+ones. How a handler is built is shown too, which is for test_examples.py.
 """
 import re
 import shlex
@@ -32,6 +32,10 @@ def is_server(block):
 
 def is_conversation(block):
     return any(line.startswith("-> ") for line in block.output)
+
+
+def patient(command):
+    return re.sub(r"\b\d+s\b", f"{harness.LIMIT}s", command)
 
 
 def shown(condition):
@@ -67,7 +71,7 @@ exec {shlex.quote(str(harness.BANTERD))} --listen "${{LISTEN:-127.0.0.1:0}}" "$@
 def test_server(bench, folder, here, block):
     """Each line is a server of its own."""
     for command in block.commands:
-        command = command.replace("8000", "0").replace("/tmp/", f"{folder}/")
+        command = patient(command).replace("8000", "0").replace("/tmp/", f"{folder}/")
         server = bench.start(["sh", "-c", "exec " + command], kind=harness.Server, env=here,
                              framing="raw" if "raw" in command else "line")
         request, reply = next((request, reply) for word, request, reply in ASKED if word in command)
@@ -77,7 +81,7 @@ def test_server(bench, folder, here, block):
 
 @shown(lambda block: not is_server(block) and not is_conversation(block))
 def test_commands(bench, folder, here, open_screen, block):
-    script = "\n".join(block.commands)
+    script = patient("\n".join(block.commands))
     if "banterd" in script:
         here.update(BANTER_ADDRESS=f"unix:{folder}/socket", LISTEN=f"unix:{folder}/socket")
         script += "\nstatus=$?; kill $!; wait $! && exit $status"
