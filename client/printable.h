@@ -2,7 +2,7 @@
  * printable: what others sent, made safe to show to a person.
  *
  * A terminal obeys control bytes; a server must not be able to drive one. Bytes that are not
- * printable text of the locale become \xHH. Tabs and line feeds stay.
+ * printable text of the locale become \xNN. Tabs and line feeds stay.
  */
 #ifndef BANTER_CLIENT_PRINTABLE_H
 #define BANTER_CLIENT_PRINTABLE_H

@@ -1,68 +1,137 @@
 /*
- * escape: what must not be shown becomes \xNN, long text is cut. See escape.h.
+ * escape: see escape.h.
+ *
+ * Nearly all text is printable ASCII, so the walk takes eight bytes of it at once.
  */
 #include "common/escape.h"
 
-#include <stdio.h>
+#include <endian.h>
 #include <string.h>
 
 #define ELLIPSIS "..."
 
-bool escape_is_deceptive(uint32_t character)
+/* ---- characters ---- */
+
+/* Whether a terminal or a viewer of files obeys the character: the controls U+0080 to U+009F, the
+ * marks, embeddings, overrides and isolates that change the direction of text (Unicode's
+ * Bidi_Control), and the separators of lines and paragraphs. */
+static bool is_obeyed(uint32_t character)
 {
-    return (character >= 0x202a && character <= 0x202e) ||
-           (character >= 0x2066 && character <= 0x2069) || character == 0x200e ||
-           character == 0x200f;
+    return character < 0xa0 || character == 0x061c || character == 0x200e || character == 0x200f ||
+           (character >= 0x2028 && character <= 0x202e) ||
+           (character >= 0x2066 && character <= 0x2069);
 }
 
-/* How many bytes a character of UTF-8 has by its first one; 0: it begins none. */
-static size_t length_by_first(unsigned char first)
+size_t escape_utf8(const char *text, size_t size, uint32_t *character)
 {
-    if (first < 0x80)
-        return 1;
-    if (first < 0xc2)
-        return 0;
-    return first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-}
-
-/* How many bytes at `text` are one character that may be shown as it is; 0: the first byte may not.
- * (Encodings that are longer than need be, and surrogates, go through: a terminal shows them as
- * no character, and obeys none.) */
-static size_t shown_as_is(const char *text, size_t size)
-{
-    const unsigned char first = (unsigned char) *text;
-    const size_t length = length_by_first(first);
+    static const uint32_t least[] = {[2] = 0x80, [3] = 0x800, [4] = 0x10000};
+    unsigned char first = (unsigned char) *text;
+    size_t length = first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf8 ? 4 : 0;
     if (length == 0 || length > size)
         return 0;
-    uint32_t character = length == 1 ? first : first & (0x7fu >> length);
+    uint32_t value = first & (0x7fu >> length);
     for (size_t i = 1; i < length; i++) {
-        const unsigned char byte = (unsigned char) text[i];
+        unsigned char byte = (unsigned char) text[i];
         if ((byte & 0xc0) != 0x80)
             return 0;
-        character = character << 6 | (byte & 0x3f);
+        value = value << 6 | (byte & 0x3f);
     }
-    const bool is_control = character < 0x20 || (character >= 0x7f && character < 0xa0);
-    return is_control || escape_is_deceptive(character) ? 0 : length;
+    *character = value;
+    bool is_surrogate = value >= 0xd800 && value <= 0xdfff;
+    return value < least[length] || value > 0x10ffff || is_surrogate ? 0 : length;
+}
+
+/* ---- the walk ---- */
+
+/* How many bytes at the head of `text` are printable ASCII. */
+static size_t plain_head(const char *text, size_t size)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    size_t at = 0;
+    while (at + 8 <= size) {
+        uint64_t bytes;
+        memcpy(&bytes, text + at, sizeof bytes);
+        bytes = le64toh(bytes);
+        /* A byte below ' ', beyond ASCII, or DEL sets its top bit in one of the three terms.
+         * Borrows and carries come from such bytes only, so the first bit found is right. */
+        uint64_t found = ((bytes - each * ' ') | bytes | (bytes + each)) & each * 0x80;
+        if (found)
+            return at + (size_t) __builtin_ctzll(found) / 8;
+        at += 8;
+    }
+    while (at < size && text[at] >= 0x20 && text[at] < 0x7f)
+        at++;
+    return at;
+}
+
+/* How many bytes at `text` are one character that may be shown, other than printable ASCII; 0: the
+ * first byte is to be escaped. */
+static size_t character_shown(const char *text, size_t size, escape_decoder *decode,
+                              const char *kept)
+{
+    unsigned char first = (unsigned char) *text;
+    if (first < 0x80)
+        return first && strchr(kept, first);
+    uint32_t character;
+    size_t length = decode(text, size, &character);
+    return length > 0 && !is_obeyed(character) ? length : 0;
+}
+
+size_t escape_shown(const char *text, size_t size, escape_decoder *decode, const char *kept)
+{
+    size_t at = 0;
+    for (;;) {
+        at += plain_head(text + at, size - at);
+        size_t length = at < size ? character_shown(text + at, size - at, decode, kept) : 0;
+        if (length == 0)
+            return at;
+        at += length;
+    }
+}
+
+/* ---- escaping ---- */
+
+char *escape_byte(char byte, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned value = (unsigned char) byte;
+    *out++ = '\\';
+    *out++ = 'x';
+    *out++ = digits[value >> 4];
+    *out++ = digits[value & 15];
+    return out;
+}
+
+/* The longest head of `text`, which is UTF-8, that has at most `room` bytes and ends where a
+ * character does. */
+static size_t cut(const char *text, size_t room)
+{
+    while (room > 0 && ((unsigned char) text[room] & 0xc0) == 0x80)
+        room--;
+    return room;
 }
 
 const char *escape_text(const char *text, size_t size, char *out)
 {
-    const size_t limit = ESCAPE_SIZE - sizeof ELLIPSIS;
-    size_t used = 0;
-    for (size_t at = 0; at < size;) {
-        const size_t length = shown_as_is(text + at, size - at);
-        const size_t need = length > 0 ? length : strlen("\\x00");
-        if (used + need > limit) {
-            memcpy(out + used, ELLIPSIS, sizeof ELLIPSIS);
-            return out;
+    size_t room = ESCAPE_SIZE - sizeof ELLIPSIS;
+    /* Each byte becomes at least one: those behind ESCAPE_SIZE would be cut off in any case. */
+    const char *end = text + (size < ESCAPE_SIZE ? size : ESCAPE_SIZE);
+    char *to = out;
+    while (text < end) {
+        size_t shown = escape_shown(text, (size_t) (end - text), escape_utf8, "");
+        size_t need = shown > 0 ? shown : ESCAPE_BYTE_SIZE;
+        if (need > room) {
+            to = mempcpy(to, text, shown > 0 ? cut(text, room) : 0);
+            to = mempcpy(to, ELLIPSIS, strlen(ELLIPSIS));
+            break;
         }
-        if (length > 0)
-            memcpy(out + used, text + at, length);
+        if (shown > 0)
+            to = mempcpy(to, text, shown);
         else
-            snprintf(out + used, need + 1, "\\x%02x", (unsigned) (unsigned char) text[at]);
-        used += need;
-        at += length > 0 ? length : 1;
+            to = escape_byte(*text, to);
+        text += shown > 0 ? shown : 1;
+        room -= need;
     }
-    out[used] = '\0';
+    *to = '\0';
     return out;
 }

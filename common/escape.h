@@ -1,10 +1,13 @@
 /*
- * escape: text that somebody gave us, made fit to be shown in a one-line message.
+ * escape: text that others sent, made fit to be shown to a person.
  *
- * Control characters, bytes that are no UTF-8, and what reorders or hides text become \xNN, so that
- * they can neither break the line nor drive a terminal nor make it look like another one; and long
- * text is cut, so that what stands behind it in the message is still seen. For the eye: it is not
- * reversible.
+ * One rule for all output: control characters, bytes that are no character, and characters that
+ * reorder or break the text around them are shown as \xNN. They can then neither drive a terminal,
+ * nor end a line, nor make it look like another one. Both programs' messages, the server's log and
+ * the client's output find out here what may be shown; what differs between them is the character
+ * set and the line ends that may stay. Escaping is for the eye: it can't be undone.
+ *
+ * Any thread may call these.
  */
 #ifndef BANTER_COMMON_ESCAPE_H
 #define BANTER_COMMON_ESCAPE_H
@@ -13,14 +16,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ESCAPE_SIZE 88 /* what escape_text() writes at most, its NUL included */
+/* Decodes the character that the `size` bytes at `text` begin with; the first byte is not ASCII.
+ * Returns how many bytes it has and sets `*character` to its Unicode number; 0 when no character
+ * begins there, or when it can't be shown. */
+typedef size_t escape_decoder(const char *text, size_t size, uint32_t *character);
 
-/* Writes the `size` bytes at `text` to `out`, which has ESCAPE_SIZE bytes; cut text ends in "...".
- * UTF-8 is not cut inside a character. Returns `out`. */
+/* The decoder for UTF-8. Overlong forms, surrogates and what is beyond U+10FFFF are no
+ * characters. */
+size_t escape_utf8(const char *text, size_t size, uint32_t *character);
+
+/* How many bytes at the head of `text` can be shown as they are; the byte behind them, if there is
+ * one, must be escaped. `kept` are the ASCII control characters that may stay, such as "\t\n". The
+ * bytes counted end where a character ends. */
+size_t escape_shown(const char *text, size_t size, escape_decoder *decode, const char *kept);
+
+enum { ESCAPE_BYTE_SIZE = 4 }; /* what escape_byte() writes */
+
+/* Writes a byte as \xNN, without a NUL. Returns the end of what it wrote. */
+char *escape_byte(char byte, char *out);
+
+enum { ESCAPE_SIZE = 88 }; /* what escape_text() writes at most, its NUL included */
+
+/* Writes the `size` bytes of UTF-8 at `text` to `out`, which has ESCAPE_SIZE bytes, for a message
+ * of one line. Longer text is cut between two characters and ends in "...". Returns `out`. */
 const char *escape_text(const char *text, size_t size, char *out);
-
-/* Whether a character of Unicode is one that reorders or hides text: printable by itself, but with it
- * a line can be made to look like another one. */
-bool escape_is_deceptive(uint32_t character);
 
 #endif

@@ -235,12 +235,12 @@ static void ring_copy_out(const struct log_ring *ring, size_t at, void *data, si
 }
 
 /* A record's text: where it is, or, where the ring's end cuts it in two, a copy. */
-static const unsigned char *text_at(const struct log_ring *ring, size_t at, size_t size)
+static const char *text_at(const struct log_ring *ring, size_t at, size_t size)
 {
-    static _Thread_local unsigned char copy[TEXT_MAX];
+    static _Thread_local char copy[TEXT_MAX];
     size_t index = ring_index(ring, at);
     if (size <= RING_BYTES - index)
-        return (const unsigned char *) ring->bytes + index;
+        return ring->bytes + index;
     ring_copy_out(ring, at, copy, size);
     return copy;
 }

@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <unistr.h>
+#include "common/escape.h"
 
 enum {
-    ESCAPE_BYTES = 4,  /* the longest escape */
     FIXED_BYTES = 200, /* more than all of a line but its text */
 };
 
@@ -51,59 +50,25 @@ bool log_text_is_wanted(enum log_event event, enum log_level level)
     return wordings[event].always || wordings[event].level >= level;
 }
 
-/* How many bytes at `text` are a character of UTF-8 that a terminal shows and does not obey; 0:
- * the first byte is none. Control characters are those below U+0020 and from U+007F to U+009F. */
-static size_t shown_as_is(const unsigned char *text, size_t size)
-{
-    ucs4_t character;
-    if (*text < 0x80)
-        return *text >= 0x20 && *text != 0x7f;
-    int length = u8_mbtoucr(&character, text, size);
-    return length > 0 && character >= 0xa0 ? (size_t) length : 0;
-}
-
-/* The same for eight bytes at once, where all of them are ASCII. */
-static bool eight_shown_as_is(const unsigned char *text)
-{
-    const uint64_t each = UINT64_C(0x0101010101010101);
-    uint64_t bytes;
-    memcpy(&bytes, text, sizeof bytes);
-    /* A byte's top bit is set in one of the three where it is below ' ', not ASCII, or DEL; what is
-     * borrowed or carried comes from such a byte. */
-    return !(((bytes - each * ' ') | bytes | (bytes + each)) & each * 0x80);
-}
-
 /* Writes \n, \t, \r or \xNN, and returns where it ends. */
-static char *put_escape(char *at, unsigned char byte)
+static char *put_escape(char *at, char byte)
 {
-    static const char digits[] = "0123456789abcdef";
+    if (byte != '\n' && byte != '\t' && byte != '\r')
+        return escape_byte(byte, at);
     *at++ = '\\';
-    if (byte == '\n' || byte == '\t' || byte == '\r') {
-        *at++ = byte == '\n' ? 'n' : byte == '\t' ? 't' : 'r';
-        return at;
-    }
-    *at++ = 'x';
-    *at++ = digits[byte >> 4];
-    *at++ = digits[byte & 15];
+    *at++ = byte == '\n' ? 'n' : byte == '\t' ? 't' : 'r';
     return at;
 }
 
-/* Of every byte at most ESCAPE_BYTES. */
-static char *put_escaped(char *at, const unsigned char *text, size_t size)
+static char *put_escaped(char *at, const char *text, size_t size)
 {
-    const unsigned char *end = text + size;
+    const char *end = text + size;
     while (text < end) {
-        if (end - text >= 8 && eight_shown_as_is(text)) {
-            memcpy(at, text, 8);
-            at += 8;
-            text += 8;
-            continue;
-        }
-        size_t length = shown_as_is(text, (size_t) (end - text));
-        if (length == 0)
+        size_t shown = escape_shown(text, (size_t) (end - text), escape_utf8, "");
+        at = mempcpy(at, text, shown);
+        text += shown;
+        if (text < end)
             at = put_escape(at, *text++);
-        for (; length > 0; length--)
-            *at++ = (char) *text++;
     }
     return at;
 }
@@ -121,11 +86,11 @@ static char *put_number(char *at, uint64_t number)
     return at;
 }
 
-void log_text_append(struct buffer *out, enum log_event event, uint64_t session,
-                     const unsigned char *text, size_t size, size_t full_size)
+void log_text_append(struct buffer *out, enum log_event event, uint64_t session, const char *text,
+                     size_t size, size_t full_size)
 {
     const struct wording *wording = &wordings[event];
-    if (!buffer_reserve(out, FIXED_BYTES + ESCAPE_BYTES * size))
+    if (!buffer_reserve(out, FIXED_BYTES + ESCAPE_BYTE_SIZE * size))
         return;
     char *at = buffer_tail(out);
     if (session) {

@@ -28,6 +28,20 @@ def test_control_bytes_are_escaped(server, sent):
         assert letter in lines[0] and letter in lines[1]
 
 
+@pytest.mark.parametrize("character", "\u202e\u202c\u2066\u2069\u200e\u200f\u061c\u2028\u2029")
+def test_what_makes_a_line_look_like_another_is_escaped(server, character):
+    banterd = server("-H", "echo")
+    client = banterd.connect()
+    sent = f"admin {character}nimda{character} end".encode()
+    assert client.ask(sent) == sent
+    client.close()
+    assert banterd.stop() == 0
+    escaped = "".join(f"\\x{byte:02x}" for byte in character.encode())
+    text = banterd.log.text
+    assert character not in text
+    assert text.count(f": admin {escaped}nimda{escaped} end\n") == 2
+
+
 def test_a_message_can_not_forge_a_line(server):
     banterd = server("-H", "echo", "--framing", "netstring")
     client = banterd.connect()

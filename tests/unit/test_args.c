@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "common/args.h"
-#include "common/escape.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -201,48 +200,6 @@ static void test_numbers(void **state)
         assert_int_equal(taken, cases[i].is_taken);
         assert_int_equal(number, taken ? cases[i].number : 777);
     }
-}
-
-static void test_escape(void **state)
-{
-    (void) state;
-#define TEN "0123456789"
-#define EIGHTY TEN TEN TEN TEN TEN TEN TEN TEN
-    static const struct {
-        const char *text;
-        const char *shown;
-    } cases[] = {
-        {"", ""},
-        {"plain \"quoted\" \\ text", "plain \"quoted\" \\ text"},
-        {"a\nb\t\x1b[0m\x7f", "a\\x0ab\\x09\\x1b[0m\\x7f"},
-        {"Gr\u00fc\u00df", "Gr\u00fc\u00df"},
-        {EIGHTY "abcd", EIGHTY "abcd"},
-        {EIGHTY "abcde", EIGHTY "abcd..."},
-        {EIGHTY "\n", EIGHTY "\\x0a"},
-        {EIGHTY "a\n", EIGHTY "a..."},
-        {EIGHTY "abc\u00fc", EIGHTY "abc..."},
-        {EIGHTY "abc\u20ac", EIGHTY "abc..."},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        char shown[ESCAPE_SIZE];
-        memset(shown, '?', sizeof shown);
-        const char *result = escape_text(cases[i].text, strlen(cases[i].text), shown);
-        assert_ptr_equal(result, shown);
-        assert_string_equal(shown, cases[i].shown);
-    }
-    char shown[ESCAPE_SIZE];
-    assert_string_equal(escape_text("a\0b", 3, shown), "a\\x00b");
-    char bad[200];
-    memset(bad, 0x80, sizeof bad);
-    assert_string_equal(escape_text(bad, 1, shown), "\\x80");
-    escape_text(bad, sizeof bad, shown);
-    assert_string_equal(shown + strlen("\\x80") * 21, "...");
-    /* Controls of the second kind, text that runs the other way, and what is cut or no UTF-8. */
-    assert_string_equal(escape_text("\xc2\x9b\xe2\x80\xaeX\xe2\x81\xa6", 9, shown),
-                        "\\xc2\\x9b\\xe2\\x80\\xaeX\\xe2\\x81\\xa6");
-    assert_string_equal(escape_text("\xc3\xff\xe2\x82", 4, shown), "\\xc3\\xff\\xe2\\x82");
-    assert_string_equal(escape_text("\xf0\x9f\x98\x80\xc2\xa0", 6, shown),
-                        "\xf0\x9f\x98\x80\xc2\xa0");
 }
 
 /* ---- Parsing --------------------------------------------------------------------------------- */
@@ -564,10 +521,13 @@ static void test_help_of_a_bare_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_durations),     cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_numbers),       cmocka_unit_test(test_escape),
-        cmocka_unit_test(test_command_lines), cmocka_unit_test(test_long_texts_keep_both_ends),
-        cmocka_unit_test(test_help),          cmocka_unit_test(test_help_of_a_bare_program),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_command_lines),
+        cmocka_unit_test(test_long_texts_keep_both_ends),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_help_of_a_bare_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,10 @@ static const struct {
     {"\xc3", "\\xc3"}, /* cut */
     {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
     {"12345678\x01 90", "12345678\\x01 90"},
+    /* what makes a line look like another one: U+202E, U+202C, U+2066, U+200F, U+061C, U+2028 */
+    {"admin \xe2\x80\xaenimda\xe2\x80\xac", "admin \\xe2\\x80\\xaenimda\\xe2\\x80\\xac"},
+    {"\xe2\x81\xa6\xe2\x80\x8f", "\\xe2\\x81\\xa6\\xe2\\x80\\x8f"},
+    {"\xd8\x9c\xe2\x80\xa8", "\\xd8\\x9c\\xe2\\x80\\xa8"},
 };
 
 /* The line's text between what stands before and behind it. */
@@ -38,7 +42,7 @@ static void assert_shown(const char *text, size_t size, const char *shown)
     struct buffer out = {0};
     char expected[600];
     int length = snprintf(expected, sizeof expected, "[7] Processed result: %s\n", shown);
-    log_text_append(&out, LOG_PROCESSED, 7, (const unsigned char *) text, size, size);
+    log_text_append(&out, LOG_PROCESSED, 7, text, size, size);
     assert_int_equal(buffer_size(&out), length);
     assert_memory_equal(buffer_head(&out), expected, (size_t) length);
     buffer_fini(&out);
@@ -86,7 +90,7 @@ static void assert_line(const char *expected, enum log_event event, uint64_t ses
                         const char *text, size_t full_size)
 {
     struct buffer out = {0};
-    log_text_append(&out, event, session, (const unsigned char *) text, strlen(text), full_size);
+    log_text_append(&out, event, session, text, strlen(text), full_size);
     assert_int_equal(buffer_size(&out), strlen(expected));
     assert_memory_equal(buffer_head(&out), expected, strlen(expected));
     buffer_fini(&out);
