@@ -1,5 +1,5 @@
 /*
- * log: rings of records, and the writer. What a record looks like as a line is log_text's.
+ * log: rings of records, and the writer. What a record looks like as a line is text.c's.
  *
  * Who may touch what. A ring's `head` is advanced by its producer, its `tail` by the writer. The
  * list of rings and the shared ring's producers are guarded by `lock`; the writer holds it while it
@@ -24,7 +24,7 @@
 
 #include "common/buffer.h"
 #include "common/clock.h"
-#include "server/log/log_text.h"
+#include "server/log/text.h"
 
 enum {
     RING_BYTES = 1 << 20,    /* a power of two */

@@ -1,5 +1,5 @@
 /*
- * log: what happens, told on one line each by a thread of its own. The wordings are in log_text.c.
+ * log: what happens, told on one line each by a thread of its own. The wordings are in text.c.
  *
  * An event costs the thread it happens in a copy into a ring; escaping, formatting and write(2) are
  * the writer's. Each loop has a ring of its own, so that loops share no lock; all other threads

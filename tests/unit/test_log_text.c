@@ -1,4 +1,4 @@
-/* log_text: what is shown as it is and what is escaped, wherever in the text it stands. */
+/* text: what is shown as it is and what is escaped, wherever in the text it stands. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "server/log/log_text.h"
+#include "server/log/text.h"
 
 static const struct {
     const char *text, *shown;

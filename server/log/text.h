@@ -1,11 +1,11 @@
 /*
- * log_text: every event's wording, in one place, and how what others sent is shown in a line of the
+ * text: every event's wording, in one place, and how what others sent is shown in a line of the
  * log.
  *
  * No I/O and no threads: text to text. For log.c alone; everybody else logs through server/log/log.h.
  */
-#ifndef BANTER_SERVER_LOG_LOG_TEXT_H
-#define BANTER_SERVER_LOG_LOG_TEXT_H
+#ifndef BANTER_SERVER_LOG_TEXT_H
+#define BANTER_SERVER_LOG_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

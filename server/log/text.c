@@ -1,5 +1,5 @@
-/* log_text: the table, and escaping. */
-#include "server/log/log_text.h"
+/* text: the table, and escaping. */
+#include "server/log/text.h"
 
 #include <stdio.h>
 #include <string.h>
