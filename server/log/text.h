@@ -1,8 +1,8 @@
 /*
- * text: every event's wording, in one place, and how what others sent is shown in a line of the
- * log.
+ * text: an event as a line of the log. What others sent is escaped (common/escape.h), so that it is
+ * one line whatever is in it.
  *
- * No I/O and no threads: text to text. For log.c alone; everybody else logs through server/log/log.h.
+ * No I/O and no threads: text to text. For the writer alone.
  */
 #ifndef BANTER_SERVER_LOG_TEXT_H
 #define BANTER_SERVER_LOG_TEXT_H
@@ -12,18 +12,16 @@
 #include <stdint.h>
 
 #include "common/buffer.h"
-#include "server/log/log.h"
-
-/* Whether a log of this level has the event. */
-bool log_text_is_wanted(enum log_event event, enum log_level level);
+#include "server/log/events.h"
 
 /* Appends the event's line: the session's number in brackets (0: none), its wording, its text of
- * any bytes, escaped. `full_size` is more than `size` where the text was cut; then the line says
- * so. Where memory is out there is no line. */
-void log_text_append(struct buffer *out, enum log_event event, uint64_t session, const char *text,
+ * any bytes, escaped. A `full_size` that is more than `size` says that the text was cut; then the
+ * line says so too. False, with `out` unchanged, when memory is out. */
+bool log_text_append(struct buffer *out, enum log_event event, uint64_t session, const char *text,
                      size_t size, size_t full_size);
 
-/* Appends the line that tells how many lines were dropped, if any were. */
-void log_text_append_dropped(struct buffer *out, unsigned long dropped);
+/* Appends the line that says how many lines were dropped. False, with `out` unchanged, when memory
+ * is out. */
+bool log_text_append_dropped(struct buffer *out, uint64_t dropped);
 
 #endif
