@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/ascii.h"
+
 /* frame_decoder.state */
 enum {
     AT_START,    /* in front of a message, or in one that may still fit; all zero is this */
@@ -42,17 +44,11 @@ bool frame_codec_from_name(const char *name, enum frame_codec *codec)
     return false;
 }
 
-/* ASCII's white space that can stand in a line. */
-static bool is_white(char byte)
-{
-    return byte == ' ' || (byte >= '\t' && byte <= '\r' && byte != '\n');
-}
-
-/* How many bytes at the head of `data` are white space. */
+/* How many bytes at the head of `data` are white space, up to a line feed. */
 static size_t count_white(const char *data, size_t size)
 {
     size_t count = 0;
-    while (count < size && is_white(data[count]))
+    while (count < size && data[count] != '\n' && ascii_is_white(data[count]))
         count++;
     return count;
 }
@@ -390,6 +386,8 @@ const char *frame_refusal_text(enum frame_refusal refusal)
         return "it is empty";
     case FRAME_IS_TOO_LONG:
         return "it is too long";
+    case FRAME_NO_MEMORY:
+        return "it needs more memory than there is";
     }
     return "it can't be sent";
 }
@@ -410,4 +408,14 @@ bool frame_append(struct buffer *out, const struct frame_edges *edges, const cha
         *at = edges->tail[0];
     buffer_added(out, total);
     return true;
+}
+
+enum frame_refusal frame_put(struct buffer *out, enum frame_codec codec, const char *message,
+                             size_t size, size_t max_bytes)
+{
+    struct frame_edges edges;
+    enum frame_refusal refusal = frame_encode(codec, message, size, max_bytes, &edges);
+    if (refusal == FRAME_FITS && !frame_append(out, &edges, message, size))
+        return FRAME_NO_MEMORY;
+    return refusal;
 }

@@ -120,6 +120,7 @@ enum frame_refusal {
     FRAME_ENDS_IN_CR, /* line: the reader would take the CR as part of the line end */
     FRAME_IS_EMPTY,   /* raw: nothing would be sent */
     FRAME_IS_TOO_LONG,
+    FRAME_NO_MEMORY, /* from frame_put() alone */
 };
 
 /* What stands around a message on the wire. */
@@ -143,5 +144,9 @@ const char *frame_refusal_text(enum frame_refusal refusal);
  * False, with `out` unchanged, when memory is out. */
 bool frame_append(struct buffer *out, const struct frame_edges *edges, const char *message,
                   size_t size);
+
+/* frame_encode() and frame_append() in one. `out` is unchanged unless FRAME_FITS is returned. */
+enum frame_refusal frame_put(struct buffer *out, enum frame_codec codec, const char *message,
+                             size_t size, size_t max_bytes);
 
 #endif

@@ -3,20 +3,26 @@
  */
 #include "common/protocol.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "common/ascii.h"
 
 static const size_t quit_size = sizeof(PROTOCOL_QUIT) - 1;
 static const size_t error_size = sizeof(PROTOCOL_ERROR) - 1;
 
-/* ASCII's white space, whatever the locale is. */
-static bool is_white(char byte) { return byte == ' ' || (byte >= '\t' && byte <= '\r'); }
+#define NAME(name) [PROTOCOL_CODE_##name] = PROTOCOL_##name,
+const char *const protocol_codes[PROTOCOL_CODES] = {
+    PROTOCOL_CODE_TABLE(NAME)[PROTOCOL_CODE_OTHER] = "other",
+};
+#undef NAME
 
 bool protocol_is_quit(const char *message, size_t size)
 {
     if (size < quit_size || memcmp(message, PROTOCOL_QUIT, quit_size) != 0)
         return false;
-    while (size > quit_size && is_white(message[size - 1]))
+    while (size > quit_size && ascii_is_white(message[size - 1]))
         size--;
     return size == quit_size;
 }
@@ -32,26 +38,50 @@ bool protocol_is_error(const char *reply, size_t size)
            reply[error_size + 1] != ' ';
 }
 
-bool protocol_is_error_code(const char *reply, size_t size, const char *code)
+/* Whether a reply that is an error has this code. */
+static bool has_code(const char *reply, size_t size, const char *code)
 {
-    if (!protocol_is_error(reply, size))
-        return false;
     const char *text = reply + error_size + 1;
-    const size_t text_size = size - error_size - 1;
-    const size_t code_size = strlen(code);
+    size_t text_size = size - error_size - 1;
+    size_t code_size = strlen(code);
     return text_size >= code_size && memcmp(text, code, code_size) == 0 &&
            (text_size == code_size || text[code_size] == ' ');
 }
 
-bool protocol_is_unasked(const char *reply, size_t size)
+bool protocol_is_error_code(const char *reply, size_t size, const char *code)
+{
+    return protocol_is_error(reply, size) && has_code(reply, size, code);
+}
+
+int protocol_error_code(const char *reply, size_t size)
 {
     /* Every reply of the server's comes by here, and hardly any is an error. */
-    return protocol_is_error(reply, size) && (protocol_is_error_code(reply, size, PROTOCOL_BUSY) ||
-                                              protocol_is_error_code(reply, size, PROTOCOL_IDLE));
+    if (!protocol_is_error(reply, size))
+        return -1;
+    int code = 0;
+    while (code < PROTOCOL_CODE_OTHER && !has_code(reply, size, protocol_codes[code]))
+        code++;
+    return code;
+}
+
+bool protocol_is_unasked(const char *reply, size_t size)
+{
+    int code = protocol_error_code(reply, size);
+    return code == PROTOCOL_CODE_BUSY || code == PROTOCOL_CODE_IDLE;
 }
 
 size_t protocol_write_error(char *out, size_t size, const char *code, const char *text)
 {
-    const int length = snprintf(out, size, PROTOCOL_ERROR " %s %s", code, text);
+    int length = snprintf(out, size, PROTOCOL_ERROR " %s %s", code, text);
     return (size_t) length < size ? (size_t) length : size - 1;
+}
+
+bool protocol_append_error(struct buffer *out, enum frame_codec codec, const char *code,
+                           const char *text)
+{
+    char error[PROTOCOL_ERROR_SIZE];
+    size_t size = protocol_write_error(error, sizeof error, code, text);
+    enum frame_refusal refusal = frame_put(out, codec, error, size, PROTOCOL_MAX_REPLY);
+    assert(refusal == FRAME_FITS || refusal == FRAME_NO_MEMORY);
+    return refusal == FRAME_FITS;
 }

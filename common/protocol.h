@@ -8,38 +8,60 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/buffer.h"
+#include "common/frame.h"
+
 #define PROTOCOL_QUIT "--QUIT--"    /* as a request: ends the session */
 #define PROTOCOL_ERROR "-ERR"       /* a reply that begins "-ERR CODE" is an error */
 #define PROTOCOL_NULL_OPERATION "-" /* a raw reply for which the client prints nothing */
 
 #define PROTOCOL_DEFAULT_ADDRESS "127.0.0.1:8000"
 #define PROTOCOL_DEFAULT_MAX_MESSAGE 5120
-#define PROTOCOL_MAX_REPLY                                                                         \
-    ((size_t) 16 << 20) /* bytes; bounds replies whatever the request limit is */
+#define PROTOCOL_MAX_REPLY ((size_t) 16 << 20) /* bytes, whatever the limit of requests is */
 
 /* The codes of error replies. */
-#define PROTOCOL_TOO_LONG "too-long" /* the request is over the limit */
-#define PROTOCOL_INCOMPLETE                                                                        \
-    "incomplete"                       /* the stream, or the request's time, ended before it did */
-#define PROTOCOL_BAD_FRAME "bad-frame" /* netstring: malformed */
-#define PROTOCOL_BAD_REQUEST "bad-request"       /* this handler can't take it */
-#define PROTOCOL_NOT_UTF8 "not-utf8"             /* with the byte offset */
-#define PROTOCOL_HANDLER_FAILED "handler-failed" /* no answer, or one that the codec can't carry */
-#define PROTOCOL_HANDLER_TIMEOUT "handler-timeout" /* no answer in time */
+#define PROTOCOL_TOO_LONG "too-long"       /* the request is over the limit */
+#define PROTOCOL_INCOMPLETE "incomplete"   /* the stream, or the time, ended before the request */
+#define PROTOCOL_BAD_FRAME "bad-frame"     /* netstring: malformed */
+#define PROTOCOL_BAD_REQUEST "bad-request" /* this handler can't take it */
+#define PROTOCOL_NOT_UTF8 "not-utf8"       /* with the byte offset */
+#define PROTOCOL_HANDLER_FAILED "handler-failed"   /* no reply, or one that can't be framed */
+#define PROTOCOL_HANDLER_TIMEOUT "handler-timeout" /* no reply in time */
 #define PROTOCOL_UNAVAILABLE "unavailable"         /* nobody behind the server can answer */
 #define PROTOCOL_STOPPING "stopping"               /* the server stops and can't wait any longer */
 /* The codes of frames that come unasked; a handler's reply can't bear them. */
 #define PROTOCOL_BUSY "busy" /* too many clients */
 #define PROTOCOL_IDLE "idle" /* nothing was asked for too long */
 
+/* All of them, for what needs a number for each. */
+#define PROTOCOL_CODE_TABLE(CODE)                                                                  \
+    CODE(TOO_LONG)                                                                                 \
+    CODE(INCOMPLETE)                                                                               \
+    CODE(BAD_FRAME)                                                                                \
+    CODE(BAD_REQUEST)                                                                              \
+    CODE(NOT_UTF8)                                                                                 \
+    CODE(HANDLER_FAILED)                                                                           \
+    CODE(HANDLER_TIMEOUT)                                                                          \
+    CODE(UNAVAILABLE)                                                                              \
+    CODE(STOPPING)                                                                                 \
+    CODE(BUSY)                                                                                     \
+    CODE(IDLE)
+
+#define PROTOCOL_CODE_MEMBER(name) PROTOCOL_CODE_##name,
+enum protocol_code {
+    PROTOCOL_CODE_TABLE(PROTOCOL_CODE_MEMBER) PROTOCOL_CODE_OTHER, /* a handler's own */
+    PROTOCOL_CODES,                                                /* how many there are */
+};
+#undef PROTOCOL_CODE_MEMBER
+
+/* Each code as it stands in a reply; that of PROTOCOL_CODE_OTHER is "other". */
+extern const char *const protocol_codes[PROTOCOL_CODES];
+
 /* Whether a request is the quit word, trailing ASCII white space aside. */
 bool protocol_is_quit(const char *message, size_t size);
 
 /* raw: where the quit word begins in what was read, or NULL. */
 const char *protocol_find_quit(const char *data, size_t size);
-
-/* Writes "-ERR CODE TEXT" and a NUL, cut to `size` bytes. Returns the length without the NUL. */
-size_t protocol_write_error(char *out, size_t size, const char *code, const char *text);
 
 /* Whether a reply is an error: "-ERR", a space, and a code of at least one byte that is no
  * space. */
@@ -48,7 +70,22 @@ bool protocol_is_error(const char *reply, size_t size);
 /* Whether a reply is an error with this very code. */
 bool protocol_is_error_code(const char *reply, size_t size, const char *code);
 
+/* The code of an error reply, an enum protocol_code; -1 for a reply that is no error, which costs
+ * next to nothing. */
+int protocol_error_code(const char *reply, size_t size);
+
 /* Whether a frame from the server came without a request: busy or idle. */
 bool protocol_is_unasked(const char *reply, size_t size);
+
+/* Writes "-ERR CODE TEXT" and a NUL, cut to `size` bytes. Returns the length without the NUL. */
+size_t protocol_write_error(char *out, size_t size, const char *code, const char *text);
+
+enum { PROTOCOL_ERROR_SIZE = 512 }; /* an error of protocol_append_error() at most, with a NUL */
+
+/* Appends the framed error reply "-ERR CODE TEXT". The text is one line that does not end in a
+ * carriage return, so that every codec carries it. False, with `out` unchanged, when memory is
+ * out. */
+bool protocol_append_error(struct buffer *out, enum frame_codec codec, const char *code,
+                           const char *text);
 
 #endif

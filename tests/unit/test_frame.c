@@ -589,11 +589,15 @@ static void encoding_frames_or_refuses(void **state)
             frame_encode(rows[i].codec, rows[i].message, rows[i].size, 8, &edges);
         if (refusal != rows[i].refusal)
             fail_msg("row %zu: %s", i, frame_refusal_text(refusal));
+        struct buffer out = {0};
+        assert_int_equal(frame_put(&out, rows[i].codec, rows[i].message, rows[i].size, 8), refusal);
+        assert_int_equal(buffer_size(&out), rows[i].wire_size);
+        assert_memory_equal(buffer_head(&out), rows[i].wire, rows[i].wire_size);
+        buffer_fini(&out);
         if (refusal != FRAME_FITS) {
             assert_memory_equal(&edges, &untouched, sizeof(edges));
             continue;
         }
-        struct buffer out = {0};
         assert_true(buffer_append(&out, BYTES("<")));
         assert_true(frame_append(&out, &edges, rows[i].message, rows[i].size));
         assert_int_equal(buffer_size(&out), 1 + rows[i].wire_size);
@@ -613,6 +617,8 @@ static void the_longest_length_fits_into_the_head(void **state)
     struct buffer out = {0};
     assert_true(buffer_append(&out, BYTES("<")));
     assert_false(frame_append(&out, &edges, "", SIZE_MAX - 100));
+    assert_int_equal(frame_put(&out, FRAME_NETSTRING, "", SIZE_MAX - 100, SIZE_MAX),
+                     FRAME_NO_MEMORY);
     assert_int_equal(buffer_size(&out), 1);
     buffer_fini(&out);
 }
@@ -714,7 +720,7 @@ static void there_is_no_block_within_a_message_nor_in_other_codecs(void **state)
 static void refusals_and_codecs_have_names(void **state)
 {
     (void) state;
-    for (int refusal = FRAME_FITS; refusal <= FRAME_IS_TOO_LONG; refusal++)
+    for (int refusal = FRAME_FITS; refusal <= FRAME_NO_MEMORY; refusal++)
         assert_memory_equal(frame_refusal_text((enum frame_refusal) refusal), "it ", 3);
     static const char *const names[] = {"line", "netstring", "raw"};
     static const char *const others[] = {"", "lin", "lines", "LINE", "json"};

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -153,6 +154,79 @@ static void only_busy_and_idle_come_unasked(void **state)
     check("protocol_is_unasked", protocol_is_unasked, rows, COUNT(rows));
 }
 
+static void each_code_has_a_number(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        int code;
+    } rows[] = {
+        {BYTES("-ERR too-long the request is over 5 bytes"), PROTOCOL_CODE_TOO_LONG},
+        {BYTES("-ERR handler-timeout"), PROTOCOL_CODE_HANDLER_TIMEOUT},
+        {BYTES("-ERR busy too many clients"), PROTOCOL_CODE_BUSY},
+        {BYTES("-ERR idle"), PROTOCOL_CODE_IDLE},
+        {BYTES("-ERR too-longer"), PROTOCOL_CODE_OTHER},
+        {BYTES("-ERR too"), PROTOCOL_CODE_OTHER},
+        {BYTES("-ERR other"), PROTOCOL_CODE_OTHER},
+        {BYTES("-ERR x"), PROTOCOL_CODE_OTHER},
+        {BYTES("-ERR "), -1},
+        {BYTES("-ERR"), -1},
+        {BYTES("-ERRbusy"), -1},
+        {BYTES("busy"), -1},
+        {BYTES("Hello ZACK"), -1},
+        {BYTES(""), -1},
+        {NULL, 0, -1},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int code = protocol_error_code(rows[i].bytes, rows[i].size);
+        if (code != rows[i].code)
+            fail_msg("row %zu: %d", i, code);
+    }
+    for (int code = 0; code < PROTOCOL_CODE_OTHER; code++) {
+        char reply[80];
+        size_t size = protocol_write_error(reply, sizeof reply, protocol_codes[code], "text");
+        assert_int_equal(protocol_error_code(reply, size), code);
+        assert_int_equal(protocol_error_code(reply, size - strlen(" text")), code);
+    }
+    assert_string_equal(protocol_codes[PROTOCOL_CODE_OTHER], "other");
+}
+
+static void an_error_is_framed_in_every_codec(void **state)
+{
+    (void) state;
+    static const struct {
+        enum frame_codec codec;
+        const char *wire;
+    } rows[] = {
+        {FRAME_LINE, "<-ERR busy too many clients\n"},
+        {FRAME_NETSTRING, "<26:-ERR busy too many clients,"},
+        {FRAME_RAW, "<-ERR busy too many clients"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buffer out = {0};
+        assert_true(buffer_append(&out, "<", 1));
+        assert_true(protocol_append_error(&out, rows[i].codec, PROTOCOL_BUSY, "too many clients"));
+        assert_int_equal(buffer_size(&out), strlen(rows[i].wire));
+        assert_memory_equal(buffer_head(&out), rows[i].wire, buffer_size(&out));
+        buffer_fini(&out);
+    }
+}
+
+static void a_long_error_is_cut(void **state)
+{
+    (void) state;
+    char text[600];
+    struct buffer out = {0};
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_true(protocol_append_error(&out, FRAME_NETSTRING, "code", text));
+    assert_int_equal(buffer_size(&out), strlen("511:") + PROTOCOL_ERROR_SIZE - 1 + strlen(","));
+    assert_memory_equal(buffer_head(&out), "511:-ERR code xxx", 17);
+    assert_int_equal(buffer_tail(&out)[-1], ',');
+    buffer_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +235,9 @@ int main(void)
         cmocka_unit_test(an_error_is_err_a_space_and_a_code),
         cmocka_unit_test(a_code_is_compared_whole),
         cmocka_unit_test(only_busy_and_idle_come_unasked),
+        cmocka_unit_test(each_code_has_a_number),
+        cmocka_unit_test(an_error_is_framed_in_every_codec),
+        cmocka_unit_test(a_long_error_is_cut),
     };
     return cmocka_run_group_tests_name("protocol", tests, NULL, NULL);
 }
