@@ -41,7 +41,7 @@ struct notation {
     char name[NAME_MAX_BYTES + 1];
 };
 
-/* ---- Parsing --------------------------------------------------------------------------------- */
+/* ---- parsing ---- */
 
 __attribute__((format(printf, 3, 4))) static bool malformed(struct error *error, const char *text,
                                                             const char *why, ...)
@@ -66,15 +66,13 @@ static bool only(const char *text, size_t size, const char *allowed)
 static bool parse_port(const char *text, const char *port, enum address_use use, unsigned *number,
                        struct error *error)
 {
-    const unsigned least = use == ADDRESS_TO_CONNECT ? 1 : 0;
+    unsigned least = use == ADDRESS_TO_CONNECT ? 1 : 0;
     unsigned value = 0;
     const char *digit = port;
-    for (; *digit >= '0' && *digit <= '9' && value <= PORT_MAX; digit++) {
+    for (; *digit >= '0' && *digit <= '9' && value <= PORT_MAX; digit++)
         value = value * 10 + (unsigned) (*digit - '0');
-    }
-    if (digit == port || *digit != '\0' || value > PORT_MAX || value < least) {
+    if (digit == port || *digit != '\0' || value > PORT_MAX || value < least)
         return malformed(error, text, "the port is not a number from %u to %d", least, PORT_MAX);
-    }
     *number = value;
     return true;
 }
@@ -83,14 +81,12 @@ static bool parse_path(const char *text, struct notation *notation, struct error
 {
     notation->form = FORM_PATH;
     notation->path = text + strlen(PATH_PREFIX);
-    if (*notation->path == '\0') {
+    if (*notation->path == '\0')
         return malformed(error, text, "the path is missing, as in unix:/run/banter.sock");
-    }
-    const size_t size = strlen(notation->path);
-    if (size > PATH_MAX_BYTES) {
+    size_t size = strlen(notation->path);
+    if (size > PATH_MAX_BYTES)
         return malformed(error, text, "the path has %zu bytes, and a socket's can have %zu", size,
                          PATH_MAX_BYTES);
-    }
     return true;
 }
 
@@ -100,25 +96,21 @@ static bool parse_v6(const char *text, const char *inner, size_t size, struct no
 {
     char digits[INET6_ADDRSTRLEN];
     const char *percent = memchr(inner, '%', size);
-    const size_t digits_size = percent != NULL ? (size_t) (percent - inner) : size;
-    if (digits_size >= sizeof digits) {
+    size_t digits_size = percent ? (size_t) (percent - inner) : size;
+    if (digits_size >= sizeof digits)
         return malformed(error, text, "what stands in brackets is not an IPv6 address");
-    }
     memcpy(digits, inner, digits_size);
     digits[digits_size] = '\0';
-    if (inet_pton(AF_INET6, digits, &notation->v6) != 1) {
+    if (inet_pton(AF_INET6, digits, &notation->v6) != 1)
         return malformed(error, text, "what stands in brackets is not an IPv6 address");
-    }
-    const size_t scope_size = percent != NULL ? size - digits_size - 1 : 0;
-    if (percent != NULL && (scope_size == 0 || scope_size >= IF_NAMESIZE)) {
+    size_t scope_size = percent ? size - digits_size - 1 : 0;
+    if (percent && (scope_size == 0 || scope_size >= IF_NAMESIZE))
         return malformed(error, text,
                          "an interface stands behind '%%', such as [fe80::1%%eth0]:8000");
-    }
-    if (percent == NULL && IN6_IS_ADDR_LINKLOCAL(&notation->v6)) {
+    if (!percent && IN6_IS_ADDR_LINKLOCAL(&notation->v6))
         return malformed(error, text,
                          "a link-local address needs its interface, such as [fe80::1%%eth0]:8000");
-    }
-    memcpy(notation->name, percent != NULL ? percent + 1 : "", scope_size);
+    memcpy(notation->name, percent ? percent + 1 : "", scope_size);
     notation->name[scope_size] = '\0';
     notation->form = FORM_IPV6;
     return true;
@@ -128,12 +120,10 @@ static bool parse_brackets(const char *text, enum address_use use, struct notati
                            struct error *error)
 {
     const char *close = strchr(text, ']');
-    if (close == NULL) {
+    if (!close)
         return malformed(error, text, "the closing bracket is missing");
-    }
-    if (close[1] != ':') {
+    if (close[1] != ':')
         return malformed(error, text, "the port is missing");
-    }
     return parse_v6(text, text + 1, (size_t) (close - text) - 1, notation, error) &&
            parse_port(text, close + 2, use, &notation->port, error);
 }
@@ -152,22 +142,19 @@ static bool parse_host(const char *text, size_t size, struct notation *notation,
         notation->form = FORM_EVERY;
         return true;
     }
-    if (!only(text, size, DIGITS LETTERS "-._")) {
+    if (!only(text, size, DIGITS LETTERS "-._"))
         return malformed(error, text, "a host name holds letters, digits, '-', '.' and '_' only");
-    }
-    if (size > NAME_MAX_BYTES) {
+    if (size > NAME_MAX_BYTES)
         return malformed(error, text, "a host name has at most %d bytes", NAME_MAX_BYTES);
-    }
     memcpy(notation->name, text, size);
     notation->name[size] = '\0';
     notation->form = FORM_NAME;
     /* The resolver would take 127.1, 1234 and 010.0.0.1 too, and read them as few people expect. */
     if (only(text, size, DIGITS ".")) {
         notation->form = FORM_IPV4;
-        if (inet_pton(AF_INET, notation->name, &notation->v4) != 1) {
+        if (inet_pton(AF_INET, notation->name, &notation->v4) != 1)
             return malformed(error, text,
                              "the host is not four numbers from 0 to 255, such as 127.0.0.1");
-        }
     }
     return true;
 }
@@ -175,27 +162,22 @@ static bool parse_host(const char *text, size_t size, struct notation *notation,
 static bool parse(const char *text, enum address_use use, struct notation *notation,
                   struct error *error)
 {
-    if (*text == '\0') {
+    if (*text == '\0')
         return malformed(error, text, "it is empty");
-    }
-    if (strncmp(text, PATH_PREFIX, strlen(PATH_PREFIX)) == 0) {
+    if (strncmp(text, PATH_PREFIX, strlen(PATH_PREFIX)) == 0)
         return parse_path(text, notation, error);
-    }
-    if (*text == '[') {
+    if (*text == '[')
         return parse_brackets(text, use, notation, error);
-    }
     if (only(text, strlen(text), DIGITS)) {
         notation->form = FORM_IPV4;
         notation->v4.s_addr = htonl(INADDR_LOOPBACK);
         return parse_port(text, text, use, &notation->port, error);
     }
-    if (looks_like_v6(text)) {
+    if (looks_like_v6(text))
         return malformed(error, text, "an IPv6 address needs brackets, such as [::1]:8000");
-    }
     const char *colon = strrchr(text, ':');
-    if (colon == NULL) {
+    if (!colon)
         return malformed(error, text, "the port is missing");
-    }
     return parse_host(text, (size_t) (colon - text), notation, error) &&
            parse_port(text, colon + 1, use, &notation->port, error);
 }
@@ -206,7 +188,7 @@ bool address_check(const char *text, enum address_use use, struct error *error)
     return parse(text, use, &notation, error);
 }
 
-/* ---- Resolving ------------------------------------------------------------------------------- */
+/* ---- resolving ---- */
 
 /* Not an initializer: what it leaves in the larger members of a union is the compiler's choice. */
 static struct address blank(sa_family_t family, size_t size)
@@ -248,9 +230,8 @@ static void list_add(struct address_list *list, struct address address)
     for (size_t i = 0; i < list->count; i++) {
         const struct address *present = &list->items[i];
         if (present->size == address.size &&
-            memcmp(&present->socket, &address.socket, address.size) == 0) {
+            memcmp(&present->socket, &address.socket, address.size) == 0)
             return;
-        }
     }
     list->items[list->count++] = address;
 }
@@ -258,39 +239,36 @@ static void list_add(struct address_list *list, struct address address)
 static bool list_reserve(struct address_list *list, size_t count, struct error *error)
 {
     list->items = calloc(count, sizeof *list->items);
-    return list->items != NULL || error_set(error, "unable to resolve an address: memory is out");
+    return list->items || error_set(error, "unable to resolve an address: memory is out");
 }
 
 /* A kernel without IPv6 can't create such sockets: its addresses would only be in the way. */
 static bool family_works(int family)
 {
-    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
         return errno != EAFNOSUPPORT;
-    }
     close(fd);
     return true;
 }
 
 static void list_add_every(struct address_list *list, unsigned port, enum address_use use)
 {
-    const bool listen = use == ADDRESS_TO_LISTEN;
-    const struct in_addr v4 = {.s_addr = htonl(listen ? INADDR_ANY : INADDR_LOOPBACK)};
+    bool listen = use == ADDRESS_TO_LISTEN;
+    struct in_addr v4 = {.s_addr = htonl(listen ? INADDR_ANY : INADDR_LOOPBACK)};
     list_add(list, from_v4(v4, port));
-    if (family_works(AF_INET6)) {
+    if (family_works(AF_INET6))
         list_add(list, from_v6(listen ? &in6addr_any : &in6addr_loopback, 0, port));
-    }
 }
 
 static bool find_scope(const char *name, uint32_t *scope, struct error *error)
 {
     *scope = 0;
-    if (*name == '\0' || (*scope = if_nametoindex(name)) != 0) {
+    if (*name == '\0' || (*scope = if_nametoindex(name)) != 0)
         return true;
-    }
     char *end;
     errno = 0;
-    const unsigned long number = strtoul(name, &end, 10);
+    unsigned long number = strtoul(name, &end, 10);
     if (only(name, strlen(name), DIGITS) && errno == 0 && number <= UINT32_MAX) {
         *scope = (uint32_t) number;
         return true;
@@ -303,8 +281,8 @@ static bool find_scope(const char *name, uint32_t *scope, struct error *error)
 /* The resolver's answer without other families, in its order, which is RFC 6724's. */
 static void list_add_found(struct address_list *list, const struct addrinfo *found, unsigned port)
 {
-    const bool with_v6 = family_works(AF_INET6);
-    for (; found != NULL; found = found->ai_next) {
+    bool with_v6 = family_works(AF_INET6);
+    for (; found; found = found->ai_next) {
         if (found->ai_family == AF_INET) {
             struct sockaddr_in v4;
             memcpy(&v4, found->ai_addr, sizeof v4);
@@ -320,17 +298,16 @@ static void list_add_found(struct address_list *list, const struct addrinfo *fou
 static bool resolve_name(const struct notation *notation, struct address_list *list,
                          struct error *error)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
-    const int failure = getaddrinfo(notation->name, NULL, &hints, &found);
+    int failure = getaddrinfo(notation->name, NULL, &hints, &found);
     if (failure != 0) {
         const char *why = failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure);
         return error_set(error, "unable to resolve the host \"%s\": %s", notation->name, why);
     }
     size_t count = 0;
-    for (const struct addrinfo *each = found; each != NULL; each = each->ai_next) {
+    for (const struct addrinfo *each = found; each; each = each->ai_next)
         count++;
-    }
     bool ok = list_reserve(list, count, error);
     if (ok) {
         list_add_found(list, found, notation->port);
@@ -347,24 +324,20 @@ static bool resolve(const struct notation *notation, enum address_use use,
                     struct address_list *list, struct error *error)
 {
     uint32_t scope = 0;
-    if (notation->form == FORM_NAME) {
+    if (notation->form == FORM_NAME)
         return resolve_name(notation, list, error);
-    }
-    if (notation->form == FORM_IPV6 && !find_scope(notation->name, &scope, error)) {
+    if (notation->form == FORM_IPV6 && !find_scope(notation->name, &scope, error))
         return false;
-    }
-    if (!list_reserve(list, 2, error)) {
+    if (!list_reserve(list, 2, error))
         return false;
-    }
-    if (notation->form == FORM_EVERY) {
+    if (notation->form == FORM_EVERY)
         list_add_every(list, notation->port, use);
-    } else if (notation->form == FORM_PATH) {
+    else if (notation->form == FORM_PATH)
         list_add(list, from_path(notation->path));
-    } else if (notation->form == FORM_IPV4) {
+    else if (notation->form == FORM_IPV4)
         list_add(list, from_v4(notation->v4, notation->port));
-    } else {
+    else
         list_add(list, from_v6(&notation->v6, scope, notation->port));
-    }
     return true;
 }
 
@@ -373,9 +346,8 @@ enum address_result address_resolve(const char *text, enum address_use use,
 {
     *list = (struct address_list){0};
     struct notation notation = {.path = ""};
-    if (!parse(text, use, &notation, error)) {
+    if (!parse(text, use, &notation, error))
         return ADDRESS_MALFORMED;
-    }
     if (!resolve(&notation, use, list, error)) {
         address_list_fini(list);
         return ADDRESS_UNKNOWN_HOST;
@@ -389,7 +361,7 @@ void address_list_fini(struct address_list *list)
     *list = (struct address_list){0};
 }
 
-/* ---- Printing and ports ---------------------------------------------------------------------- */
+/* ---- printing and ports ---- */
 
 static void print_v4(const struct in_addr *v4, unsigned port, char *text)
 {
@@ -400,7 +372,7 @@ static void print_v4(const struct in_addr *v4, unsigned port, char *text)
 
 static void print_v6(const struct sockaddr_in6 *v6, char *text)
 {
-    const unsigned port = ntohs(v6->sin6_port);
+    unsigned port = ntohs(v6->sin6_port);
     if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
         struct in_addr v4;
         memcpy(&v4, &v6->sin6_addr.s6_addr[12], sizeof v4);
@@ -412,9 +384,8 @@ static void print_v6(const struct sockaddr_in6 *v6, char *text)
     char scope[1 + IF_NAMESIZE] = "";
     if (v6->sin6_scope_id != 0) {
         scope[0] = '%';
-        if (if_indextoname(v6->sin6_scope_id, scope + 1) == NULL) {
+        if (!if_indextoname(v6->sin6_scope_id, scope + 1))
             snprintf(scope + 1, sizeof scope - 1, "%u", v6->sin6_scope_id);
-        }
     }
     snprintf(text, ADDRESS_TEXT_SIZE, "[%s%s]:%u", host, scope, port);
 }
@@ -423,17 +394,15 @@ static void print_v6(const struct sockaddr_in6 *v6, char *text)
  * NUL. In Linux's abstract names NULs are data: shown as '@', as other tools do. */
 static void print_path(const struct address *address, char *text)
 {
-    const size_t head = offsetof(struct sockaddr_un, sun_path);
+    size_t head = offsetof(struct sockaddr_un, sun_path);
     const char *path = address->socket.local.sun_path;
     size_t size = address->size > head ? address->size - head : 0;
-    const bool is_abstract = size > 0 && path[0] == '\0';
-    if (!is_abstract) {
+    bool is_abstract = size > 0 && path[0] == '\0';
+    if (!is_abstract)
         size = strnlen(path, size);
-    }
     char *end = stpcpy(text, PATH_PREFIX);
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i++)
         *end++ = path[i] == '\0' ? '@' : path[i];
-    }
     *end = '\0';
 }
 
@@ -466,9 +435,8 @@ unsigned address_port(const struct address *address)
 
 void address_set_port(struct address *address, unsigned port)
 {
-    if (address->socket.any.sa_family == AF_INET) {
+    if (address->socket.any.sa_family == AF_INET)
         address->socket.v4.sin_port = htons((uint16_t) port);
-    } else if (address->socket.any.sa_family == AF_INET6) {
+    else if (address->socket.any.sa_family == AF_INET6)
         address->socket.v6.sin6_port = htons((uint16_t) port);
-    }
 }

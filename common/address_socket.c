@@ -25,13 +25,13 @@
 
 static bool set_option(int fd, int level, int option)
 {
-    const int on = 1;
+    int on = 1;
     return setsockopt(fd, level, option, &on, sizeof on) == 0;
 }
 
 static void close_keeping_errno(int fd)
 {
-    const int why = errno;
+    int why = errno;
     close(fd);
     errno = why;
 }
@@ -39,29 +39,25 @@ static void close_keeping_errno(int fd)
 /* A socket for the address, with what it needs whether it will listen or connect. */
 static int open_socket(const struct address *address, int flags)
 {
-    const int family = address->socket.any.sa_family;
-    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-    if (fd < 0 || family == AF_UNIX) {
+    int family = address->socket.any.sa_family;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0 || family == AF_UNIX)
         return fd;
-    }
-    if (set_option(fd, IPPROTO_TCP, TCP_NODELAY) && set_option(fd, SOL_SOCKET, SO_KEEPALIVE)) {
+    if (set_option(fd, IPPROTO_TCP, TCP_NODELAY) && set_option(fd, SOL_SOCKET, SO_KEEPALIVE))
         return fd;
-    }
     close_keeping_errno(fd);
     return -1;
 }
 
-/* ---- Listening ------------------------------------------------------------------------------- */
+/* ---- listening ---- */
 
 static bool bind_and_listen(int fd, const struct address *address, int backlog)
 {
-    const int family = address->socket.any.sa_family;
-    if (family != AF_UNIX && !set_option(fd, SOL_SOCKET, SO_REUSEADDR)) {
+    int family = address->socket.any.sa_family;
+    if (family != AF_UNIX && !set_option(fd, SOL_SOCKET, SO_REUSEADDR))
         return false;
-    }
-    if (family == AF_INET6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY)) {
+    if (family == AF_INET6 && !set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY))
         return false;
-    }
     return bind(fd, &address->socket.any, address->size) == 0 && listen(fd, backlog) == 0;
 }
 
@@ -69,15 +65,12 @@ static bool bind_and_listen(int fd, const struct address *address, int backlog)
 static bool is_stale(const struct address *address)
 {
     struct stat status;
-    if (lstat(address->socket.local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+    if (lstat(address->socket.local.sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
         return false;
-    }
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
         return false;
-    }
-    const bool refused =
-        connect(fd, &address->socket.any, address->size) != 0 && errno == ECONNREFUSED;
+    bool refused = connect(fd, &address->socket.any, address->size) != 0 && errno == ECONNREFUSED;
     close(fd);
     return refused;
 }
@@ -87,20 +80,18 @@ static int lock_folder(const char *path)
 {
     char folder[sizeof(((struct sockaddr_un *) 0)->sun_path)] = ".";
     const char *slash = strrchr(path, '/');
-    if (slash != NULL) {
-        const size_t size = (size_t) (slash - path) + 1;
+    if (slash) {
+        size_t size = (size_t) (slash - path) + 1;
         memcpy(folder, path, size);
         folder[size] = '\0';
     }
-    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
         return -1;
-    }
     for (int attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
             return fd;
-        }
-        const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+        struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
         nanosleep(&pause, NULL);
     }
     close(fd);
@@ -114,36 +105,31 @@ static int lock_folder(const char *path)
 static bool listen_on_path(int fd, const struct address *address, int backlog)
 {
     const char *path = address->socket.local.sun_path;
-    const int folder = lock_folder(path);
+    int folder = lock_folder(path);
     bool ok = bind_and_listen(fd, address, backlog);
     if (!ok && errno == EADDRINUSE && folder >= 0) {
-        if (is_stale(address) && unlink(path) == 0) {
+        if (is_stale(address) && unlink(path) == 0)
             ok = bind_and_listen(fd, address, backlog);
-        } else {
+        else
             errno = EADDRINUSE;
-        }
     }
-    if (folder >= 0) {
+    if (folder >= 0)
         close_keeping_errno(folder);
-    }
     return ok;
 }
 
 int address_listen(struct address *address, int backlog)
 {
-    const int fd = open_socket(address, SOCK_NONBLOCK);
-    if (fd < 0) {
+    int fd = open_socket(address, SOCK_NONBLOCK);
+    if (fd < 0)
         return -1;
-    }
-    const bool is_local = address->socket.any.sa_family == AF_UNIX;
-    if (is_local ? !listen_on_path(fd, address, backlog) : !bind_and_listen(fd, address, backlog)) {
+    bool is_local = address->socket.any.sa_family == AF_UNIX;
+    if (is_local ? !listen_on_path(fd, address, backlog) : !bind_and_listen(fd, address, backlog))
         goto fail;
-    }
     struct address bound = *address;
     bound.size = sizeof bound.socket;
-    if (getsockname(fd, &bound.socket.any, &bound.size) != 0) {
+    if (getsockname(fd, &bound.socket.any, &bound.size) != 0)
         goto fail;
-    }
     *address = bound;
     return fd;
 
@@ -152,15 +138,14 @@ fail:
     return -1;
 }
 
-/* ---- Connecting ------------------------------------------------------------------------------ */
+/* ---- connecting ---- */
 
 /* What is left until the deadline, for poll(): -1 where there is no deadline. */
 static int left_ms(int64_t deadline_ms)
 {
-    if (deadline_ms < 0) {
+    if (deadline_ms < 0)
         return -1;
-    }
-    const int64_t left = deadline_ms - clock_ms();
+    int64_t left = deadline_ms - clock_ms();
     return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int) left;
 }
 
@@ -183,9 +168,8 @@ static int finish_connect(int fd, int64_t deadline_ms)
     do {
         count = poll(&ready, 1, left_ms(deadline_ms));
     } while (count < 0 && errno == EINTR);
-    if (count <= 0) {
+    if (count <= 0)
         return count == 0 ? ETIMEDOUT : errno;
-    }
     int why = 0;
     socklen_t size = sizeof why;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size) == 0 ? why : errno;
@@ -194,9 +178,8 @@ static int finish_connect(int fd, int64_t deadline_ms)
 static int connect_tcp(int fd, const struct address *address, int64_t deadline_ms)
 {
     int why = 0;
-    if (connect(fd, &address->socket.any, address->size) != 0) {
+    if (connect(fd, &address->socket.any, address->size) != 0)
         why = errno == EINPROGRESS || errno == EINTR ? finish_connect(fd, deadline_ms) : errno;
-    }
     return why == 0 && is_self_connected(fd) ? ECONNREFUSED : why;
 }
 
@@ -207,20 +190,18 @@ static int connect_path(int fd, const struct address *address, int64_t deadline_
 {
     int why;
     do {
-        const int left = left_ms(deadline_ms);
+        int left = left_ms(deadline_ms);
         /* Zero would be no limit. */
-        const int wait_ms = left == 0 ? 1 : left;
-        const struct timeval limit = {.tv_sec = wait_ms < 0 ? 0 : wait_ms / 1000,
-                                      .tv_usec = wait_ms < 0 ? 0 : wait_ms % 1000 * 1000};
-        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0) {
+        int wait_ms = left == 0 ? 1 : left;
+        struct timeval limit = {.tv_sec = wait_ms < 0 ? 0 : wait_ms / 1000,
+                                .tv_usec = wait_ms < 0 ? 0 : wait_ms % 1000 * 1000};
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0)
             return errno;
-        }
         why = connect(fd, &address->socket.any, address->size) == 0 ? 0 : errno;
     } while (why == EINTR && left_ms(deadline_ms) != 0);
-    if (why != 0) {
+    if (why != 0)
         return why == EAGAIN || why == EINTR ? ETIMEDOUT : why;
-    }
-    const struct timeval none = {0};
+    struct timeval none = {0};
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
     return fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == 0 ? 0 : errno;
 }
@@ -228,16 +209,14 @@ static int connect_path(int fd, const struct address *address, int64_t deadline_
 /* A connected socket, or -1 with errno set. */
 static int connect_one(const struct address *address, int64_t deadline_ms)
 {
-    const bool is_local = address->socket.any.sa_family == AF_UNIX;
-    const int fd = open_socket(address, is_local ? 0 : SOCK_NONBLOCK);
-    if (fd < 0) {
+    bool is_local = address->socket.any.sa_family == AF_UNIX;
+    int fd = open_socket(address, is_local ? 0 : SOCK_NONBLOCK);
+    if (fd < 0)
         return -1;
-    }
-    const int why =
+    int why =
         is_local ? connect_path(fd, address, deadline_ms) : connect_tcp(fd, address, deadline_ms);
-    if (why == 0) {
+    if (why == 0)
         return fd;
-    }
     close(fd);
     errno = why;
     return -1;
@@ -248,7 +227,7 @@ static void tell_failure(const struct address *address, int why, struct error *e
 {
     char name[ADDRESS_TEXT_SIZE];
     address_print(address, name);
-    const size_t used = strlen(error->text);
+    size_t used = strlen(error->text);
     snprintf(error->text + used, sizeof error->text - used, "%s%s: %s", used > 0 ? "; " : "", name,
              strerror(why));
 }
@@ -256,20 +235,18 @@ static void tell_failure(const struct address *address, int why, struct error *e
 int address_connect(const struct address_list *list, int timeout_ms, size_t *connected,
                     struct error *error)
 {
-    const int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_ms() + timeout_ms;
+    int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_ms() + timeout_ms;
     error_set(error, "%s", "");
     for (size_t i = 0; i < list->count; i++) {
         /* An equal share of what is left: one that is mute must not use up the time of those behind
          * it. */
         int64_t turn_end_ms = -1;
-        if (deadline_ms >= 0) {
+        if (deadline_ms >= 0)
             turn_end_ms = clock_ms() + left_ms(deadline_ms) / (int64_t) (list->count - i);
-        }
-        const int fd = connect_one(&list->items[i], turn_end_ms);
+        int fd = connect_one(&list->items[i], turn_end_ms);
         if (fd >= 0) {
-            if (connected != NULL) {
+            if (connected)
                 *connected = i;
-            }
             return fd;
         }
         tell_failure(&list->items[i], errno, error);

@@ -30,14 +30,14 @@ static bool refuse(const struct parse *parse, const char *typed, const char *why
     error_set(&hint, "; see %s --help", parse->program->name);
     char shown[ESCAPE_SIZE];
     escape_text(typed, strlen(typed), shown);
-    const size_t around = strlen(shown) + strlen(": ") + strlen(hint.text);
-    const size_t room = sizeof hint.text - 1 > around ? sizeof hint.text - 1 - around : 0;
+    size_t around = strlen(shown) + strlen(": ") + strlen(hint.text);
+    size_t room = sizeof hint.text - 1 > around ? sizeof hint.text - 1 - around : 0;
     return error_set(parse->error, "%s: %.*s%s", shown, (int) room, why, hint.text);
 }
 
 static bool is_optional(const struct args_option *option)
 {
-    return option->argument != NULL && option->argument[0] == '[';
+    return option->argument && option->argument[0] == '[';
 }
 
 static bool take(const struct parse *parse, const struct args_option *option, const char *typed,
@@ -51,18 +51,16 @@ static bool take(const struct parse *parse, const struct args_option *option, co
 static bool take_with_argument(struct parse *parse, const struct args_option *option,
                                const char *typed, const char *attached)
 {
-    if (attached != NULL) {
+    if (attached)
         return take(parse, option, typed, attached);
-    }
-    if (parse->next < parse->argc) {
+    if (parse->next < parse->argc)
         return take(parse, option, typed, parse->argv[parse->next++]);
-    }
     struct error why;
     error_set(&why, "its argument %s is missing", option->argument);
     return refuse(parse, typed, why.text);
 }
 
-/* ---- Long options ---------------------------------------------------------------------------- */
+/* ---- long options ---- */
 
 static bool begins_with(const struct args_option *option, const char *text, size_t size)
 {
@@ -79,7 +77,7 @@ static bool refuse_ambiguous(const struct parse *parse, const char *typed, const
     for (size_t i = 0; i < parse->program->option_count; i++) {
         const struct args_option *option = &parse->program->options[i];
         if (begins_with(option, text, size)) {
-            const size_t used = strlen(why.text);
+            size_t used = strlen(why.text);
             snprintf(why.text + used, sizeof why.text - used, "%s--%s", separator, option->name);
             separator = " or ";
         }
@@ -97,9 +95,8 @@ static const struct args_option *find_long(const struct parse *parse, const char
     for (size_t i = 0; i < parse->program->option_count; i++) {
         const struct args_option *option = &parse->program->options[i];
         if (begins_with(option, text, size)) {
-            if (option->name[size] == '\0') {
+            if (option->name[size] == '\0')
                 return option;
-            }
             found = option;
             matches++;
         }
@@ -116,32 +113,27 @@ static const struct args_option *find_long(const struct parse *parse, const char
 /* `text` stands behind the two dashes. */
 static bool parse_long(struct parse *parse, const char *text)
 {
-    const size_t size = strcspn(text, "=");
+    size_t size = strcspn(text, "=");
     const char *attached = text[size] == '=' ? text + size + 1 : NULL;
     char typed[ESCAPE_SIZE];
     snprintf(typed, sizeof typed, "--%.*s", (int) size, text);
     const struct args_option *option = find_long(parse, typed, text, size);
-    if (option == NULL) {
+    if (!option)
         return false;
-    }
-    if (option->argument == NULL && attached != NULL) {
+    if (!option->argument && attached)
         return refuse(parse, typed, "it takes no argument");
-    }
-    if (option->argument == NULL || is_optional(option)) {
+    if (!option->argument || is_optional(option))
         return take(parse, option, typed, attached);
-    }
     return take_with_argument(parse, option, typed, attached);
 }
 
-/* ---- Short options --------------------------------------------------------------------------- */
+/* ---- short options ---- */
 
 static const struct args_option *find_short(const struct parse *parse, char letter)
 {
-    for (size_t i = 0; i < parse->program->option_count; i++) {
-        if (parse->program->options[i].letter == letter) {
+    for (size_t i = 0; i < parse->program->option_count; i++)
+        if (parse->program->options[i].letter == letter)
             return &parse->program->options[i];
-        }
-    }
     return NULL;
 }
 
@@ -149,9 +141,8 @@ static const struct args_option *find_short(const struct parse *parse, char lett
 static size_t character_size(const char *text)
 {
     size_t size = 1;
-    while (((unsigned char) text[size] & 0xc0) == 0x80) {
+    while (((unsigned char) text[size] & 0xc0) == 0x80)
         size++;
-    }
     return size;
 }
 
@@ -164,16 +155,13 @@ static bool parse_short(struct parse *parse, const char *letters)
         snprintf(typed, sizeof typed, "-%.*s", (int) character_size(letters), letters);
         const char *rest = letters[1] != '\0' ? letters + 1 : NULL;
         const struct args_option *option = find_short(parse, *letters);
-        if (option == NULL) {
+        if (!option)
             return refuse(parse, typed, "there is no such option");
-        }
-        if (option->argument != NULL) {
+        if (option->argument)
             return is_optional(option) ? take(parse, option, typed, rest)
                                        : take_with_argument(parse, option, typed, rest);
-        }
-        if (!take(parse, option, typed, NULL)) {
+        if (!take(parse, option, typed, NULL))
             return false;
-        }
     }
     return true;
 }
@@ -185,19 +173,15 @@ int args_parse(const struct args_program *program, int argc, char **argv, void *
     bool separator = false;
     while (!separator && parse.next < argc) {
         const char *text = argv[parse.next];
-        if (text[0] != '-' || text[1] == '\0') {
+        if (text[0] != '-' || text[1] == '\0')
             break; /* an operand; "-" alone is one too */
-        }
         parse.next++;
-        if (strcmp(text, "--") == 0) {
+        if (strcmp(text, "--") == 0)
             separator = true;
-        } else if (!(text[1] == '-' ? parse_long(&parse, text + 2)
-                                    : parse_short(&parse, text + 1))) {
+        else if (!(text[1] == '-' ? parse_long(&parse, text + 2) : parse_short(&parse, text + 1)))
             return -1;
-        }
     }
-    if (had_separator != NULL) {
+    if (had_separator)
         *had_separator = separator;
-    }
     return parse.next;
 }

@@ -48,20 +48,18 @@ static void make_room(struct column *column, size_t gap, size_t size)
         return;
     }
     put_spaces(column, gap);
-    if (gap > 1) {
+    if (gap > 1)
         column->indent = column->at;
-    }
 }
 
 /* Words up to the end of the line that `text` begins with. Returns where that end is. */
 static const char *put_line(struct column *column, const char *text)
 {
     for (;;) {
-        const size_t gap = strspn(text, " ");
-        const size_t size = strcspn(text + gap, " \n");
-        if (size == 0) {
+        size_t gap = strspn(text, " ");
+        size_t size = strcspn(text + gap, " \n");
+        if (size == 0)
             return text + gap;
-        }
         make_room(column, gap, size);
         fwrite(text + gap, 1, size, column->out);
         column->at += size;
@@ -89,13 +87,13 @@ static void put_paragraph(FILE *out, const char *text)
 /* Writes "  -l, --listen ADDRESS"; with `out` NULL only tells its size. */
 static size_t put_left(FILE *out, const struct args_option *option)
 {
-    const bool has_argument = option->argument != NULL;
-    const bool is_optional = has_argument && option->argument[0] == '[';
+    bool has_argument = option->argument;
+    bool is_optional = has_argument && option->argument[0] == '[';
     /* "[T]" is given as --wait=T, and shown as --wait[=T]. */
     const char *between = is_optional ? "[=" : has_argument ? " " : "";
     const char *argument = has_argument ? option->argument + is_optional : "";
-    if (out != NULL) {
-        const char letter[] = {'-', (char) option->letter, ',', '\0'};
+    if (out) {
+        char letter[] = {'-', (char) option->letter, ',', '\0'};
         fprintf(out, "  %3s --%s%s%s", option->letter != 0 ? letter : "", option->name, between,
                 argument);
     }
@@ -106,22 +104,21 @@ static size_t right_column(const struct args_program *program)
 {
     size_t widest = 0;
     for (size_t i = 0; i < program->option_count; i++) {
-        const size_t size = put_left(NULL, &program->options[i]);
-        if (size > widest && size <= LEFT_MAX) {
+        size_t size = put_left(NULL, &program->options[i]);
+        if (size > widest && size <= LEFT_MAX)
             widest = size;
-        }
     }
     return widest + GAP;
 }
 
 static void put_option(FILE *out, const struct args_option *option, size_t right)
 {
-    const size_t size = put_left(out, option);
-    const bool fits = size + GAP <= right;
+    size_t size = put_left(out, option);
+    bool fits = size + GAP <= right;
     fprintf(out, "%s%*s", fits ? "" : "\n", (int) (fits ? right - size : right), "");
     struct column column = column_at(out, right);
     put_text(&column, option->help);
-    if (option->fallback != NULL) {
+    if (option->fallback) {
         make_room(&column, 1, strlen("(default: )") + strlen(option->fallback));
         fprintf(out, "(default: %s)", option->fallback);
     }
@@ -133,21 +130,19 @@ char *args_help(const struct args_program *program)
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    if (out == NULL) {
+    if (!out)
         return NULL;
-    }
     fprintf(out, "Usage: %s %s\n", program->name, program->synopsis);
     put_paragraph(out, program->about);
     fputs("\nOptions:\n", out);
-    const size_t right = right_column(program);
-    for (size_t i = 0; i < program->option_count; i++) {
+    size_t right = right_column(program);
+    for (size_t i = 0; i < program->option_count; i++)
         put_option(out, &program->options[i], right);
-    }
-    if (program->trailer != NULL) {
+    if (program->trailer) {
         fputc('\n', out);
         put_paragraph(out, program->trailer);
     }
-    const bool failed = ferror(out) != 0;
+    bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {
         free(text);
         return NULL;

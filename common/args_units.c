@@ -19,16 +19,13 @@ static bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
  * INT64_MAX. */
 static bool read_digits(const char **text, int64_t *number)
 {
-    if (!is_digit(**text)) {
+    if (!is_digit(**text))
         return false;
-    }
     *number = 0;
-    for (; is_digit(**text); (*text)++) {
+    for (; is_digit(**text); (*text)++)
         if (__builtin_mul_overflow(*number, 10, number) ||
-            __builtin_add_overflow(*number, **text - '0', number)) {
+            __builtin_add_overflow(*number, **text - '0', number))
             return false;
-        }
-    }
     return true;
 }
 
@@ -37,8 +34,8 @@ bool args_number(const char *text, long min, long max, long *number, struct erro
     char *end = NULL;
     errno = 0;
     /* strtol() alone would also take white space and '+' in front. */
-    const bool begins_well = is_digit(text[text[0] == '-']);
-    const long value = begins_well ? strtol(text, &end, 10) : 0;
+    bool begins_well = is_digit(text[text[0] == '-']);
+    long value = begins_well ? strtol(text, &end, 10) : 0;
     if (!begins_well || *end != '\0' || errno != 0 || value < min || value > max) {
         char shown[ESCAPE_SIZE];
         return error_set(error, "\"%s\" is not a whole number from %ld to %ld",
@@ -56,11 +53,9 @@ static int64_t size_factor(const char *unit)
         int64_t factor;
     } factors[] = {{"", 1},        {"k", 1 << 10}, {"K", 1 << 10}, {"m", 1 << 20},
                    {"M", 1 << 20}, {"g", 1 << 30}, {"G", 1 << 30}};
-    for (size_t i = 0; i < sizeof factors / sizeof factors[0]; i++) {
-        if (strcmp(unit, factors[i].unit) == 0) {
+    for (size_t i = 0; i < sizeof factors / sizeof factors[0]; i++)
+        if (strcmp(unit, factors[i].unit) == 0)
             return factors[i].factor;
-        }
-    }
     return 0;
 }
 
@@ -70,7 +65,7 @@ bool args_size(const char *text, size_t min, size_t max, size_t *bytes, struct e
     int64_t number;
     int64_t value;
     if (read_digits(&rest, &number)) {
-        const int64_t factor = size_factor(rest);
+        int64_t factor = size_factor(rest);
         if (factor > 0 && !__builtin_mul_overflow(number, factor, &value) &&
             (uint64_t) value >= min && (uint64_t) value <= max) {
             *bytes = (size_t) value;
@@ -89,11 +84,9 @@ static int64_t duration_factor(const char *unit)
         char unit[3];
         int64_t ms;
     } factors[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60000}, {"h", 3600000}};
-    for (size_t i = 0; i < sizeof factors / sizeof factors[0]; i++) {
-        if (strcmp(unit, factors[i].unit) == 0) {
+    for (size_t i = 0; i < sizeof factors / sizeof factors[0]; i++)
+        if (strcmp(unit, factors[i].unit) == 0)
             return factors[i].ms;
-        }
-    }
     return 0;
 }
 
@@ -102,9 +95,8 @@ static int64_t duration_factor(const char *unit)
 static int64_t fraction_of(int64_t factor, const char *digits, size_t count)
 {
     int64_t value = 0;
-    for (size_t i = count; i > 0; i--) {
+    for (size_t i = count; i > 0; i--)
         value = (value + (digits[i - 1] - '0') * factor) / 10;
-    }
     return value;
 }
 
@@ -112,24 +104,22 @@ bool args_duration(const char *text, int64_t *ms, struct error *error)
 {
     char shown[ESCAPE_SIZE];
     escape_text(text, strlen(text), shown);
-    const size_t whole_size = strspn(text, DIGITS);
-    const bool has_point = text[whole_size] == '.';
+    size_t whole_size = strspn(text, DIGITS);
+    bool has_point = text[whole_size] == '.';
     const char *decimals = text + whole_size + has_point;
-    const size_t decimals_size = has_point ? strspn(decimals, DIGITS) : 0;
+    size_t decimals_size = has_point ? strspn(decimals, DIGITS) : 0;
     const char *unit = decimals + decimals_size;
-    const int64_t factor = duration_factor(unit);
-    if (whole_size == 0 || (has_point && decimals_size == 0) || factor == 0) {
+    int64_t factor = duration_factor(unit);
+    if (whole_size == 0 || (has_point && decimals_size == 0) || factor == 0)
         return error_set(error, "\"%s\" is not a duration, such as 90, 0.5s, 500ms, 2m or 1h",
                          shown);
-    }
     const char *rest = text;
     int64_t value;
     if (!read_digits(&rest, &value) || __builtin_mul_overflow(value, factor, &value) ||
-        value > DURATION_MAX_MS - fraction_of(factor, decimals, decimals_size)) {
+        value > DURATION_MAX_MS - fraction_of(factor, decimals, decimals_size))
         return error_set(error, "\"%s\" is more than the longest duration, 596h", shown);
-    }
     value += fraction_of(factor, decimals, decimals_size);
-    const bool is_zero = text + strspn(text, "0.") >= unit;
+    bool is_zero = text + strspn(text, "0.") >= unit;
     *ms = value == 0 && !is_zero ? 1 : value;
     return true;
 }

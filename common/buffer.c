@@ -15,7 +15,7 @@ enum { SMALLEST_CAPACITY = 64 };
 
 bool buffer_grow(struct buffer *buffer, size_t size)
 {
-    const size_t held = buffer_size(buffer);
+    size_t held = buffer_size(buffer);
     if (buffer->begin >= held && buffer->capacity - held >= size) {
         /* begin >= held: source and target do not overlap. */
         memcpy(buffer->data, buffer_head(buffer), held);
@@ -33,7 +33,7 @@ bool buffer_grow(struct buffer *buffer, size_t size)
     if (capacity < SMALLEST_CAPACITY)
         capacity = SMALLEST_CAPACITY;
     char *data = realloc(buffer->data, capacity);
-    if (data == NULL)
+    if (!data)
         return false;
     buffer->data = data;
     buffer->capacity = capacity;

@@ -46,7 +46,7 @@ size_t escape_utf8(const char *text, size_t size, uint32_t *character)
 /* How many bytes at the head of `text` are printable ASCII. */
 static size_t plain_head(const char *text, size_t size)
 {
-    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t each = UINT64_C(0x0101010101010101);
     size_t at = 0;
     while (at + 8 <= size) {
         uint64_t bytes;

@@ -35,7 +35,7 @@ const char *frame_codec_name(enum frame_codec codec) { return codec_names[codec]
 
 bool frame_codec_from_name(const char *name, enum frame_codec *codec)
 {
-    for (size_t i = 0; i < sizeof(codec_names) / sizeof(codec_names[0]); i++) {
+    for (size_t i = 0; i < sizeof codec_names / sizeof codec_names[0]; i++) {
         if (strcmp(name, codec_names[i]) == 0) {
             *codec = (enum frame_codec) i;
             return true;
@@ -57,9 +57,9 @@ static size_t count_white(const char *data, size_t size)
 static bool is_exempt(const char *word, const char *data, size_t size)
 {
     /* The first byte decides for nearly every message. */
-    if (word == NULL || size == 0 || data[0] != word[0])
+    if (!word || size == 0 || data[0] != word[0])
         return false;
-    const size_t word_size = strlen(word);
+    size_t word_size = strlen(word);
     return size >= word_size && memcmp(data, word, word_size) == 0 &&
            count_white(data + word_size, size - word_size) == size - word_size;
 }
@@ -97,12 +97,12 @@ static enum frame_outcome skip_line(struct frame_decoder *decoder, const char *d
                                     struct frame *frame)
 {
     const char *lf = size > 0 ? memchr(data, '\n', size) : NULL;
-    const size_t line_size = lf != NULL ? (size_t) (lf - data) : size;
+    size_t line_size = lf ? (size_t) (lf - data) : size;
     if (line_size > 0)
         decoder->state = data[line_size - 1] == '\r' ? SKIPPING_CR : SKIPPING;
     decoder->length += line_size;
     frame->consumed = line_size;
-    if (lf == NULL)
+    if (!lf)
         return FRAME_MORE;
 
     frame->consumed++;
@@ -113,7 +113,7 @@ static enum frame_outcome skip_line(struct frame_decoder *decoder, const char *d
 static enum frame_outcome skip_white(const struct frame_rules *rules, struct frame_decoder *decoder,
                                      const char *data, size_t size, struct frame *frame)
 {
-    const size_t white = count_white(data, size);
+    size_t white = count_white(data, size);
     if (white < size && data[white] == '\n') {
         *decoder = (struct frame_decoder){0};
         return give_message(frame, rules->exempt_word, strlen(rules->exempt_word), white + 1);
@@ -140,7 +140,7 @@ static enum frame_outcome pass_limit(const struct frame_rules *rules, struct fra
         frame->consumed = size;
         return FRAME_MORE;
     }
-    if (word != NULL && size < strlen(word) && memcmp(data, word, size) == 0)
+    if (word && size < strlen(word) && memcmp(data, word, size) == 0)
         return FRAME_MORE;
     return start_skipping(decoder, data, size, frame);
 }
@@ -151,7 +151,7 @@ static enum frame_outcome next_line(const struct frame_rules *rules, struct fram
     if (decoder->scanned == size)
         return FRAME_MORE;
     const char *lf = memchr(data + decoder->scanned, '\n', size - decoder->scanned);
-    if (lf == NULL) {
+    if (!lf) {
         decoder->scanned = size;
         if (size <= rules->max_bytes)
             return FRAME_MORE;
@@ -161,8 +161,8 @@ static enum frame_outcome next_line(const struct frame_rules *rules, struct fram
         return pass_limit(rules, decoder, data, size, frame);
     }
 
-    const size_t line_size = (size_t) (lf - data);
-    const size_t message_size = line_size - (line_size > 0 && lf[-1] == '\r');
+    size_t line_size = (size_t) (lf - data);
+    size_t message_size = line_size - (line_size > 0 && lf[-1] == '\r');
     decoder->scanned = 0;
     if (is_exempt(rules->exempt_word, data, message_size))
         return give_message(frame, data, strlen(rules->exempt_word), line_size + 1);
@@ -196,9 +196,9 @@ static enum frame_outcome read_length(const struct frame_rules *rules,
                                       struct frame_decoder *decoder, const char *data, size_t size,
                                       struct frame *frame)
 {
-    const size_t exempt_size = rules->exempt_word != NULL ? strlen(rules->exempt_word) : 0;
+    size_t exempt_size = rules->exempt_word ? strlen(rules->exempt_word) : 0;
     for (; decoder->scanned < size; decoder->scanned++) {
-        const char byte = data[decoder->scanned];
+        char byte = data[decoder->scanned];
         if (byte == ':' && decoder->scanned > 0) {
             if (decoder->length > rules->max_bytes && decoder->length != exempt_size)
                 return refuse(decoder, FRAME_BAD_LENGTH, size, frame);
@@ -206,7 +206,7 @@ static enum frame_outcome read_length(const struct frame_rules *rules,
             decoder->state = DECLARED;
             return FRAME_MESSAGE;
         }
-        const bool behind_zero = decoder->scanned > 0 && decoder->length == 0;
+        bool behind_zero = decoder->scanned > 0 && decoder->length == 0;
         if (byte < '0' || byte > '9' || behind_zero)
             return refuse(decoder, FRAME_BAD, size, frame);
         if (__builtin_mul_overflow(decoder->length, 10, &decoder->length) ||
@@ -228,14 +228,14 @@ static enum frame_outcome next_netstring(const struct frame_rules *rules,
         return refuse(decoder, decoder->state == REFUSED ? FRAME_BAD : FRAME_BAD_LENGTH, size,
                       frame);
     if (decoder->state == AT_START) {
-        const enum frame_outcome outcome = read_length(rules, decoder, data, size, frame);
+        enum frame_outcome outcome = read_length(rules, decoder, data, size, frame);
         if (outcome != FRAME_MESSAGE)
             return outcome;
     }
 
     const char *payload = data + decoder->scanned;
-    const size_t come = size - decoder->scanned;
-    const size_t length = decoder->length;
+    size_t come = size - decoder->scanned;
+    size_t length = decoder->length;
     /* A length over the limit has come this far only because it is the exempt word's. */
     if (length > rules->max_bytes &&
         memcmp(payload, rules->exempt_word, come < length ? come : length) != 0)
@@ -245,7 +245,7 @@ static enum frame_outcome next_netstring(const struct frame_rules *rules,
     if (payload[length] != ',')
         return refuse(decoder, FRAME_BAD, size, frame);
 
-    const size_t consumed = decoder->scanned + length + 1;
+    size_t consumed = decoder->scanned + length + 1;
     *decoder = (struct frame_decoder){0};
     return give_message(frame, payload, length, consumed);
 }
@@ -285,7 +285,7 @@ size_t frame_next_block(const struct frame_rules *rules, const struct frame_deco
                         const char *data, size_t size, const char *but_not, size_t max_count,
                         size_t *count)
 {
-    assert(rules->exempt_word == NULL);
+    assert(!rules->exempt_word);
     *count = 0;
     if (rules->codec != FRAME_LINE || decoder->state != AT_START || decoder->scanned > 0)
         return 0;
@@ -293,8 +293,8 @@ size_t frame_next_block(const struct frame_rules *rules, const struct frame_deco
     size_t left = size;
     while (left > 0 && *count < max_count) {
         /* (A NUL counts as one of `but_not`.) */
-        const char *lf = strchr(but_not, *at) == NULL ? memchr(at, '\n', left) : NULL;
-        if (lf == NULL || (size_t) (lf - at) > rules->max_bytes || (lf > at && lf[-1] == '\r'))
+        const char *lf = !strchr(but_not, *at) ? memchr(at, '\n', left) : NULL;
+        if (!lf || (size_t) (lf - at) > rules->max_bytes || (lf > at && lf[-1] == '\r'))
             break;
         left -= (size_t) (lf + 1 - at);
         at = lf + 1;
@@ -350,7 +350,7 @@ enum frame_refusal frame_encode(enum frame_codec codec, const char *message, siz
         return FRAME_IS_TOO_LONG;
     switch (codec) {
     case FRAME_LINE:
-        if (size > 0 && memchr(message, '\n', size) != NULL)
+        if (size > 0 && memchr(message, '\n', size))
             return FRAME_HAS_LF;
         if (size > 0 && message[size - 1] == '\r')
             return FRAME_ENDS_IN_CR;
@@ -396,7 +396,7 @@ bool frame_append(struct buffer *out, const struct frame_edges *edges, const cha
                   size_t size)
 {
     /* All the room first: then none of the three can fail and leave half a frame behind. */
-    const size_t total = edges->head_size + size + edges->tail_size;
+    size_t total = edges->head_size + size + edges->tail_size;
     if (!buffer_reserve(out, total))
         return false;
     char *at = buffer_tail(out);

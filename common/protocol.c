@@ -9,8 +9,8 @@
 
 #include "common/ascii.h"
 
-static const size_t quit_size = sizeof(PROTOCOL_QUIT) - 1;
-static const size_t error_size = sizeof(PROTOCOL_ERROR) - 1;
+static const size_t quit_size = sizeof PROTOCOL_QUIT - 1;
+static const size_t error_size = sizeof PROTOCOL_ERROR - 1;
 
 #define NAME(name) [PROTOCOL_CODE_##name] = PROTOCOL_##name,
 const char *const protocol_codes[PROTOCOL_CODES] = {
