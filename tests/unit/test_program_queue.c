@@ -1,6 +1,6 @@
 /*
  * test_program_queue: the order in which waiting requests are taken, the bound, what is skipped,
- * and that a lane's end leaves nothing behind.
+ * and that a flow's end leaves nothing behind.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,10 +40,10 @@ static struct request *new_request(const char *message)
     return request;
 }
 
-static struct request *put(struct fixture *fixture, struct lane *lane, const char *message)
+static struct request *put(struct fixture *fixture, struct flow *flow, const char *message)
 {
     struct request *request = new_request(message);
-    assert_int_not_equal(queue_put(&fixture->queue, lane, request), QUEUE_NO_MEMORY);
+    assert_int_not_equal(queue_put(&fixture->queue, flow, request), QUEUE_NO_MEMORY);
     return request;
 }
 
@@ -70,18 +70,18 @@ static void assert_empty(struct fixture *fixture)
     assert_int_equal(fixture->queue.waiting, 0);
 }
 
-/* Each lane's end is told to the queue; one_at_a_time, the taker frees it. */
-static void end_lane(struct fixture *fixture, struct lane *lane)
+/* Each flow's end is told to the queue; one_at_a_time, the taker frees it. */
+static void end_flow(struct fixture *fixture, struct flow *flow)
 {
-    assert_int_equal(queue_lane_end(&fixture->queue, lane), fixture->queue.one_at_a_time);
+    assert_int_equal(queue_flow_end(&fixture->queue, flow), fixture->queue.one_at_a_time);
     if (fixture->queue.one_at_a_time)
-        lane_free(queue_ended(&fixture->queue));
+        flow_free(queue_ended(&fixture->queue));
 }
 
-static void test_lanes_are_served_in_turn(void **state)
+static void test_flows_are_served_in_turn(void **state)
 {
     (void) state;
-    /* Lane and message are one word: "a1" goes into lane a. */
+    /* Flow and message are one word: "a1" goes into flow a. */
     static const struct {
         const char *put, *taken;
     } cases[] = {
@@ -96,30 +96,30 @@ static void test_lanes_are_served_in_turn(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fixture fixture;
         begin(&fixture, 1 << 20, false);
-        struct lane *lanes[3] = {lane_new(1), lane_new(2), lane_new(3)};
+        struct flow *flows[3] = {flow_new(1), flow_new(2), flow_new(3)};
         char text[64];
         snprintf(text, sizeof text, "%s", cases[i].put);
         for (char *rest, *word = strtok_r(text, " ", &rest); word;
              word = strtok_r(NULL, " ", &rest))
-            put(&fixture, lanes[word[0] - 'a'], word);
+            put(&fixture, flows[word[0] - 'a'], word);
         snprintf(text, sizeof text, "%s", cases[i].taken);
         for (char *rest, *word = strtok_r(text, " ", &rest); word;
              word = strtok_r(NULL, " ", &rest))
             assert_taken(&fixture, word);
         assert_empty(&fixture);
-        for (size_t lane = 0; lane < 3; lane++)
-            end_lane(&fixture, lanes[lane]);
+        for (size_t flow = 0; flow < 3; flow++)
+            end_flow(&fixture, flows[flow]);
         queue_fini(&fixture.queue);
     }
 }
 
-/* One that comes late waits for one request of each other lane, however long those are. */
+/* One that comes late waits for one request of each other flow, however long those are. */
 static void test_one_that_comes_late(void **state)
 {
     (void) state;
     struct fixture fixture;
     begin(&fixture, 1 << 20, false);
-    struct lane *greedy = lane_new(1), *modest = lane_new(2);
+    struct flow *greedy = flow_new(1), *modest = flow_new(2);
     for (int i = 0; i < 100; i++)
         put(&fixture, greedy, "much");
     assert_taken(&fixture, "much");
@@ -129,8 +129,8 @@ static void test_one_that_comes_late(void **state)
     for (int i = 2; i < 100; i++)
         assert_taken(&fixture, "much");
     assert_empty(&fixture);
-    end_lane(&fixture, greedy);
-    end_lane(&fixture, modest);
+    end_flow(&fixture, greedy);
+    end_flow(&fixture, modest);
     queue_fini(&fixture.queue);
 }
 
@@ -140,9 +140,9 @@ static void test_full_above_the_bound_until_half_of_it(void **state)
     enum { COST = QUEUE_REQUEST_COST + 4 };
     struct fixture fixture;
     begin(&fixture, 4 * COST, false);
-    struct lane *lane = lane_new(1);
+    struct flow *flow = flow_new(1);
     for (int i = 1; i <= 6; i++) {
-        put(&fixture, lane, "1234");
+        put(&fixture, flow, "1234");
         assert_int_equal(handler_is_full(&fixture.handler), i > 4);
     }
     for (int left = 5; left >= 0; left--) {
@@ -150,30 +150,30 @@ static void test_full_above_the_bound_until_half_of_it(void **state)
         assert_int_equal(handler_is_full(&fixture.handler), left > 2);
         assert_int_equal(fixture.resumed, left <= 2);
     }
-    end_lane(&fixture, lane);
+    end_flow(&fixture, flow);
     queue_fini(&fixture.queue);
 }
 
 /* A session that ends with much waiting makes room. */
-static void test_a_lane_s_end_makes_room(void **state)
+static void test_a_flow_s_end_makes_room(void **state)
 {
     (void) state;
     struct fixture fixture;
     struct request *requests[3];
     begin(&fixture, 10, false);
-    struct lane *lane = lane_new(1), *other = lane_new(2);
+    struct flow *flow = flow_new(1), *other = flow_new(2);
     for (int i = 0; i < 3; i++)
-        requests[i] = put(&fixture, lane, "gone");
+        requests[i] = put(&fixture, flow, "gone");
     assert_true(handler_is_full(&fixture.handler));
     for (int i = 0; i < 3; i++)
         assert_true(request_cancel(requests[i]));
-    end_lane(&fixture, lane);
+    end_flow(&fixture, flow);
     assert_false(handler_is_full(&fixture.handler));
     assert_int_equal(fixture.resumed, 1);
     assert_empty(&fixture);
     for (int i = 0; i < 3; i++)
         request_unref(requests[i]);
-    end_lane(&fixture, other);
+    end_flow(&fixture, other);
     queue_fini(&fixture.queue);
 }
 
@@ -182,10 +182,10 @@ static void test_what_is_over_is_skipped(void **state)
     (void) state;
     struct fixture fixture;
     begin(&fixture, 1 << 20, false);
-    struct lane *lane = lane_new(1);
-    put(&fixture, lane, "1");
-    struct request *second = put(&fixture, lane, "2"), *third = put(&fixture, lane, "3");
-    put(&fixture, lane, "4");
+    struct flow *flow = flow_new(1);
+    put(&fixture, flow, "1");
+    struct request *second = put(&fixture, flow, "2"), *third = put(&fixture, flow, "3");
+    put(&fixture, flow, "4");
     assert_true(request_cancel(second));
     assert_true(request_claim(third));
     assert_taken(&fixture, "1");
@@ -193,12 +193,12 @@ static void test_what_is_over_is_skipped(void **state)
     assert_empty(&fixture);
     request_unref(second);
     request_unref(third);
-    /* One that is over before it is put: its lane may be gone, and is not looked at. */
+    /* One that is over before it is put: its flow may be gone, and is not looked at. */
     struct request *late = new_request("5");
     assert_true(request_cancel(late));
     assert_int_equal(queue_put(&fixture.queue, NULL, late), QUEUE_OVER);
     finish(late);
-    end_lane(&fixture, lane);
+    end_flow(&fixture, flow);
     queue_fini(&fixture.queue);
 }
 
@@ -207,7 +207,7 @@ static void test_one_at_a_time(void **state)
     (void) state;
     struct fixture fixture;
     begin(&fixture, 1 << 20, true);
-    struct lane *a = lane_new(1), *b = lane_new(2), *from;
+    struct flow *a = flow_new(1), *b = flow_new(2), *from;
     put(&fixture, a, "a1");
     put(&fixture, a, "a2");
     put(&fixture, b, "b1");
@@ -215,13 +215,13 @@ static void test_one_at_a_time(void **state)
     assert_ptr_equal(from, a);
     assert_taken(&fixture, "b1");
     assert_null(queue_take(&fixture.queue, NULL));
-    queue_lane_done(&fixture.queue, b);
+    queue_flow_done(&fixture.queue, b);
     assert_null(queue_take(&fixture.queue, NULL));
     finish(first);
-    queue_lane_done(&fixture.queue, a);
+    queue_flow_done(&fixture.queue, a);
     assert_taken(&fixture, "a2");
-    end_lane(&fixture, a);
-    end_lane(&fixture, b);
+    end_flow(&fixture, a);
+    end_flow(&fixture, b);
     assert_null(queue_ended(&fixture.queue));
     queue_fini(&fixture.queue);
 }
@@ -232,43 +232,43 @@ static void test_wakes(void **state)
     (void) state;
     struct fixture fixture;
     begin(&fixture, 1 << 20, true);
-    struct lane *lane = lane_new(1);
+    struct flow *flow = flow_new(1);
     struct request *requests[4];
     static const enum queue_put expected[] = {QUEUE_PUT, QUEUE_PUT_WAKE, QUEUE_PUT, QUEUE_PUT};
     for (int i = 0; i < 4; i++) {
         if (i == 1)
             assert_true(queue_sleep(&fixture.queue));
         requests[i] = new_request("x");
-        assert_int_equal(queue_put(&fixture.queue, lane, requests[i]), expected[i]);
+        assert_int_equal(queue_put(&fixture.queue, flow, requests[i]), expected[i]);
         if (i == 0)
             assert_taken(&fixture, "x");
         if (i == 0)
-            queue_lane_done(&fixture.queue, lane);
+            queue_flow_done(&fixture.queue, flow);
     }
     assert_false(queue_sleep(&fixture.queue));
     finish(queue_take(&fixture.queue, NULL));
-    /* Two wait, but their lane's request is not done. */
+    /* Two wait, but their flow's request is not done. */
     assert_true(queue_sleep(&fixture.queue));
-    put(&fixture, lane, "y");
+    put(&fixture, flow, "y");
     assert_true(fixture.queue.sleeping);
-    queue_lane_done(&fixture.queue, lane);
+    queue_flow_done(&fixture.queue, flow);
     assert_false(queue_sleep(&fixture.queue));
     for (int i = 0; i < 3; i++) {
         finish(queue_take(&fixture.queue, NULL));
-        queue_lane_done(&fixture.queue, lane);
+        queue_flow_done(&fixture.queue, flow);
     }
     assert_empty(&fixture);
-    end_lane(&fixture, lane);
+    end_flow(&fixture, flow);
     queue_fini(&fixture.queue);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lanes_are_served_in_turn),
+        cmocka_unit_test(test_flows_are_served_in_turn),
         cmocka_unit_test(test_one_that_comes_late),
         cmocka_unit_test(test_full_above_the_bound_until_half_of_it),
-        cmocka_unit_test(test_a_lane_s_end_makes_room),
+        cmocka_unit_test(test_a_flow_s_end_makes_room),
         cmocka_unit_test(test_what_is_over_is_skipped),
         cmocka_unit_test(test_one_at_a_time),
         cmocka_unit_test(test_wakes),

@@ -38,7 +38,7 @@ enum {
 
 struct program {
     struct queue queue;
-    struct processes processes;
+    struct instances instances;
     struct workers workers;
     struct worker *list;   /* all of them */
     unsigned count;        /* how many copies all sessions share; 0: each session has its own */
@@ -63,19 +63,19 @@ static bool is_down(const struct program *program)
 static void *session_begun(struct handler *handler, uint64_t session)
 {
     (void) handler;
-    return lane_new(session);
+    return flow_new(session);
 }
 
 static void session_ended(struct handler *handler, void *data)
 {
     struct program *program = handler->state;
-    if (queue_lane_end(&program->queue, data))
+    if (queue_flow_end(&program->queue, data))
         wake(program);
 }
 
-static void enqueue(struct program *program, struct lane *lane, struct request *request)
+static void enqueue(struct program *program, struct flow *flow, struct request *request)
 {
-    enum queue_put result = queue_put(&program->queue, lane, request);
+    enum queue_put result = queue_put(&program->queue, flow, request);
     if (result == QUEUE_PUT_WAKE)
         wake(program);
     if (result == QUEUE_NO_MEMORY)
@@ -87,16 +87,16 @@ static void enqueue(struct program *program, struct lane *lane, struct request *
 static void handle(struct handler *handler, struct request *request)
 {
     struct program *program = handler->state;
-    struct lane *lane = request_session_data(request);
+    struct flow *flow = request_session_data(request);
     if (memchr(request_message(request), '\n', request_size(request)))
         request_refuse(request, PROTOCOL_BAD_REQUEST,
                        "a program is given one line, and this request has a newline in it");
     else if (is_down(program))
         request_refuse(request, PROTOCOL_UNAVAILABLE, WORKER_DOWN_TEXT);
-    else if (!lane || !request_hold(request))
+    else if (!flow || !request_hold(request))
         request_refuse(request, PROTOCOL_HANDLER_FAILED, "out of memory");
     else
-        enqueue(program, lane, request);
+        enqueue(program, flow, request);
 }
 
 static void abort_all(struct handler *handler)
@@ -139,7 +139,7 @@ static void go_down(struct program *program)
     int size = snprintf(text, sizeof text, "%d s", WORKER_MAX_DELAY_MS / 1000);
     for (struct worker *worker = program->list; worker; worker = worker->next)
         worker_retry_slowly(&program->workers, worker);
-    log_put(program->processes.log, LOG_WORKERS_DOWN, 0, text, (size_t) size);
+    log_put(program->instances.log, LOG_WORKERS_DOWN, 0, text, (size_t) size);
 }
 
 /* Nobody waits for the next copies when all are down, since they come rarely. */
@@ -169,44 +169,44 @@ static void serve_shared(struct program *program)
             refuse(request, PROTOCOL_UNAVAILABLE, WORKER_DOWN_TEXT);
 }
 
-static void lane_done(struct workers *workers, struct worker *worker)
+static void flow_done(struct workers *workers, struct worker *worker)
 {
     struct program *program =
         (struct program *) ((char *) workers - offsetof(struct program, workers));
-    queue_lane_done(&program->queue, worker->lane);
+    queue_flow_done(&program->queue, worker->flow);
 }
 
-static struct worker *own_worker(struct program *program, struct lane *lane)
+static struct worker *own_worker(struct program *program, struct flow *flow)
 {
-    if (!lane->worker && (lane->worker = calloc(1, sizeof *lane->worker))) {
-        lane->worker->number = lane->session;
-        lane->worker->lane = lane;
-        add_worker(program, lane->worker);
+    if (!flow->worker && (flow->worker = calloc(1, sizeof *flow->worker))) {
+        flow->worker->number = flow->session;
+        flow->worker->flow = flow;
+        add_worker(program, flow->worker);
     }
-    return lane->worker;
+    return flow->worker;
 }
 
-static void end_lane(struct program *program, struct lane *lane)
+static void end_flow(struct program *program, struct flow *flow)
 {
-    if (lane->worker)
-        remove_worker(program, lane->worker);
-    free(lane->worker);
-    lane_free(lane);
+    if (flow->worker)
+        remove_worker(program, flow->worker);
+    free(flow->worker);
+    flow_free(flow);
 }
 
 static void serve_own(struct program *program)
 {
-    struct lane *lane;
+    struct flow *flow;
     struct request *request;
-    while ((lane = queue_ended(&program->queue)))
-        end_lane(program, lane);
-    while ((request = queue_take(&program->queue, &lane))) {
-        struct worker *worker = own_worker(program, lane);
+    while ((flow = queue_ended(&program->queue)))
+        end_flow(program, flow);
+    while ((request = queue_take(&program->queue, &flow))) {
+        struct worker *worker = own_worker(program, flow);
         if (worker) {
             worker_give(&program->workers, worker, request);
         } else {
             refuse(request, PROTOCOL_HANDLER_FAILED, "out of memory");
-            queue_lane_done(&program->queue, lane);
+            queue_flow_done(&program->queue, flow);
         }
     }
 }
@@ -229,35 +229,35 @@ static void woken(struct program *program)
 
 static void take_event(struct program *program, struct channel *channel)
 {
-    struct process *process = channel->process;
-    if (!process) {
+    struct instance *instance = channel->instance;
+    if (!instance) {
         woken(program);
         return;
     }
-    struct worker *worker = process->worker;
+    struct worker *worker = instance->worker;
     if (channel->fd < 0)
         return; /* closed earlier in this batch */
-    if (channel == &process->errors)
-        process_log_errors(&program->processes, process);
-    else if (channel == &process->end && worker)
+    if (channel == &instance->errors)
+        instance_log_errors(&program->instances, instance);
+    else if (channel == &instance->end && worker)
         worker_exited(&program->workers, worker);
-    else if (channel == &process->end)
-        process_exited(&program->processes, process);
-    else if (channel == &process->input && worker)
+    else if (channel == &instance->end)
+        instance_exited(&program->instances, instance);
+    else if (channel == &instance->input && worker)
         worker_write(&program->workers, worker);
-    else if (channel == &process->output && worker)
+    else if (channel == &instance->output && worker)
         worker_read(&program->workers, worker);
-    else if (channel == &process->output)
-        process_discard_output(&program->processes, process);
+    else if (channel == &instance->output)
+        instance_discard_output(&program->instances, instance);
 }
 
 static void act_on_time(struct program *program)
 {
-    struct processes *processes = &program->processes;
-    if (processes->due_ms > processes->now_ms)
+    struct instances *instances = &program->instances;
+    if (instances->due_ms > instances->now_ms)
         return;
-    processes->due_ms = INT64_MAX;
-    processes_act(processes);
+    instances->due_ms = INT64_MAX;
+    instances_act(instances);
     for (struct worker *worker = program->list; worker; worker = worker->next)
         worker_act(&program->workers, worker);
 }
@@ -269,9 +269,9 @@ static int time_to_sleep(struct program *program)
     bool wants = !program->count || program->workers.idle || is_down(program);
     if (wants && !queue_sleep(&program->queue))
         return 0;
-    if (program->processes.due_ms == INT64_MAX)
+    if (program->instances.due_ms == INT64_MAX)
         return -1;
-    int64_t left = program->processes.due_ms - clock_ms();
+    int64_t left = program->instances.due_ms - clock_ms();
     return left <= 0 ? 0 : left < INT32_MAX ? (int) left : INT32_MAX;
 }
 
@@ -279,15 +279,15 @@ static void run_batch(struct program *program)
 {
     struct epoll_event events[MAX_EVENTS];
     int timeout = time_to_sleep(program);
-    int count = epoll_wait(program->processes.epoll_fd, events, MAX_EVENTS, timeout);
-    program->processes.now_ms = clock_ms();
+    int count = epoll_wait(program->instances.epoll_fd, events, MAX_EVENTS, timeout);
+    program->instances.now_ms = clock_ms();
     for (int i = 0; i < count; i++)
         take_event(program, events[i].data.ptr);
     act_on_time(program);
     if (!atomic_load(&program->closing))
         serve(program);
-    processes_sweep(&program->processes);
-    log_nudge(program->processes.log);
+    instances_sweep(&program->instances);
+    log_nudge(program->instances.log);
 }
 
 /* ---- the thread: life ---- */
@@ -296,7 +296,7 @@ static void run_batch(struct program *program)
 static int start_shared(struct program *program)
 {
     int failure = 0;
-    program->processes.now_ms = clock_ms();
+    program->instances.now_ms = clock_ms();
     for (unsigned i = program->count; i > 0; i--) {
         program->shared[i - 1].number = i;
         add_worker(program, &program->shared[i - 1]);
@@ -309,16 +309,16 @@ static int start_shared(struct program *program)
 /* All sessions have ended: so do the copies. */
 static void end_all(struct program *program)
 {
-    struct lane *lane;
-    program->processes.now_ms = clock_ms();
-    while ((lane = queue_ended(&program->queue)))
-        end_lane(program, lane);
+    struct flow *flow;
+    program->instances.now_ms = clock_ms();
+    while ((flow = queue_ended(&program->queue)))
+        end_flow(program, flow);
     while (program->list)
         remove_worker(program, program->list);
-    while (program->processes.all)
+    while (program->instances.all)
         run_batch(program);
-    processes_sweep(&program->processes);
-    log_nudge(program->processes.log);
+    instances_sweep(&program->instances);
+    log_nudge(program->instances.log);
 }
 
 static void *run(void *argument)
@@ -352,10 +352,10 @@ static void program_free(struct program *program)
 {
     if (program->wake.fd >= 0)
         close(program->wake.fd);
-    if (program->processes.epoll_fd >= 0)
-        close(program->processes.epoll_fd);
-    log_ring_free(program->processes.log);
-    recipe_fini(&program->processes.recipe);
+    if (program->instances.epoll_fd >= 0)
+        close(program->instances.epoll_fd);
+    log_ring_free(program->instances.log);
+    spawn_command_fini(&program->instances.command);
     queue_fini(&program->queue);
     sem_destroy(&program->started);
     free(program->shared);
@@ -391,10 +391,10 @@ static unsigned worker_count(const struct program_config *config)
 static bool open_descriptors(struct program *program)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &program->wake};
-    program->processes.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    program->instances.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     program->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return program->processes.epoll_fd >= 0 && program->wake.fd >= 0 &&
-           epoll_ctl(program->processes.epoll_fd, EPOLL_CTL_ADD, program->wake.fd, &event) == 0;
+    return program->instances.epoll_fd >= 0 && program->wake.fd >= 0 &&
+           epoll_ctl(program->instances.epoll_fd, EPOLL_CTL_ADD, program->wake.fd, &event) == 0;
 }
 
 static struct program *program_new(struct handler *handler, const struct program_config *config)
@@ -402,12 +402,12 @@ static struct program *program_new(struct handler *handler, const struct program
     struct program *program = calloc(1, sizeof *program);
     if (!program)
         return NULL;
-    program->wake.fd = program->processes.epoll_fd = -1;
-    program->processes.due_ms = INT64_MAX;
-    program->processes.log = log_ring_new(config->log);
-    program->workers.processes = &program->processes;
+    program->wake.fd = program->instances.epoll_fd = -1;
+    program->instances.due_ms = INT64_MAX;
+    program->instances.log = log_ring_new(config->log);
+    program->workers.instances = &program->instances;
     program->workers.on_demand = config->per_client;
-    program->workers.done = config->per_client ? lane_done : NULL;
+    program->workers.done = config->per_client ? flow_done : NULL;
     program->count = worker_count(config);
     program->shared = calloc(program->count + 1, sizeof *program->shared);
     sem_init(&program->started, 0, 0);
@@ -437,17 +437,17 @@ bool program_open(struct handler *handler, const struct program_config *config, 
 {
     struct program *program = program_new(handler, config);
     if (!program)
-        return recipe_error(config->argv[0], errno, error);
+        return spawn_error(config->argv[0], errno, error);
     *handler = (struct handler){
         .kind = &program_kind,
         .state = program,
         .descriptors = program->count * COPY_DESCRIPTORS + OTHER_DESCRIPTORS,
         .descriptors_per_client = config->per_client ? COPY_DESCRIPTORS : 0,
     };
-    bool found = recipe_init(&program->processes.recipe, config->argv, error);
+    bool found = spawn_command_init(&program->instances.command, config->argv, error);
     int failure = found ? program_start(program) : 0;
     if (failure)
-        recipe_error(config->argv[0], failure, error);
+        spawn_error(config->argv[0], failure, error);
     if (found && !failure)
         return true;
     program_free(program);

@@ -1,4 +1,4 @@
-/* program_queue: lanes in a ring, and their requests in rings of their own. */
+/* program_queue: flows in a ring, and their requests in rings of their own. */
 #include "server/handlers/program/queue.h"
 
 #include <stdlib.h>
@@ -15,70 +15,70 @@ void queue_init(struct queue *queue, struct handler *handler, size_t max_bytes, 
 
 void queue_fini(struct queue *queue) { pthread_mutex_destroy(&queue->lock); }
 
-/* ---- the ring of lanes that can be served ---- */
+/* ---- the ring of flows that can be served ---- */
 
-/* The lane whose turn came last stands before `turn`: a lane that joins waits for all that are
+/* The flow whose turn came last stands before `turn`: a flow that joins waits for all that are
  * there. */
-static void join_ring_locked(struct queue *queue, struct lane *lane)
+static void join_ring_locked(struct queue *queue, struct flow *flow)
 {
     if (!queue->turn) {
-        lane->next = lane->previous = queue->turn = lane;
+        flow->next = flow->previous = queue->turn = flow;
         return;
     }
-    lane->next = queue->turn;
-    lane->previous = queue->turn->previous;
-    lane->previous->next = lane->next->previous = lane;
+    flow->next = queue->turn;
+    flow->previous = queue->turn->previous;
+    flow->previous->next = flow->next->previous = flow;
 }
 
-static void leave_ring_locked(struct queue *queue, struct lane *lane)
+static void leave_ring_locked(struct queue *queue, struct flow *flow)
 {
-    if (!lane->next)
+    if (!flow->next)
         return;
-    if (queue->turn == lane)
-        queue->turn = lane->next == lane ? NULL : lane->next;
-    lane->previous->next = lane->next;
-    lane->next->previous = lane->previous;
-    lane->next = lane->previous = NULL;
+    if (queue->turn == flow)
+        queue->turn = flow->next == flow ? NULL : flow->next;
+    flow->previous->next = flow->next;
+    flow->next->previous = flow->previous;
+    flow->next = flow->previous = NULL;
 }
 
-/* A lane is in the ring while it has something that may be taken. */
-static void settle_locked(struct queue *queue, struct lane *lane)
+/* A flow is in the ring while it has something that may be taken. */
+static void settle_locked(struct queue *queue, struct flow *flow)
 {
-    bool servable = lane->count > 0 && !lane->taken;
+    bool servable = flow->count > 0 && !flow->taken;
     if (!servable)
-        leave_ring_locked(queue, lane);
-    else if (!lane->next)
-        join_ring_locked(queue, lane);
+        leave_ring_locked(queue, flow);
+    else if (!flow->next)
+        join_ring_locked(queue, flow);
 }
 
-/* ---- a lane's requests ---- */
+/* ---- a flow's requests ---- */
 
-static bool make_room_locked(struct lane *lane)
+static bool make_room_locked(struct flow *flow)
 {
-    if (lane->count < lane->capacity)
+    if (flow->count < flow->capacity)
         return true;
-    unsigned capacity = lane->capacity ? lane->capacity * 2 : 4;
+    unsigned capacity = flow->capacity ? flow->capacity * 2 : 4;
     struct queue_item *items = malloc(capacity * sizeof *items);
     if (!items)
         return false;
     /* It is full: from the first one to the end, and what stands before the first one. */
-    unsigned tail = lane->capacity - lane->first;
-    if (lane->items) {
-        memcpy(items, lane->items + lane->first, tail * sizeof *items);
-        memcpy(items + tail, lane->items, lane->first * sizeof *items);
+    unsigned tail = flow->capacity - flow->first;
+    if (flow->items) {
+        memcpy(items, flow->items + flow->first, tail * sizeof *items);
+        memcpy(items + tail, flow->items, flow->first * sizeof *items);
     }
-    free(lane->items);
-    lane->items = items;
-    lane->first = 0;
-    lane->capacity = capacity;
+    free(flow->items);
+    flow->items = items;
+    flow->first = 0;
+    flow->capacity = capacity;
     return true;
 }
 
-static struct request *take_first_locked(struct queue *queue, struct lane *lane)
+static struct request *take_first_locked(struct queue *queue, struct flow *flow)
 {
-    struct queue_item item = lane->items[lane->first];
-    lane->first = (lane->first + 1) % lane->capacity;
-    lane->count--;
+    struct queue_item item = flow->items[flow->first];
+    flow->first = (flow->first + 1) % flow->capacity;
+    flow->count--;
     queue->bytes -= item.cost;
     queue->waiting--;
     return item.request;
@@ -94,75 +94,75 @@ static void tell_full_locked(struct queue *queue)
         handler_set_full(queue->handler, false);
 }
 
-/* ---- lanes ---- */
+/* ---- flows ---- */
 
-struct lane *lane_new(uint64_t session)
+struct flow *flow_new(uint64_t session)
 {
-    struct lane *lane = calloc(1, sizeof *lane);
-    if (lane)
-        lane->session = session;
-    return lane;
+    struct flow *flow = calloc(1, sizeof *flow);
+    if (flow)
+        flow->session = session;
+    return flow;
 }
 
-void lane_free(struct lane *lane)
+void flow_free(struct flow *flow)
 {
-    free(lane->items);
-    free(lane);
+    free(flow->items);
+    free(flow);
 }
 
-bool queue_lane_end(struct queue *queue, struct lane *lane)
+bool queue_flow_end(struct queue *queue, struct flow *flow)
 {
     bool wake = queue->one_at_a_time;
     pthread_mutex_lock(&queue->lock);
-    while (lane->count > 0)
-        request_release(take_first_locked(queue, lane));
-    settle_locked(queue, lane);
+    while (flow->count > 0)
+        request_release(take_first_locked(queue, flow));
+    settle_locked(queue, flow);
     tell_full_locked(queue);
     if (queue->one_at_a_time) {
-        lane->ended = true;
-        lane->next_ended = queue->ended;
-        queue->ended = lane;
+        flow->ended = true;
+        flow->next_ended = queue->ended;
+        queue->ended = flow;
     } else {
-        lane_free(lane);
+        flow_free(flow);
     }
     pthread_mutex_unlock(&queue->lock);
     return wake;
 }
 
-struct lane *queue_ended(struct queue *queue)
+struct flow *queue_ended(struct queue *queue)
 {
     pthread_mutex_lock(&queue->lock);
-    struct lane *lane = queue->ended;
-    if (lane)
-        queue->ended = lane->next_ended;
+    struct flow *flow = queue->ended;
+    if (flow)
+        queue->ended = flow->next_ended;
     pthread_mutex_unlock(&queue->lock);
-    return lane;
+    return flow;
 }
 
-void queue_lane_done(struct queue *queue, struct lane *lane)
+void queue_flow_done(struct queue *queue, struct flow *flow)
 {
     pthread_mutex_lock(&queue->lock);
-    lane->taken = false;
-    settle_locked(queue, lane);
+    flow->taken = false;
+    settle_locked(queue, flow);
     pthread_mutex_unlock(&queue->lock);
 }
 
 /* ---- requests ---- */
 
-static enum queue_put put_locked(struct queue *queue, struct lane *lane, struct request *request)
+static enum queue_put put_locked(struct queue *queue, struct flow *flow, struct request *request)
 {
-    /* A session's requests are over before its lane ends: looked at under the lock, the lane is
+    /* A session's requests are over before its flow ends: looked at under the lock, the flow is
      * there. */
     if (request_is_over(request))
         return QUEUE_OVER;
-    if (!make_room_locked(lane))
+    if (!make_room_locked(flow))
         return QUEUE_NO_MEMORY;
     size_t cost = request_size(request) + QUEUE_REQUEST_COST;
-    lane->items[(lane->first + lane->count++) % lane->capacity] =
+    flow->items[(flow->first + flow->count++) % flow->capacity] =
         (struct queue_item){request, cost};
     queue->bytes += cost;
     queue->waiting++;
-    settle_locked(queue, lane);
+    settle_locked(queue, flow);
     tell_full_locked(queue);
     if (!queue->sleeping || !queue->turn)
         return QUEUE_PUT;
@@ -170,42 +170,42 @@ static enum queue_put put_locked(struct queue *queue, struct lane *lane, struct 
     return QUEUE_PUT_WAKE;
 }
 
-enum queue_put queue_put(struct queue *queue, struct lane *lane, struct request *request)
+enum queue_put queue_put(struct queue *queue, struct flow *flow, struct request *request)
 {
     pthread_mutex_lock(&queue->lock);
-    enum queue_put result = put_locked(queue, lane, request);
+    enum queue_put result = put_locked(queue, flow, request);
     pthread_mutex_unlock(&queue->lock);
     return result;
 }
 
-/* Takes from the lane whose turn it is; the turn goes on. */
-static struct request *take_locked(struct queue *queue, struct lane **from)
+/* Takes from the flow whose turn it is; the turn goes on. */
+static struct request *take_locked(struct queue *queue, struct flow **from)
 {
-    struct lane *lane = queue->turn;
-    struct request *request = take_first_locked(queue, lane);
-    queue->turn = lane->next;
+    struct flow *flow = queue->turn;
+    struct request *request = take_first_locked(queue, flow);
+    queue->turn = flow->next;
     if (request_is_over(request)) {
         request_release(request);
         request = NULL;
     } else {
-        lane->taken = queue->one_at_a_time;
+        flow->taken = queue->one_at_a_time;
     }
-    settle_locked(queue, lane);
-    *from = lane;
+    settle_locked(queue, flow);
+    *from = flow;
     return request;
 }
 
-struct request *queue_take(struct queue *queue, struct lane **lane)
+struct request *queue_take(struct queue *queue, struct flow **flow)
 {
     struct request *request = NULL;
-    struct lane *from = NULL;
+    struct flow *from = NULL;
     pthread_mutex_lock(&queue->lock);
     while (!request && queue->turn)
         request = take_locked(queue, &from);
     tell_full_locked(queue);
     pthread_mutex_unlock(&queue->lock);
-    if (lane)
-        *lane = from;
+    if (flow)
+        *flow = from;
     return request;
 }
 

@@ -1,6 +1,6 @@
 /*
  * program_queue: the requests that wait for a copy of the program. Each session that asks has a
- * lane; lanes are served in turn, a lane's requests in their order. So a client that has sent
+ * flow; flows are served in turn, a flow's requests in their order. So a client that has sent
  * thousands ahead delays another one by its share only.
  *
  * The queue is bounded in bytes: over the bound the handler is full (server/handler.h), under half
@@ -28,10 +28,10 @@ struct queue_item {
 };
 
 /* One session's waiting requests. All fields but the last two are guarded by the queue's lock. */
-struct lane {
-    struct lane *next,
-        *previous; /* in the ring of lanes that can be served; NULL: it is not in it */
-    struct lane *next_ended;
+struct flow {
+    struct flow *next,
+        *previous; /* in the ring of flows that can be served; NULL: it is not in it */
+    struct flow *next_ended;
     struct queue_item *items; /* a ring; owned */
     unsigned first, count, capacity;
     bool taken; /* queue.one_at_a_time: a request of it is in its copy */
@@ -47,11 +47,11 @@ struct queue {
     struct handler *handler; /* told when the queue is full, and when it is no more */
     size_t max_bytes;
     bool
-        /* a lane whose request was taken is served again only after queue_lane_done() */
+        /* a flow whose request was taken is served again only after queue_flow_done() */
         one_at_a_time;
     pthread_mutex_t lock; /* guards all that follows */
-    struct lane *turn;    /* the lane that is served next; NULL: nothing can be taken */
-    struct lane *ended;   /* one_at_a_time: ended lanes that are the taker's to free */
+    struct flow *turn;    /* the flow that is served next; NULL: nothing can be taken */
+    struct flow *ended;   /* one_at_a_time: ended flows that are the taker's to free */
     size_t bytes;
     unsigned waiting; /* requests */
     bool sleeping;    /* the taker wants to be woken */
@@ -59,40 +59,40 @@ struct queue {
 
 void queue_init(struct queue *queue, struct handler *handler, size_t max_bytes, bool one_at_a_time);
 
-/* All lanes have ended, and been freed. */
+/* All flows have ended, and been freed. */
 void queue_fini(struct queue *queue);
 
-/* A lane for a session; NULL when memory is out. */
-struct lane *lane_new(uint64_t session);
-void lane_free(struct lane *lane);
+/* A flow for a session; NULL when memory is out. */
+struct flow *flow_new(uint64_t session);
+void flow_free(struct flow *flow);
 
-/* The session has ended: drops what waits. The lane is freed, now or (one_at_a_time) by the
+/* The session has ended: drops what waits. The flow is freed, now or (one_at_a_time) by the
  * taker. Returns whether the taker must be woken. */
-bool queue_lane_end(struct queue *queue, struct lane *lane);
+bool queue_flow_end(struct queue *queue, struct flow *flow);
 
 enum queue_put {
     QUEUE_PUT,
     QUEUE_PUT_WAKE, /* and the taker must be woken */
     QUEUE_NO_MEMORY,
-    QUEUE_OVER, /* the request is over, and its lane may be gone */
+    QUEUE_OVER, /* the request is over, and its flow may be gone */
 };
 
-/* Puts a held request into its session's lane; the queue has the hold from then on, unless it is
+/* Puts a held request into its session's flow; the queue has the hold from then on, unless it is
  * refused. */
-enum queue_put queue_put(struct queue *queue, struct lane *lane, struct request *request);
+enum queue_put queue_put(struct queue *queue, struct flow *flow, struct request *request);
 
 /* ---- for the taker, one thread ---- */
 
 /* The next request whose answer is still waited for, with its hold; those that are over are
- * released. `*lane` (may be NULL) is the lane it was in, which stays only where the queue is
+ * released. `*flow` (may be NULL) is the flow it was in, which stays only where the queue is
  * one_at_a_time. NULL: there is none. */
-struct request *queue_take(struct queue *queue, struct lane **lane);
+struct request *queue_take(struct queue *queue, struct flow **flow);
 
-/* The lane's request is done. */
-void queue_lane_done(struct queue *queue, struct lane *lane);
+/* The flow's request is done. */
+void queue_flow_done(struct queue *queue, struct flow *flow);
 
-/* A lane whose session has ended, for the taker to free; NULL: there is none. */
-struct lane *queue_ended(struct queue *queue);
+/* A flow whose session has ended, for the taker to free; NULL: there is none. */
+struct flow *queue_ended(struct queue *queue);
 
 /* The taker is about to sleep. False: there is something to take. */
 bool queue_sleep(struct queue *queue);

@@ -72,43 +72,43 @@ static int find_program(const char *name, char **path)
     }
 }
 
-static bool copy_environment(struct recipe *recipe)
+static bool copy_environment(struct spawn_command *command)
 {
     static const char own[] = "BANTER_WORKER=";
     size_t count = 0;
     while (environ && environ[count])
         count++;
-    char **variable = recipe->environment = calloc(count + 2, sizeof *variable);
+    char **variable = command->environment = calloc(count + 2, sizeof *variable);
     if (!variable)
         return false;
-    *variable++ = recipe->worker;
+    *variable++ = command->worker;
     for (size_t i = 0; i < count; i++)
         if (strncmp(environ[i], own, sizeof own - 1) != 0)
             *variable++ = environ[i];
     return true;
 }
 
-bool recipe_init(struct recipe *recipe, char *const *argv, struct error *error)
+bool spawn_command_init(struct spawn_command *command, char *const *argv, struct error *error)
 {
-    *recipe = (struct recipe){.argv = argv};
-    getrlimit(RLIMIT_NOFILE, &recipe->files);
-    int failure = find_program(argv[0], &recipe->path);
-    if (!failure && !copy_environment(recipe))
+    *command = (struct spawn_command){.argv = argv};
+    getrlimit(RLIMIT_NOFILE, &command->files);
+    int failure = find_program(argv[0], &command->path);
+    if (!failure && !copy_environment(command))
         failure = ENOMEM;
     if (!failure)
         return true;
-    recipe_fini(recipe);
-    return recipe_error(argv[0], failure, error);
+    spawn_command_fini(command);
+    return spawn_error(argv[0], failure, error);
 }
 
-void recipe_fini(struct recipe *recipe)
+void spawn_command_fini(struct spawn_command *command)
 {
-    free(recipe->path);
-    free(recipe->environment);
-    *recipe = (struct recipe){0};
+    free(command->path);
+    free(command->environment);
+    *command = (struct spawn_command){0};
 }
 
-bool recipe_error(const char *program, int failure, struct error *error)
+bool spawn_error(const char *program, int failure, struct error *error)
 {
     return error_set(error, "unable to run %s: %s", program, strerror(failure));
 }
@@ -140,15 +140,15 @@ static bool place_descriptors(const int ends[3])
 }
 
 /* Ends with exec, or tells its errno through `status_fd`. */
-static _Noreturn void run_child(const struct recipe *recipe, pid_t parent, const int ends[3],
-                                int status_fd)
+static _Noreturn void run_child(const struct spawn_command *command, pid_t parent,
+                                const int ends[3], int status_fd)
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() == parent && place_descriptors(ends)) {
-        setrlimit(RLIMIT_NOFILE, &recipe->files);
+        setrlimit(RLIMIT_NOFILE, &command->files);
         reset_signals();
-        execve(recipe->path, recipe->argv, recipe->environment);
+        execve(command->path, command->argv, command->environment);
     }
     int failure = errno;
     ssize_t written = write(status_fd, &failure, sizeof failure);
@@ -218,7 +218,7 @@ static void leave_groups_locked(struct group *group)
 }
 
 /* Forks with the lock held, so that an abort sees every group that there is. */
-static int start_child(struct recipe *recipe, struct pipes *pipes, struct group *group)
+static int start_child(struct spawn_command *command, struct pipes *pipes, struct group *group)
 {
     const int ends[3] = {pipes->input[0], pipes->output[1], pipes->errors[1]};
     pid_t parent = getpid();
@@ -226,7 +226,7 @@ static int start_child(struct recipe *recipe, struct pipes *pipes, struct group 
     pid_t pid = aborted ? -1 : fork();
     int failure = aborted ? ECANCELED : errno;
     if (pid == 0)
-        run_child(recipe, parent, ends, pipes->status[1]);
+        run_child(command, parent, ends, pipes->status[1]);
     if (pid > 0) {
         setpgid(pid, pid); /* the child does it too: whoever is first */
         group->id = pid;
@@ -258,16 +258,16 @@ static void end_failed_child(struct group *group)
     pthread_mutex_unlock(&groups_lock);
 }
 
-int recipe_spawn(struct recipe *recipe, uint64_t number, struct group *group,
-                 struct spawned *spawned)
+int spawn(struct spawn_command *command, uint64_t number, struct group *group,
+          struct spawned *spawned)
 {
     struct pipes pipes;
-    snprintf(recipe->worker, sizeof recipe->worker, "BANTER_WORKER=%llu",
+    snprintf(command->worker, sizeof command->worker, "BANTER_WORKER=%llu",
              (unsigned long long) number);
     int failure = open_pipes(&pipes);
     if (failure)
         return failure;
-    failure = start_child(recipe, &pipes, group);
+    failure = start_child(command, &pipes, group);
     if (!failure) {
         failure = exec_result(&pipes);
         int pid_fd = failure ? -1 : (int) syscall(SYS_pidfd_open, group->id, 0);

@@ -17,7 +17,7 @@
 #include "common/error.h"
 
 /* What all copies of a program have in common. */
-struct recipe {
+struct spawn_command {
     char *const *argv;   /* the caller's */
     char *path;          /* of what is executed; owned */
     char **environment;  /* owned, its strings are not; the first one is `worker` */
@@ -38,15 +38,15 @@ struct spawned {
 };
 
 /* Looks the program up. False, with `error` set, when it is not there or can't be executed. */
-bool recipe_init(struct recipe *recipe, char *const *argv, struct error *error);
-void recipe_fini(struct recipe *recipe);
+bool spawn_command_init(struct spawn_command *command, char *const *argv, struct error *error);
+void spawn_command_fini(struct spawn_command *command);
 
 /* Runs a copy with BANTER_WORKER=`number`. Returns 0, or the errno of what failed. */
-int recipe_spawn(struct recipe *recipe, uint64_t number, struct group *group,
-                 struct spawned *spawned);
+int spawn(struct spawn_command *command, uint64_t number, struct group *group,
+          struct spawned *spawned);
 
 /* Says why the program can't be run; always false. */
-bool recipe_error(const char *program, int failure, struct error *error);
+bool spawn_error(const char *program, int failure, struct error *error);
 
 /* Sends a signal to a group. */
 void group_signal(const struct group *group, int number);

@@ -24,7 +24,7 @@ enum {
 
 bool worker_is_down(const struct worker *worker)
 {
-    return !worker->process && worker->failures >= WORKER_MAX_FAILURES;
+    return !worker->instance && worker->failures >= WORKER_MAX_FAILURES;
 }
 
 /* ---- the list of those that can be given a request ---- */
@@ -56,7 +56,7 @@ static void leave_idle(struct workers *workers, struct worker *worker)
 
 static int64_t due_ms(const struct worker *worker, const struct workers *workers)
 {
-    if (!worker->process)
+    if (!worker->instance)
         return !workers->on_demand || worker->request ? worker->start_ms : INT64_MAX;
     int64_t at_ms = worker->broken ? worker->broken_ms : INT64_MAX;
     if (worker->request && worker->late_ms < at_ms)
@@ -66,7 +66,7 @@ static int64_t due_ms(const struct worker *worker, const struct workers *workers
 
 static void schedule(struct workers *workers, const struct worker *worker)
 {
-    processes_schedule(workers->processes, due_ms(worker, workers));
+    instances_schedule(workers->instances, due_ms(worker, workers));
 }
 
 /* ---- the request's end ---- */
@@ -97,7 +97,7 @@ refuse(struct worker *worker, const char *code, const char *format, ...)
 static void stop_watching_input(struct workers *workers, struct worker *worker)
 {
     if (worker->input_watched)
-        process_watch_input(workers->processes, worker->process, false);
+        instance_watch_input(workers->instances, worker->instance, false);
     worker->input_watched = false;
 }
 
@@ -123,12 +123,12 @@ static int64_t delay_ms(unsigned failures)
 static void log_lost(const struct workers *workers, const struct worker *worker, const char *why)
 {
     char text[300], when[64] = "";
-    int64_t delay = worker->start_ms - workers->processes->now_ms;
+    int64_t delay = worker->start_ms - workers->instances->now_ms;
     if (delay > 0)
         snprintf(when, sizeof when, " in %lld ms", (long long) delay);
     int size = snprintf(text, sizeof text, "%llu is replaced%s: %s",
                         (unsigned long long) worker->number, when, why);
-    log_put(workers->processes->log, LOG_WORKER_LOST, 0, text, (size_t) size);
+    log_put(workers->instances->log, LOG_WORKER_LOST, 0, text, (size_t) size);
 }
 
 static void count_failure(struct workers *workers, struct worker *worker)
@@ -137,12 +137,12 @@ static void count_failure(struct workers *workers, struct worker *worker)
     /* A copy of one session's is down alone. */
     bool slowly = workers->on_demand && worker->failures >= WORKER_MAX_FAILURES;
     worker->start_ms =
-        workers->processes->now_ms + (slowly ? WORKER_MAX_DELAY_MS : delay_ms(worker->failures));
+        workers->instances->now_ms + (slowly ? WORKER_MAX_DELAY_MS : delay_ms(worker->failures));
 }
 
 void worker_retry_slowly(struct workers *workers, struct worker *worker)
 {
-    worker->start_ms = workers->processes->now_ms + WORKER_MAX_DELAY_MS;
+    worker->start_ms = workers->instances->now_ms + WORKER_MAX_DELAY_MS;
     schedule(workers, worker);
 }
 
@@ -153,12 +153,12 @@ static void lose(struct workers *workers, struct worker *worker, const char *why
     leave_idle(workers, worker);
     stop_watching_input(workers, worker);
     if (worker->answered)
-        worker->start_ms = workers->processes->now_ms;
+        worker->start_ms = workers->instances->now_ms;
     else
         count_failure(workers, worker);
     log_lost(workers, worker, why);
-    process_end(workers->processes, worker->process, false);
-    worker->process = NULL;
+    instance_end(workers->instances, worker->instance, false);
+    worker->instance = NULL;
     worker->broken = NULL;
     worker->answered = false;
     workers->changed = true;
@@ -178,7 +178,7 @@ static void breaks(struct workers *workers, struct worker *worker, const char *w
     leave_idle(workers, worker);
     stop_watching_input(workers, worker);
     worker->broken = why;
-    worker->broken_ms = workers->processes->now_ms + BROKEN_MS;
+    worker->broken_ms = workers->instances->now_ms + BROKEN_MS;
     schedule(workers, worker);
 }
 
@@ -197,7 +197,7 @@ static ssize_t write_some(const struct worker *worker)
         parts[count++] = (struct iovec){message + worker->written, size - worker->written};
     }
     parts[count++] = (struct iovec){newline, 1};
-    return writev(worker->process->input.fd, parts, count);
+    return writev(worker->instance->input.fd, parts, count);
 }
 
 void worker_write(struct workers *workers, struct worker *worker)
@@ -218,7 +218,7 @@ void worker_write(struct workers *workers, struct worker *worker)
         if (worker->replied)
             finish(workers, worker);
     } else if (!worker->input_watched) {
-        worker->input_watched = process_watch_input(workers->processes, worker->process, true);
+        worker->input_watched = instance_watch_input(workers->instances, worker->instance, true);
         if (!worker->input_watched)
             lose(workers, worker, "out of memory");
     }
@@ -278,13 +278,13 @@ static bool take(struct workers *workers, struct worker *worker, const char *tex
 /* Reads once. False when there is nothing more to be read, or the copy was lost. */
 static bool read_some(struct workers *workers, struct worker *worker)
 {
-    struct processes *processes = workers->processes;
-    struct channel *output = &worker->process->output;
+    struct instances *instances = workers->instances;
+    struct channel *output = &worker->instance->output;
     if (output->fd < 0)
         return false;
-    ssize_t got = read(output->fd, processes->scratch, sizeof processes->scratch);
+    ssize_t got = read(output->fd, instances->scratch, sizeof instances->scratch);
     if (got > 0)
-        return take(workers, worker, processes->scratch, (size_t) got);
+        return take(workers, worker, instances->scratch, (size_t) got);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
     channel_close(output);
@@ -296,18 +296,18 @@ void worker_read(struct workers *workers, struct worker *worker) { read_some(wor
 
 void worker_exited(struct workers *workers, struct worker *worker)
 {
-    struct process *process = worker->process;
+    struct instance *instance = worker->instance;
     char how[64], why[128];
     /* What it has written before is still an answer. */
-    while (worker->process && read_some(workers, worker))
+    while (worker->instance && read_some(workers, worker))
         continue;
-    if (worker->process) {
-        process_describe_end(process, how, sizeof how);
+    if (worker->instance) {
+        instance_describe_end(instance, how, sizeof how);
         snprintf(why, sizeof why, "the program %s%s", how,
                  buffer_size(&worker->answer) > 0 ? " in the middle of its answer" : "");
         lose(workers, worker, why);
     }
-    process_exited(workers->processes, process);
+    instance_exited(workers->instances, instance);
 }
 
 /* ---- starting ---- */
@@ -315,9 +315,9 @@ void worker_exited(struct workers *workers, struct worker *worker)
 int worker_start(struct workers *workers, struct worker *worker)
 {
     int failure;
-    worker->process = process_start(workers->processes, worker->number, worker, &failure);
+    worker->instance = instance_start(workers->instances, worker->number, worker, &failure);
     workers->changed = true;
-    if (worker->process) {
+    if (worker->instance) {
         join_idle(workers, worker);
         return 0;
     }
@@ -333,7 +333,7 @@ int worker_start(struct workers *workers, struct worker *worker)
 static bool has_spoken(const struct worker *worker)
 {
     int readable = 0;
-    return ioctl(worker->process->output.fd, FIONREAD, &readable) == 0 && readable > 0;
+    return ioctl(worker->instance->output.fd, FIONREAD, &readable) == 0 && readable > 0;
 }
 
 struct worker *workers_idle(struct workers *workers)
@@ -349,9 +349,9 @@ struct worker *workers_idle(struct workers *workers)
 /* A request that has no copy yet gets one, waits for one, or is told that there is none. */
 static void find_copy(struct workers *workers, struct worker *worker)
 {
-    if (!worker->process && worker->start_ms <= workers->processes->now_ms)
+    if (!worker->instance && worker->start_ms <= workers->instances->now_ms)
         worker_start(workers, worker);
-    if (worker->process) {
+    if (worker->instance) {
         leave_idle(workers, worker);
         worker->given = true;
         worker_write(workers, worker);
@@ -371,19 +371,19 @@ void worker_give(struct workers *workers, struct worker *worker, struct request 
     worker->given = worker->replied = false;
     worker->written = 0;
     /* A shared one comes from workers_idle(), which has looked whether it has spoken. */
-    if (worker->process && worker->broken)
+    if (worker->instance && worker->broken)
         lose(workers, worker, worker->broken);
-    else if (workers->on_demand && worker->process && has_spoken(worker))
+    else if (workers->on_demand && worker->instance && has_spoken(worker))
         worker_read(workers, worker);
     find_copy(workers, worker);
 }
 
 void worker_act(struct workers *workers, struct worker *worker)
 {
-    int64_t now_ms = workers->processes->now_ms;
+    int64_t now_ms = workers->instances->now_ms;
     if (due_ms(worker, workers) > now_ms) {
         schedule(workers, worker);
-    } else if (!worker->process) {
+    } else if (!worker->instance) {
         if (worker->request)
             find_copy(workers, worker);
         else
@@ -402,8 +402,8 @@ void worker_act(struct workers *workers, struct worker *worker)
 void worker_fini(struct workers *workers, struct worker *worker)
 {
     leave_idle(workers, worker);
-    if (worker->process)
-        process_end(workers->processes, worker->process, true);
+    if (worker->instance)
+        instance_end(workers->instances, worker->instance, true);
     if (worker->request)
         request_release(worker->request);
     buffer_fini(&worker->answer);

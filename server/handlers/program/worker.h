@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 #include "common/buffer.h"
-#include "server/handlers/program/process.h"
+#include "server/handlers/program/instance.h"
 
-struct lane;
+struct flow;
 struct request;
 
 /* So many copies in a row that have ended before they answered once make a place unavailable. */
@@ -32,18 +32,18 @@ struct worker {
     struct worker *next_idle, *previous_idle; /* in workers.idle */
     bool is_idle;                             /* it is in that list: it can be given a request */
     uint64_t number;
-    struct lane *lane;       /* the session that it belongs to; NULL: all */
-    struct process *process; /* NULL: it waits to be started */
-    struct request *request; /* held; NULL: none */
-    int64_t late_ms;         /* when its copy is given up */
-    bool given;              /* the request is being written, or was; else it waits for a copy */
-    bool replied;            /* the request was answered before it was written to its end */
-    size_t written;          /* bytes of the request's line */
+    struct flow *flow;         /* the session that it belongs to; NULL: all */
+    struct instance *instance; /* NULL: it waits to be started */
+    struct request *request;   /* held; NULL: none */
+    int64_t late_ms;           /* when its copy is given up */
+    bool given;                /* the request is being written, or was; else it waits for a copy */
+    bool replied;              /* the request was answered before it was written to its end */
+    size_t written;            /* bytes of the request's line */
     bool input_watched;
     struct buffer answer; /* what there is of it */
     bool answered;        /* this copy has answered once */
     unsigned failures;    /* copies in a row that did not */
-    int64_t start_ms;     /* no process: when it may be started */
+    int64_t start_ms;     /* no instance: when it may be started */
     const char *
         /* why it can't go on; whether it has ended is awaited until broken_ms. NULL: it can */
         broken;
@@ -51,7 +51,7 @@ struct worker {
 };
 
 struct workers {
-    struct processes *processes;
+    struct instances *instances;
     struct worker *idle;
     bool on_demand; /* a copy is started when there is a request for it */
     bool changed;   /* a copy was started or lost since the keeper looked */
@@ -60,7 +60,7 @@ struct workers {
 };
 
 /* Gives everything back; the copy is ended gently, the request released. One begins as all zero,
- * but for its number and lane. */
+ * but for its number and flow. */
 void worker_fini(struct workers *workers, struct worker *worker);
 
 /* Starts its copy. 0, or the errno of what failed: then it will be tried again. */

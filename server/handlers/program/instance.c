@@ -1,0 +1,289 @@
+/* instance: the life and death of one process. */
+#include "server/handlers/program/instance.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/log/log.h"
+
+enum {
+    GENTLE_MS = 1000,      /* from the end of its input to SIGTERM */
+    TERM_MS = 1000,        /* from SIGTERM to SIGKILL */
+    LOOK_MS = 50,          /* how often to look whether a group whose leader has gone is empty */
+    LINE_MAX_BYTES = 4096, /* of standard error; more of a line is cut */
+    LAST_READS = 32,       /* of standard error, when the process has ended */
+};
+
+/* ---- channels ---- */
+
+void channel_close(struct channel *channel)
+{
+    if (channel->fd >= 0)
+        close(channel->fd);
+    channel->fd = -1;
+}
+
+static bool watch(struct instances *instances, struct channel *channel, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = channel};
+    return epoll_ctl(instances->epoll_fd, EPOLL_CTL_ADD, channel->fd, &event) == 0;
+}
+
+bool instance_watch_input(struct instances *instances, struct instance *instance, bool wanted)
+{
+    if (wanted)
+        return watch(instances, &instance->input, EPOLLOUT);
+    return epoll_ctl(instances->epoll_fd, EPOLL_CTL_DEL, instance->input.fd, NULL) == 0;
+}
+
+/* ---- start ---- */
+
+static struct instance *instance_new(struct instances *instances, uint64_t number,
+                                     struct worker *worker)
+{
+    struct instance *instance = calloc(1, sizeof *instance);
+    if (!instance)
+        return NULL;
+    instance->number = number;
+    instance->worker = worker;
+    instance->due_ms = INT64_MAX;
+    instance->next = instances->all;
+    if (instances->all)
+        instances->all->previous = instance;
+    instances->all = instance;
+    return instance;
+}
+
+static void instance_remove(struct instances *instances, struct instance *instance)
+{
+    if (instance->previous)
+        instance->previous->next = instance->next;
+    else
+        instances->all = instance->next;
+    if (instance->next)
+        instance->next->previous = instance->previous;
+    instance->phase = INSTANCE_DEAD;
+    instance->next_dead = instances->dead;
+    instances->dead = instance;
+}
+
+struct instance *instance_start(struct instances *instances, uint64_t number, struct worker *worker,
+                                int *failure)
+{
+    struct instance *instance = instance_new(instances, number, worker);
+    struct spawned spawned;
+    *failure = instance ? spawn(&instances->command, number, &instance->group, &spawned) : ENOMEM;
+    if (*failure) {
+        if (instance)
+            instance_remove(instances, instance);
+        return NULL;
+    }
+    instance->end = (struct channel){instance, spawned.pid_fd};
+    instance->input = (struct channel){instance, spawned.input_fd};
+    instance->output = (struct channel){instance, spawned.output_fd};
+    instance->errors = (struct channel){instance, spawned.errors_fd};
+    if (watch(instances, &instance->end, EPOLLIN) && watch(instances, &instance->output, EPOLLIN) &&
+        watch(instances, &instance->errors, EPOLLIN)) {
+        char text[80];
+        int size = snprintf(text, sizeof text, "%llu started, process %d",
+                            (unsigned long long) number, (int) instance->group.id);
+        log_put(instances->log, LOG_WORKER_STARTED, 0, text, (size_t) size);
+        return instance;
+    }
+    *failure = errno;
+    group_signal(&instance->group, SIGKILL);
+    waitpid(instance->group.id, NULL, 0);
+    group_forget(&instance->group);
+    channel_close(&instance->end);
+    channel_close(&instance->input);
+    channel_close(&instance->output);
+    channel_close(&instance->errors);
+    instance_remove(instances, instance);
+    return NULL;
+}
+
+/* ---- standard error ---- */
+
+static void log_line(struct instances *instances, struct instance *instance)
+{
+    char text[LINE_MAX_BYTES + 64];
+    int prefix = snprintf(text, 40, "%llu: ", (unsigned long long) instance->number);
+    size_t size = buffer_size(&instance->line);
+    if (size > 0)
+        memcpy(text + prefix, buffer_head(&instance->line), size);
+    log_put(instances->log, LOG_WORKER, 0, text, (size_t) prefix + size);
+    buffer_clear(&instance->line);
+}
+
+/* Adds a piece of a line, which has no newline in it. */
+static void add_to_line(struct instance *instance, const char *text, size_t size)
+{
+    static const char dots[] = "...";
+    size_t room = LINE_MAX_BYTES - buffer_size(&instance->line);
+    if (instance->line_cut)
+        return;
+    buffer_append(&instance->line, text, size < room ? size : room);
+    if (size > room) {
+        instance->line_cut = true;
+        buffer_append(&instance->line, dots, sizeof dots - 1);
+    }
+}
+
+static void log_text(struct instances *instances, struct instance *instance, const char *text,
+                     size_t size)
+{
+    const char *newline;
+    while (size > 0 && (newline = memchr(text, '\n', size))) {
+        size_t length = (size_t) (newline - text);
+        add_to_line(instance, text, length);
+        log_line(instances, instance);
+        instance->line_cut = false;
+        text += length + 1;
+        size -= length + 1;
+    }
+    add_to_line(instance, text, size);
+}
+
+/* False when nothing is left to be read for now, or for ever. */
+static bool read_errors(struct instances *instances, struct instance *instance)
+{
+    if (instance->errors.fd < 0)
+        return false;
+    ssize_t got = read(instance->errors.fd, instances->scratch, sizeof instances->scratch);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return errno == EINTR;
+    if (got <= 0) {
+        if (buffer_size(&instance->line) > 0)
+            log_line(instances, instance);
+        channel_close(&instance->errors);
+        return false;
+    }
+    log_text(instances, instance, instances->scratch, (size_t) got);
+    return true;
+}
+
+void instance_log_errors(struct instances *instances, struct instance *instance)
+{
+    read_errors(instances, instance);
+}
+
+/* ---- the end ---- */
+
+void instance_describe_end(const struct instance *instance, char *text, size_t size)
+{
+    siginfo_t info = {0};
+    waitid(P_PIDFD, (id_t) instance->end.fd, &info, WEXITED | WNOHANG | WNOWAIT);
+    if (info.si_code == CLD_EXITED)
+        snprintf(text, size, "ended with status %d", info.si_status);
+    else
+        snprintf(text, size, "was killed by signal %d", info.si_status);
+}
+
+static void terminate(struct instances *instances, struct instance *instance)
+{
+    channel_close(&instance->input);
+    channel_close(&instance->output);
+    group_signal(&instance->group, SIGTERM);
+    instance->phase = INSTANCE_TERMINATED;
+    instance->due_ms = instances->now_ms + TERM_MS;
+    instances_schedule(instances, instance->due_ms);
+}
+
+void instance_end(struct instances *instances, struct instance *instance, bool gently)
+{
+    instance->worker = NULL;
+    if (!gently) {
+        terminate(instances, instance);
+        return;
+    }
+    /* What it still writes is read, so that it does not fail at its end. */
+    channel_close(&instance->input);
+    instance->phase = INSTANCE_INPUT_CLOSED;
+    instance->due_ms = instances->now_ms + GENTLE_MS;
+    instances_schedule(instances, instance->due_ms);
+}
+
+void instance_discard_output(struct instances *instances, struct instance *instance)
+{
+    ssize_t got = read(instance->output.fd, instances->scratch, sizeof instances->scratch);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        channel_close(&instance->output);
+}
+
+static void last_words(struct instances *instances, struct instance *instance)
+{
+    for (int reads = 0; reads < LAST_READS && read_errors(instances, instance); reads++)
+        continue;
+    if (buffer_size(&instance->line) > 0)
+        log_line(instances, instance);
+    buffer_fini(&instance->line);
+    channel_close(&instance->errors);
+}
+
+void instance_exited(struct instances *instances, struct instance *instance)
+{
+    last_words(instances, instance);
+    if (instance->phase == INSTANCE_RUNS || instance->phase == INSTANCE_INPUT_CLOSED)
+        terminate(instances,
+                  instance); /* the rest of its group, before its number could be another one's */
+    bool gone = group_reap(&instance->group, instance->end.fd);
+    instance->reaped = true;
+    channel_close(&instance->end);
+    if (!gone && instance->phase == INSTANCE_KILLED) {
+        group_forget(&instance->group);
+        gone = true;
+    }
+    if (gone)
+        instance_remove(instances, instance);
+    else
+        instances_schedule(instances, instances->now_ms + LOOK_MS);
+}
+
+/* The time of its phase is over. */
+static void next_phase(struct instances *instances, struct instance *instance)
+{
+    if (instance->phase == INSTANCE_INPUT_CLOSED) {
+        terminate(instances, instance);
+        return;
+    }
+    group_signal(&instance->group, SIGKILL);
+    instance->phase = INSTANCE_KILLED;
+    instance->due_ms = INT64_MAX;
+    if (instance->reaped) {
+        group_forget(&instance->group);
+        instance_remove(instances, instance);
+    }
+}
+
+void instances_act(struct instances *instances)
+{
+    for (struct instance *instance = instances->all, *next; instance; instance = next) {
+        next = instance->next;
+        if (instance->reaped && group_is_gone(&instance->group)) {
+            instance_remove(instances, instance);
+            continue;
+        }
+        if (instance->due_ms <= instances->now_ms)
+            next_phase(instances, instance);
+        if (instance->phase != INSTANCE_DEAD) {
+            instances_schedule(instances, instance->due_ms);
+            if (instance->reaped)
+                instances_schedule(instances, instances->now_ms + LOOK_MS);
+        }
+    }
+}
+
+void instances_sweep(struct instances *instances)
+{
+    while (instances->dead) {
+        struct instance *instance = instances->dead;
+        instances->dead = instance->next_dead;
+        free(instance);
+    }
+}

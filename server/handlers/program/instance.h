@@ -1,0 +1,96 @@
+/*
+ * instance: one running process of the program: its pipes, its standard error (which goes to
+ * the log), and its end: nobody stays behind, neither in its group nor as a zombie, and no
+ * descriptor either.
+ *
+ * Only the program handler's own thread calls these.
+ */
+#ifndef BANTER_SERVER_HANDLERS_PROGRAM_INSTANCE_H
+#define BANTER_SERVER_HANDLERS_PROGRAM_INSTANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+#include "server/handlers/program/spawn.h"
+
+struct log_ring;
+struct instance;
+struct worker;
+
+/* A descriptor that epoll watches; what it reports points here. */
+struct channel {
+    struct instance *instance; /* NULL: the handler's own eventfd */
+    int fd;                    /* -1: closed */
+};
+
+enum instance_phase {
+    INSTANCE_RUNS,
+    INSTANCE_INPUT_CLOSED, /* it may end by itself for a while */
+    INSTANCE_TERMINATED,   /* its group has got SIGTERM */
+    INSTANCE_KILLED,       /* its group has got SIGKILL */
+    INSTANCE_DEAD,         /* freed when the batch of events is over */
+};
+
+struct instance {
+    struct instance *next, *previous; /* in instances.all */
+    struct instance *next_dead;
+    struct group group;
+    struct worker *worker; /* for whom it works; NULL: it is being ended */
+    uint64_t number;
+    enum instance_phase phase;
+    bool reaped;        /* the leader is; others may be left in the group */
+    int64_t due_ms;     /* when the next phase begins */
+    struct channel end; /* a pidfd */
+    struct channel input, output, errors;
+    struct buffer line; /* of its standard error, begun and not ended */
+    bool line_cut;      /* the rest of that line is thrown away */
+};
+
+/* All instances of one handler. */
+struct instances {
+    struct spawn_command command;
+    int epoll_fd;
+    struct log_ring *log;
+    struct instance *all, *dead;
+    int64_t now_ms;         /* when this batch of events began */
+    int64_t due_ms;         /* nothing is to be done before it, by instances and workers */
+    char scratch[64 << 10]; /* for one read */
+};
+
+/* Lowers due_ms. */
+static inline void instances_schedule(struct instances *instances, int64_t at_ms)
+{
+    if (at_ms < instances->due_ms)
+        instances->due_ms = at_ms;
+}
+
+/* Starts one. NULL: `*failure` is the errno of what failed. */
+struct instance *instance_start(struct instances *instances, uint64_t number, struct worker *worker,
+                                int *failure);
+
+/* Watches its input for room, or no more. */
+bool instance_watch_input(struct instances *instances, struct instance *instance, bool watch);
+
+/* Closes a channel; one that is closed is left alone. */
+void channel_close(struct channel *channel);
+
+/* The leader has ended: how, as words behind "the program". */
+void instance_describe_end(const struct instance *instance, char *text, size_t size);
+
+/* Ends it: nobody works with it any more. Gently: by the end of its input, and only after a
+ * second by SIGTERM. */
+void instance_end(struct instances *instances, struct instance *instance, bool gently);
+
+/* What epoll reported for one that nobody works with, or for the standard error of any. */
+void instance_exited(struct instances *instances, struct instance *instance);
+void instance_discard_output(struct instances *instances, struct instance *instance);
+void instance_log_errors(struct instances *instances, struct instance *instance);
+
+/* Does what is due, and schedules what is next. */
+void instances_act(struct instances *instances);
+
+/* Frees those that have gone: at the end of a batch. */
+void instances_sweep(struct instances *instances);
+
+#endif
