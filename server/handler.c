@@ -1,4 +1,4 @@
-/* handler: finds a kind by its name, opens and closes it. */
+/* handler: finds a kind by its name, opens and closes handlers. */
 #include "server/handler.h"
 
 #include <string.h>
@@ -6,7 +6,8 @@
 static const struct handler_kind *find_kind(const char *name, size_t size)
 {
     for (const struct handler_kind *const *kind = handler_kinds; *kind; kind++)
-        if (strlen((*kind)->name) == size && memcmp((*kind)->name, name, size) == 0)
+        if ((*kind)->usage && strlen((*kind)->name) == size &&
+            memcmp((*kind)->name, name, size) == 0)
             return *kind;
     return NULL;
 }
@@ -15,6 +16,8 @@ static void refuse_unknown(const char *name, size_t size, struct error *error)
 {
     char known[200] = "";
     for (const struct handler_kind *const *kind = handler_kinds; *kind; kind++) {
+        if (!(*kind)->usage)
+            continue;
         if (known[0])
             strncat(known, ", ", sizeof known - strlen(known) - 1);
         strncat(known, (*kind)->name, sizeof known - strlen(known) - 1);
@@ -22,40 +25,34 @@ static void refuse_unknown(const char *name, size_t size, struct error *error)
     error_set(error, "there is no handler \"%.*s\"; there are: %s", (int) size, name, known);
 }
 
-/* The kind that the text names, and its argument; NULL with `error` set. */
-static const struct handler_kind *parse(const char *spec, const char **argument,
-                                        struct error *error)
+static bool check_argument(const struct handler_kind *kind, const char *argument,
+                           struct error *error)
 {
-    const char *colon = strchr(spec, ':');
-    size_t size = colon ? (size_t) (colon - spec) : strlen(spec);
-    const struct handler_kind *kind = find_kind(spec, size);
-    *argument = colon ? colon + 1 : NULL;
-    if (!kind) {
-        refuse_unknown(spec, size, error);
-    } else if (*argument && !kind->open) {
-        error_set(error, "the handler \"%s\" takes no argument, but was given \"%s\"", kind->name,
-                  *argument);
-        kind = NULL;
-    } else if (kind->check && !kind->check(*argument, error)) {
-        kind = NULL;
-    }
-    return kind;
+    if (argument && !kind->open)
+        return error_set(error, "the handler \"%s\" takes no argument, but was given \"%s\"",
+                         kind->name, argument);
+    return !kind->check || kind->check(argument, error);
 }
 
-bool handler_check(const char *spec, struct error *error)
+bool handler_parse(struct handler_spec *spec, const char *text, struct error *error)
 {
-    const char *argument;
-    return parse(spec, &argument, error) != NULL;
+    const char *colon = strchr(text, ':');
+    size_t size = colon ? (size_t) (colon - text) : strlen(text);
+    *spec = (struct handler_spec){
+        .kind = find_kind(text, size),
+        .argument = colon ? colon + 1 : NULL,
+    };
+    if (spec->kind)
+        return check_argument(spec->kind, spec->argument, error);
+    refuse_unknown(text, size, error);
+    return false;
 }
 
-bool handler_open(struct handler *handler, const char *spec, struct error *error)
+bool handler_open(struct handler *handler, const struct handler_spec *spec,
+                  const struct handler_host *host, struct error *error)
 {
-    const char *argument;
-    const struct handler_kind *kind = parse(spec, &argument, error);
-    if (!kind)
-        return false;
-    *handler = (struct handler){.kind = kind};
-    if (!kind->open || kind->open(handler, argument, error))
+    *handler = (struct handler){.kind = spec->kind};
+    if (!spec->kind->open || spec->kind->open(handler, spec, host, error))
         return true;
     *handler = (struct handler){0};
     return false;

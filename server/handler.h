@@ -1,12 +1,10 @@
 /*
- * handler: what makes a reply from a request. A kind of handler is a struct of functions, found by
- * name in one table (handlers/table.c); a handler is one of a kind that was opened with an
- * argument.
+ * handler: what makes a reply from a request. A kind of handler is a struct of functions in one
+ * table (handlers/table.c); a handler is a kind that has been opened.
  *
- * handle() is called by many threads at once. It answers each request exactly once
- * (server/request.h), now or later, from any thread. It may take as long as it likes: when it has
- * run for a few milliseconds the loop with all its other sessions goes on without the thread that
- * is in it.
+ * Many threads call handle() at once. It answers each request exactly once (server/request.h), now
+ * or later, from any thread. It may take as long as it likes: after a few milliseconds the loop and
+ * its other sessions go on without the thread that is in handle().
  */
 #ifndef BANTER_SERVER_HANDLER_H
 #define BANTER_SERVER_HANDLER_H
@@ -18,37 +16,59 @@
 
 #include "common/error.h"
 
-struct request;
 struct handler;
+struct handler_kind;
+struct log;
+struct program_options;
+struct request;
+
+/* Which handler to open. */
+struct handler_spec {
+    const struct handler_kind *kind;
+    const char *argument; /* the text after "NAME:"; NULL: none */
+    /* For handler_program alone (handlers/program/program.h). The caller's, until the handler is
+     * closed. */
+    const struct program_options *program;
+};
+
+/* What the server offers to a handler of any kind. */
+struct handler_host {
+    struct log *log;            /* the caller's, until the handler is closed; NULL: no log */
+    int64_t handler_timeout_ms; /* how long a request may wait for its answer; 0: for ever */
+    unsigned cores;             /* how many processor cores the handler may use; at least 1 */
+};
 
 struct handler_kind {
-    const char *name; /* as in --handler NAME[:ARGUMENT] */
-    const char *help; /* what it answers, in a line */
+    const char *name;
+    const char *usage; /* how --handler names it: "NAME" or "NAME:ARG"; NULL: it can't */
+    const char *help;  /* what it answers, in a line for --help */
 
-    /* Whether an argument (NULL: none) can be one, as far as can be told without trying. NULL
-     * instead of a function: it can. */
+    /* Whether an argument (NULL: none) can be right, as far as can be seen without opening. NULL
+     * instead of a function: any can. */
     bool (*check)(const char *argument, struct error *error);
 
-    /* Makes the handler ready and may set handler->state. `argument` is what stands behind
-     * "NAME:", or NULL. NULL instead of a function: there is nothing to do, and an argument is
-     * refused. */
-    bool (*open)(struct handler *handler, const char *argument, struct error *error);
+    /* Makes the handler ready. May set handler->state and how many descriptors it may open; all
+     * else in `handler` is set already. `spec` and `host` are good for this call only. False, with
+     * `error` set, if it can't; then nothing is left to close. NULL instead of a function: nothing
+     * needs to be done, and an argument is refused. */
+    bool (*open)(struct handler *handler, const struct handler_spec *spec,
+                 const struct handler_host *host, struct error *error);
 
     void (*handle)(struct handler *handler, struct request *request);
 
-    /* Gives everything back. No handle() is running; requests that are still held must be
-     * released, and when it returns no thread of the handler's touches a request any more. NULL:
-     * there is nothing to do. */
+    /* Gives everything back. No handle() is running. Requests that are still held must be released,
+     * and when close() returns no thread of the handler touches a request any more. NULL: nothing
+     * needs to be done. */
     void (*close)(struct handler *handler);
 
-    /* A session asks for the first time: what this returns is request_session_data() of all its
-     * requests. In the loop's owner: must not block. NULL: sessions have no data. */
+    /* A session sends its first request: the result is request_session_data() of all its requests.
+     * Called by the loop's owner: must not block. NULL: sessions have no data. */
     void *(*session_begun)(struct handler *handler, uint64_t session);
 
-    /* A session that has asked something has ended; `data` is what session_begun() has returned,
-     * if not NULL. A handle() that lost its loop may still be in a request of it, for which
-     * request_is_over() is true by now. No other request of it will come any more; those that
-     * are held get no answer. In the loop's owner: must not block. NULL: nobody wants to know. */
+    /* A session that has sent a request has ended; `data` is the result of session_begun(), if not
+     * NULL. A handle() that lost its loop may still be working on one of its requests, for which
+     * request_is_over() is now true. No more requests of this session come; those that are held
+     * get no answer. Called by the loop's owner: must not block. NULL: not notified. */
     void (*session_ended)(struct handler *handler, void *data);
 
     /* The process is about to end without close(): ends what would outlive it. From any thread.
@@ -58,17 +78,18 @@ struct handler_kind {
 
 struct handler {
     const struct handler_kind *kind; /* NULL: not open */
-    void *state;                     /* the kind's own */
+    void *state;                     /* the kind's */
     _Atomic bool full;               /* see handler_set_full() */
-    void (*resume)(void *context);   /* the server's: takes requests again. NULL: no server runs */
+    /* The server's: starts reading sessions again. NULL: no server runs. */
+    void (*resume)(void *context);
     void *resume_context;
-    /* what it may have open, beside the server's own */
+    /* how many descriptors it may open, in addition to the server's */
     unsigned descriptors, descriptors_per_client;
 };
 
-/* While a handler is full no more requests are given to it, and no session is read (requests
- * that are on their way at this moment may still come): the back-pressure of a handler that
- * queues. From any thread but not in handler->resume(). */
+/* While a handler is full it is given no more requests, and no session is read (requests that are
+ * on their way at this moment may still come): the back-pressure of a handler that queues. From any
+ * thread, but not from within handler->resume(). */
 void handler_set_full(struct handler *handler, bool full);
 
 static inline bool handler_is_full(const struct handler *handler)
@@ -79,17 +100,19 @@ static inline bool handler_is_full(const struct handler *handler)
 /* All kinds, ended by NULL. */
 extern const struct handler_kind *const handler_kinds[];
 
-/* Whether "NAME" or "NAME:ARGUMENT" can be opened, as far as can be told without trying. */
-bool handler_check(const char *spec, struct error *error);
+/* Reads "NAME" or "NAME:ARGUMENT", as --handler takes it; `spec` points into the text. False, with
+ * `error` set, if there is no such kind or the argument can't be right. */
+bool handler_parse(struct handler_spec *spec, const char *text, struct error *error);
 
-/* Opens "NAME" or "NAME:ARGUMENT"; `handler` must stay where it is until it is closed. False,
- * with `error` set, when there is no such kind or it can't open. */
-bool handler_open(struct handler *handler, const char *spec, struct error *error);
+/* Opens a handler, which must stay where it is until it is closed. False, with `error` set, if it
+ * can't be opened; then there is nothing to close. */
+bool handler_open(struct handler *handler, const struct handler_spec *spec,
+                  const struct handler_host *host, struct error *error);
 
-/* Ends at once what would outlive the process; one that is not open is left alone. */
+/* Ends at once what would outlive the process. Does nothing if the handler is not open. */
 void handler_abort(struct handler *handler);
 
-/* Closes; one that is not open is left alone. */
+/* Does nothing if the handler is not open. */
 void handler_close(struct handler *handler);
 
 #endif

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "server/handlers/program/program.h"
+#include "server/engine/cpus.h"
 #include "server/log/log.h"
 #include "server/options.h"
 #include "server/server.h"
@@ -131,15 +131,6 @@ static int serve(struct server *server, struct handler *handler, int signal_fd, 
     return run.left > 0 ? STATUS_LEFT_BEHIND : run.left < 0 ? STATUS_NOT_STARTED : STATUS_STOPPED;
 }
 
-static bool open_handler(struct handler *handler, const struct options *options, struct log *log,
-                         struct error *error)
-{
-    struct program_config program = {options->program, options->workers, options->worker_per_client,
-                                     log};
-    return options->program ? program_open(handler, &program, error)
-                            : handler_open(handler, options->handler, error);
-}
-
 /* Opens the server and runs it. `handler` is open, and closed when this returns, unless threads
  * are left in it. */
 static int open_and_serve(const struct options *options, struct handler *handler, struct log *log,
@@ -168,8 +159,9 @@ static int start(const struct options *options, int signal_fd)
     struct log *log = log_open(STDOUT_FILENO, options->log_level, &error);
     if (!log)
         return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
+    struct handler_host host = {log, options->config.handler_timeout_ms, cpus_count()};
     int status;
-    if (open_handler(&handler, options, log, &error))
+    if (handler_open(&handler, &options->handler, &host, &error))
         status = open_and_serve(options, &handler, log, signal_fd);
     else
         status = fail(STATUS_NOT_STARTED, "banterd: ", error.text);

@@ -1,13 +1,13 @@
 /* options: one table, from which parsing and --help come. */
 #include "server/options.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "common/address.h"
 #include "common/args.h"
 #include "common/escape.h"
 #include "common/protocol.h"
+#include "server/handlers/kinds.h"
 
 enum {
     MAX_THREADS = 1024,
@@ -28,8 +28,7 @@ static bool take_listen(const char *value, void *context, struct error *error)
 
 static bool take_handler(const char *value, void *context, struct error *error)
 {
-    ((struct options *) context)->handler = value;
-    return handler_check(value, error);
+    return handler_parse(&((struct options *) context)->handler, value, error);
 }
 
 static bool take_count(const char *value, long max, unsigned *count, struct error *error)
@@ -43,13 +42,13 @@ static bool take_count(const char *value, long max, unsigned *count, struct erro
 
 static bool take_workers(const char *value, void *context, struct error *error)
 {
-    return take_count(value, MAX_WORKERS, &((struct options *) context)->workers, error);
+    return take_count(value, MAX_WORKERS, &((struct options *) context)->program.workers, error);
 }
 
 static bool take_worker_per_client(const char *value, void *context, struct error *error)
 {
     (void) value, (void) error;
-    ((struct options *) context)->worker_per_client = true;
+    ((struct options *) context)->program.worker_per_client = true;
     return true;
 }
 
@@ -170,7 +169,7 @@ static const struct args_option table[] = {
     {'V', "version", NULL, "print the version, and exit", NULL, take_version},
 };
 
-static const struct args_program program = {
+static const struct args_program banterd = {
     .name = "banterd",
     .synopsis = "[OPTION]... [-- PROGRAM [ARGUMENT]...]",
     .about = "Answers every line a client sends with one line of reply; no client ever waits for "
@@ -183,24 +182,25 @@ static const struct args_program program = {
     .option_count = sizeof table / sizeof table[0],
 };
 
-/* What is said about a program must fit together. */
+/* Whether the options that concern a program fit together. */
 static bool check_program(const struct options *options, struct error *error)
 {
-    if (!options->program && (options->workers || options->worker_per_client))
+    const struct program_options *program = &options->program;
+    if (!program->argv && (program->workers || program->worker_per_client))
         return error_set(error, "%s needs a program: -- PROGRAM [ARGUMENT]...; see banterd --help",
-                         options->workers ? "--workers" : "--worker-per-client");
-    if (options->program && options->handler)
+                         program->workers ? "--workers" : "--worker-per-client");
+    if (program->argv && options->handler.kind)
         return error_set(error,
                          "--handler and a program can't both answer: leave out --handler, or -- "
                          "%s; see banterd --help",
-                         options->program[0]);
-    if (options->workers && options->worker_per_client)
+                         program->argv[0]);
+    if (program->workers && program->worker_per_client)
         return error_set(
             error, "--workers and --worker-per-client can't be used together; see banterd --help");
     return true;
 }
 
-/* What stands behind the options: a program, behind "--". */
+/* Takes what follows the options: a program, after "--". */
 static bool take_program(struct options *options, int argc, char **argv, int operand,
                          bool separator, struct error *error)
 {
@@ -211,7 +211,7 @@ static bool take_program(struct options *options, int argc, char **argv, int ope
             escape_text(argv[operand], strlen(argv[operand]), shown));
     if (separator && (operand == argc || !argv[operand][0]))
         return error_set(error, "there is no program behind --; see banterd --help");
-    options->program = operand < argc ? argv + operand : NULL;
+    options->program.argv = operand < argc ? argv + operand : NULL;
     return check_program(options, error);
 }
 
@@ -219,18 +219,20 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
 {
     *options = (struct options){.config = server_defaults()};
     bool separator;
-    int operand = args_parse(&program, argc, argv, options, &separator, error);
+    int operand = args_parse(&banterd, argc, argv, options, &separator, error);
     if (operand < 0)
         return false;
     if (!options->help && !options->version &&
         !take_program(options, argc, argv, operand, separator, error))
         return false;
-    if (!options->handler)
-        options->handler = "hello";
+    if (options->program.argv)
+        options->handler = (struct handler_spec){&handler_program, NULL, &options->program};
+    else if (!options->handler.kind)
+        options->handler.kind = &handler_hello;
     if (options->config.listen_count == 0)
         options->addresses[options->config.listen_count++] = PROTOCOL_DEFAULT_ADDRESS;
     options->config.listen = options->addresses;
     return true;
 }
 
-char *options_help(void) { return args_help(&program); }
+char *options_help(void) { return args_help(&banterd); }

@@ -1,8 +1,10 @@
 /*
  * server: the whole server as an object that a program can embed: open, run, stop, close.
  *
- *     struct handler handler = {0};
- *     handler_open(&handler, "hello", &error);
+ *     struct handler handler;
+ *     struct handler_spec spec;
+ *     struct handler_host host = {.cores = 1};
+ *     handler_parse(&spec, "hello", &error) && handler_open(&handler, &spec, &host, &error);
  *     struct server_config config = server_defaults();
  *     config.listen = (const char *const[]){"127.0.0.1:0"};
  *     config.listen_count = 1;

@@ -1,5 +1,4 @@
-/* built_in: the kinds of those handlers that are written as plugins are, but linked into the
- * server. */
+/* built_in: the kinds of the handlers that are written as plugins, but linked into the server. */
 #include "server/handlers/kinds.h"
 #include "server/handlers/plugin_call.h"
 
@@ -15,12 +14,14 @@ static void handle_echo(struct handler *handler, struct request *request)
 
 const struct handler_kind handler_hello = {
     .name = "hello",
+    .usage = "hello",
     .help = "greets: Zack gets Hello ZACK",
     .handle = handle_hello,
 };
 
 const struct handler_kind handler_echo = {
     .name = "echo",
+    .usage = "echo",
     .help = "gives each request back as it is",
     .handle = handle_echo,
 };

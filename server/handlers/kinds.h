@@ -1,4 +1,4 @@
-/* kinds: the handlers that are built in. */
+/* kinds: the handlers that the server comes with. */
 #ifndef BANTER_SERVER_HANDLERS_KINDS_H
 #define BANTER_SERVER_HANDLERS_KINDS_H
 
@@ -13,5 +13,6 @@ extern const struct banter_handler handler_echo_functions;
 extern const struct handler_kind handler_hello;
 extern const struct handler_kind handler_echo;
 extern const struct handler_kind handler_plugin;
+extern const struct handler_kind handler_program; /* needs handler_spec.program */
 
 #endif

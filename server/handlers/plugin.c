@@ -97,10 +97,12 @@ static void unload(struct plugin *plugin)
     free(plugin);
 }
 
-static bool open_plugin(struct handler *handler, const char *spec, struct error *error)
+static bool open_plugin(struct handler *handler, const struct handler_spec *spec,
+                        const struct handler_host *host, struct error *error)
 {
+    (void) host;
     const char *argument;
-    char *path = path_of(spec, &argument);
+    char *path = path_of(spec->argument, &argument);
     struct plugin *plugin = calloc(1, sizeof *plugin);
     bool opened = plugin && path
                       ? load(plugin, path, error) && inspect(plugin, path, argument, error) &&
@@ -130,7 +132,8 @@ static void close_plugin(struct handler *handler)
 
 const struct handler_kind handler_plugin = {
     .name = "plugin",
-    .help = "calls a function of a shared object",
+    .usage = "plugin:FILE.so[:ARG]",
+    .help = "calls a C function of a shared object",
     .check = check,
     .open = open_plugin,
     .handle = handle,

@@ -275,9 +275,10 @@ static void handle(struct handler *handler, struct request *request)
     request_reply(request, command.message, command.size);
 }
 
-static bool open_test(struct handler *handler, const char *argument, struct error *error)
+static bool open_test(struct handler *handler, const struct handler_spec *spec,
+                      const struct handler_host *host, struct error *error)
 {
-    (void) argument;
+    (void) spec, (void) host;
     handler->state = later_start();
     return handler->state || error_set(error, "unable to start a thread");
 }
@@ -286,6 +287,7 @@ static void close_test(struct handler *handler) { later_stop(handler->state); }
 
 const struct handler_kind handler_test = {
     .name = "test",
+    .usage = "test",
     .help = "does what the request says",
     .open = open_test,
     .handle = handle,

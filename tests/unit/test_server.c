@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "server/handlers/kinds.h"
 #include "server/log/log.h"
 #include "server/server.h"
 
@@ -32,6 +33,13 @@ struct embedded {
 static struct handler handlers[8];
 static unsigned handler_count;
 
+static bool open_handler(struct handler *handler, const struct handler_kind *kind)
+{
+    struct error error;
+    return handler_open(handler, &(struct handler_spec){.kind = kind},
+                        &(struct handler_host){.cores = 1}, &error);
+}
+
 static struct server *open_server(const struct server_config *change)
 {
     struct handler *handler = &handlers[handler_count++ % 8];
@@ -42,7 +50,7 @@ static struct server *open_server(const struct server_config *change)
         config.listen_count = 1;
     }
     config.handler = handler;
-    assert_true(handler_open(handler, "hello", &error));
+    assert_true(open_handler(handler, &handler_hello));
     struct server *server = server_open(&config, NULL, &error);
     if (!server)
         fail_msg("%s", error.text);
@@ -152,7 +160,7 @@ static void test_a_socket_stays_the_callers_on_failure(void **state)
     struct error error;
     struct server_config config = server_defaults();
     enum server_failure failure;
-    assert_true(handler_open(&handler, "echo", &error));
+    assert_true(open_handler(&handler, &handler_echo));
     config.handler = &handler;
     config.sockets = fds;
     config.socket_count = 1; /* a connected socket can't listen */
@@ -174,7 +182,7 @@ static void test_bad_addresses_are_told(void **state)
     struct server_config config = server_defaults();
     enum server_failure failure;
     unsigned before = count_descriptors();
-    assert_true(handler_open(&handler, "echo", &error));
+    assert_true(open_handler(&handler, &handler_echo));
     config.handler = &handler;
     config.listen = malformed;
     config.listen_count = 2;

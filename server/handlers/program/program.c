@@ -22,10 +22,10 @@
 
 #include "common/protocol.h"
 #include "common/clock.h"
+#include "server/handlers/kinds.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/worker.h"
 #include "server/log/log.h"
-#include "server/engine/cpus.h"
 #include "server/request.h"
 
 enum {
@@ -371,21 +371,11 @@ static void close_program(struct handler *handler)
     program_free(program);
 }
 
-static const struct handler_kind program_kind = {
-    .name = "program",
-    .help = "runs a program",
-    .handle = handle,
-    .close = close_program,
-    .session_begun = session_begun,
-    .session_ended = session_ended,
-    .abort = abort_all,
-};
-
-static unsigned worker_count(const struct program_config *config)
+static unsigned worker_count(const struct program_options *options, unsigned cores)
 {
-    if (config->per_client)
+    if (options->worker_per_client)
         return 0;
-    return config->workers ? config->workers : cpus_count();
+    return options->workers ? options->workers : cores;
 }
 
 static bool open_descriptors(struct program *program)
@@ -397,21 +387,22 @@ static bool open_descriptors(struct program *program)
            epoll_ctl(program->instances.epoll_fd, EPOLL_CTL_ADD, program->wake.fd, &event) == 0;
 }
 
-static struct program *program_new(struct handler *handler, const struct program_config *config)
+static struct program *program_new(struct handler *handler, const struct program_options *options,
+                                   const struct handler_host *host)
 {
     struct program *program = calloc(1, sizeof *program);
     if (!program)
         return NULL;
     program->wake.fd = program->instances.epoll_fd = -1;
     program->instances.due_ms = INT64_MAX;
-    program->instances.log = log_ring_new(config->log);
+    program->instances.log = log_ring_new(host->log);
     program->workers.instances = &program->instances;
-    program->workers.on_demand = config->per_client;
-    program->workers.done = config->per_client ? flow_done : NULL;
-    program->count = worker_count(config);
+    program->workers.on_demand = options->worker_per_client;
+    program->workers.done = options->worker_per_client ? flow_done : NULL;
+    program->count = worker_count(options, host->cores);
     program->shared = calloc(program->count + 1, sizeof *program->shared);
     sem_init(&program->started, 0, 0);
-    queue_init(&program->queue, handler, QUEUE_BYTES, config->per_client);
+    queue_init(&program->queue, handler, QUEUE_BYTES, options->worker_per_client);
     if (program->shared && open_descriptors(program))
         return program;
     int failure = errno;
@@ -433,24 +424,33 @@ static int program_start(struct program *program)
     return program->failure;
 }
 
-bool program_open(struct handler *handler, const struct program_config *config, struct error *error)
+static bool open_program(struct handler *handler, const struct handler_spec *spec,
+                         const struct handler_host *host, struct error *error)
 {
-    struct program *program = program_new(handler, config);
+    const struct program_options *options = spec->program;
+    struct program *program = program_new(handler, options, host);
     if (!program)
-        return spawn_error(config->argv[0], errno, error);
-    *handler = (struct handler){
-        .kind = &program_kind,
-        .state = program,
-        .descriptors = program->count * COPY_DESCRIPTORS + OTHER_DESCRIPTORS,
-        .descriptors_per_client = config->per_client ? COPY_DESCRIPTORS : 0,
-    };
-    bool found = spawn_command_init(&program->instances.command, config->argv, error);
+        return spawn_error(options->argv[0], errno, error);
+    handler->state = program;
+    handler->descriptors = program->count * COPY_DESCRIPTORS + OTHER_DESCRIPTORS;
+    handler->descriptors_per_client = options->worker_per_client ? COPY_DESCRIPTORS : 0;
+    bool found = spawn_command_init(&program->instances.command, options->argv, error);
     int failure = found ? program_start(program) : 0;
     if (failure)
-        spawn_error(config->argv[0], failure, error);
+        spawn_error(options->argv[0], failure, error);
     if (found && !failure)
         return true;
     program_free(program);
-    *handler = (struct handler){0};
     return false;
 }
+
+const struct handler_kind handler_program = {
+    .name = "program",
+    .help = "runs a program",
+    .open = open_program,
+    .handle = handle,
+    .close = close_program,
+    .session_begun = session_begun,
+    .session_ended = session_ended,
+    .abort = abort_all,
+};

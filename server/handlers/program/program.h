@@ -11,22 +11,11 @@
 
 #include <stdbool.h>
 
-#include "common/error.h"
-#include "server/handler.h"
-
-struct log;
-
-struct program_config {
-    char *const
-        *argv; /* the program, its arguments, NULL; the caller's, until the handler is closed */
-    unsigned workers; /* copies; 0: one a core */
-    bool per_client;  /* instead: one for each session, from its first request to its end */
-    struct log *log;  /* the caller's, until the handler is closed; NULL: nothing is logged */
+/* What the command line says about the program. */
+struct program_options {
+    char *const *argv; /* the program, its arguments, NULL; NULL instead: there is no program */
+    unsigned workers;  /* how many instances run; 0: one a core */
+    bool worker_per_client; /* instead: one for each session, from its first request to its end */
 };
-
-/* Opens the handler, and starts all copies. False, with `error` set, when they can't be started.
- * `handler` must stay where it is until it is closed. */
-bool program_open(struct handler *handler, const struct program_config *config,
-                  struct error *error);
 
 #endif
