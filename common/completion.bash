@@ -1,26 +1,28 @@
 # shellcheck shell=bash
 #
-# Completes command lines of banter and banterd in bash (4.3 or later), with or without the package bash-completion.
+# Completes command lines of banter and banterd in bash (4.3 or later), with or without the package
+# bash-completion.
 #
-# Which options there are and what they take is asked of the program itself, whose --help takes some milliseconds:
-# a list here would grow old, and be wrong where another version is the one in PATH. What may stand for an argument
-# goes by the name that --help gives it, such as CODEC; a name that is not known here is a number or a duration.
+# The program's --help, which takes some milliseconds, says which options and handlers there are: a
+# list here would grow old, and be wrong for another version of the program. What an argument can be
+# depends on the name that --help gives it, such as CODEC; any other name is a number or a duration.
 #
 # The functions share the local variables of _banter:
 #     word    the word at the cursor, up to the cursor, without quotes
-#     kept    how much of its beginning bash keeps; candidates stand for what is behind. Of "--framing=li" it keeps
-#             "--framing=", since "=" is one of COMP_WORDBREAKS
-#     value   what of the word is an option's argument; all of it, or what is behind "--framing=" or "-f"
+#     kept    the beginning of it that bash keeps; candidates replace the rest. Of "--framing=li" it
+#             keeps "--framing=", since "=" is one of COMP_WORDBREAKS
+#     value   the part of the word that is an option's argument: all of it, or what follows
+#             "--framing=" or "-f"
 
-# Puts the command line up to the cursor into `words`, whole and without quotes, and the index in COMP_WORDS where
-# each begins into `starts`: for bash "unix:/tmp/x" is three words.
+# Puts the command line up to the cursor into `words`, whole and without quotes, and the index in
+# COMP_WORDS at which each begins into `starts`: to bash "unix:/tmp/x" is three words.
 _banter_words() {
     local rest=${COMP_LINE:0:COMP_POINT} i piece gap
     for ((i = 0; i <= COMP_CWORD; i++)); do
         gap=${rest%%[![:space:]]*}
         rest=${rest#"$gap"}
         piece=${COMP_WORDS[i]}
-        ((i < COMP_CWORD)) || piece=$rest # without what is behind the cursor
+        ((i < COMP_CWORD)) || piece=$rest # without what follows the cursor
         rest=${rest#"$piece"}
         piece=${piece//[\"\'\\]/}
         if [[ -n $gap || $i == 0 ]]; then
@@ -32,14 +34,19 @@ _banter_words() {
     done
 }
 
-# Reads --help. `arguments` gets for each option, long and short, the name of its argument: "CODEC"; "[T" for an
-# optional one; "" for none. `names` gets the long forms in their order, `synopsis` the first line.
-_banter_options() { # PROGRAM
-    local line name program=${1/#'~/'/"$HOME/"} pattern='^  (-([A-Za-z]),|   ) --([a-z-]+)(\[=| )?([A-Z]*)'
+# Reads --help. `arguments` gets the name of each option's argument, by its long and short form:
+# "CODEC"; "[T" for an optional one; "" for none. `names` gets the long forms in their order,
+# `handlers` the handlers, such as "echo" and "plugin:FILE", `synopsis` the first line.
+_banter_help() { # PROGRAM
+    local line heading='' name program=${1/#'~/'/"$HOME/"}
+    local option='^  (-([A-Za-z]),|   ) --([a-z-]+)(\[=| )?([A-Z]*)'
+    local handler='^  ([a-z-]+(:[A-Z]+)?)'
     type -P -- "$program" >/dev/null || program=${program##*/}
     while IFS= read -r line; do
         [[ -n $synopsis ]] || synopsis=$line
-        [[ $line =~ $pattern ]] || continue
+        [[ $line == ' '* ]] || heading=$line
+        [[ $heading != Handlers: || ! $line =~ $handler ]] || handlers+=("${BASH_REMATCH[1]}")
+        [[ $line =~ $option ]] || continue
         name=--${BASH_REMATCH[3]}
         names+=("$name")
         arguments[$name]=${BASH_REMATCH[4]%[= ]}${BASH_REMATCH[5]}
@@ -47,7 +54,7 @@ _banter_options() { # PROGRAM
     done < <("$program" --help 2>/dev/null </dev/null)
 }
 
-# Sets `argument` for an option as it was typed; a long name may be cut where it is unambiguous.
+# Sets `argument` for an option as it was typed; a long name may be cut if it is unambiguous.
 _banter_find() { # OPTION
     local name found=("$1")
     if [[ -z ${arguments[$1]+known} ]]; then
@@ -60,8 +67,8 @@ _banter_find() { # OPTION
     [[ ${#found[@]} != 1 ]] || argument=${arguments[${found[0]}]}
 }
 
-# Takes a word with a dash apart: `argument` is the name of the argument that it has attached or `awaits` as the next
-# word, `value` the attached one.
+# Takes a word with a dash apart: `argument` is the name of the argument that is attached to it, as
+# `value`, or that it `awaits` as the next word.
 _banter_look() { # WORD
     local i
     argument='' value='' awaits='' attached=''
@@ -91,7 +98,7 @@ _banter_look() { # WORD
     argument=${argument#'['}
 }
 
-# Offers those words that the one at the cursor is the beginning of.
+# Offers the words that begin with the one at the cursor.
 _banter_offer() { # WORD...
     local candidate
     for candidate; do
@@ -100,7 +107,7 @@ _banter_offer() { # WORD...
     [[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *[:/] ]] || compopt -o nospace
 }
 
-# Offers files for what is behind this beginning of the word.
+# Offers files for the part of the word that follows this beginning.
 _banter_files() { # BEGINNING
     local file files=()
     while IFS= read -r file; do
@@ -111,24 +118,30 @@ _banter_files() { # BEGINNING
     compopt -o filenames # so that they are quoted
 }
 
-# Offers what may stand for an argument.
+# Offers the values that an argument can have.
 _banter_values() { # NAME
-    local lead=${word%"$value"} hosts
+    local lead=${word%"$value"} hosts kinds
     case $1:$value in
     CODEC:*) _banter_offer "$lead"{line,netstring,raw} ;;
     WHEN:*) _banter_offer "$lead"{auto,always,never} ;;
-    NAME:plugin:*) _banter_files "${lead}plugin:" ;;
-    NAME:*) _banter_offer "$lead"{hello,echo,plugin:} ;;
+    NAME:*:*)
+        [[ " ${handlers[*]} " != *" ${value%%:*}:FILE "* ]] || _banter_files "$lead${value%%:*}:"
+        ;;
+    NAME:*)
+        kinds=("${handlers[@]/%:*/:}")
+        _banter_offer "${kinds[@]/#/$lead}"
+        ;;
     ADDRESS:unix:*) _banter_files "${lead}unix:" ;;
     ADDRESS:*)
         mapfile -t hosts < <(compgen -A hostname -P "$lead" -S :8000)
-        _banter_offer ${BANTER_ADDRESS:+"$lead$BANTER_ADDRESS"} "$lead"{127.0.0.1:8000,unix:} "${hosts[@]}"
+        _banter_offer ${BANTER_ADDRESS:+"$lead$BANTER_ADDRESS"} "$lead"{127.0.0.1:8000,unix:} \
+            "${hosts[@]}"
         ;;
     FILE:*) _banter_files "$lead" ;;
     esac
 }
 
-# A program and its arguments are completed as a command line of their own.
+# Completes a program and its arguments as a command line of its own.
 _banter_command() { # INDEX-IN-COMP_WORDS
     if declare -F _comp_command_offset >/dev/null; then
         _comp_command_offset "$1"
@@ -142,11 +155,12 @@ _banter_command() { # INDEX-IN-COMP_WORDS
 }
 
 _banter() { # PROGRAM END-OF-WORD
-    local words=() starts=() names=() synopsis='' separator=() argument value awaits attached i
+    local words=() starts=() names=() handlers=() synopsis='' separator=()
+    local argument value awaits attached i
     local -A arguments=()
     COMPREPLY=()
     _banter_words
-    _banter_options "$1"
+    _banter_help "$1"
     [[ $synopsis != *'[-- PROGRAM'* ]] || separator=(--)
     local word=${words[-1]}
     local kept=${word%"${2//[\"\'\\]/}"}
@@ -156,11 +170,11 @@ _banter() { # PROGRAM END-OF-WORD
             [[ ${#separator[@]} == 0 ]] || _banter_command "${starts[i + 1]}"
             return
         fi
-        [[ ${words[i]} == -?* ]] || return 0 # behind the first message all are messages
+        [[ ${words[i]} == -?* ]] || return 0 # after the first message all are messages
         _banter_look "${words[i]}"
         [[ -z $awaits ]] || ((++i))
     done
-    if ((i == ${#words[@]})); then # the option before has awaited it
+    if ((i == ${#words[@]})); then # the option before awaits it
         value=$word
         _banter_values "$argument"
         return

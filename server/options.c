@@ -1,6 +1,8 @@
 /* options: one table, from which parsing and --help come. */
 #include "server/options.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/address.h"
@@ -134,10 +136,7 @@ static const struct args_option table[] = {
      "PORT (127.0.0.1), [V6]:PORT or unix:PATH; may be repeated; "
      "port 0 is any free one",
      PROTOCOL_DEFAULT_ADDRESS, take_listen},
-    {'H', "handler", "NAME",
-     "what answers: hello greets, echo gives the request back, "
-     "plugin:FILE.so[:ARG] calls a C function",
-     "hello", take_handler},
+    {'H', "handler", "NAME", "what answers: one of the handlers below", "hello", take_handler},
     {'w', "workers", "N", "how many copies of PROGRAM run", "one a core", take_workers},
     {0, "worker-per-client", NULL, "each client has its own copy of PROGRAM, which may keep state",
      NULL, take_worker_per_client},
@@ -169,15 +168,13 @@ static const struct args_option table[] = {
     {'V', "version", NULL, "print the version, and exit", NULL, take_version},
 };
 
+/* All but the trailer, which is made from the table of handlers. */
 static const struct args_program banterd = {
     .name = "banterd",
     .synopsis = "[OPTION]... [-- PROGRAM [ARGUMENT]...]",
     .about = "Answers every line a client sends with one line of reply; no client ever waits for "
              "another one's heavy work. With PROGRAM, copies of it answer instead of a handler: "
              "any filter that reads a line and writes a line.",
-    .trailer = "SIGTERM and SIGINT stop it: what has been received is answered first.\n"
-               "Exit status: 0 stopped, 1 could not start, 2 stopped with handlers left behind,\n"
-               "64 wrong usage. See banterd(8) and banter-protocol(7).\n",
     .options = table,
     .option_count = sizeof table / sizeof table[0],
 };
@@ -235,4 +232,48 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
     return true;
 }
 
-char *options_help(void) { return args_help(&banterd); }
+/* ---- help ---- */
+
+/* A line for each handler that --handler can name. Completion reads these lines. */
+static void put_handlers(FILE *out)
+{
+    int widest = 0;
+    for (const struct handler_kind *const *kind = handler_kinds; *kind; kind++) {
+        int size = (*kind)->usage ? (int) strlen((*kind)->usage) : 0;
+        widest = size > widest ? size : widest;
+    }
+    fputs("Handlers:\n", out);
+    for (const struct handler_kind *const *kind = handler_kinds; *kind; kind++)
+        if ((*kind)->usage)
+            fprintf(out, "  %-*s  %s\n", widest, (*kind)->usage, (*kind)->help);
+}
+
+static char *make_trailer(void)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    put_handlers(out);
+    fputs("\n"
+          "SIGTERM and SIGINT stop it: what has been received is answered first.\n"
+          "Exit status: 0 stopped, 1 could not start, 2 stopped with handlers left behind,\n"
+          "64 wrong usage. See banterd(8) and banter-protocol(7).",
+          out);
+    bool failed = ferror(out);
+    if (fclose(out) == 0 && !failed)
+        return text;
+    free(text);
+    return NULL;
+}
+
+char *options_help(void)
+{
+    struct args_program program = banterd;
+    char *trailer = make_trailer();
+    program.trailer = trailer;
+    char *help = trailer ? args_help(&program) : NULL;
+    free(trailer);
+    return help;
+}

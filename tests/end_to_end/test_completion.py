@@ -209,6 +209,18 @@ def test_asks_the_program_that_is_called(bash, folder):
     assert bash.tab("bin/banter -x ~/bi") == "bin/banter -x ~/bi|"
 
 
+def test_offers_the_handlers_of_the_table(bash, folder):
+    """All that the program knows: the server under test has one more."""
+    (folder / "bin").mkdir()
+    (folder / "bin/banterd").symlink_to(harness.BANTERD_TEST)
+    (folder / "object.so").touch()
+    assert bash.offers("banterd --handler ") == {"hello", "echo", "plugin:"}
+    assert bash.offers("bin/banterd --handler ") == {"hello", "echo", "plugin:", "test"}
+    assert bash.tab("bin/banterd -Ht") == "bin/banterd -Htest |"
+    assert bash.tab("bin/banterd --handler=plugin:o") == "bin/banterd --handler=plugin:object.so |"
+    assert bash.tab("bin/banterd --handler echo:o") == "bin/banterd --handler echo:o|"
+
+
 def test_is_quiet_where_the_program_cannot_be_asked(shell):
     bash = shell(settings="PATH=/nowhere")
     assert bash.tab("banter --f") == "banter --f|"

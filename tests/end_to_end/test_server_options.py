@@ -1,7 +1,9 @@
 """banterd's command line."""
+import re
+
 import pytest
 
-from harness import BANTERD
+from harness import BANTERD, BANTERD_TEST
 
 # What is wrong, and what the message must name.
 WRONG = [
@@ -67,6 +69,22 @@ def test_help(bench, option):
     for default in ("127.0.0.1:8000", "hello", "line", "5120", "10000", "30s", "5s"):
         assert default in text, default
     assert max(map(len, text.splitlines())) <= 80
+
+
+HANDLERS = ["hello", "echo", "plugin:FILE.so[:ARG]"]
+
+
+@pytest.mark.parametrize("program, handlers", [(BANTERD, HANDLERS), (BANTERD_TEST, [*HANDLERS, "test"])],
+                         ids=["banterd", "with-one-more"])
+def test_help_and_errors_list_the_handlers_of_the_table(bench, program, handlers):
+    text = bench.run([program, "--help"]).stdout.decode()
+    listed = re.search(r"^Handlers:\n(.*?)\n\n", text, re.M | re.S)[1]
+    assert [line.split()[0] for line in listed.splitlines()] == handlers
+    assert all(len(line.split()) > 1 for line in listed.splitlines())
+    for name in ("nobody", "program"):  # a program is given behind --
+        refused = bench.run([program, "--handler", name]).stderr.decode()
+        assert refused == (f'banterd: --handler: there is no handler "{name}"; there are: '
+                           + ", ".join(usage.split(":")[0] for usage in handlers) + "; see banterd --help\n")
 
 
 @pytest.mark.parametrize("option", ["-V", "--version"])
