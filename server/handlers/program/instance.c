@@ -53,24 +53,15 @@ static struct instance *instance_new(struct instances *instances, uint64_t numbe
     instance->number = number;
     instance->worker = worker;
     instance->due_ms = INT64_MAX;
-    instance->next = instances->all;
-    if (instances->all)
-        instances->all->previous = instance;
-    instances->all = instance;
+    LIST_INSERT_HEAD(&instances->all, instance, entry);
     return instance;
 }
 
 static void instance_remove(struct instances *instances, struct instance *instance)
 {
-    if (instance->previous)
-        instance->previous->next = instance->next;
-    else
-        instances->all = instance->next;
-    if (instance->next)
-        instance->next->previous = instance->previous;
+    LIST_REMOVE(instance, entry);
     instance->phase = INSTANCE_DEAD;
-    instance->next_dead = instances->dead;
-    instances->dead = instance;
+    SLIST_INSERT_HEAD(&instances->dead, instance, dead_entry);
 }
 
 struct instance *instance_start(struct instances *instances, uint64_t number, struct worker *worker,
@@ -263,8 +254,9 @@ static void next_phase(struct instances *instances, struct instance *instance)
 
 void instances_act(struct instances *instances)
 {
-    for (struct instance *instance = instances->all, *next; instance; instance = next) {
-        next = instance->next;
+    for (struct instance *instance = LIST_FIRST(&instances->all), *next; instance;
+         instance = next) {
+        next = LIST_NEXT(instance, entry); /* this one may be removed */
         if (instance->reaped && group_is_gone(&instance->group)) {
             instance_remove(instances, instance);
             continue;
@@ -281,9 +273,9 @@ void instances_act(struct instances *instances)
 
 void instances_sweep(struct instances *instances)
 {
-    while (instances->dead) {
-        struct instance *instance = instances->dead;
-        instances->dead = instance->next_dead;
+    while (!SLIST_EMPTY(&instances->dead)) {
+        struct instance *instance = SLIST_FIRST(&instances->dead);
+        SLIST_REMOVE_HEAD(&instances->dead, dead_entry);
         free(instance);
     }
 }

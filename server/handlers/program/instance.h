@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/buffer.h"
 #include "server/handlers/program/spawn.h"
@@ -33,8 +34,8 @@ enum instance_phase {
 };
 
 struct instance {
-    struct instance *next, *previous; /* in instances.all */
-    struct instance *next_dead;
+    LIST_ENTRY(instance) entry;       /* in instances.all */
+    SLIST_ENTRY(instance) dead_entry; /* in instances.dead */
     struct group group;
     struct worker *worker; /* for whom it works; NULL: it is being ended */
     uint64_t number;
@@ -52,10 +53,11 @@ struct instances {
     struct spawn_command command;
     int epoll_fd;
     struct log_ring *log;
-    struct instance *all, *dead;
-    int64_t now_ms;         /* when this batch of events began */
-    int64_t due_ms;         /* nothing is to be done before it, by instances and workers */
-    char scratch[64 << 10]; /* for one read */
+    LIST_HEAD(, instance) all;
+    SLIST_HEAD(, instance) dead; /* not in `all` any more; freed when the batch is over */
+    int64_t now_ms;              /* when this batch of events began */
+    int64_t due_ms;              /* nothing is to be done before it, by instances and workers */
+    char scratch[64 << 10];      /* for one read */
 };
 
 /* Lowers due_ms. */

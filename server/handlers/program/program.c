@@ -40,7 +40,7 @@ struct program {
     struct queue queue;
     struct instances instances;
     struct workers workers;
-    struct worker *list;   /* all of them */
+    LIST_HEAD(, worker) all;
     unsigned count;        /* how many copies all sessions share; 0: each session has its own */
     struct worker *shared; /* those; owned */
     struct channel wake;   /* eventfd */
@@ -109,20 +109,12 @@ static void abort_all(struct handler *handler)
 
 static void add_worker(struct program *program, struct worker *worker)
 {
-    worker->next = program->list;
-    if (program->list)
-        program->list->previous = worker;
-    program->list = worker;
+    LIST_INSERT_HEAD(&program->all, worker, entry);
 }
 
 static void remove_worker(struct program *program, struct worker *worker)
 {
-    if (worker->previous)
-        worker->previous->next = worker->next;
-    else
-        program->list = worker->next;
-    if (worker->next)
-        worker->next->previous = worker->previous;
+    LIST_REMOVE(worker, entry);
     worker_fini(&program->workers, worker);
 }
 
@@ -137,7 +129,8 @@ static void go_down(struct program *program)
 {
     char text[32];
     int size = snprintf(text, sizeof text, "%d s", WORKER_MAX_DELAY_MS / 1000);
-    for (struct worker *worker = program->list; worker; worker = worker->next)
+    struct worker *worker;
+    LIST_FOREACH(worker, &program->all, entry)
         worker_retry_slowly(&program->workers, worker);
     log_put(program->instances.log, LOG_WORKERS_DOWN, 0, text, (size_t) size);
 }
@@ -149,8 +142,9 @@ static void update_down(struct program *program)
         return;
     program->workers.changed = false;
     bool down = true;
-    for (const struct worker *worker = program->list; worker && down; worker = worker->next)
-        down = worker_is_down(worker);
+    const struct worker *worker;
+    LIST_FOREACH(worker, &program->all, entry)
+        down = down && worker_is_down(worker);
     if (down && !is_down(program))
         go_down(program);
     atomic_store_explicit(&program->down, down, memory_order_relaxed);
@@ -258,7 +252,8 @@ static void act_on_time(struct program *program)
         return;
     instances->due_ms = INT64_MAX;
     instances_act(instances);
-    for (struct worker *worker = program->list; worker; worker = worker->next)
+    struct worker *worker;
+    LIST_FOREACH(worker, &program->all, entry)
         worker_act(&program->workers, worker);
 }
 
@@ -266,7 +261,7 @@ static void act_on_time(struct program *program)
 static int time_to_sleep(struct program *program)
 {
     /* A request wakes the thread only if there is somebody to give it to. */
-    bool wants = !program->count || program->workers.idle || is_down(program);
+    bool wants = !program->count || !LIST_EMPTY(&program->workers.idle) || is_down(program);
     if (wants && !queue_sleep(&program->queue))
         return 0;
     if (program->instances.due_ms == INT64_MAX)
@@ -313,9 +308,9 @@ static void end_all(struct program *program)
     program->instances.now_ms = clock_ms();
     while ((flow = queue_ended(&program->queue)))
         end_flow(program, flow);
-    while (program->list)
-        remove_worker(program, program->list);
-    while (program->instances.all)
+    while (!LIST_EMPTY(&program->all))
+        remove_worker(program, LIST_FIRST(&program->all));
+    while (!LIST_EMPTY(&program->instances.all))
         run_batch(program);
     instances_sweep(&program->instances);
     log_nudge(program->instances.log);

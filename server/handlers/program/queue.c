@@ -1,4 +1,4 @@
-/* program_queue: flows in a ring, and their requests in rings of their own. */
+/* queue: the ready flows, and each flow's requests in a ring. */
 #include "server/handlers/program/queue.h"
 
 #include <stdlib.h>
@@ -11,44 +11,23 @@ void queue_init(struct queue *queue, struct handler *handler, size_t max_bytes, 
     *queue =
         (struct queue){.handler = handler, .max_bytes = max_bytes, .one_at_a_time = one_at_a_time};
     pthread_mutex_init(&queue->lock, NULL);
+    TAILQ_INIT(&queue->ready);
 }
 
 void queue_fini(struct queue *queue) { pthread_mutex_destroy(&queue->lock); }
 
-/* ---- the ring of flows that can be served ---- */
+/* ---- ready flows ---- */
 
-/* The flow whose turn came last stands before `turn`: a flow that joins waits for all that are
- * there. */
-static void join_ring_locked(struct queue *queue, struct flow *flow)
+/* A flow is ready while it has something that may be taken. One that becomes ready waits for all
+ * that are. */
+static void update_ready_locked(struct queue *queue, struct flow *flow)
 {
-    if (!queue->turn) {
-        flow->next = flow->previous = queue->turn = flow;
-        return;
-    }
-    flow->next = queue->turn;
-    flow->previous = queue->turn->previous;
-    flow->previous->next = flow->next->previous = flow;
-}
-
-static void leave_ring_locked(struct queue *queue, struct flow *flow)
-{
-    if (!flow->next)
-        return;
-    if (queue->turn == flow)
-        queue->turn = flow->next == flow ? NULL : flow->next;
-    flow->previous->next = flow->next;
-    flow->next->previous = flow->previous;
-    flow->next = flow->previous = NULL;
-}
-
-/* A flow is in the ring while it has something that may be taken. */
-static void settle_locked(struct queue *queue, struct flow *flow)
-{
-    bool servable = flow->count > 0 && !flow->taken;
-    if (!servable)
-        leave_ring_locked(queue, flow);
-    else if (!flow->next)
-        join_ring_locked(queue, flow);
+    bool ready = flow->count > 0 && !flow->taken;
+    if (ready && !flow->is_ready)
+        TAILQ_INSERT_TAIL(&queue->ready, flow, entry);
+    else if (!ready && flow->is_ready)
+        TAILQ_REMOVE(&queue->ready, flow, entry);
+    flow->is_ready = ready;
 }
 
 /* ---- a flow's requests ---- */
@@ -116,12 +95,11 @@ bool queue_flow_end(struct queue *queue, struct flow *flow)
     pthread_mutex_lock(&queue->lock);
     while (flow->count > 0)
         request_release(take_first_locked(queue, flow));
-    settle_locked(queue, flow);
+    update_ready_locked(queue, flow);
     tell_full_locked(queue);
     if (queue->one_at_a_time) {
         flow->ended = true;
-        flow->next_ended = queue->ended;
-        queue->ended = flow;
+        SLIST_INSERT_HEAD(&queue->ended, flow, ended_entry);
     } else {
         flow_free(flow);
     }
@@ -132,9 +110,9 @@ bool queue_flow_end(struct queue *queue, struct flow *flow)
 struct flow *queue_ended(struct queue *queue)
 {
     pthread_mutex_lock(&queue->lock);
-    struct flow *flow = queue->ended;
+    struct flow *flow = SLIST_FIRST(&queue->ended);
     if (flow)
-        queue->ended = flow->next_ended;
+        SLIST_REMOVE_HEAD(&queue->ended, ended_entry);
     pthread_mutex_unlock(&queue->lock);
     return flow;
 }
@@ -143,7 +121,7 @@ void queue_flow_done(struct queue *queue, struct flow *flow)
 {
     pthread_mutex_lock(&queue->lock);
     flow->taken = false;
-    settle_locked(queue, flow);
+    update_ready_locked(queue, flow);
     pthread_mutex_unlock(&queue->lock);
 }
 
@@ -162,9 +140,9 @@ static enum queue_put put_locked(struct queue *queue, struct flow *flow, struct 
         (struct queue_item){request, cost};
     queue->bytes += cost;
     queue->waiting++;
-    settle_locked(queue, flow);
+    update_ready_locked(queue, flow);
     tell_full_locked(queue);
-    if (!queue->sleeping || !queue->turn)
+    if (!queue->sleeping || TAILQ_EMPTY(&queue->ready))
         return QUEUE_PUT;
     queue->sleeping = false;
     return QUEUE_PUT_WAKE;
@@ -178,19 +156,20 @@ enum queue_put queue_put(struct queue *queue, struct flow *flow, struct request 
     return result;
 }
 
-/* Takes from the flow whose turn it is; the turn goes on. */
+/* Takes from the first ready flow, which goes behind the others if it has more. */
 static struct request *take_locked(struct queue *queue, struct flow **from)
 {
-    struct flow *flow = queue->turn;
+    struct flow *flow = TAILQ_FIRST(&queue->ready);
     struct request *request = take_first_locked(queue, flow);
-    queue->turn = flow->next;
+    TAILQ_REMOVE(&queue->ready, flow, entry);
+    flow->is_ready = false;
     if (request_is_over(request)) {
         request_release(request);
         request = NULL;
     } else {
         flow->taken = queue->one_at_a_time;
     }
-    settle_locked(queue, flow);
+    update_ready_locked(queue, flow);
     *from = flow;
     return request;
 }
@@ -200,7 +179,7 @@ struct request *queue_take(struct queue *queue, struct flow **flow)
     struct request *request = NULL;
     struct flow *from = NULL;
     pthread_mutex_lock(&queue->lock);
-    while (!request && queue->turn)
+    while (!request && !TAILQ_EMPTY(&queue->ready))
         request = take_locked(queue, &from);
     tell_full_locked(queue);
     pthread_mutex_unlock(&queue->lock);
@@ -212,7 +191,7 @@ struct request *queue_take(struct queue *queue, struct flow **flow)
 bool queue_sleep(struct queue *queue)
 {
     pthread_mutex_lock(&queue->lock);
-    queue->sleeping = !queue->turn;
+    queue->sleeping = TAILQ_EMPTY(&queue->ready);
     bool sleeps = queue->sleeping;
     pthread_mutex_unlock(&queue->lock);
     return sleeps;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "server/handler.h"
 
@@ -29,10 +30,10 @@ struct queue_item {
 
 /* One session's waiting requests. All fields but the last two are guarded by the queue's lock. */
 struct flow {
-    struct flow *next,
-        *previous; /* in the ring of flows that can be served; NULL: it is not in it */
-    struct flow *next_ended;
-    struct queue_item *items; /* a ring; owned */
+    TAILQ_ENTRY(flow) entry;       /* in queue.ready */
+    SLIST_ENTRY(flow) ended_entry; /* in queue.ended */
+    bool is_ready;                 /* it is in queue.ready */
+    struct queue_item *items;      /* a ring; owned */
     unsigned first, count, capacity;
     bool taken; /* queue.one_at_a_time: a request of it is in its copy */
     bool ended; /* the session has ended */
@@ -49,9 +50,9 @@ struct queue {
     bool
         /* a flow whose request was taken is served again only after queue_flow_done() */
         one_at_a_time;
-    pthread_mutex_t lock; /* guards all that follows */
-    struct flow *turn;    /* the flow that is served next; NULL: nothing can be taken */
-    struct flow *ended;   /* one_at_a_time: ended flows that are the taker's to free */
+    pthread_mutex_t lock;     /* guards all that follows */
+    TAILQ_HEAD(, flow) ready; /* flows with something to take, the next one first */
+    SLIST_HEAD(, flow) ended; /* one_at_a_time: ended flows that are the taker's to free */
     size_t bytes;
     unsigned waiting; /* requests */
     bool sleeping;    /* the taker wants to be woken */

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER; /* guards all that follows */
-static struct group *groups;
+static LIST_HEAD(, group) groups = LIST_HEAD_INITIALIZER(groups);
 static bool aborted;
 
 /* ---- what is run ---- */
@@ -198,25 +198,6 @@ static int open_pipes(struct pipes *pipes)
     return failure;
 }
 
-static void join_groups_locked(struct group *group)
-{
-    group->previous = NULL;
-    group->next = groups;
-    if (groups)
-        groups->previous = group;
-    groups = group;
-}
-
-static void leave_groups_locked(struct group *group)
-{
-    if (group->previous)
-        group->previous->next = group->next;
-    else
-        groups = group->next;
-    if (group->next)
-        group->next->previous = group->previous;
-}
-
 /* Forks with the lock held, so that an abort sees every group that there is. */
 static int start_child(struct spawn_command *command, struct pipes *pipes, struct group *group)
 {
@@ -230,7 +211,7 @@ static int start_child(struct spawn_command *command, struct pipes *pipes, struc
     if (pid > 0) {
         setpgid(pid, pid); /* the child does it too: whoever is first */
         group->id = pid;
-        join_groups_locked(group);
+        LIST_INSERT_HEAD(&groups, group, entry);
     }
     pthread_mutex_unlock(&groups_lock);
     return pid > 0 ? 0 : failure;
@@ -254,7 +235,7 @@ static void end_failed_child(struct group *group)
     kill(group->id, SIGKILL);
     while (waitpid(group->id, NULL, 0) < 0 && errno == EINTR)
         continue;
-    leave_groups_locked(group);
+    LIST_REMOVE(group, entry);
     pthread_mutex_unlock(&groups_lock);
 }
 
@@ -293,7 +274,7 @@ static bool gone_locked(struct group *group)
 {
     if (kill(-group->id, 0) == 0)
         return false;
-    leave_groups_locked(group);
+    LIST_REMOVE(group, entry);
     return true;
 }
 
@@ -319,7 +300,7 @@ void group_forget(struct group *group)
 {
     pthread_mutex_lock(&groups_lock);
     kill(-group->id, SIGKILL);
-    leave_groups_locked(group);
+    LIST_REMOVE(group, entry);
     pthread_mutex_unlock(&groups_lock);
 }
 
@@ -327,7 +308,8 @@ void groups_abort(void)
 {
     pthread_mutex_lock(&groups_lock);
     aborted = true;
-    for (struct group *group = groups; group; group = group->next)
+    struct group *group;
+    LIST_FOREACH(group, &groups, entry)
         kill(-group->id, SIGKILL);
     pthread_mutex_unlock(&groups_lock);
 }

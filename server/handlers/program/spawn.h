@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -27,7 +28,7 @@ struct spawn_command {
 
 /* A process group that runs, in the list of all. */
 struct group {
-    struct group *next, *previous;
+    LIST_ENTRY(group) entry;
     pid_t id; /* also its leader's process */
 };
 

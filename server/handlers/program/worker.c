@@ -32,24 +32,14 @@ bool worker_is_down(const struct worker *worker)
 static void join_idle(struct workers *workers, struct worker *worker)
 {
     worker->is_idle = true;
-    worker->previous_idle = NULL;
-    worker->next_idle = workers->idle;
-    if (workers->idle)
-        workers->idle->previous_idle = worker;
-    workers->idle = worker;
+    LIST_INSERT_HEAD(&workers->idle, worker, idle_entry);
 }
 
-static void leave_idle(struct workers *workers, struct worker *worker)
+static void leave_idle(struct worker *worker)
 {
-    if (!worker->is_idle)
-        return;
+    if (worker->is_idle)
+        LIST_REMOVE(worker, idle_entry);
     worker->is_idle = false;
-    if (worker->previous_idle)
-        worker->previous_idle->next_idle = worker->next_idle;
-    else
-        workers->idle = worker->next_idle;
-    if (worker->next_idle)
-        worker->next_idle->previous_idle = worker->previous_idle;
 }
 
 /* ---- what a worker waits for ---- */
@@ -150,7 +140,7 @@ void worker_retry_slowly(struct workers *workers, struct worker *worker)
  * if this one has answered, and the later the more often none has. */
 static void lose(struct workers *workers, struct worker *worker, const char *why)
 {
-    leave_idle(workers, worker);
+    leave_idle(worker);
     stop_watching_input(workers, worker);
     if (worker->answered)
         worker->start_ms = workers->instances->now_ms;
@@ -175,7 +165,7 @@ static void breaks(struct workers *workers, struct worker *worker, const char *w
 {
     if (worker->broken)
         return;
-    leave_idle(workers, worker);
+    leave_idle(worker);
     stop_watching_input(workers, worker);
     worker->broken = why;
     worker->broken_ms = workers->instances->now_ms + BROKEN_MS;
@@ -339,7 +329,7 @@ static bool has_spoken(const struct worker *worker)
 struct worker *workers_idle(struct workers *workers)
 {
     struct worker *worker;
-    while ((worker = workers->idle) && has_spoken(worker))
+    while ((worker = LIST_FIRST(&workers->idle)) && has_spoken(worker))
         worker_read(workers, worker);
     return worker;
 }
@@ -352,7 +342,7 @@ static void find_copy(struct workers *workers, struct worker *worker)
     if (!worker->instance && worker->start_ms <= workers->instances->now_ms)
         worker_start(workers, worker);
     if (worker->instance) {
-        leave_idle(workers, worker);
+        leave_idle(worker);
         worker->given = true;
         worker_write(workers, worker);
     } else if (worker_is_down(worker)) {
@@ -401,7 +391,7 @@ void worker_act(struct workers *workers, struct worker *worker)
 
 void worker_fini(struct workers *workers, struct worker *worker)
 {
-    leave_idle(workers, worker);
+    leave_idle(worker);
     if (worker->instance)
         instance_end(workers->instances, worker->instance, true);
     if (worker->request)

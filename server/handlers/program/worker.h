@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/buffer.h"
 #include "server/handlers/program/instance.h"
@@ -28,9 +29,9 @@ enum { WORKER_MAX_FAILURES = 5, WORKER_MAX_DELAY_MS = 5000 };
     "the program has failed again and again; it is tried anew every few seconds"
 
 struct worker {
-    struct worker *next, *previous;           /* in a list of its keeper's */
-    struct worker *next_idle, *previous_idle; /* in workers.idle */
-    bool is_idle;                             /* it is in that list: it can be given a request */
+    LIST_ENTRY(worker) entry;      /* in a list of its keeper's */
+    LIST_ENTRY(worker) idle_entry; /* in workers.idle */
+    bool is_idle;                  /* it is in that list: it can be given a request */
     uint64_t number;
     struct flow *flow;         /* the session that it belongs to; NULL: all */
     struct instance *instance; /* NULL: it waits to be started */
@@ -52,7 +53,7 @@ struct worker {
 
 struct workers {
     struct instances *instances;
-    struct worker *idle;
+    LIST_HEAD(, worker) idle;
     bool on_demand; /* a copy is started when there is a request for it */
     bool changed;   /* a copy was started or lost since the keeper looked */
     /* A request has left a worker that belongs to a session; NULL where none does. */
