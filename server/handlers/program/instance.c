@@ -75,10 +75,10 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
             instance_remove(instances, instance);
         return NULL;
     }
-    instance->end = (struct channel){instance, spawned.pid_fd};
-    instance->input = (struct channel){instance, spawned.input_fd};
-    instance->output = (struct channel){instance, spawned.output_fd};
-    instance->errors = (struct channel){instance, spawned.errors_fd};
+    instance->end = (struct channel){CHANNEL_END, spawned.pid_fd, instance};
+    instance->input = (struct channel){CHANNEL_INPUT, spawned.input_fd, instance};
+    instance->output = (struct channel){CHANNEL_OUTPUT, spawned.output_fd, instance};
+    instance->errors = (struct channel){CHANNEL_ERRORS, spawned.errors_fd, instance};
     if (watch(instances, &instance->end, EPOLLIN) && watch(instances, &instance->output, EPOLLIN) &&
         watch(instances, &instance->errors, EPOLLIN)) {
         char text[80];

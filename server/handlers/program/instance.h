@@ -19,10 +19,19 @@ struct log_ring;
 struct instance;
 struct worker;
 
-/* A descriptor that epoll watches; what it reports points here. */
+enum channel_kind {
+    CHANNEL_WAKE,   /* the handler's eventfd: another thread has something for this one */
+    CHANNEL_END,    /* a pidfd: the process has ended */
+    CHANNEL_INPUT,  /* its standard input has room */
+    CHANNEL_OUTPUT, /* it has written to its standard output */
+    CHANNEL_ERRORS, /* it has written to its standard error */
+};
+
+/* A descriptor that epoll watches; events point here. */
 struct channel {
-    struct instance *instance; /* NULL: the handler's own eventfd */
+    enum channel_kind kind;
     int fd;                    /* -1: closed */
+    struct instance *instance; /* NULL: CHANNEL_WAKE */
 };
 
 enum instance_phase {

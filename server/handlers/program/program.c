@@ -215,34 +215,46 @@ static void serve(struct program *program)
 
 /* ---- the thread: events ---- */
 
-static void woken(struct program *program)
+static void exited(struct program *program, struct instance *instance)
 {
-    eventfd_t count;
-    eventfd_read(program->wake.fd, &count);
+    if (instance->worker)
+        worker_exited(&program->workers, instance->worker);
+    else
+        instance_exited(&program->instances, instance);
+}
+
+static void readable(struct program *program, struct instance *instance)
+{
+    if (instance->worker)
+        worker_read(&program->workers, instance->worker);
+    else
+        instance_discard_output(&program->instances, instance);
 }
 
 static void take_event(struct program *program, struct channel *channel)
 {
     struct instance *instance = channel->instance;
-    if (!instance) {
-        woken(program);
-        return;
-    }
-    struct worker *worker = instance->worker;
+    eventfd_t count;
     if (channel->fd < 0)
         return; /* closed earlier in this batch */
-    if (channel == &instance->errors)
+    switch (channel->kind) {
+    case CHANNEL_WAKE:
+        eventfd_read(channel->fd, &count);
+        break;
+    case CHANNEL_END:
+        exited(program, instance);
+        break;
+    case CHANNEL_INPUT:
+        if (instance->worker)
+            worker_write(&program->workers, instance->worker);
+        break;
+    case CHANNEL_OUTPUT:
+        readable(program, instance);
+        break;
+    case CHANNEL_ERRORS:
         instance_log_errors(&program->instances, instance);
-    else if (channel == &instance->end && worker)
-        worker_exited(&program->workers, worker);
-    else if (channel == &instance->end)
-        instance_exited(&program->instances, instance);
-    else if (channel == &instance->input && worker)
-        worker_write(&program->workers, worker);
-    else if (channel == &instance->output && worker)
-        worker_read(&program->workers, worker);
-    else if (channel == &instance->output)
-        instance_discard_output(&program->instances, instance);
+        break;
+    }
 }
 
 static void act_on_time(struct program *program)
@@ -388,7 +400,8 @@ static struct program *program_new(struct handler *handler, const struct program
     struct program *program = calloc(1, sizeof *program);
     if (!program)
         return NULL;
-    program->wake.fd = program->instances.epoll_fd = -1;
+    program->wake = (struct channel){CHANNEL_WAKE, -1, NULL};
+    program->instances.epoll_fd = -1;
     program->instances.due_ms = INT64_MAX;
     program->instances.log = log_ring_new(host->log);
     program->workers.instances = &program->instances;
