@@ -88,9 +88,7 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
         return instance;
     }
     *failure = errno;
-    group_signal(&instance->group, SIGKILL);
-    waitpid(instance->group.id, NULL, 0);
-    group_forget(&instance->group);
+    group_kill(&instance->group);
     channel_close(&instance->end);
     channel_close(&instance->input);
     channel_close(&instance->output);

@@ -59,7 +59,7 @@ struct instance {
 
 /* All instances of one handler. */
 struct instances {
-    struct spawn_command command;
+    struct command command;
     int epoll_fd;
     struct log_ring *log;
     LIST_HEAD(, instance) all;

@@ -362,7 +362,7 @@ static void program_free(struct program *program)
     if (program->instances.epoll_fd >= 0)
         close(program->instances.epoll_fd);
     log_ring_free(program->instances.log);
-    spawn_command_fini(&program->instances.command);
+    command_fini(&program->instances.command);
     queue_fini(&program->queue);
     sem_destroy(&program->started);
     free(program->shared);
@@ -438,14 +438,14 @@ static bool open_program(struct handler *handler, const struct handler_spec *spe
     const struct program_options *options = spec->program;
     struct program *program = program_new(handler, options, host);
     if (!program)
-        return spawn_error(options->argv[0], errno, error);
+        return command_error(options->argv[0], errno, error);
     handler->state = program;
     handler->descriptors = program->count * COPY_DESCRIPTORS + OTHER_DESCRIPTORS;
     handler->descriptors_per_client = options->worker_per_client ? COPY_DESCRIPTORS : 0;
-    bool found = spawn_command_init(&program->instances.command, options->argv, error);
+    bool found = command_init(&program->instances.command, options->argv, error);
     int failure = found ? program_start(program) : 0;
     if (failure)
-        spawn_error(options->argv[0], failure, error);
+        command_error(options->argv[0], failure, error);
     if (found && !failure)
         return true;
     program_free(program);

@@ -1,0 +1,90 @@
+/* group: the list of all process groups. */
+#include "server/handlers/program/group.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all that follows */
+static LIST_HEAD(, group) groups = LIST_HEAD_INITIALIZER(groups);
+static bool aborted;
+
+pid_t group_fork(struct group *group)
+{
+    /* With the lock held, so that an abort sees every group that there is. */
+    pthread_mutex_lock(&lock);
+    errno = ECANCELED;
+    pid_t pid = aborted ? -1 : fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        return 0;
+    }
+    int failure = errno;
+    if (pid > 0) {
+        setpgid(pid, pid); /* both do it, whoever is first */
+        group->id = pid;
+        LIST_INSERT_HEAD(&groups, group, entry);
+    }
+    pthread_mutex_unlock(&lock);
+    errno = failure;
+    return pid;
+}
+
+void group_signal(const struct group *group, int number) { kill(-group->id, number); }
+
+/* As long as somebody is in the group, its number is given to no other. */
+static bool gone_locked(struct group *group)
+{
+    if (kill(-group->id, 0) == 0)
+        return false;
+    LIST_REMOVE(group, entry);
+    return true;
+}
+
+bool group_reap(struct group *group, int pid_fd)
+{
+    pthread_mutex_lock(&lock);
+    siginfo_t info;
+    waitid(P_PIDFD, (id_t) pid_fd, &info, WEXITED | WNOHANG);
+    bool gone = gone_locked(group);
+    pthread_mutex_unlock(&lock);
+    return gone;
+}
+
+bool group_is_gone(struct group *group)
+{
+    pthread_mutex_lock(&lock);
+    bool gone = gone_locked(group);
+    pthread_mutex_unlock(&lock);
+    return gone;
+}
+
+void group_forget(struct group *group)
+{
+    pthread_mutex_lock(&lock);
+    kill(-group->id, SIGKILL);
+    LIST_REMOVE(group, entry);
+    pthread_mutex_unlock(&lock);
+}
+
+void group_kill(struct group *group)
+{
+    pthread_mutex_lock(&lock);
+    kill(-group->id, SIGKILL);
+    while (waitpid(group->id, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    LIST_REMOVE(group, entry);
+    pthread_mutex_unlock(&lock);
+}
+
+void groups_abort(void)
+{
+    pthread_mutex_lock(&lock);
+    aborted = true;
+    struct group *group;
+    LIST_FOREACH(group, &groups, entry)
+        kill(-group->id, SIGKILL);
+    pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,43 @@
+/*
+ * group: the process groups that the server has started and that still run. One list holds all
+ * groups of all handlers, so that they can be killed at once when the server has no time left.
+ *
+ * Any thread may call these, for a group that is its own; groups_abort() is for all.
+ */
+#ifndef BANTER_SERVER_HANDLERS_PROGRAM_GROUP_H
+#define BANTER_SERVER_HANDLERS_PROGRAM_GROUP_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+struct group {
+    LIST_ENTRY(group) entry; /* in the list of all */
+    pid_t id;                /* and the process id of its leader */
+};
+
+/* Forks the leader of a new group and adds the group to the list. Returns 0 in the child, which
+ * may then do only what is safe between fork and exec, and call none of these; else the child's
+ * process id, or -1 with errno set. The child is killed when the thread that forked it ends, if it
+ * asks for that by PR_SET_PDEATHSIG. */
+pid_t group_fork(struct group *group);
+
+void group_signal(const struct group *group, int number);
+
+/* Reaps the leader, which has ended. True if nobody else is left in the group: then it is off the
+ * list. */
+bool group_reap(struct group *group, int pid_fd);
+
+/* The same for a group whose leader has been reaped. */
+bool group_is_gone(struct group *group);
+
+/* Kills what is left of a group whose leader has been reaped, and takes it off the list. */
+void group_forget(struct group *group);
+
+/* Kills a group, waits for its leader's end, and takes it off the list. */
+void group_kill(struct group *group);
+
+/* Kills all groups; from now on none can be started. At any time. */
+void groups_abort(void);
+
+#endif
