@@ -29,7 +29,7 @@ void channel_close(struct channel *channel)
     channel->fd = -1;
 }
 
-static bool watch(struct instances *instances, struct channel *channel, uint32_t events)
+bool channel_watch(struct instances *instances, struct channel *channel, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = channel};
     return epoll_ctl(instances->epoll_fd, EPOLL_CTL_ADD, channel->fd, &event) == 0;
@@ -38,7 +38,7 @@ static bool watch(struct instances *instances, struct channel *channel, uint32_t
 bool instance_watch_input(struct instances *instances, struct instance *instance, bool wanted)
 {
     if (wanted)
-        return watch(instances, &instance->input, EPOLLOUT);
+        return channel_watch(instances, &instance->input, EPOLLOUT);
     return epoll_ctl(instances->epoll_fd, EPOLL_CTL_DEL, instance->input.fd, NULL) == 0;
 }
 
@@ -69,7 +69,7 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
 {
     struct instance *instance = instance_new(instances, number, worker);
     struct spawned spawned;
-    *failure = instance ? spawn(&instances->command, number, &instance->group, &spawned) : ENOMEM;
+    *failure = instance ? spawn(instances->command, number, &instance->group, &spawned) : ENOMEM;
     if (*failure) {
         if (instance)
             instance_remove(instances, instance);
@@ -79,8 +79,9 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
     instance->input = (struct channel){CHANNEL_INPUT, spawned.input_fd, instance};
     instance->output = (struct channel){CHANNEL_OUTPUT, spawned.output_fd, instance};
     instance->errors = (struct channel){CHANNEL_ERRORS, spawned.errors_fd, instance};
-    if (watch(instances, &instance->end, EPOLLIN) && watch(instances, &instance->output, EPOLLIN) &&
-        watch(instances, &instance->errors, EPOLLIN)) {
+    if (channel_watch(instances, &instance->end, EPOLLIN) &&
+        channel_watch(instances, &instance->output, EPOLLIN) &&
+        channel_watch(instances, &instance->errors, EPOLLIN)) {
         char text[80];
         int size = snprintf(text, sizeof text, "%llu started, process %d",
                             (unsigned long long) number, (int) instance->group.id);
@@ -267,6 +268,26 @@ void instances_act(struct instances *instances)
                 instances_schedule(instances, instances->now_ms + LOOK_MS);
         }
     }
+}
+
+/* ---- all instances ---- */
+
+bool instances_init(struct instances *instances, struct command *command, struct log *log)
+{
+    *instances = (struct instances){
+        .command = command,
+        .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
+        .log = log_ring_new(log),
+        .due_ms = INT64_MAX,
+    };
+    return instances->epoll_fd >= 0;
+}
+
+void instances_fini(struct instances *instances)
+{
+    if (instances->epoll_fd >= 0)
+        close(instances->epoll_fd);
+    log_ring_free(instances->log);
 }
 
 void instances_sweep(struct instances *instances)

@@ -15,6 +15,7 @@
 #include "common/buffer.h"
 #include "server/handlers/program/spawn.h"
 
+struct log;
 struct log_ring;
 struct instance;
 struct worker;
@@ -59,15 +60,22 @@ struct instance {
 
 /* All instances of one handler. */
 struct instances {
-    struct command command;
+    struct command *command;
     int epoll_fd;
-    struct log_ring *log;
+    struct log_ring *log; /* NULL: no log */
     LIST_HEAD(, instance) all;
     SLIST_HEAD(, instance) dead; /* not in `all` any more; freed when the batch is over */
     int64_t now_ms;              /* when this batch of events began */
     int64_t due_ms;              /* nothing is to be done before it, by instances and workers */
     char scratch[64 << 10];      /* for one read */
 };
+
+/* False, with errno set, if descriptors are out; instances_fini() must follow in both cases. The log
+ * may be NULL. */
+bool instances_init(struct instances *instances, struct command *command, struct log *log);
+
+/* None is left. */
+void instances_fini(struct instances *instances);
 
 /* Lowers due_ms. */
 static inline void instances_schedule(struct instances *instances, int64_t at_ms)
@@ -82,6 +90,9 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
 
 /* Watches its input for room, or no more. */
 bool instance_watch_input(struct instances *instances, struct instance *instance, bool watch);
+
+/* Reports the events (EPOLLIN, EPOLLOUT) from now on. False, with errno set, if memory is out. */
+bool channel_watch(struct instances *instances, struct channel *channel, uint32_t events);
 
 /* Closes a channel; one that is closed is left alone. */
 void channel_close(struct channel *channel);
