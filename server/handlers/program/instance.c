@@ -15,9 +15,9 @@
 enum {
     GENTLE_MS = 1000,      /* from the end of its input to SIGTERM */
     TERM_MS = 1000,        /* from SIGTERM to SIGKILL */
-    LOOK_MS = 50,          /* how often to look whether a group whose leader has gone is empty */
-    LINE_MAX_BYTES = 4096, /* of standard error; more of a line is cut */
-    LAST_READS = 32,       /* of standard error, when the process has ended */
+    CHECK_MS = 50,         /* how often to check whether a group without its leader is empty */
+    LINE_MAX_BYTES = 4096, /* of standard error; longer lines are cut */
+    LAST_READS = 32,       /* of standard error, once the process has ended */
 };
 
 /* ---- channels ---- */
@@ -111,7 +111,7 @@ static void log_line(struct instances *instances, struct instance *instance)
     buffer_clear(&instance->line);
 }
 
-/* Adds a piece of a line, which has no newline in it. */
+/* Adds a piece of a line, without a newline. */
 static void add_to_line(struct instance *instance, const char *text, size_t size)
 {
     static const char dots[] = "...";
@@ -140,7 +140,7 @@ static void log_text(struct instances *instances, struct instance *instance, con
     add_to_line(instance, text, size);
 }
 
-/* False when nothing is left to be read for now, or for ever. */
+/* False if there is nothing to read now, or any more. */
 static bool read_errors(struct instances *instances, struct instance *instance)
 {
     if (instance->errors.fd < 0)
@@ -192,7 +192,7 @@ void instance_end(struct instances *instances, struct instance *instance, bool g
         terminate(instances, instance);
         return;
     }
-    /* What it still writes is read, so that it does not fail at its end. */
+    /* Its output is still read, so that it does not fail while it ends. */
     channel_close(&instance->input);
     instance->phase = INSTANCE_INPUT_CLOSED;
     instance->due_ms = instances->now_ms + GENTLE_MS;
@@ -219,9 +219,9 @@ static void last_words(struct instances *instances, struct instance *instance)
 void instance_exited(struct instances *instances, struct instance *instance)
 {
     last_words(instances, instance);
+    /* The rest of its group, now: after the reap the group's number may be another one's. */
     if (instance->phase == INSTANCE_RUNS || instance->phase == INSTANCE_INPUT_CLOSED)
-        terminate(instances,
-                  instance); /* the rest of its group, before its number could be another one's */
+        terminate(instances, instance);
     bool gone = group_reap(&instance->group, instance->end.fd);
     instance->reaped = true;
     channel_close(&instance->end);
@@ -232,10 +232,10 @@ void instance_exited(struct instances *instances, struct instance *instance)
     if (gone)
         instance_remove(instances, instance);
     else
-        instances_schedule(instances, instances->now_ms + LOOK_MS);
+        instances_schedule(instances, instances->now_ms + CHECK_MS);
 }
 
-/* The time of its phase is over. */
+/* Its time in this phase is over. */
 static void next_phase(struct instances *instances, struct instance *instance)
 {
     if (instance->phase == INSTANCE_INPUT_CLOSED) {
@@ -265,7 +265,7 @@ void instances_act(struct instances *instances)
         if (instance->phase != INSTANCE_DEAD) {
             instances_schedule(instances, instance->due_ms);
             if (instance->reaped)
-                instances_schedule(instances, instances->now_ms + LOOK_MS);
+                instances_schedule(instances, instances->now_ms + CHECK_MS);
         }
     }
 }

@@ -1,9 +1,8 @@
 /*
- * instance: one running process of the program: its pipes, its standard error (which goes to
- * the log), and its end: nobody stays behind, neither in its group nor as a zombie, and no
- * descriptor either.
+ * instance: one running process of the program: its pipes, its standard error (which goes to the
+ * log), and its end, which leaves nothing behind: no process of its group, no zombie, no descriptor.
  *
- * Only the program handler's own thread calls these.
+ * Only the supervisor's thread calls these, except for init and fini.
  */
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_INSTANCE_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_INSTANCE_H
@@ -21,7 +20,7 @@ struct instance;
 struct worker;
 
 enum channel_kind {
-    CHANNEL_WAKE,   /* the handler's eventfd: another thread has something for this one */
+    CHANNEL_WAKE,   /* an eventfd: another thread has something for this one */
     CHANNEL_END,    /* a pidfd: the process has ended */
     CHANNEL_INPUT,  /* its standard input has room */
     CHANNEL_OUTPUT, /* it has written to its standard output */
@@ -37,9 +36,9 @@ struct channel {
 
 enum instance_phase {
     INSTANCE_RUNS,
-    INSTANCE_INPUT_CLOSED, /* it may end by itself for a while */
-    INSTANCE_TERMINATED,   /* its group has got SIGTERM */
-    INSTANCE_KILLED,       /* its group has got SIGKILL */
+    INSTANCE_INPUT_CLOSED, /* it has time to end by itself */
+    INSTANCE_TERMINATED,   /* SIGTERM was sent to its group */
+    INSTANCE_KILLED,       /* SIGKILL was sent to its group */
     INSTANCE_DEAD,         /* freed when the batch of events is over */
 };
 
@@ -47,15 +46,15 @@ struct instance {
     LIST_ENTRY(instance) entry;       /* in instances.all */
     SLIST_ENTRY(instance) dead_entry; /* in instances.dead */
     struct group group;
-    struct worker *worker; /* for whom it works; NULL: it is being ended */
+    struct worker *worker; /* whose it is; NULL: it is being ended */
     uint64_t number;
     enum instance_phase phase;
-    bool reaped;        /* the leader is; others may be left in the group */
+    bool reaped;        /* its process is; others may be left in its group */
     int64_t due_ms;     /* when the next phase begins */
     struct channel end; /* a pidfd */
     struct channel input, output, errors;
-    struct buffer line; /* of its standard error, begun and not ended */
-    bool line_cut;      /* the rest of that line is thrown away */
+    struct buffer line; /* of its standard error, not ended yet */
+    bool line_cut;      /* the rest of that line is dropped */
 };
 
 /* All instances of one handler. */
@@ -66,7 +65,7 @@ struct instances {
     LIST_HEAD(, instance) all;
     SLIST_HEAD(, instance) dead; /* not in `all` any more; freed when the batch is over */
     int64_t now_ms;              /* when this batch of events began */
-    int64_t due_ms;              /* nothing is to be done before it, by instances and workers */
+    int64_t due_ms;              /* no instance or worker needs to act before it */
     char scratch[64 << 10];      /* for one read */
 };
 
@@ -84,35 +83,35 @@ static inline void instances_schedule(struct instances *instances, int64_t at_ms
         instances->due_ms = at_ms;
 }
 
-/* Starts one. NULL: `*failure` is the errno of what failed. */
+/* Starts one for a worker, with its number. NULL: `*failure` is the errno of what failed. */
 struct instance *instance_start(struct instances *instances, uint64_t number, struct worker *worker,
                                 int *failure);
 
-/* Watches its input for room, or no more. */
+/* Reports room in its input, or stops reporting it. False: out of memory. */
 bool instance_watch_input(struct instances *instances, struct instance *instance, bool watch);
 
 /* Reports the events (EPOLLIN, EPOLLOUT) from now on. False, with errno set, if memory is out. */
 bool channel_watch(struct instances *instances, struct channel *channel, uint32_t events);
 
-/* Closes a channel; one that is closed is left alone. */
+/* Does nothing if it is closed. */
 void channel_close(struct channel *channel);
 
-/* The leader has ended: how, as words behind "the program". */
+/* Its process has ended: writes how, to follow "the program". */
 void instance_describe_end(const struct instance *instance, char *text, size_t size);
 
-/* Ends it: nobody works with it any more. Gently: by the end of its input, and only after a
- * second by SIGTERM. */
+/* Ends it; it has no worker any more. Gently: closes its input, and sends SIGTERM only after a
+ * second. */
 void instance_end(struct instances *instances, struct instance *instance, bool gently);
 
-/* What epoll reported for one that nobody works with, or for the standard error of any. */
+/* Events of an instance that has no worker, and standard error of any. */
 void instance_exited(struct instances *instances, struct instance *instance);
 void instance_discard_output(struct instances *instances, struct instance *instance);
 void instance_log_errors(struct instances *instances, struct instance *instance);
 
-/* Does what is due, and schedules what is next. */
+/* Acts on the instances whose time has come, and schedules the next time. */
 void instances_act(struct instances *instances);
 
-/* Frees those that have gone: at the end of a batch. */
+/* Frees the dead ones: at the end of a batch. */
 void instances_sweep(struct instances *instances);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * program: the handler behind `banterd -- PROGRAM ARGUMENT...`: any line filter as a concurrent
- * service. Copies of the program are started once and kept; each is given one request at a time, as
- * a line on its standard input, and answers with one line on its standard output.
+ * service. Instances of the program are started once and kept; each is given one request at a time,
+ * as a line on its standard input, and answers with one line on its standard output.
  *
- * One thread of the handler's own does all of it: it forks, writes, reads and reaps. The threads
- * that handle() is called in only put the request into a queue.
+ * One thread, the supervisor, forks, writes, reads and reaps. The threads that call handle() only
+ * put requests into a queue.
  */
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_PROGRAM_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_PROGRAM_H

@@ -40,7 +40,7 @@ static bool make_room_locked(struct flow *flow)
     struct queue_item *items = malloc(capacity * sizeof *items);
     if (!items)
         return false;
-    /* It is full: from the first one to the end, and what stands before the first one. */
+    /* The ring is full: from the first item to the end, then the items before the first. */
     unsigned tail = flow->capacity - flow->first;
     if (flow->items) {
         memcpy(items, flow->items + flow->first, tail * sizeof *items);
@@ -63,8 +63,8 @@ static struct request *take_first_locked(struct queue *queue, struct flow *flow)
     return item.request;
 }
 
-/* Under the lock, so that of two threads the one that knows better speaks last. */
-static void tell_full_locked(struct queue *queue)
+/* Under the lock, so that of two threads the one with the newer state comes last. */
+static void update_full_locked(struct queue *queue)
 {
     bool full = handler_is_full(queue->handler);
     if (!full && queue->bytes > queue->max_bytes)
@@ -96,9 +96,8 @@ bool queue_flow_end(struct queue *queue, struct flow *flow)
     while (flow->count > 0)
         request_release(take_first_locked(queue, flow));
     update_ready_locked(queue, flow);
-    tell_full_locked(queue);
+    update_full_locked(queue);
     if (queue->one_at_a_time) {
-        flow->ended = true;
         SLIST_INSERT_HEAD(&queue->ended, flow, ended_entry);
     } else {
         flow_free(flow);
@@ -129,8 +128,8 @@ void queue_flow_done(struct queue *queue, struct flow *flow)
 
 static enum queue_put put_locked(struct queue *queue, struct flow *flow, struct request *request)
 {
-    /* A session's requests are over before its flow ends: looked at under the lock, the flow is
-     * there. */
+    /* A session's requests are over before its flow ends: if this one is not, the flow is there as
+     * long as the lock is held. */
     if (request_is_over(request))
         return QUEUE_OVER;
     if (!make_room_locked(flow))
@@ -141,7 +140,7 @@ static enum queue_put put_locked(struct queue *queue, struct flow *flow, struct 
     queue->bytes += cost;
     queue->waiting++;
     update_ready_locked(queue, flow);
-    tell_full_locked(queue);
+    update_full_locked(queue);
     if (!queue->sleeping || TAILQ_EMPTY(&queue->ready))
         return QUEUE_PUT;
     queue->sleeping = false;
@@ -181,7 +180,7 @@ struct request *queue_take(struct queue *queue, struct flow **flow)
     pthread_mutex_lock(&queue->lock);
     while (!request && !TAILQ_EMPTY(&queue->ready))
         request = take_locked(queue, &from);
-    tell_full_locked(queue);
+    update_full_locked(queue);
     pthread_mutex_unlock(&queue->lock);
     if (flow)
         *flow = from;

@@ -1,10 +1,10 @@
 /*
- * program_queue: the requests that wait for a copy of the program. Each session that asks has a
- * flow; flows are served in turn, a flow's requests in their order. So a client that has sent
- * thousands ahead delays another one by its share only.
+ * queue: the requests that wait for an instance of the program. Each session has a flow. Flows are
+ * served in turn, and the requests of a flow in their order: a client that has sent thousands of
+ * requests delays another client by its share only.
  *
- * The queue is bounded in bytes: over the bound the handler is full (server/handler.h), under half
- * of it no more. Nothing is dropped. Any thread may call these; each is short.
+ * The queue is bounded in bytes: above the bound the handler is full (server/handler.h), until half
+ * of the bound is reached. Nothing is dropped. Any thread may call these; none blocks.
  */
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_QUEUE_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_QUEUE_H
@@ -20,7 +20,7 @@
 struct request;
 struct worker;
 
-/* What one waiting request counts in addition to its message. */
+/* Bytes that each waiting request counts in addition to its message. */
 enum { QUEUE_REQUEST_COST = 512 };
 
 struct queue_item {
@@ -28,28 +28,22 @@ struct queue_item {
     size_t cost;
 };
 
-/* One session's waiting requests. All fields but the last two are guarded by the queue's lock. */
+/* One session's waiting requests. The queue's lock guards all but the last two fields. */
 struct flow {
     TAILQ_ENTRY(flow) entry;       /* in queue.ready */
     SLIST_ENTRY(flow) ended_entry; /* in queue.ended */
     bool is_ready;                 /* it is in queue.ready */
     struct queue_item *items;      /* a ring; owned */
     unsigned first, count, capacity;
-    bool taken; /* queue.one_at_a_time: a request of it is in its copy */
-    bool ended; /* the session has ended */
+    bool taken; /* queue.one_at_a_time: its last request is not done */
     uint64_t session;
-    struct worker *
-        /* the session's own copy, for the one who takes from the queue; the queue leaves it
-         * alone */
-        worker;
+    struct worker *worker; /* the taker's: the worker of this session; the queue ignores it */
 };
 
 struct queue {
-    struct handler *handler; /* told when the queue is full, and when it is no more */
+    struct handler *handler; /* to be set full, and not full */
     size_t max_bytes;
-    bool
-        /* a flow whose request was taken is served again only after queue_flow_done() */
-        one_at_a_time;
+    bool one_at_a_time;       /* nothing is taken from a flow before queue_flow_done() */
     pthread_mutex_t lock;     /* guards all that follows */
     TAILQ_HEAD(, flow) ready; /* flows with something to take, the next one first */
     SLIST_HEAD(, flow) ended; /* one_at_a_time: ended flows that are the taker's to free */
@@ -60,42 +54,42 @@ struct queue {
 
 void queue_init(struct queue *queue, struct handler *handler, size_t max_bytes, bool one_at_a_time);
 
-/* All flows have ended, and been freed. */
+/* All flows have ended and are freed. */
 void queue_fini(struct queue *queue);
 
-/* A flow for a session; NULL when memory is out. */
+/* A flow for a session; NULL: out of memory. */
 struct flow *flow_new(uint64_t session);
 void flow_free(struct flow *flow);
 
-/* The session has ended: drops what waits. The flow is freed, now or (one_at_a_time) by the
- * taker. Returns whether the taker must be woken. */
+/* The session has ended: drops its waiting requests. The flow is freed, now or (one_at_a_time) by
+ * the taker. Returns whether the taker must be woken. */
 bool queue_flow_end(struct queue *queue, struct flow *flow);
 
 enum queue_put {
     QUEUE_PUT,
-    QUEUE_PUT_WAKE, /* and the taker must be woken */
-    QUEUE_NO_MEMORY,
-    QUEUE_OVER, /* the request is over, and its flow may be gone */
+    QUEUE_PUT_WAKE,  /* and the taker must be woken */
+    QUEUE_NO_MEMORY, /* refused */
+    QUEUE_OVER,      /* refused: the request is over, and its flow may be gone */
 };
 
-/* Puts a held request into its session's flow; the queue has the hold from then on, unless it is
- * refused. */
+/* Puts a held request into its session's flow. The hold is the queue's from then on, unless the
+ * request is refused. */
 enum queue_put queue_put(struct queue *queue, struct flow *flow, struct request *request);
 
 /* ---- for the taker, one thread ---- */
 
-/* The next request whose answer is still waited for, with its hold; those that are over are
- * released. `*flow` (may be NULL) is the flow it was in, which stays only where the queue is
- * one_at_a_time. NULL: there is none. */
+/* The next request that still needs an answer, with its hold; those that are over are released.
+ * NULL: there is none. `*flow` (may be NULL) is its flow, which may be gone by now unless the queue
+ * is one_at_a_time. */
 struct request *queue_take(struct queue *queue, struct flow **flow);
 
-/* The flow's request is done. */
+/* The request last taken from this flow is done. */
 void queue_flow_done(struct queue *queue, struct flow *flow);
 
 /* A flow whose session has ended, for the taker to free; NULL: there is none. */
 struct flow *queue_ended(struct queue *queue);
 
-/* The taker is about to sleep. False: there is something to take. */
+/* The taker is about to sleep, and wants to be woken. False: there is something to take. */
 bool queue_sleep(struct queue *queue);
 
 #endif
