@@ -33,7 +33,7 @@ struct server_config {
     unsigned stall_ms;
     /* open; from server_open()'s success on the server closes it. It stays where it is */
     struct handler *handler;
-    /* the caller's, until server_close() has returned; NULL: nothing is logged */
+    /* the caller's, until server_close() has returned; NULL: nothing is logged, only counted */
     struct log *log;
 };
 

@@ -46,13 +46,9 @@ static void begin_session(struct transfer *transfer, struct shard *shard, struct
 /* There are too many that are told so in order: this one is told as it is. */
 static void refuse_at_once(const struct shared *shared, int fd)
 {
-    char text[80];
-    struct frame_edges edges;
     struct buffer frame = {0};
-    size_t size = protocol_write_error(text, sizeof text, PROTOCOL_BUSY, ADMISSION_BUSY_TEXT);
-    if (frame_encode(shared->settings.rules.codec, text, size, PROTOCOL_MAX_REPLY, &edges) ==
-            FRAME_FITS &&
-        frame_append(&frame, &edges, text, size))
+    if (protocol_append_error(&frame, shared->settings.rules.codec, PROTOCOL_BUSY,
+                              ADMISSION_BUSY_TEXT))
         (void) !send(fd, buffer_head(&frame), buffer_size(&frame), MSG_NOSIGNAL | MSG_DONTWAIT);
     buffer_fini(&frame);
     close(fd);

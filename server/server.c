@@ -51,7 +51,9 @@ struct server {
     bool adapts; /* how many of the loops are in use is found out */
     struct pool *pool;
     struct executor *executor;
-    struct monitor *monitor;
+    _Atomic(struct monitor *) monitor; /* NULL before it runs, or if there is none */
+    struct log
+        *own_log;  /* of a server without one: it only counts. NULL: the log is the caller's */
     int stop_fd;   /* eventfd */
     unsigned left; /* threads left behind */
 };
@@ -81,11 +83,20 @@ static void take_config(struct server *server, const struct server_config *confi
     server->cores = cpus_count();
     server->shard_count = config->threads ? config->threads : server->cores;
     server->adapts = !config->threads && config->stall_ms;
-    server->shared.log = config->log;
     server->shared.admission = &server->admission;
     server->shared.acceptor = &server->acceptor;
     server->shared.scaler = &server->scaler;
     server->shared.asker = &turn_asker;
+}
+
+/* So that everything below has a log, and events are counted even if nobody reads about them. */
+static bool take_log(struct server *server, const struct server_config *config, struct error *error)
+{
+    if (!config->log)
+        server->own_log = log_open(-1, LOG_SILENT, error);
+    server->shared.log = config->log ? config->log : server->own_log;
+    server->acceptor.log = server->shared.log;
+    return server->shared.log;
 }
 
 static const struct server_config *config_of(const struct server *server)
@@ -235,8 +246,9 @@ struct server *server_open(const struct server_config *config, enum server_failu
     }
     server->stop_fd = -1;
     take_config(server, config);
-    acceptor_init(&server->acceptor, config->log);
-    if (!open_engine(server, error) || !open_listeners(server, config, failure, error) ||
+    acceptor_init(&server->acceptor);
+    if (!take_log(server, config, error) || !open_engine(server, error) ||
+        !open_listeners(server, config, failure, error) ||
         !set_max_clients(server, config->max_clients, failure, error) ||
         !start_accepting(server, error)) {
         forget_sockets(server, config);
@@ -286,15 +298,21 @@ static void start_loops(struct server *server)
         pool_give_loop(server->loops[i]->owner, server->loops[i], NULL);
 }
 
-static void log_stopped(struct server *server)
+static uint64_t count_requests(const struct server *server)
 {
     uint64_t requests = 0;
+    for (unsigned i = 0; i < server->shard_count; i++)
+        requests += counter_get(&server->loops[i]->served);
+    return requests;
+}
+
+static void log_stopped(struct server *server)
+{
     if (server->left)
         log_tell(server->shared.log, LOG_LEFT_BEHIND, 0, "%u", server->left);
-    for (unsigned i = 0; i < server->shard_count; i++)
-        requests += server->loops[i]->served;
     log_tell(server->shared.log, LOG_STOPPED, 0, "%llu clients, %llu requests",
-             (unsigned long long) server->admission.accepted, (unsigned long long) requests);
+             (unsigned long long) server->admission.accepted,
+             (unsigned long long) count_requests(server));
 }
 
 static void wait_for_stop(const struct server *server)
@@ -364,9 +382,37 @@ void server_close(struct server *server)
     free(server->shards);
     executor_free(server->executor);
     pool_free(server->pool);
+    log_free(server->own_log);
     if (server->stop_fd >= 0)
         close(server->stop_fd);
     free(server);
+}
+
+void server_stats(const struct server *server, struct server_stats *stats)
+{
+    *stats = (struct server_stats){
+        .sessions = atomic_load(&server->admission.accepted),
+        .requests = count_requests(server),
+        .handovers = monitor_handovers(server->monitor),
+        .jobs = executor_submitted(server->executor),
+        .log_lines = log_lines(server->shared.log),
+        .log_dropped = log_dropped(server->shared.log),
+        .clients = atomic_load(&server->admission.clients),
+        .refused = atomic_load(&server->admission.refused),
+        .computing = executor_computing(server->executor),
+        .threads = pool_threads(server->pool),
+        .loops_in_use = atomic_load(&server->scaler.in_use),
+    };
+    for (unsigned i = 0; i < server->shard_count; i++) {
+        const struct counters *counters = &server->shards[i].counters;
+        stats->bytes_received += counter_get(&counters->received);
+        stats->bytes_sent += counter_get(&counters->sent);
+        stats->moves += counter_get(&counters->moved);
+        for (int code = 0; code < PROTOCOL_CODES; code++)
+            stats->errors[code] += counter_get(&counters->errors[code]);
+    }
+    for (int event = 0; event < LOG_EVENTS; event++)
+        stats->events[event] = log_count(server->shared.log, (enum log_event) event);
 }
 
 unsigned server_address_count(const struct server *server)

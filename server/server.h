@@ -25,8 +25,10 @@
 
 #include "common/address.h"
 #include "common/error.h"
+#include "common/protocol.h"
 #include "server/config.h"
 #include "server/handler.h"
+#include "server/log/events.h"
 
 struct server;
 
@@ -57,6 +59,28 @@ void server_stop(struct server *server);
 /* Gives everything back, the handler included. If server_run() left threads behind, what they use is
  * leaked, since they may still use it. NULL is left alone. */
 void server_close(struct server *server);
+
+/* What a server has done so far, and does now. */
+struct server_stats {
+    uint64_t sessions; /* clients so far */
+    uint64_t requests; /* taken so far; those that are too long count, and the quit word does not */
+    uint64_t bytes_received, bytes_sent;
+    uint64_t errors[PROTOCOL_CODES]; /* replies that are errors, by enum protocol_code */
+    uint64_t events[LOG_EVENTS];     /* what was logged, or would have been, by enum log_event */
+    uint64_t handovers;              /* loops that were taken from a handler that took long */
+    uint64_t moves;                  /* sessions that went to another loop */
+    uint64_t jobs;                   /* requests given to the executor */
+    uint64_t log_lines, log_dropped; /* lines written, and lines for which there was no room */
+    unsigned clients;                /* connected now */
+    unsigned refused;                /* being told now that there are too many */
+    unsigned computing;              /* requests that compute outside of the loops now */
+    unsigned threads;                /* of the pool: loops' owners, in handlers, spares */
+    unsigned loops_in_use;
+};
+
+/* Sums without a lock. From any thread, from server_open() until server_close(). What goes on meanwhile
+ * may be in one number and not yet in another; what is counted "so far" never goes down. */
+void server_stats(const struct server *server, struct server_stats *stats);
 
 /* The addresses it listens on, as bound, in the order of the config; they outlive the stop. */
 unsigned server_address_count(const struct server *server);

@@ -23,6 +23,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "common/counter.h"
 #include "server/engine/heap.h"
 #include "server/engine/inbox.h"
 
@@ -55,7 +56,7 @@ struct loop {
     /* most of the loop's time goes into calls, so they are to be measured. Set by the monitor,
      * cleared by the owner */
     _Atomic bool measures;
-    _Atomic uint64_t served; /* requests so far. Written by the owner, read by all */
+    struct counter served; /* requests so far. Added to by the owner, read by all */
 
     /* The owner's. */
     uint64_t calls; /* calls so far: the number of the last one */
@@ -160,13 +161,6 @@ static inline bool loop_end_call(struct loop *loop, uint64_t call)
 static inline bool loop_take(struct loop *loop, uint64_t call)
 {
     return loop_finish_call(loop, call);
-}
-
-/* Counts a request. One thread at a time does, so the operation needs no lock. Owner only. */
-static inline void loop_count_served(struct loop *loop)
-{
-    uint64_t served = atomic_load_explicit(&loop->served, memory_order_relaxed);
-    atomic_store_explicit(&loop->served, served + 1, memory_order_relaxed);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/counter.h"
 #include "server/engine/cost.h"
 #include "server/engine/executor.h"
 #include "server/engine/loop.h"
@@ -53,7 +54,7 @@ struct monitor {
     _Atomic enum attention attention;
     _Atomic bool stopping;
     _Atomic unsigned passed_ms;          /* by its samples */
-    _Atomic uint64_t handovers;          /* written by its thread alone */
+    struct counter handovers;            /* added to by its thread alone */
     unsigned idle_samples, calm_samples; /* in a row */
     bool has_told_no_spare;
     struct loop_sample samples[];
@@ -94,7 +95,7 @@ unsigned monitor_clock_ms(const struct monitor *monitor)
 
 uint64_t monitor_handovers(const struct monitor *monitor)
 {
-    return monitor ? atomic_load_explicit(&monitor->handovers, memory_order_relaxed) : 0;
+    return monitor ? counter_get(&monitor->handovers) : 0;
 }
 
 /* ---- the hand-over ---- */
@@ -127,8 +128,7 @@ static void hand_over(struct monitor *monitor, struct loop *loop, const struct l
     if (!is_asleep)
         executor_adopt(monitor->config.executor, owner);
     pool_give_loop(spare, loop, owner);
-    atomic_store_explicit(&monitor->handovers, monitor_handovers(monitor) + 1,
-                          memory_order_relaxed);
+    counter_add(&monitor->handovers, 1);
 }
 
 static void sample_loop(struct monitor *monitor, struct loop *loop, struct loop_sample *sample)

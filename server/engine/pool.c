@@ -317,7 +317,7 @@ unsigned pool_stop(struct pool *pool, int64_t deadline_ms, int64_t grace_ms)
     pool->stopping = true;
     for (enum pool_use use = POOL_INTERACTIVE; use <= POOL_BACKGROUND; use++)
         LIST_FOREACH(spare, &pool->spares[use], entry)
-    pthread_cond_signal(&spare->given);
+            pthread_cond_signal(&spare->given);
     while (pool->threads > 0) {
         bool only_calls = pool->loops == 0 && pool->threads == pool->calling;
         int64_t until_ms = only_calls ? deadline_ms : last_ms;

@@ -78,7 +78,7 @@ static struct scaler_sample take_sample(const struct scaler *scaler, int64_t now
         sample.idle_ns = cpus_idle_ns();
     for (unsigned i = 0; i < scaler->count; i++) {
         const struct loop *loop = scaler->loops[i];
-        sample.requests += atomic_load_explicit(&loop->served, memory_order_relaxed);
+        sample.requests += counter_get(&loop->served);
         pid_t owner = atomic_load_explicit(&loop->owner_tid, memory_order_acquire);
         if (owner == 0) /* not running yet */
             continue;

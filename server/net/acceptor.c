@@ -127,9 +127,8 @@ bool acceptor_last(struct acceptor *acceptor, struct accepted *accepted)
 
 /* ---- life ---- */
 
-void acceptor_init(struct acceptor *acceptor, struct log *log)
+void acceptor_init(struct acceptor *acceptor)
 {
-    acceptor->log = log;
     acceptor->rest_until_ms = CLOCK_NEVER;
     acceptor->next_rest_ms = FIRST_REST_MS;
     pthread_mutex_init(&acceptor->lock, NULL);

@@ -42,8 +42,8 @@ struct accepted {
     struct address address; /* of the other end */
 };
 
-/* Before anything else. `log` outlives it. */
-void acceptor_init(struct acceptor *acceptor, struct log *log);
+/* Before anything else, all zero before. Then `log` is set, and its listeners are opened. */
+void acceptor_init(struct acceptor *acceptor);
 
 /* Closes the listeners. */
 void acceptor_fini(struct acceptor *acceptor);

@@ -48,8 +48,8 @@ static int64_t handler_deadline(const struct session *session)
     /* The requests' times began in their order, so the first one that is not ready ends first. */
     const struct request *request;
     STAILQ_FOREACH(request, &session->active->requests, entry)
-    if (!request->ready)
-        return request->deadline_ms;
+        if (!request->ready)
+            return request->deadline_ms;
     return CLOCK_NEVER;
 }
 

@@ -130,7 +130,7 @@ bool dispatch(struct session *session, struct scratch *scratch, const char *mess
     /* A turn of this session is under way: whoever takes the loop in the call finds in the scratch
      * what it needs, and nothing that must outlive the call is on this stack. */
     assert(scratch->session == session);
-    loop_count_served(&shard->loop);
+    counter_add(&shard->loop.served, 1);
     if (shard->transcript)
         log_put(shard->transcript, LOG_PROCESSING, session->number, message, size);
     if (shard->refusing) {

@@ -183,7 +183,7 @@ static void take_quit(struct session *session)
 
 static void take_too_long(struct session *session, struct scratch *scratch)
 {
-    loop_count_served(&session_shard(session)->loop);
+    counter_add(&session_shard(session)->loop.served, 1);
     output_error(session, scratch, PROTOCOL_TOO_LONG,
                  session_shard(session)->shared->settings.too_long_text);
 }

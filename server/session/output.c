@@ -15,9 +15,6 @@
 /* A turn's buffer that has grown beyond this is given back after the turn. */
 enum { KEPT_OUTPUT_BYTES = 1 << 20 };
 
-/* Long enough for every error text of the server's. */
-enum { ERROR_BYTES = 512 };
-
 bool output_deliverable(const struct session *session)
 {
     return output_pending(session) && STAILQ_FIRST(&session->active->requests)->ready &&
@@ -26,18 +23,27 @@ bool output_deliverable(const struct session *session)
 
 /* ---- framing ---- */
 
-/* Frames what the codec is known to carry: an error of the server's. */
+static enum frame_codec codec_of(const struct shard *shard)
+{
+    return shard->shared->settings.rules.codec;
+}
+
+static void count_error(struct shard *shard, int code)
+{
+    if (code >= 0)
+        counter_add(&shard->counters.errors[code], 1);
+}
+
+/* Frames an error of the server's. */
 static void put_error(struct session *session, struct buffer *output, const char *code,
                       const char *text)
 {
-    const struct shard *shard = session_shard(session);
-    char error[ERROR_BYTES];
-    struct frame_edges edges;
+    struct shard *shard = session_shard(session);
+    char error[PROTOCOL_ERROR_SIZE];
     size_t size = protocol_write_error(error, sizeof error, code, text);
-    enum frame_refusal refusal =
-        frame_encode(shard->shared->settings.rules.codec, error, size, PROTOCOL_MAX_REPLY, &edges);
+    count_error(shard, protocol_error_code(error, size));
     log_put(shard->log, LOG_PROCESSED, session->number, error, size);
-    if (refusal != FRAME_FITS || !frame_append(output, &edges, error, size))
+    if (!protocol_append_error(output, codec_of(shard), code, text))
         session_break(session, "out of memory");
 }
 
@@ -54,15 +60,17 @@ static void put_reply(struct session *session, struct buffer *output, const stru
 {
     const char *text = buffer_head(reply);
     size_t size = buffer_size(reply);
-    const struct shard *shard = session_shard(session);
+    struct shard *shard = session_shard(session);
     struct frame_edges edges;
     enum frame_refusal refusal =
-        frame_encode(shard->shared->settings.rules.codec, text, size, PROTOCOL_MAX_REPLY, &edges);
+        frame_encode(codec_of(shard), text, size, PROTOCOL_MAX_REPLY, &edges);
+    int code = protocol_error_code(text, size);
     if (refusal != FRAME_FITS) {
         put_handler_failed(session, output, frame_refusal_text(refusal));
-    } else if (protocol_is_unasked(text, size)) {
+    } else if (code >= 0 && protocol_is_unasked(text, size)) {
         put_handler_failed(session, output, "its code is the server's alone");
     } else {
+        count_error(shard, code);
         if (shard->transcript)
             log_put(shard->transcript, LOG_PROCESSED, session->number, text, size);
         if (!frame_append(output, &edges, text, size))
@@ -143,12 +151,7 @@ bool output_overrule(struct request *request, const char *code, const char *text
 void output_unasked(struct session *session, struct scratch *scratch, const char *code,
                     const char *text)
 {
-    char frame[ERROR_BYTES];
-    struct frame_edges edges;
-    size_t size = protocol_write_error(frame, sizeof frame, code, text);
-    if (frame_encode(session_shard(session)->shared->settings.rules.codec, frame, size,
-                     PROTOCOL_MAX_REPLY, &edges) != FRAME_FITS ||
-        !frame_append(&scratch->output, &edges, frame, size))
+    if (!protocol_append_error(&scratch->output, codec_of(session_shard(session)), code, text))
         session_break(session, "out of memory");
 }
 

@@ -55,10 +55,11 @@ void session_break(struct session *session, const char *why)
 void session_log_peer(struct session *session, enum log_event event)
 {
     const struct shard *shard = session_shard(session);
-    if (!session->number || !shard->log || !log_wants(shard->shared->log, event))
-        return;
     const struct listeners *listeners = &shard->shared->acceptor->listeners;
-    char text[ADDRESS_TEXT_SIZE];
-    peer_print(&session->peer, &listeners->items[session->listener].address, text);
+    char text[ADDRESS_TEXT_SIZE] = "";
+    if (!session->number)
+        return;
+    if (log_wants(shard->shared->log, event))
+        peer_print(&session->peer, &listeners->items[session->listener].address, text);
     log_put(shard->log, event, session->number, text, strlen(text));
 }

@@ -17,7 +17,7 @@ bool shard_init(struct shard *shard, const struct shared *shared)
     shard->log = log_ring_new(shared->log);
     shard->transcript = log_wants(shared->log, LOG_PROCESSED) ? shard->log : NULL;
     errno = ENOMEM;
-    return shard->log || !shared->log;
+    return shard->log;
 }
 
 void shard_fini(struct shard *shard)

@@ -27,7 +27,7 @@ struct scaler;
 /* What the shards of one server share; it does not change while they run. */
 struct shared {
     struct settings settings;
-    struct log *log; /* NULL: nothing is logged */
+    struct log *log;
     struct admission *admission;
     struct acceptor *acceptor;
     struct scaler *scaler;
@@ -40,7 +40,7 @@ struct shared {
 struct shard {
     struct loop loop; /* first */
     const struct shared *shared;
-    struct log_ring *log;        /* the owner's; NULL: nothing is logged */
+    struct log_ring *log;        /* the owner's */
     struct log_ring *transcript; /* the same; NULL: no messages are logged */
     struct counters counters;
 

@@ -194,8 +194,7 @@ static void overrule_late(struct session *session)
 {
     const struct shard *shard = session_shard(session);
     struct request *request;
-    STAILQ_FOREACH(request, &session->active->requests, entry)
-    {
+    STAILQ_FOREACH(request, &session->active->requests, entry) {
         if (request->ready || request->deadline_ms > shard->loop.now_ms)
             continue;
         /* If the handler has just been quicker, its answer is on its way through the inbox. */
@@ -302,7 +301,7 @@ void turn_refuse(struct session *session)
         return;
     struct request *request;
     STAILQ_FOREACH(request, &session->active->requests, entry)
-    if (!request->ready)
-        output_overrule(request, PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT);
+        if (!request->ready)
+            output_overrule(request, PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT);
     loop_ready(&session_shard(session)->loop, &session->active->ready);
 }

@@ -133,6 +133,47 @@ static void test_serves_and_stops(void **state)
     finish(&embedded);
 }
 
+/* Without a log all is counted the same, and nothing is written. */
+static void test_counts_what_it_does(void **state)
+{
+    (void) state;
+    static const char requests[] = "Zack\n0123456789\n\xff\n--QUIT--\n";
+    static const char replies[] = "Hello ZACK\n-ERR too-long a request may have 8 bytes\n"
+                                  "-ERR not-utf8 the byte at offset 0 does not begin a "
+                                  "character of UTF-8\n";
+    struct server_config config = server_defaults();
+    struct server_stats stats;
+    struct embedded embedded;
+    config.max_message = 8;
+    start(&embedded, &config);
+    int fd = connect_to(embedded.server);
+    ask(fd, requests, replies);
+    at_end(fd);
+    server_stats(embedded.server, &stats); /* while it runs: whatever it says, it says it at once */
+    assert_true(stats.requests <= 3 && stats.threads > 0 && stats.loops_in_use > 0);
+
+    server_stop(embedded.server);
+    pthread_join(embedded.thread, NULL);
+    server_stats(embedded.server, &stats);
+    assert_int_equal(stats.sessions, 1);
+    assert_int_equal(stats.clients, 0);
+    assert_int_equal(stats.refused, 0);
+    assert_int_equal(stats.requests, 3);
+    assert_int_equal(stats.bytes_received, sizeof requests - 1);
+    assert_int_equal(stats.bytes_sent, sizeof replies - 1);
+    for (int code = 0; code < PROTOCOL_CODES; code++)
+        assert_int_equal(stats.errors[code],
+                         code == PROTOCOL_CODE_TOO_LONG || code == PROTOCOL_CODE_NOT_UTF8);
+    assert_int_equal(stats.events[LOG_CONNECTED], 1);
+    assert_int_equal(stats.events[LOG_CLOSED], 1);
+    assert_int_equal(stats.events[LOG_QUIT], 1);
+    assert_int_equal(stats.events[LOG_TOO_LONG], 1);
+    assert_int_equal(stats.events[LOG_STOPPED], 1);
+    assert_int_equal(stats.log_lines, 0);
+    assert_int_equal(stats.threads, 0);
+    server_close(embedded.server);
+}
+
 static void test_listens_on_a_bound_socket(void **state)
 {
     (void) state;
@@ -336,6 +377,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_serves_and_stops),
+        cmocka_unit_test(test_counts_what_it_does),
         cmocka_unit_test(test_listens_on_a_bound_socket),
         cmocka_unit_test(test_a_socket_stays_the_callers_on_failure),
         cmocka_unit_test(test_bad_addresses_are_told),
