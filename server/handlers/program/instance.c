@@ -68,7 +68,7 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
                                 int *failure)
 {
     struct instance *instance = instance_new(instances, number, worker);
-    struct spawned spawned;
+    struct spawned spawned = {-1, -1, -1, -1}; /* gcc cannot see that failure is checked */
     *failure = instance ? spawn(instances->command, number, &instance->group, &spawned) : ENOMEM;
     if (*failure) {
         if (instance)
