@@ -4,7 +4,8 @@
 #   CC CPPFLAGS CFLAGS LDFLAGS        as everywhere; what the sources need is added, never replaced
 #   SANITIZE=address|thread           an instrumented build (address: with UBSan), in a folder of its own
 #   BUILD=FOLDER                      where all output goes; build, or build/$(SANITIZE)
-#   WERROR=1                          warnings are errors
+#   LTO=no                            without link-time optimisation, as SANITIZE always is
+#   WERROR=1                          warnings are errors, those of the linker too
 #   V=1                               show whole command lines
 #   PYTEST_ARGS='-k quit'             more arguments for pytest
 #   BENCH='measure idle/memory'       what `make bench` does instead of everything; see tests/bench/run --help
@@ -40,7 +41,11 @@ PYTEST_JOBS ?= $(shell expr $(CORES) '*' 2)
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
-            -Wwrite-strings -Wformat=2 -Wvla -Wundef $(if $(filter-out 0 no,$(WERROR)),-Werror)
+            -Wwrite-strings -Wformat=2 -Wvla -Wundef
+ifneq ($(filter-out 0 no,$(WERROR)),)
+WARNINGS += -Werror
+fatal_warnings := -Wl,--fatal-warnings
+endif
 
 ifeq ($(SANITIZE),)
 sanitize :=
@@ -52,9 +57,16 @@ else
 $(error SANITIZE=$(SANITIZE) is not known; it can be address or thread)
 endif
 
+# Debian's clang brings the plugin that the linker needs for its objects.
+ifeq ($(filter 0 no,$(LTO))$(SANITIZE),)
+lto := -flto=auto
+endif
+
 includes := -I. -Iserver/include -D_GNU_SOURCE -DBANTER_VERSION='"$(VERSION)"'
-compile = $(CC) -std=gnu17 $(includes) $(WARNINGS) $(sanitize) -pthread $(CPPFLAGS) $(CFLAGS)
-link = $(CC) $(CFLAGS) $(sanitize) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(libs) $(LDLIBS)
+# $(1): $(lto), or nothing.
+compile = $(CC) -std=gnu17 $(includes) $(WARNINGS) $(sanitize) $(1) -pthread $(CPPFLAGS) $(CFLAGS)
+link = $(CC) $(WARNINGS) $(sanitize) $(1) $(CFLAGS) $(fatal_warnings) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) \
+       $(libs) $(LDLIBS)
 
 ifneq ($(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
 say = @
@@ -67,6 +79,9 @@ endif
 # ---- what is made of what
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+# The same for a program that is optimised as a whole. The many small ones of the tests and benchmarks are not: each
+# would take as long to link as the server. So there are two kinds of objects, whose folders never mix.
+whole = $(if $(lto),$(1:$(BUILD)/obj/%=$(BUILD)/lto/%),$(1))
 # The unit test's sources among $(2) that include a header of folder $(1).
 including = $(if $(2),$(shell grep -l '^.include "$(1)/' $(2)))
 
@@ -111,18 +126,19 @@ all: $(BUILD)/banterd $(BUILD)/banter ## build both programs (the default)
 server_libs := -lunistring -Wl,--export-dynamic-symbol='banter_reply_*'
 
 $(BUILD)/banterd: libs = $(server_libs)
-$(BUILD)/banterd: $(server) $(common)
-	$(call say,LINK)$(link)
+$(BUILD)/banterd: $(call whole,$(server) $(common))
+	$(call say,LINK)$(call link,$(lto))
 
 $(BUILD)/banter: libs = -lreadline
-$(BUILD)/banter: $(client) $(common)
-	$(call say,LINK)$(link)
+$(BUILD)/banter: $(call whole,$(client) $(common))
+	$(call say,LINK)$(call link,$(lto))
 
 # The server with the handler that tests steer; see tests/handlers/.
 $(BUILD)/tests/banterd-test: libs = $(server_libs)
-$(BUILD)/tests/banterd-test: $(filter-out $(BUILD)/obj/server/handlers/table.o,$(server)) $(test_handlers) $(common)
+$(BUILD)/tests/banterd-test: $(call whole,$(filter-out $(BUILD)/obj/server/handlers/table.o,$(server)) \
+                                          $(test_handlers) $(common))
 	@mkdir -p $(@D)
-	$(call say,LINK)$(link)
+	$(call say,LINK)$(call link,$(lto))
 
 # Each unit test is a program of its own, with common/ and those parts whose headers it includes.
 $(unit): libs = -lcmocka $(unit_libs)
@@ -149,7 +165,7 @@ $(bench): $(bench_parts) $(common)
 	$(call say,LINK)$(link)
 
 # Objects of different flags never meet: this file changes with the command line, and all depend on it.
-flags := $(compile) | $(LDFLAGS) $(LDLIBS)
+flags := $(call compile,$(lto)) | $(fatal_warnings) $(LDFLAGS) $(LDLIBS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(flags))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(flags))' > $@
@@ -158,10 +174,14 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/deps-build
 	@mkdir -p $(@D)
 	$(call say,CC)$(compile) -MMD -MP -c -o $@ $<
 
+$(BUILD)/lto/%.o: %.c $(BUILD)/flags | $(BUILD)/deps-build
+	@mkdir -p $(@D)
+	$(call say,CC)$(call compile,$(lto)) -MMD -MP -c -o $@ $<
+
 $(call objects,$(unit_sources)): | $(BUILD)/deps-test
 $(call objects,$(bench_sources)): | $(BUILD)/deps-bench
 
--include $(patsubst %.o,%.d,$(call objects,$(c_sources)))
+-include $(patsubst %.o,%.d,$(sort $(call objects,$(c_sources)) $(call whole,$(server) $(client) $(common) $(test_handlers))))
 
 # ---- what must be installed
 

@@ -169,6 +169,23 @@ def test_other_flags_make_other_objects(folder):
             compiled("LDFLAGS=-L/nowhere")] == [True, False, True, False, True]
 
 
+@pytest.mark.parametrize("arguments, program, optimised", [
+    ([], "banterd", True),
+    ([], "banter", True),
+    ([], "tests/banterd-test", True),
+    ([], "tests/test_server", False),
+    ([], "bench/load", False),
+    (["LTO=no"], "banterd", False),
+    (["SANITIZE=address"], "banterd", False),
+])
+def test_link_time_optimisation_is_for_the_programs(folder, arguments, program, optimised):
+    """All of a program's objects have it, and its link; or none has."""
+    commands = make("-n", "V=1", "DEPS=no", f"{folder}/one/{program}", *arguments, build=f"{folder}/one").stdout
+    compilers = [line for line in commands.splitlines() if " -o " in line]
+    assert len(compilers) > 3
+    assert {"-flto=auto" in line for line in compilers} == {optimised}
+
+
 def test_sanitizer_builds_have_folders_of_their_own():
     for arguments, folder in ((("SANITIZE=thread",), "build/thread"), ((), "build"),
                               (("SANITIZE=thread", "BUILD=x"), "x")):
