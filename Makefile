@@ -106,7 +106,7 @@ bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 
 pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
-scripts := .ci/run common/completion.bash $(wildcard tests/tools/*)
+scripts := $(shell grep -l '^\#!/bin/bash' .ci/run tests/tools/*) common/completion.bash
 c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples client \
                                          tests/unit tests/handlers tests/end_to_end/plugins tests/bench \
                                          tests/bench/peers))
@@ -230,7 +230,8 @@ bench-programs: all $(bench) ## build the load generators and the peers to measu
 compare: all | $(BUILD)/deps-compare ## try banter beside nc, redis-cli and others, and say what was seen
 	@'$(PYTHON)' tests/compare/run --banter '$(BUILD)/banter'
 
-lint: | $(BUILD)/deps-lint ## check format, C, man pages and scripts
+lint: | $(BUILD)/deps-lint ## check who includes whom, format, C, man pages and scripts
+	'$(PYTHON)' tests/tools/rooms
 	clang-format --dry-run -Werror $(c_sources) $(c_headers)
 	printf '%s\n' $(c_sources) | xargs -P $(CORES) -n 3 sh -c \
 	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=gnu17 $(subst ','\'',$(includes))' sh

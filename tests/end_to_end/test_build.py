@@ -1,4 +1,5 @@
-"""The Makefile: help, install and uninstall, `make run` with and without a terminal, how tests are counted.
+"""The Makefile: help, install and uninstall, `make run` with and without a terminal, how tests are counted; the check of
+the includes.
 
 The programs are there already, and other tests run them now: `-o all` keeps make from building them again.
 """
@@ -239,3 +240,73 @@ def test_a_test_program_without_tests_is_a_failure(folder):
 
 def test_no_test_at_all_is_a_failure(folder):
     assert check_unit(folder)[1:] == ("0 passed, 0 failed", 1)
+
+
+ROOMS = TOP / "tests/tools/rooms"
+TREE = {
+    "server/README.md": """# the server
+
+```rooms
+main           .. the process
+engine/loop engine/job
+log/*
+config  include/banter/handler
+```
+""",
+    "server/main.c": '#include "server/engine/loop.h"\n#include "server/config.h"\n',
+    "server/engine/loop.c": '#include "server/engine/loop.h"\n\n#include "server/log/log.h"\n#include <stdio.h>\n',
+    "server/engine/loop.h": "#include <banter/handler.h>\n",
+    "server/engine/job.h": '#include "common/error.h"\n',
+    "server/log/log.c": '#include "log.h"\n',
+    "server/log/log.h": "",
+    "server/config.h": "",
+    "server/include/banter/handler.h": "",
+    "client/README.md": "```rooms\nterminal/ | batch/\nterminal/prompt\nbatch/batch\nmain\n```\n",
+    "client/terminal/prompt.c": '#include "client/main.h"\n',
+    "client/batch/batch.c": "",
+    "client/main.h": "",
+    "common/error.c": '#include "common/error.h"\n',
+    "common/error.h": "",
+    "tests/all.c": '#include "server/main.c"\n#include "client/main.h"\n',
+}
+
+
+def rooms(folder, **changes):
+    """What tests/tools/rooms finds in that tree, with some files changed, or left out."""
+    for name, text in {**TREE, **changes}.items():
+        if text is not None:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+    run = subprocess.run([sys.executable, ROOMS, folder], capture_output=True, text=True, timeout=harness.LIMIT)
+    assert run.returncode == (1 if run.stderr else 0), run
+    return run.stderr.splitlines()
+
+
+def test_rooms_that_are_kept(folder):
+    assert rooms(folder) == []
+
+
+@pytest.mark.parametrize("changes, found", [
+    ({"server/log/log.h": '/* */\n# include "server/engine/loop.h"\n'},
+     "server/log/log.h:2: log/log includes engine/loop, which is above it"),
+    ({"server/engine/loop.h": '#include "job.h"\n'},
+     "server/engine/loop.h:1: engine/loop includes engine/job, which is beside it"),
+    ({"server/log/text.h": '#include "server/log/log.h"\n'},
+     "server/log/text.h:1: log/text includes log/log, which is beside it"),
+    ({"server/include/banter/handler.h": '#include "server/config.h"\n'},
+     "server/include/banter/handler.h:1: include/banter/handler includes config, which is beside it"),
+    ({"server/engine/new.c": ""}, "server/engine/new.c: it is in no room of server/README.md"),
+    ({"server/engine/job.h": None}, "server/README.md:5: engine/job: there is no such file"),
+    ({"client/README.md": "```rooms\nterminal/prompt batch/batch main\nmain\n```"},
+     "client/README.md:3: main: it is in line 2, too"),
+    ({"client/terminal/prompt.c": '#include "client/batch/batch.c"\n'},
+     "client/terminal/prompt.c:1: terminal/prompt includes batch/batch: terminal/ and batch/ never include each other"),
+    ({"client/README.md": "```\nmain\n```\n"}, "client/README.md: it has no block of rooms"),
+    ({"server/README.md": None}, "server/README.md: it has no block of rooms"),
+    ({"client/main.h": '#include "server/config.h"\n'}, "client/main.h:1: client/ includes nothing of server/"),
+    ({"server/config.h": '#include "client/main.h"\n'}, "server/config.h:1: server/ includes nothing of client/"),
+    ({"server/config.h": '#include "tests/all.c"\n'}, "server/config.h:1: server/ includes nothing of tests/"),
+    ({"common/error.h": '#include "server/config.h"\n'}, "common/error.h:1: common/ includes nothing of server/"),
+])
+def test_rooms_that_are_not_kept(folder, changes, found):
+    assert rooms(folder, **changes) == [found]
