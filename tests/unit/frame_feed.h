@@ -40,7 +40,7 @@ struct feeder {
 
 static void trace_bytes(struct trace *trace, const char *bytes, size_t size)
 {
-    if (size > sizeof(trace->text) - trace->size) {
+    if (size > sizeof trace->text - trace->size) {
         fprintf(stderr, "frame_feed: the trace is too short for this test\n");
         abort();
     }
@@ -54,7 +54,7 @@ __attribute__((format(printf, 2, 3))) static void trace_print(struct trace *trac
     char text[64];
     va_list arguments;
     va_start(arguments, format);
-    const int size = vsnprintf(text, sizeof(text), format, arguments);
+    int size = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     trace_bytes(trace, text, (size_t) size);
 }
@@ -94,10 +94,10 @@ static void trace_outcome(struct trace *trace, enum frame_outcome outcome, const
 /* One more read of `size` bytes. */
 static inline void feeder_feed(struct feeder *feeder, const char *data, size_t size)
 {
-    const size_t total = feeder->held_size + size;
+    size_t total = feeder->held_size + size;
     size_t done = 0;
     char *block = malloc(total + (total == 0));
-    if (block == NULL)
+    if (!block)
         abort();
     if (feeder->held_size > 0)
         memcpy(block, feeder->held, feeder->held_size);
@@ -108,7 +108,7 @@ static inline void feeder_feed(struct feeder *feeder, const char *data, size_t s
 
     while (!feeder->refused) {
         struct frame frame;
-        const enum frame_outcome outcome =
+        enum frame_outcome outcome =
             frame_next(&feeder->rules, &feeder->decoder, block + done, total - done, &frame);
         assert(frame.consumed <= total - done);
         trace_outcome(&feeder->trace, outcome, frame.message, frame.size);
@@ -125,7 +125,7 @@ static inline void feeder_feed(struct feeder *feeder, const char *data, size_t s
     }
     if (feeder->held_size > 0) {
         feeder->held = malloc(feeder->held_size);
-        if (feeder->held == NULL)
+        if (!feeder->held)
             abort();
         memcpy(feeder->held, block + done, feeder->held_size);
     }
@@ -136,7 +136,7 @@ static inline void feeder_feed(struct feeder *feeder, const char *data, size_t s
 static inline void feeder_end(struct feeder *feeder)
 {
     struct frame frame;
-    const enum frame_outcome outcome =
+    enum frame_outcome outcome =
         frame_end(&feeder->rules, &feeder->decoder, feeder->held_size, &frame);
     if (!feeder->refused) {
         trace_outcome(&feeder->trace, outcome, frame.message, frame.size);
@@ -157,7 +157,7 @@ static inline void print_bytes(const char *label, const char *bytes, size_t size
 {
     fprintf(stderr, "%s \"", label);
     for (size_t i = 0; i < size; i++) {
-        const unsigned char byte = (unsigned char) bytes[i];
+        unsigned char byte = (unsigned char) bytes[i];
         if (byte < ' ' || byte > '~' || byte == '"' || byte == '\\')
             fprintf(stderr, "\\%03o", byte);
         else

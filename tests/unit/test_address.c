@@ -22,7 +22,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- The resolver ---------------------------------------------------------------------------- */
+/* ---- the resolver ---- */
 
 static const struct {
     const char *name;
@@ -48,8 +48,8 @@ static struct addrinfo *new_answer(const char *text)
     assert_non_null(answer);
     struct sockaddr_in *v4 = (struct sockaddr_in *) &answer->address;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) &answer->address;
-    const bool is_v6 = inet_pton(AF_INET6, text, &v6->sin6_addr) == 1;
-    const bool is_v4 = inet_pton(AF_INET, text, &v4->sin_addr) == 1;
+    bool is_v6 = inet_pton(AF_INET6, text, &v6->sin6_addr) == 1;
+    bool is_v4 = inet_pton(AF_INET, text, &v4->sin_addr) == 1;
     answer->address.ss_family = is_v6 ? AF_INET6 : is_v4 ? AF_INET : AF_MAX;
     answer->info.ai_family = answer->address.ss_family;
     answer->info.ai_addr = (struct sockaddr *) &answer->address;
@@ -63,9 +63,8 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     (void) service;
     assert_int_equal(hints->ai_socktype, SOCK_STREAM);
     for (size_t i = 0; i < COUNT(known_hosts); i++) {
-        if (strcmp(known_hosts[i].name, node) != 0) {
+        if (strcmp(known_hosts[i].name, node) != 0)
             continue;
-        }
         if (known_hosts[i].failure != 0) {
             errno = ENFILE;
             return known_hosts[i].failure;
@@ -84,21 +83,20 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 
 void freeaddrinfo(struct addrinfo *found)
 {
-    while (found != NULL) {
+    while (found) {
         struct addrinfo *next = found->ai_next;
         free(found);
         found = next;
     }
 }
 
-/* ---- Notations ------------------------------------------------------------------------------- */
+/* ---- notations ---- */
 
 static bool has_v6(void)
 {
-    const int fd = socket(AF_INET6, SOCK_STREAM, 0);
-    if (fd >= 0) {
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    if (fd >= 0)
         close(fd);
-    }
     return fd >= 0;
 }
 
@@ -108,7 +106,7 @@ static void print_list(const struct address_list *list, char *text, size_t size)
     for (size_t i = 0; i < list->count; i++) {
         char one[ADDRESS_TEXT_SIZE];
         address_print(&list->items[i], one);
-        const size_t used = strlen(text);
+        size_t used = strlen(text);
         snprintf(text + used, size - used, "%s%s", used > 0 ? " " : "", one);
     }
 }
@@ -147,9 +145,8 @@ static void test_resolves(void **state)
         {"unix:x:80", "unix:x:80", "unix:x:80"},
         {"unix:" P107, "unix:" P107, "unix:" P107},
     };
-    if (!has_v6()) {
+    if (!has_v6())
         skip();
-    }
     for (size_t i = 0; i < COUNT(cases); i++) {
         const char *expected[] = {cases[i].to_listen, cases[i].to_connect};
         const enum address_use uses[] = {ADDRESS_TO_LISTEN, ADDRESS_TO_CONNECT};
@@ -157,12 +154,10 @@ static void test_resolves(void **state)
             struct address_list list;
             struct error error = {"none"};
             char text[512];
-            if (expected[use] == NULL) {
+            if (!expected[use])
                 continue;
-            }
             print_message("# %s\n", cases[i].text);
-            const enum address_result result =
-                address_resolve(cases[i].text, uses[use], &list, &error);
+            enum address_result result = address_resolve(cases[i].text, uses[use], &list, &error);
             assert_string_equal(error.text, "none");
             assert_int_equal(result, ADDRESS_OK);
             print_list(&list, text, sizeof text);
@@ -264,7 +259,7 @@ static void test_malformed(void **state)
         char expected[sizeof error.text];
         print_message("# %s\n", cases[i].text);
         snprintf(expected, sizeof expected, "\"%s\" is no address: %s%s",
-                 cases[i].shown != NULL ? cases[i].shown : cases[i].text, cases[i].why, RIGHT);
+                 cases[i].shown ? cases[i].shown : cases[i].text, cases[i].why, RIGHT);
         assert_int_equal(address_resolve(cases[i].text, cases[i].use, &list, &error),
                          ADDRESS_MALFORMED);
         assert_string_equal(error.text, expected);
@@ -316,7 +311,7 @@ static struct address resolve_one(const char *text)
     address_resolve(text, ADDRESS_TO_LISTEN, &list, &error);
     assert_string_equal(error.text, "none");
     assert_int_equal(list.count, 1);
-    const struct address address = list.items[0];
+    struct address address = list.items[0];
     address_list_fini(&list);
     return address;
 }
@@ -326,7 +321,7 @@ static void test_prints_what_the_kernel_gives(void **state)
 {
     (void) state;
     char text[ADDRESS_TEXT_SIZE];
-    const socklen_t head = offsetof(struct sockaddr_un, sun_path);
+    socklen_t head = offsetof(struct sockaddr_un, sun_path);
 
     struct address unnamed = {.size = head};
     unnamed.socket.local.sun_family = AF_UNIX;

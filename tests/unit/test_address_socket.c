@@ -33,7 +33,7 @@
 #define BACKLOG 16
 #define LONG_MS 60000 /* a limit that only something broken reaches */
 
-/* ---- A folder and sockets to test with ------------------------------------------------------- */
+/* ---- a folder and sockets to test with ---- */
 
 static struct address resolve_one(const char *text)
 {
@@ -42,17 +42,16 @@ static struct address resolve_one(const char *text)
     address_resolve(text, ADDRESS_TO_LISTEN, &list, &error);
     assert_string_equal(error.text, "none");
     assert_int_equal(list.count, 1);
-    const struct address address = list.items[0];
+    struct address address = list.items[0];
     address_list_fini(&list);
     return address;
 }
 
 static bool has_v6(void)
 {
-    const int fd = socket(AF_INET6, SOCK_STREAM, 0);
-    if (fd >= 0) {
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    if (fd >= 0)
         close(fd);
-    }
     return fd >= 0;
 }
 
@@ -61,7 +60,7 @@ static char folder[] = "/tmp/test_address.XXXXXX";
 static int make_folder(void **state)
 {
     (void) state;
-    return mkdtemp(folder) != NULL ? 0 : -1;
+    return mkdtemp(folder) ? 0 : -1;
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
@@ -93,21 +92,19 @@ static void remove_path(const struct address *address)
 
 static int listen_on(struct address *address)
 {
-    const int fd = address_listen(address, BACKLOG);
-    if (fd < 0) {
+    int fd = address_listen(address, BACKLOG);
+    if (fd < 0)
         fail_msg("address_listen: %s", strerror(errno));
-    }
     return fd;
 }
 
 static int connect_to(struct address *address)
 {
-    const struct address_list list = {address, 1};
+    struct address_list list = {address, 1};
     struct error error = {""};
-    const int fd = address_connect(&list, LONG_MS, NULL, &error);
-    if (fd < 0) {
+    int fd = address_connect(&list, LONG_MS, NULL, &error);
+    if (fd < 0)
         fail_msg("address_connect: %s", error.text);
-    }
     return fd;
 }
 
@@ -126,7 +123,7 @@ static struct address refusing_address(const char *text, int *holder)
 #define FILLERS 4
 static int mute_listener(struct address *address, int *fillers)
 {
-    const int listener = address_listen(address, 0);
+    int listener = address_listen(address, 0);
     assert_true(listener >= 0);
     for (int i = 0; i < FILLERS; i++) {
         fillers[i] =
@@ -138,9 +135,8 @@ static int mute_listener(struct address *address, int *fillers)
 
 static void close_all(const int *fds, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         close(fds[i]);
-    }
 }
 
 static int option_of(int fd, int level, int option)
@@ -168,17 +164,17 @@ static int accept_one(int listener)
 {
     struct pollfd ready = {.fd = listener, .events = POLLIN};
     assert_int_equal(poll(&ready, 1, LONG_MS), 1);
-    const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     assert_true(fd >= 0);
     return fd;
 }
 
-/* ---- Listening ------------------------------------------------------------------------------- */
+/* ---- listening ---- */
 
 static void check_tcp_pair(const char *text)
 {
     struct address address = resolve_one(text);
-    const int listener = listen_on(&address);
+    int listener = listen_on(&address);
     assert_int_not_equal(address_port(&address), 0);
     assert_plain_descriptor(listener);
     assert_int_equal(option_of(listener, SOL_SOCKET, SO_REUSEADDR), 1);
@@ -189,9 +185,9 @@ static void check_tcp_pair(const char *text)
     assert_int_equal(address_listen(&taken, BACKLOG), -1);
     assert_int_equal(errno, EADDRINUSE);
 
-    const int client = connect_to(&address);
+    int client = connect_to(&address);
     assert_plain_descriptor(client);
-    const int served = accept_one(listener);
+    int served = accept_one(listener);
     const int both[] = {client, served};
     for (size_t i = 0; i < COUNT(both); i++) {
         assert_int_equal(option_of(both[i], IPPROTO_TCP, TCP_NODELAY), 1);
@@ -205,28 +201,26 @@ static void test_listens_on_tcp(void **state)
 {
     (void) state;
     check_tcp_pair("127.0.0.1:0");
-    if (has_v6()) {
+    if (has_v6())
         check_tcp_pair("[::1]:0");
-    }
 }
 
 /* IPv6 must leave IPv4 alone: both have a listener of their own, with one port. */
 static void test_listens_on_every_address_with_one_port(void **state)
 {
     (void) state;
-    if (!has_v6()) {
+    if (!has_v6())
         skip();
-    }
     /* Somebody else may have the free port of one family in the other. */
     for (int attempt = 0; attempt < 50; attempt++) {
         struct address_list list;
         struct error error;
         assert_int_equal(address_resolve(":0", ADDRESS_TO_LISTEN, &list, &error), ADDRESS_OK);
         assert_int_equal(list.count, 2);
-        const int first = listen_on(&list.items[0]);
+        int first = listen_on(&list.items[0]);
         address_set_port(&list.items[1], address_port(&list.items[0]));
-        const int second = address_listen(&list.items[1], BACKLOG);
-        const bool ok = second >= 0;
+        int second = address_listen(&list.items[1], BACKLOG);
+        bool ok = second >= 0;
         if (ok) {
             assert_int_equal(option_of(second, IPPROTO_IPV6, IPV6_V6ONLY), 1);
             assert_int_equal(address_port(&list.items[1]), address_port(&list.items[0]));
@@ -234,9 +228,8 @@ static void test_listens_on_every_address_with_one_port(void **state)
         }
         close(first);
         address_list_fini(&list);
-        if (ok) {
+        if (ok)
             return;
-        }
     }
     fail_msg("no port was free in both families");
 }
@@ -257,18 +250,18 @@ static void test_listens_on_a_path(void **state)
     char bound[ADDRESS_TEXT_SIZE];
     struct address address = path_address("socket");
     address_print(&address, text);
-    const int listener = listen_on(&address);
+    int listener = listen_on(&address);
     address_print(&address, bound);
     assert_string_equal(bound, text);
     assert_plain_descriptor(listener);
 
-    const int client = connect_to(&address);
+    int client = connect_to(&address);
     assert_plain_descriptor(client);
     struct timeval limit = {7, 7};
     socklen_t size = sizeof limit;
     assert_int_equal(getsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &limit, &size), 0);
     assert_int_equal(limit.tv_sec + limit.tv_usec, 0);
-    const int served = accept_one(listener);
+    int served = accept_one(listener);
     assert_int_equal(write(client, "x", 1), 1);
     char byte;
     assert_int_equal(read(served, &byte, 1), 1);
@@ -287,7 +280,7 @@ static void test_listens_on_a_path_of_full_length(void **state)
     name[107 - strlen(folder) - 1] = '\0';
     struct address address = path_address(name);
     assert_int_equal(strlen(address.socket.local.sun_path), 107);
-    const int listener = listen_on(&address);
+    int listener = listen_on(&address);
     close(connect_to(&address));
     close(listener);
     remove_path(&address);
@@ -298,7 +291,7 @@ static void test_takes_over_a_dead_path(void **state)
     (void) state;
     struct address address = path_address("dead");
     close(listen_on(&address));
-    const int listener = listen_on(&address);
+    int listener = listen_on(&address);
     close(connect_to(&address));
     close(listener);
     remove_path(&address);
@@ -321,7 +314,7 @@ static void test_leaves_a_live_path_alone(void **state)
 {
     (void) state;
     struct address address = path_address("live");
-    const int listener = listen_on(&address);
+    int listener = listen_on(&address);
     check_left_alone(&address);
     close(connect_to(&address));
     close(listener);
@@ -333,7 +326,7 @@ static void test_leaves_a_path_with_a_full_backlog_alone(void **state)
     (void) state;
     int fillers[FILLERS];
     struct address address = path_address("full");
-    const int listener = mute_listener(&address, fillers);
+    int listener = mute_listener(&address, fillers);
     check_left_alone(&address);
     close_all(fillers, FILLERS);
     close(listener);
@@ -346,7 +339,7 @@ static void test_leaves_what_is_no_stream_socket_alone(void **state)
     struct address address = path_address("other");
     const char *path = address.socket.local.sun_path;
 
-    const int file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    int file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     check_left_alone(&address);
     close(file);
     remove_path(&address);
@@ -362,7 +355,7 @@ static void test_leaves_what_is_no_stream_socket_alone(void **state)
     remove_path(&address);
     remove_path(&dead);
 
-    const int datagrams = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int datagrams = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(datagrams, &address.socket.any, address.size), 0);
     check_left_alone(&address);
     close(datagrams);
@@ -385,11 +378,11 @@ static void test_tells_that_a_folder_is_missing(void **state)
 static void test_listens_in_the_present_folder(void **state)
 {
     (void) state;
-    const int back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(chdir(folder), 0);
     struct address address = resolve_one("unix:bare");
     close(listen_on(&address));
-    const int listener = listen_on(&address);
+    int listener = listen_on(&address);
     close(listener);
     remove_path(&address);
     assert_int_equal(fchdir(back), 0);
@@ -403,7 +396,7 @@ static void test_takes_nothing_over_without_the_lock(void **state)
     struct address dead = path_address("dead");
     struct address fresh = path_address("fresh");
     close(listen_on(&dead));
-    const int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(flock(lock, LOCK_EX), 0);
     check_left_alone(&dead);
     close(listen_on(&fresh));
@@ -418,8 +411,8 @@ static void contend(struct address address, int start, int hold, int result)
 {
     char byte;
     (void) !read(start, &byte, 1);
-    const int listener = address_listen(&address, BACKLOG);
-    const char outcome = listener >= 0 ? 'l' : errno == EADDRINUSE ? 'u' : '?';
+    int listener = address_listen(&address, BACKLOG);
+    char outcome = listener >= 0 ? 'l' : errno == EADDRINUSE ? 'u' : '?';
     (void) !write(result, &outcome, 1);
     (void) !read(hold, &byte, 1);
     _exit(0);
@@ -455,12 +448,11 @@ static void test_one_of_many_takes_a_dead_path_over(void **state)
             listening += outcome == 'l';
             in_use += outcome == 'u';
         }
-        const int client = connect_to(&address);
+        int client = connect_to(&address);
         close(client);
         close(hold[1]);
-        for (int i = 0; i < CONTENDERS; i++) {
+        for (int i = 0; i < CONTENDERS; i++)
             assert_int_equal(waitpid(children[i], NULL, 0), children[i]);
-        }
         const int rest[] = {start[0], hold[0], result[0], result[1]};
         close_all(rest, COUNT(rest));
         remove_path(&address);
@@ -469,7 +461,7 @@ static void test_one_of_many_takes_a_dead_path_over(void **state)
     }
 }
 
-/* ---- Connecting ------------------------------------------------------------------------------ */
+/* ---- connecting ---- */
 
 static void test_tells_each_address_that_fails(void **state)
 {
@@ -478,7 +470,7 @@ static void test_tells_each_address_that_fails(void **state)
     struct address items[3] = {refusing_address("127.0.0.1:0", &holders[0]),
                                refusing_address("127.0.0.2:0", &holders[1]),
                                path_address("nobody")};
-    const struct address_list list = {items, COUNT(items)};
+    struct address_list list = {items, COUNT(items)};
     struct error error = {"old text"};
     char expected[sizeof error.text];
     snprintf(
@@ -498,7 +490,7 @@ static void test_tells_a_dead_path(void **state)
 {
     (void) state;
     struct address address = path_address("dead");
-    const struct address_list list = {&address, 1};
+    struct address_list list = {&address, 1};
     struct error error;
     char expected[sizeof error.text];
     close(listen_on(&address));
@@ -513,14 +505,14 @@ static void test_goes_on_to_the_next_address(void **state)
     (void) state;
     int holder;
     struct address good = resolve_one("127.0.0.1:0");
-    const int listener = listen_on(&good);
+    int listener = listen_on(&good);
     struct address items[] = {refusing_address("127.0.0.1:0", &holder), good, good};
-    const struct address_list list = {items, COUNT(items)};
+    struct address_list list = {items, COUNT(items)};
     const int limits_ms[] = {LONG_MS, -1};
     for (size_t i = 0; i < COUNT(limits_ms); i++) {
         struct error error;
         size_t connected = 7;
-        const int fd = address_connect(&list, limits_ms[i], &connected, &error);
+        int fd = address_connect(&list, limits_ms[i], &connected, &error);
         assert_true(fd >= 0);
         assert_int_equal(connected, 1);
         struct sockaddr_in peer;
@@ -537,22 +529,21 @@ static void test_goes_on_to_the_next_address(void **state)
 static void check_shares_its_time(struct address *mute)
 {
     int fillers[FILLERS];
-    const int mute_fd = mute_listener(mute, fillers);
+    int mute_fd = mute_listener(mute, fillers);
     struct address good = resolve_one("127.0.0.1:0");
-    const int listener = listen_on(&good);
+    int listener = listen_on(&good);
     struct address items[] = {*mute, good};
-    const struct address_list list = {items, COUNT(items)};
+    struct address_list list = {items, COUNT(items)};
     /* On a busy machine an attempt may take long for no fault of ours; not each of them. */
     int64_t shortest_ms = INT64_MAX;
     for (int attempt = 0; attempt < 20 && shortest_ms >= 400; attempt++) {
         struct error error;
         size_t connected = 7;
-        const int64_t begin_ms = now_ms();
-        const int fd = address_connect(&list, 400, &connected, &error);
-        const int64_t took_ms = now_ms() - begin_ms;
-        if (fd < 0) {
+        int64_t begin_ms = now_ms();
+        int fd = address_connect(&list, 400, &connected, &error);
+        int64_t took_ms = now_ms() - begin_ms;
+        if (fd < 0)
             fail_msg("%s", error.text);
-        }
         assert_int_equal(connected, 1);
         assert_true(took_ms >= 199);
         shortest_ms = took_ms < shortest_ms ? took_ms : shortest_ms;
@@ -587,27 +578,26 @@ static void count_alarm(int signal)
 static void check_ends_at_its_deadline(struct address *mute)
 {
     int fillers[FILLERS];
-    const int listener = mute_listener(mute, fillers);
-    const struct address_list list = {mute, 1};
+    int listener = mute_listener(mute, fillers);
+    struct address_list list = {mute, 1};
     struct error error;
     char name[ADDRESS_TEXT_SIZE];
     char expected[sizeof error.text];
     address_print(mute, name);
     snprintf(expected, sizeof expected, "%s: Connection timed out", name);
 
-    const struct sigaction counting = {.sa_handler = count_alarm}; /* without SA_RESTART */
+    struct sigaction counting = {.sa_handler = count_alarm}; /* without SA_RESTART */
     struct sigaction before;
     sigaction(SIGALRM, &counting, &before);
-    const struct itimerval each_ms = {{0, 1000}, {0, 1000}};
-    const struct itimerval never = {{0, 0}, {0, 0}};
+    struct itimerval each_ms = {{0, 1000}, {0, 1000}};
+    struct itimerval never = {{0, 0}, {0, 0}};
     const int limits_ms[] = {0, 1, 100};
     for (size_t i = 0; i < COUNT(limits_ms); i++) {
         alarms = 0;
-        const int64_t begin_ms = now_ms();
-        if (limits_ms[i] == 100) {
+        int64_t begin_ms = now_ms();
+        if (limits_ms[i] == 100)
             setitimer(ITIMER_REAL, &each_ms, NULL);
-        }
-        const int fd = address_connect(&list, limits_ms[i], NULL, &error);
+        int fd = address_connect(&list, limits_ms[i], NULL, &error);
         setitimer(ITIMER_REAL, &never, NULL);
         assert_int_equal(fd, -1);
         assert_string_equal(error.text, expected);
@@ -639,7 +629,7 @@ static void test_waits_for_room_in_a_backlog(void **state)
     for (int round = 0; round < 50; round++) {
         int fillers[FILLERS];
         struct address address = path_address("full");
-        const int listener = mute_listener(&address, fillers);
+        int listener = mute_listener(&address, fillers);
         pthread_t thread;
         assert_int_equal(pthread_create(&thread, NULL, connect_in_thread, &address), 0);
         close(accept_one(listener));
@@ -657,11 +647,11 @@ static void test_waits_for_room_in_a_backlog(void **state)
 static struct address outgoing_port(void)
 {
     struct address address = resolve_one("127.0.0.1:0");
-    const int listener = listen_on(&address);
-    const int client = connect_to(&address);
+    int listener = listen_on(&address);
+    int client = connect_to(&address);
     assert_int_equal(getsockname(client, &address.socket.any, &address.size), 0);
     /* A reset, since a port in TIME_WAIT is not given out again. */
-    const struct linger reset = {.l_onoff = 1};
+    struct linger reset = {.l_onoff = 1};
     assert_int_equal(setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
     close(client);
     close(listener);
@@ -682,10 +672,10 @@ static void test_does_not_connect_to_itself(void **state)
 {
     (void) state;
     struct address address = outgoing_port();
-    const struct address_list list = {&address, 1};
+    struct address_list list = {&address, 1};
     for (int i = 0; i < 30000; i++) {
         struct error error;
-        const int fd = address_connect(&list, LONG_MS, NULL, &error);
+        int fd = address_connect(&list, LONG_MS, NULL, &error);
         if (fd >= 0) {
             /* Another program may have got the port meanwhile. */
             assert_false(is_connected_to_itself(fd));
@@ -699,9 +689,8 @@ static void test_does_not_connect_to_itself(void **state)
 static int count_descriptors(void)
 {
     int count = 0;
-    for (int fd = 0; fd < 256; fd++) {
+    for (int fd = 0; fd < 256; fd++)
         count += fcntl(fd, F_GETFD) >= 0;
-    }
     return count;
 }
 
@@ -717,9 +706,8 @@ static int note_descriptors(void **state)
 static int compare_descriptors(void **state)
 {
     (void) state;
-    if (count_descriptors() == descriptors_before) {
+    if (count_descriptors() == descriptors_before)
         return 0;
-    }
     print_error("descriptors were left open\n");
     return -1;
 }

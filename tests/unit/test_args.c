@@ -16,7 +16,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- Notations ------------------------------------------------------------------------------- */
+/* ---- notations ---- */
 
 #define NO_DURATION "is not a duration, such as 90, 0.5s, 500ms, 2m or 1h"
 #define TOO_LONG "is more than the longest duration, 596h"
@@ -90,9 +90,9 @@ static void test_durations(void **state)
         struct error error = {"none"};
         int64_t ms = -7;
         print_message("# %s\n", cases[i].text);
-        const bool taken = args_duration(cases[i].text, &ms, &error);
-        assert_string_equal(error.text, cases[i].error != NULL ? cases[i].error : "none");
-        assert_int_equal(taken, cases[i].error == NULL);
+        bool taken = args_duration(cases[i].text, &ms, &error);
+        assert_string_equal(error.text, cases[i].error ? cases[i].error : "none");
+        assert_int_equal(taken, !cases[i].error);
         assert_int_equal(ms, taken ? cases[i].ms : -7);
     }
 }
@@ -142,14 +142,14 @@ static void test_sizes(void **state)
         char expected[256] = "none";
         size_t bytes = 7;
         print_message("# %s\n", cases[i].text);
-        const bool taken = args_size(cases[i].text, cases[i].min, cases[i].max, &bytes, &error);
-        if (cases[i].range != NULL) {
+        bool taken = args_size(cases[i].text, cases[i].min, cases[i].max, &bytes, &error);
+        if (cases[i].range) {
             snprintf(expected, sizeof expected,
                      "\"%s\" is not a size from %s bytes, such as 5120, 64k or 1m", cases[i].text,
                      cases[i].range);
         }
         assert_string_equal(error.text, expected);
-        assert_int_equal(taken, cases[i].range == NULL);
+        assert_int_equal(taken, !cases[i].range);
         assert_int_equal(bytes, taken ? cases[i].bytes : 7);
     }
 }
@@ -191,7 +191,7 @@ static void test_numbers(void **state)
         char expected[256] = "none";
         long number = 777;
         print_message("# %s\n", cases[i].text);
-        const bool taken = args_number(cases[i].text, cases[i].min, cases[i].max, &number, &error);
+        bool taken = args_number(cases[i].text, cases[i].min, cases[i].max, &number, &error);
         if (!cases[i].is_taken) {
             snprintf(expected, sizeof expected, "\"%s\" is not a whole number from %ld to %ld",
                      cases[i].text, cases[i].min, cases[i].max);
@@ -202,7 +202,7 @@ static void test_numbers(void **state)
     }
 }
 
-/* ---- Parsing --------------------------------------------------------------------------------- */
+/* ---- parsing ---- */
 
 /* What was taken, in order, as "name=value;" or "name;". */
 struct record {
@@ -212,9 +212,9 @@ struct record {
 static bool note(void *context, const char *name, const char *value)
 {
     struct record *record = context;
-    const size_t used = strlen(record->text);
-    snprintf(record->text + used, sizeof record->text - used, "%s%s%s;", name,
-             value != NULL ? "=" : "", value != NULL ? value : "");
+    size_t used = strlen(record->text);
+    snprintf(record->text + used, sizeof record->text - used, "%s%s%s;", name, value ? "=" : "",
+             value ? value : "");
     return true;
 }
 
@@ -258,9 +258,8 @@ static bool take_twice(const char *value, void *context, struct error *error)
 {
     const struct record *record = context;
     (void) value;
-    if (strstr(record->text, "listen") != NULL) {
+    if (strstr(record->text, "listen"))
         return error_set(error, "it can't stand beside --listen");
-    }
     return note(context, "twice", NULL);
 }
 
@@ -377,14 +376,13 @@ static void test_command_lines(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         char *argv[10] = {strdup("banterd")};
         int argc = 1;
-        for (; cases[i].argv[argc - 1] != NULL; argc++) {
+        for (; cases[i].argv[argc - 1]; argc++)
             argv[argc] = strdup(cases[i].argv[argc - 1]);
-        }
         struct record record = {""};
         struct error error = {"none"};
         bool had_separator = !cases[i].had_separator;
         print_message("# %s %s\n", argc > 1 ? argv[1] : "", argc > 2 ? argv[2] : "");
-        const int first = args_parse(&program, argc, argv, &record, &had_separator, &error);
+        int first = args_parse(&program, argc, argv, &record, &had_separator, &error);
         if (cases[i].first < 0) {
             assert_string_equal(error.text, cases[i].expected);
         } else {
@@ -394,9 +392,8 @@ static void test_command_lines(void **state)
         }
         assert_int_equal(first, cases[i].first);
         assert_int_equal(args_parse(&program, argc, argv, &record, NULL, &error), first);
-        for (int each = 0; each < argc; each++) {
+        for (int each = 0; each < argc; each++)
             free(argv[each]);
-        }
     }
 }
 
@@ -424,7 +421,7 @@ static void test_long_texts_keep_both_ends(void **state)
     assert_non_null(strstr(error.text, "x...: there is no such option" SEE));
 }
 
-/* ---- Help ------------------------------------------------------------------------------------ */
+/* ---- help ---- */
 
 static void test_help(void **state)
 {
@@ -505,11 +502,11 @@ static void test_help(void **state)
 static void test_help_of_a_bare_program(void **state)
 {
     (void) state;
-    const struct args_program bare = {.name = "x",
-                                      .synopsis = "FILE",
-                                      .about = "Does it.",
-                                      .options = options,
-                                      .option_count = 1};
+    struct args_program bare = {.name = "x",
+                                .synopsis = "FILE",
+                                .about = "Does it.",
+                                .options = options,
+                                .option_count = 1};
     char *help = args_help(&bare);
     assert_non_null(help);
     assert_string_equal(help,

@@ -63,7 +63,7 @@ static void an_emptied_buffer_begins_at_the_front_again(void **state)
     assert_int_equal(buffer.begin, 0);
     assert_int_equal(buffer.end, 0);
 
-    const size_t capacity = buffer.capacity;
+    size_t capacity = buffer.capacity;
     assert_true(buffer_append(&buffer, "abc", 3));
     buffer_clear(&buffer);
     assert_int_equal(buffer_room(&buffer), capacity);
@@ -84,11 +84,11 @@ static void what_can_not_be_had_changes_nothing(void **state)
     struct buffer buffer = {0};
     assert_true(buffer_append(&buffer, "abc", 3));
     buffer_consume(&buffer, 1);
-    const struct buffer before = buffer;
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+    struct buffer before = buffer;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         assert_false(buffer_reserve(&buffer, sizes[i]));
         assert_false(buffer_append(&buffer, "x", sizes[i]));
-        assert_memory_equal(&buffer, &before, sizeof(buffer));
+        assert_memory_equal(&buffer, &before, sizeof buffer);
     }
     assert_memory_equal(buffer_head(&buffer), "bc", 2);
     buffer_fini(&buffer);
@@ -114,13 +114,13 @@ static void a_long_queue_costs_no_more_than_its_bytes(void **state)
 {
     (void) state;
     static const size_t lengths[] = {1, 7, 63, 64, 65, 1000};
-    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         struct buffer buffer = {0};
         unsigned char in = 0;
         unsigned char out = 0;
         size_t moved = 0;
         for (size_t n = 0; n < 100000; n++) {
-            const struct buffer before = buffer;
+            struct buffer before = buffer;
             assert_true(buffer_append(&buffer, &in, 1));
             if (buffer.begin < before.begin)
                 moved += buffer_size(&before);
@@ -161,11 +161,11 @@ static void an_error_is_a_text_and_false(void **state)
     assert_string_equal(error.text, "unable to open FILE: no such file");
 
     /* A longer one is cut, and is a string. */
-    char longer[2 * sizeof(error.text)];
+    char longer[2 * sizeof error.text];
     memset(longer, 'x', sizeof(longer) - 1);
     longer[sizeof(longer) - 1] = '\0';
     assert_false(error_set(&error, "%s", longer));
-    assert_int_equal(strlen(error.text), sizeof(error.text) - 1);
+    assert_int_equal(strlen(error.text), sizeof error.text - 1);
 }
 
 int main(void)

@@ -66,13 +66,13 @@ static void check_all_cuts(const struct frame_rules *rules, const char *input, s
 static void check_line(size_t max_bytes, const char *input, size_t size, const char *expected,
                        size_t expected_size)
 {
-    const struct frame_rules rules = {FRAME_LINE, max_bytes, WORD};
+    struct frame_rules rules = {FRAME_LINE, max_bytes, WORD};
     check_all_cuts(&rules, input, size, expected, expected_size);
 }
 
 static void check_netstring(size_t max_bytes, const char *input, size_t size, const char *expected)
 {
-    const struct frame_rules rules = {FRAME_NETSTRING, max_bytes, WORD};
+    struct frame_rules rules = {FRAME_NETSTRING, max_bytes, WORD};
     check_all_cuts(&rules, input, size, expected, strlen(expected));
 }
 
@@ -93,7 +93,7 @@ static void oversize_is_told_once_and_not_at_each_call(void **state)
 static void throwing_away_survives_pieces_without_a_newline(void **state)
 {
     (void) state;
-    const struct frame_rules rules = {FRAME_LINE, 4, NULL};
+    struct frame_rules rules = {FRAME_LINE, 4, NULL};
     struct feeder feeder = {.rules = rules};
     for (size_t i = 0; i < 100; i++) {
         feeder_feed(&feeder, BYTES("0123456789"));
@@ -126,9 +126,9 @@ static void no_offset_is_left_behind_by_throwing_away(void **state)
     (void) state;
     struct feeder feeder = {.rules = {FRAME_LINE, 4, WORD}};
     feeder_feed(&feeder, BYTES("1234567\n"));
-    const struct frame_decoder fresh = {0};
-    assert_memory_equal(&feeder.decoder.scanned, &fresh.scanned, sizeof(fresh.scanned));
-    assert_memory_equal(&feeder.decoder.length, &fresh.length, sizeof(fresh.length));
+    struct frame_decoder fresh = {0};
+    assert_memory_equal(&feeder.decoder.scanned, &fresh.scanned, sizeof fresh.scanned);
+    assert_memory_equal(&feeder.decoder.length, &fresh.length, sizeof fresh.length);
     assert_int_equal(feeder.decoder.state, fresh.state);
     feeder_feed(&feeder, BYTES("\n"));
     feeder_feed(&feeder, BYTES("a\nb"));
@@ -143,7 +143,7 @@ enum { LONG_LINE = 1 << 20 };
 static void no_byte_is_searched_twice_in_a_line(void **state)
 {
     (void) state;
-    const struct frame_rules rules = {FRAME_LINE, LONG_LINE, WORD};
+    struct frame_rules rules = {FRAME_LINE, LONG_LINE, WORD};
     struct frame_decoder decoder = {0};
     struct frame frame;
     char *data = malloc(LONG_LINE + 1);
@@ -167,12 +167,12 @@ static void no_byte_is_searched_twice_in_a_line(void **state)
 static void no_byte_is_searched_twice_in_a_netstring(void **state)
 {
     (void) state;
-    const struct frame_rules rules = {FRAME_NETSTRING, LONG_LINE, WORD};
+    struct frame_rules rules = {FRAME_NETSTRING, LONG_LINE, WORD};
     struct frame_decoder decoder = {0};
     struct frame frame;
     char head[24];
-    const size_t head_size = (size_t) snprintf(head, sizeof(head), "%d:", LONG_LINE);
-    const size_t size = head_size + LONG_LINE + 1;
+    size_t head_size = (size_t) snprintf(head, sizeof head, "%d:", LONG_LINE);
+    size_t size = head_size + LONG_LINE + 1;
     char *data = malloc(size);
     assert_non_null(data);
     for (size_t i = 0; i < size - 1; i++) {
@@ -214,12 +214,12 @@ static void messages_are_views_and_nothing_is_moved(void **state)
     static const struct {
         size_t at, size, consumed;
     } expected[] = {{0, 4, 6}, {6, 3, 4}, {10, 0, 1}};
-    const struct frame_rules rules = {FRAME_LINE, 10, WORD};
+    struct frame_rules rules = {FRAME_LINE, 10, WORD};
     struct frame_decoder decoder = {0};
     struct frame frame;
     size_t at = 0;
-    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-        assert_int_equal(frame_next(&rules, &decoder, data + at, sizeof(data) - 1 - at, &frame),
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        assert_int_equal(frame_next(&rules, &decoder, data + at, sizeof data - 1 - at, &frame),
                          FRAME_MESSAGE);
         assert_ptr_equal(frame.message, data + expected[i].at);
         assert_int_equal(frame.size, expected[i].size);
@@ -269,7 +269,7 @@ static void a_lone_cr_is_data(void **state)
 static void cr_lf_over_two_reads_is_one_line_end(void **state)
 {
     (void) state;
-    const struct frame_rules rules = {FRAME_LINE, 8, WORD};
+    struct frame_rules rules = {FRAME_LINE, 8, WORD};
     struct feeder feeder = {.rules = rules};
     feeder_feed(&feeder, BYTES("Zack\r"));
     assert_int_equal(feeder.trace.size, 0);
@@ -341,7 +341,7 @@ static void a_declared_length_is_refused_without_waiting_for_the_colon(void **st
 static void an_overlong_message_gives_exactly_one_pair_of_events(void **state)
 {
     (void) state;
-    const struct frame_rules rules = {FRAME_LINE, 4, WORD};
+    struct frame_rules rules = {FRAME_LINE, 4, WORD};
     struct feeder feeder = {.rules = rules};
     /* Longer than the limit many times over: others answered once for each buffer full. */
     for (size_t i = 0; i < 64; i++)
@@ -361,11 +361,11 @@ static void an_error_is_still_told_at_later_calls(void **state)
         enum frame_outcome outcome;
         size_t size;
     } rows[] = {{"x", FRAME_BAD, 0}, {"1:ab", FRAME_BAD, 0}, {"12:", FRAME_BAD_LENGTH, 12}};
-    const struct frame_rules rules = {FRAME_NETSTRING, 9, NULL};
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    struct frame_rules rules = {FRAME_NETSTRING, 9, NULL};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct frame_decoder decoder = {0};
         struct frame frame;
-        const size_t size = strlen(rows[i].input);
+        size_t size = strlen(rows[i].input);
         assert_int_equal(frame_next(&rules, &decoder, rows[i].input, size, &frame),
                          rows[i].outcome);
         assert_int_equal(frame.consumed, size);
@@ -463,7 +463,7 @@ static void oversize_is_told_with_the_byte_that_makes_it_certain(void **state)
         const char *byte;   /* and with this it is certain */
     } rows[] = {{"1234", "5"},   {"1234\r", "5"},   {"1234\r", "\r"},  {"--QUI", "X"},
                 {"--QUI", "\r"}, {WORD "   ", "x"}, {"--QUIT-", "\n"}, {WORD, "-"}};
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct feeder feeder = {.rules = {FRAME_LINE, 4, WORD}};
         feeder_feed(&feeder, rows[i].before, strlen(rows[i].before));
         assert_int_equal(feeder.trace.size, 0);
@@ -477,11 +477,11 @@ static void oversize_is_told_with_the_byte_that_makes_it_certain(void **state)
 static void without_a_word_none_is_exempt(void **state)
 {
     (void) state;
-    const struct frame_rules line = {FRAME_LINE, 4, NULL};
+    struct frame_rules line = {FRAME_LINE, 4, NULL};
     check_all_cuts(&line, BYTES(WORD "\n-\n"), BYTES("!!8[-]."));
-    const struct frame_rules longer = {FRAME_LINE, 20, NULL};
+    struct frame_rules longer = {FRAME_LINE, 20, NULL};
     check_all_cuts(&longer, BYTES(WORD "  \n"), BYTES("[" WORD "  ]."));
-    const struct frame_rules netstring = {FRAME_NETSTRING, 4, NULL};
+    struct frame_rules netstring = {FRAME_NETSTRING, 4, NULL};
     check_all_cuts(&netstring, BYTES("8:" WORD ","), BYTES("L8"));
 }
 
@@ -499,7 +499,7 @@ static void the_word_s_length_in_a_netstring_waits_for_the_payload(void **state)
     NETSTRING(4, "9:" WORD " ,", "L9");
     NETSTRING(9, "9:" WORD " ,", "[" WORD " ].");
     /* A longer word: its first digits alone are over the limit, and may yet become its length. */
-    const struct frame_rules rules = {FRAME_NETSTRING, 1, "word-of-23-bytes-or-so."};
+    struct frame_rules rules = {FRAME_NETSTRING, 1, "word-of-23-bytes-or-so."};
     check_all_cuts(&rules, BYTES("23:word-of-23-bytes-or-so.,1:a,"),
                    BYTES("[word-of-23-bytes-or-so.][a]."));
     check_all_cuts(&rules, BYTES("2:ab,"), BYTES("L2"));
@@ -530,7 +530,7 @@ static void raw_makes_each_read_a_message(void **state)
 static void raw_oversize_is_consumed_at_once_and_ends_at_the_next_call(void **state)
 {
     (void) state;
-    const struct frame_rules rules = {FRAME_RAW, 4, WORD};
+    struct frame_rules rules = {FRAME_RAW, 4, WORD};
     struct frame_decoder decoder = {0};
     struct frame frame;
     assert_int_equal(frame_next(&rules, &decoder, BYTES(WORD), &frame), FRAME_OVERSIZE);
@@ -580,12 +580,12 @@ static void encoding_frames_or_refuses(void **state)
         {FRAME_RAW, FRAME_IS_EMPTY, NULL, 0, NULL, 0},
         {FRAME_RAW, FRAME_IS_TOO_LONG, BYTES("123456789"), NULL, 0},
     };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct frame_edges edges;
         struct frame_edges untouched;
-        memset(&edges, 0x5a, sizeof(edges));
-        memset(&untouched, 0x5a, sizeof(untouched));
-        const enum frame_refusal refusal =
+        memset(&edges, 0x5a, sizeof edges);
+        memset(&untouched, 0x5a, sizeof untouched);
+        enum frame_refusal refusal =
             frame_encode(rows[i].codec, rows[i].message, rows[i].size, 8, &edges);
         if (refusal != rows[i].refusal)
             fail_msg("row %zu: %s", i, frame_refusal_text(refusal));
@@ -595,7 +595,7 @@ static void encoding_frames_or_refuses(void **state)
         assert_memory_equal(buffer_head(&out), rows[i].wire, rows[i].wire_size);
         buffer_fini(&out);
         if (refusal != FRAME_FITS) {
-            assert_memory_equal(&edges, &untouched, sizeof(edges));
+            assert_memory_equal(&edges, &untouched, sizeof edges);
             continue;
         }
         assert_true(buffer_append(&out, BYTES("<")));
@@ -635,7 +635,7 @@ static void what_is_encoded_is_decoded_to_the_same(void **state)
     for (size_t c = 0; c < 2; c++) {
         struct buffer wire = {0};
         struct trace expected = {.size = 0};
-        for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+        for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
             struct frame_edges edges;
             assert_int_equal(
                 frame_encode(codecs[c], messages[i].message, messages[i].size, 8, &edges),
@@ -644,7 +644,7 @@ static void what_is_encoded_is_decoded_to_the_same(void **state)
             trace_outcome(&expected, FRAME_MESSAGE, messages[i].message, messages[i].size);
         }
         trace_outcome(&expected, FRAME_END, NULL, 0);
-        const struct frame_rules rules = {codecs[c], 8, WORD};
+        struct frame_rules rules = {codecs[c], 8, WORD};
         check_all_cuts(&rules, buffer_head(&wire), buffer_size(&wire), expected.text,
                        expected.size);
         buffer_fini(&wire);
@@ -674,7 +674,7 @@ static void a_block_is_what_needs_no_look(void **state)
     (void) state;
     static const char alphabet[] = {'a', '-', '\r', '\n', '\0'};
     enum { LETTERS = sizeof alphabet, LENGTH = 7 };
-    const struct frame_rules rules = {FRAME_LINE, 2, NULL};
+    struct frame_rules rules = {FRAME_LINE, 2, NULL};
     size_t blocks = 0;
     /* Every stream of so many bytes. */
     for (size_t number = 0; number < 78125; number++) {
@@ -683,11 +683,10 @@ static void a_block_is_what_needs_no_look(void **state)
         for (size_t i = 0; i < LENGTH; i++, rest /= LETTERS)
             data[i] = alphabet[rest % LETTERS];
         for (size_t max_count = 0; max_count <= LENGTH; max_count += 2) {
-            const struct frame_decoder decoder = {0};
+            struct frame_decoder decoder = {0};
             size_t count = 99;
             size_t expected = 0;
-            const size_t size =
-                frame_next_block(&rules, &decoder, data, LENGTH, "-", max_count, &count);
+            size_t size = frame_next_block(&rules, &decoder, data, LENGTH, "-", max_count, &count);
             assert_int_equal(size, simple_block(&rules, data, LENGTH, max_count, &expected));
             assert_int_equal(count, expected);
             blocks += count > 1;
@@ -704,11 +703,11 @@ static void there_is_no_block_within_a_message_nor_in_other_codecs(void **state)
     struct frame frame;
     size_t count = 99;
     for (enum frame_codec codec = FRAME_NETSTRING; codec <= FRAME_RAW; codec++) {
-        const struct frame_rules rules = {codec, 100, NULL};
+        struct frame_rules rules = {codec, 100, NULL};
         assert_int_equal(frame_next_block(&rules, &decoder, data, 4, "", 9, &count), 0);
         assert_int_equal(count, 0);
     }
-    const struct frame_rules rules = {FRAME_LINE, 100, NULL};
+    struct frame_rules rules = {FRAME_LINE, 100, NULL};
     assert_int_equal(frame_next_block(&rules, &decoder, data, 4, "", 9, &count), 4);
     assert_int_equal(count, 2);
     assert_int_equal(frame_next_block(&rules, &decoder, NULL, 0, "", 9, &count), 0);
@@ -730,7 +729,7 @@ static void refusals_and_codecs_have_names(void **state)
         assert_int_equal(codec, i);
         assert_string_equal(frame_codec_name(codec), names[i]);
     }
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         assert_false(frame_codec_from_name(others[i], &codec));
 }
 

@@ -64,7 +64,7 @@ static void add_token(struct stream *stream)
         {BYTES(" ")},  {BYTES("  \t\v\f")},   {BYTES("0")},   {BYTES("7")},
         {BYTES(":")},  {BYTES(",")},
     };
-    const uint32_t i = random_below(sizeof(tokens) / sizeof(tokens[0]));
+    uint32_t i = random_below(sizeof tokens / sizeof tokens[0]);
     stream_add(stream, tokens[i].bytes, tokens[i].size);
 }
 
@@ -72,19 +72,19 @@ static void add_token(struct stream *stream)
 static void add_netstring(struct stream *stream, const char *word, size_t max_bytes)
 {
     struct stream payload = {.size = 0};
-    if (word != NULL && random_below(4) == 0) {
+    if (word && random_below(4) == 0) {
         stream_add(&payload, word, strlen(word));
         if (random_below(4) == 0)
             payload.bytes[random_below((uint32_t) payload.size)] ^= 1;
     } else {
-        const size_t wanted = random_below((uint32_t) max_bytes + (random_below(8) == 0 ? 2 : 1));
+        size_t wanted = random_below((uint32_t) max_bytes + (random_below(8) == 0 ? 2 : 1));
         while (payload.size < wanted)
             add_token(&payload);
         payload.size = wanted;
     }
     char head[16];
-    const int head_size =
-        snprintf(head, sizeof(head), "%s%zu:", random_below(40) == 0 ? "0" : "", payload.size);
+    int head_size =
+        snprintf(head, sizeof head, "%s%zu:", random_below(40) == 0 ? "0" : "", payload.size);
     stream_add(stream, head, (size_t) head_size);
     stream_add(stream, payload.bytes, payload.size);
     stream_add(stream, random_below(40) == 0 ? "\n" : ",", 1);
@@ -93,12 +93,11 @@ static void add_netstring(struct stream *stream, const char *word, size_t max_by
 static void fill_stream(struct stream *stream, const struct frame_rules *rules)
 {
     stream->size = 0;
-    for (uint32_t count = random_below(12); count > 0; count--) {
+    for (uint32_t count = random_below(12); count > 0; count--)
         if (rules->codec == FRAME_NETSTRING && random_below(12) != 0)
             add_netstring(stream, rules->exempt_word, rules->max_bytes);
         else
             add_token(stream);
-    }
     /* Cut off anywhere, so that the stream's end meets every state. */
     if (stream->size > 0 && random_below(4) == 0)
         stream->size = random_below((uint32_t) stream->size);
@@ -119,10 +118,10 @@ static size_t without_cr(const char *line, size_t size)
 
 static bool is_word_and_white(const char *word, const char *line, size_t size)
 {
-    if (word == NULL || !starts_with(line, size, word))
+    if (!word || !starts_with(line, size, word))
         return false;
     for (size_t i = strlen(word); i < size; i++)
-        if (strchr(" \t\v\f\r", line[i]) == NULL || line[i] == '\0')
+        if (!strchr(" \t\v\f\r", line[i]) || line[i] == '\0')
             return false;
     return true;
 }
@@ -135,7 +134,7 @@ static void split_lines(const struct frame_rules *rules, const char *data, size_
         if (data[i] != '\n')
             continue;
         const char *line = data + start;
-        const size_t line_size = without_cr(line, i - start);
+        size_t line_size = without_cr(line, i - start);
         start = i + 1;
         if (is_word_and_white(rules->exempt_word, line, line_size)) {
             trace_outcome(trace, FRAME_MESSAGE, rules->exempt_word, strlen(rules->exempt_word));
@@ -147,13 +146,13 @@ static void split_lines(const struct frame_rules *rules, const char *data, size_
         }
     }
     const char *rest = data + start;
-    const size_t rest_size = size - start;
+    size_t rest_size = size - start;
     const char *word = rules->exempt_word;
     if (rest_size == 0) {
         trace_outcome(trace, FRAME_END, NULL, 0);
     } else if (without_cr(rest, rest_size) <= rules->max_bytes ||
                is_word_and_white(word, rest, rest_size) ||
-               (word != NULL && rest_size < strlen(word) && memcmp(word, rest, rest_size) == 0)) {
+               (word && rest_size < strlen(word) && memcmp(word, rest, rest_size) == 0)) {
         trace_outcome(trace, FRAME_END_PARTIAL, NULL, 0);
     } else {
         trace_outcome(trace, FRAME_OVERSIZE, NULL, 0);
@@ -170,7 +169,7 @@ static bool is_head_or_less(const struct frame_rules *rules, const char *data, s
 {
     for (size_t length = 0; length <= LARGEST_LIMIT; length++) {
         if (length > rules->max_bytes &&
-            (rules->exempt_word == NULL || strlen(rules->exempt_word) != length))
+            (!rules->exempt_word || strlen(rules->exempt_word) != length))
             continue;
         if (strlen(heads[length]) >= size && memcmp(heads[length], data, size) == 0)
             return true;
@@ -186,7 +185,7 @@ static void tell_bad_head(const struct frame_rules *rules, const char *data, str
     while (is_head_or_less(rules, data, good + 1))
         good++;
     memcpy(text, data, good + 1);
-    const bool is_digit = data[good] >= '0' && data[good] <= '9' && data[0] != '0';
+    bool is_digit = data[good] >= '0' && data[good] <= '9' && data[0] != '0';
     if (is_digit || (data[good] == ':' && good > 0))
         trace_outcome(trace, FRAME_BAD_LENGTH, NULL, (size_t) strtoull(text, NULL, 10));
     else
@@ -210,9 +209,9 @@ static size_t split_netstring(const struct frame_rules *rules, const char *data,
         trace_outcome(trace, FRAME_END_PARTIAL, NULL, 0);
         return 0;
     }
-    const size_t length = (size_t) strtoull(data, NULL, 10);
+    size_t length = (size_t) strtoull(data, NULL, 10);
     const char *payload = data + head_size;
-    const size_t come = size - head_size;
+    size_t come = size - head_size;
     if (length > rules->max_bytes &&
         memcmp(payload, rules->exempt_word, come < length ? come : length) != 0)
         trace_outcome(trace, FRAME_BAD_LENGTH, NULL, length);
@@ -235,7 +234,7 @@ static void split_netstrings(const struct frame_rules *rules, const char *data, 
             trace_outcome(trace, FRAME_END, NULL, 0);
             return;
         }
-        const size_t taken = split_netstring(rules, data + at, size - at, trace);
+        size_t taken = split_netstring(rules, data + at, size - at, trace);
         if (taken == 0)
             return;
         at += taken;
@@ -250,7 +249,7 @@ static void report(unsigned long number, const struct frame_rules *rules,
 {
     fprintf(stderr, "case %lu of seed %" PRIu64 ": %s, at most %zu bytes, word %s: %s\n", number,
             seed, frame_codec_name(rules->codec), rules->max_bytes,
-            rules->exempt_word != NULL ? rules->exempt_word : "(none)", what);
+            rules->exempt_word ? rules->exempt_word : "(none)", what);
     print_bytes("stream  ", stream->bytes, stream->size);
     print_bytes("expected", expected->text, expected->size);
     print_bytes("got     ", feeder->trace.text, feeder->trace.size);
@@ -262,17 +261,17 @@ static void report(unsigned long number, const struct frame_rules *rules,
 static bool holds_too_much(const struct feeder *feeder)
 {
     const struct frame_rules *rules = &feeder->rules;
-    const size_t word_size = rules->exempt_word != NULL ? strlen(rules->exempt_word) : 0;
-    const size_t longest = word_size > rules->max_bytes ? word_size : rules->max_bytes;
+    size_t word_size = rules->exempt_word ? strlen(rules->exempt_word) : 0;
+    size_t longest = word_size > rules->max_bytes ? word_size : rules->max_bytes;
     return !feeder->refused && feeder->held_size > longest + (rules->codec == FRAME_LINE ? 1 : 3);
 }
 
 static void run_case(unsigned long number, unsigned long *seen)
 {
-    const struct frame_rules rules = {
+    struct frame_rules rules = {
         random_below(2) == 0 ? FRAME_LINE : FRAME_NETSTRING,
         1 + random_below(random_below(2) == 0 ? 12 : LARGEST_LIMIT),
-        words[random_below(sizeof(words) / sizeof(words[0]))],
+        words[random_below(sizeof words / sizeof words[0])],
     };
     struct stream stream;
     struct trace expected = {.size = 0};
@@ -283,7 +282,7 @@ static void run_case(unsigned long number, unsigned long *seen)
     else
         split_netstrings(&rules, stream.bytes, stream.size, &expected);
 
-    const uint32_t longest_piece = 1 + random_below(24);
+    uint32_t longest_piece = 1 + random_below(24);
     for (size_t at = 0; at < stream.size;) {
         size_t size = 1 + random_below(longest_piece);
         if (size > stream.size - at)
@@ -324,14 +323,14 @@ static void random_messages_come_back_or_are_refused(void **state)
     (void) state;
     random_state = seed;
     for (unsigned long number = 0; number < cases / 10; number++) {
-        const struct frame_rules rules = {random_below(2) == 0 ? FRAME_LINE : FRAME_NETSTRING,
-                                          1 + random_below(LARGEST_LIMIT), NULL};
+        struct frame_rules rules = {random_below(2) == 0 ? FRAME_LINE : FRAME_NETSTRING,
+                                    1 + random_below(LARGEST_LIMIT), NULL};
         struct stream message = {.size = 0};
         for (uint32_t count = random_below(6); count > 0; count--)
             add_token(&message);
 
         struct frame_edges edges;
-        const enum frame_refusal refusal =
+        enum frame_refusal refusal =
             frame_encode(rules.codec, message.bytes, message.size, rules.max_bytes, &edges);
         if (refusal != FRAME_FITS && rules.codec == FRAME_NETSTRING) {
             assert_int_equal(refusal, FRAME_IS_TOO_LONG);
@@ -348,7 +347,7 @@ static void random_messages_come_back_or_are_refused(void **state)
         trace_outcome(&expected, FRAME_END, NULL, 0);
 
         struct feeder feeder = {.rules = rules};
-        const size_t cut = random_below((uint32_t) buffer_size(&wire));
+        size_t cut = random_below((uint32_t) buffer_size(&wire));
         feeder_feed(&feeder, buffer_head(&wire), cut);
         feeder_feed(&feeder, buffer_head(&wire) + cut, buffer_size(&wire) - cut);
         feeder_end(&feeder);
@@ -362,13 +361,13 @@ int main(void)
 {
     const char *given_seed = getenv("BANTER_SEED");
     const char *given_cases = getenv("BANTER_CASES");
-    seed = given_seed != NULL ? strtoull(given_seed, NULL, 0) : default_seed;
-    cases = given_cases != NULL ? strtoul(given_cases, NULL, 0) : default_cases;
+    seed = given_seed ? strtoull(given_seed, NULL, 0) : default_seed;
+    cases = given_cases ? strtoul(given_cases, NULL, 0) : default_cases;
     if (seed == 0) /* the one state from which xorshift never gets away */
         seed = default_seed;
     printf("BANTER_SEED=%" PRIu64 " BANTER_CASES=%lu\n", seed, cases);
     for (size_t length = 0; length <= LARGEST_LIMIT; length++)
-        snprintf(heads[length], sizeof(heads[length]), "%zu:", length);
+        snprintf(heads[length], sizeof heads[length], "%zu:", length);
 
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_streams_give_what_a_simple_splitter_gives),

@@ -17,8 +17,8 @@ static const unsigned quantiles[] = {0, 1, 25000, 50000, 90000, 99000, 99900, 99
 
 static int by_size(const void *left, const void *right)
 {
-    const uint64_t a = *(const uint64_t *) left;
-    const uint64_t b = *(const uint64_t *) right;
+    uint64_t a = *(const uint64_t *) left;
+    uint64_t b = *(const uint64_t *) right;
     return (a > b) - (a < b);
 }
 
@@ -26,27 +26,24 @@ static int by_size(const void *left, const void *right)
  * exceed. */
 static uint64_t exact_quantile(const uint64_t *sorted, size_t count, unsigned parts)
 {
-    for (size_t i = 0; i < count; i++) {
-        if ((i + 1) * HISTOGRAM_WHOLE >= count * parts) {
+    for (size_t i = 0; i < count; i++)
+        if ((i + 1) * HISTOGRAM_WHOLE >= count * parts)
             return sorted[i];
-        }
-    }
     return sorted[count - 1];
 }
 
 static void check_against_sorted(uint64_t *values, size_t count)
 {
-    struct histogram *histogram = calloc(1, sizeof(*histogram));
+    struct histogram *histogram = calloc(1, sizeof *histogram);
     assert_non_null(histogram);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         histogram_add(histogram, values[i]);
-    }
-    qsort(values, count, sizeof(values[0]), by_size);
+    qsort(values, count, sizeof values[0], by_size);
     assert_true(histogram->count == count);
     assert_true(histogram->max == values[count - 1]);
     for (size_t i = 0; i < QUANTILES; i++) {
-        const uint64_t exact = exact_quantile(values, count, quantiles[i]);
-        const uint64_t told = histogram_quantile(histogram, quantiles[i]);
+        uint64_t exact = exact_quantile(values, count, quantiles[i]);
+        uint64_t told = histogram_quantile(histogram, quantiles[i]);
         if (told < exact || told - exact > exact / HISTOGRAM_STEPS) {
             fail_msg("%zu values, quantile %u: %llu told for %llu", count, quantiles[i],
                      (unsigned long long) told, (unsigned long long) exact);
@@ -58,11 +55,10 @@ static void check_against_sorted(uint64_t *values, size_t count)
 static void test_empty(void **state)
 {
     (void) state;
-    struct histogram *histogram = calloc(1, sizeof(*histogram));
+    struct histogram *histogram = calloc(1, sizeof *histogram);
     assert_non_null(histogram);
-    for (size_t i = 0; i < QUANTILES; i++) {
+    for (size_t i = 0; i < QUANTILES; i++)
         assert_true(histogram_quantile(histogram, quantiles[i]) == 0);
-    }
     free(histogram);
 }
 
@@ -73,7 +69,7 @@ static void test_edges(void **state)
     (void) state;
     for (unsigned bit = 0; bit < 64; bit++) {
         for (int offset = -1; offset <= 1; offset++) {
-            const uint64_t value = ((uint64_t) 1 << bit) + (uint64_t) offset;
+            uint64_t value = ((uint64_t) 1 << bit) + (uint64_t) offset;
             uint64_t alone[] = {value};
             uint64_t beside[] = {value, value, UINT64_MAX};
             check_against_sorted(alone, 1);
@@ -85,14 +81,12 @@ static void test_edges(void **state)
 static void test_small_values_are_exact(void **state)
 {
     (void) state;
-    struct histogram *histogram = calloc(1, sizeof(*histogram));
+    struct histogram *histogram = calloc(1, sizeof *histogram);
     assert_non_null(histogram);
-    for (uint64_t value = 1; value <= 100; value++) {
+    for (uint64_t value = 1; value <= 100; value++)
         histogram_add(histogram, value);
-    }
-    for (unsigned percent = 1; percent <= 100; percent++) {
+    for (unsigned percent = 1; percent <= 100; percent++)
         assert_int_equal(histogram_quantile(histogram, percent * (HISTOGRAM_WHOLE / 100)), percent);
-    }
     free(histogram);
 }
 
@@ -111,7 +105,7 @@ static void test_random_values(void **state)
     static uint64_t values[20000];
     uint64_t random = 88172645463325252u;
     const size_t counts[] = {1, 2, 3, 10, 99, 100, 101, 1000, 20000};
-    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         for (int round = 0; round < 8; round++) {
             for (size_t j = 0; j < counts[i]; j++) {
                 /* Every magnitude is equally likely, from nanoseconds to centuries. */

@@ -25,7 +25,7 @@ static void check(const char *name, bool (*is)(const char *, size_t), const stru
 {
     for (size_t i = 0; i < count; i++)
         if (is(rows[i].bytes, rows[i].size) != rows[i].expected)
-            fail_msg("%s, row %zu: \"%s\"", name, i, rows[i].bytes != NULL ? rows[i].bytes : "");
+            fail_msg("%s, row %zu: \"%s\"", name, i, rows[i].bytes ? rows[i].bytes : "");
 }
 
 static void the_quit_word_may_have_white_space_behind_it(void **state)
@@ -78,7 +78,7 @@ static void the_quit_word_is_found_anywhere_in_a_read(void **state)
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         const char *found = protocol_find_quit(rows[i].bytes, rows[i].size);
-        const ptrdiff_t at = found != NULL ? found - rows[i].bytes : -1;
+        ptrdiff_t at = found ? found - rows[i].bytes : -1;
         if (at != rows[i].at)
             fail_msg("row %zu: at %td", i, at);
     }
