@@ -1,9 +1,8 @@
 /*
- * address: the notations of addresses, and the resolver behind them. What is done with an address
- * once it is known (listen, connect) is in address_socket.c.
+ * address: the notations of addresses, and the resolver behind them. Listening and connecting are
+ * in address_socket.c.
  *
- * A text is parsed in one place, into a struct notation; address_check() stops there and
- * address_resolve() goes on.
+ * A text is parsed into a struct notation. address_check() stops there; address_resolve() goes on.
  */
 #include "common/address.h"
 
@@ -30,14 +29,14 @@
 
 enum form { FORM_PATH, FORM_EVERY, FORM_IPV4, FORM_IPV6, FORM_NAME };
 
-/* A text taken apart. What is filled in besides `form` and `port` depends on the form. */
+/* A parsed text. The fields in use besides `form` and `port` depend on the form. */
 struct notation {
     enum form form;
     unsigned port;
     const char *path; /* points into the text */
     struct in_addr v4;
     struct in6_addr v6;
-    /* FORM_NAME: the host. FORM_IPV6: the interface behind '%', or "". */
+    /* FORM_NAME: the host. FORM_IPV6: the interface after '%', or "". */
     char name[NAME_MAX_BYTES + 1];
 };
 
@@ -90,7 +89,7 @@ static bool parse_path(const char *text, struct notation *notation, struct error
     return true;
 }
 
-/* Takes "V6" or "V6%SCOPE", `size` bytes, what stands between the brackets. */
+/* Takes "V6" or "V6%SCOPE": the `size` bytes between the brackets. */
 static bool parse_v6(const char *text, const char *inner, size_t size, struct notation *notation,
                      struct error *error)
 {
@@ -128,7 +127,7 @@ static bool parse_brackets(const char *text, enum address_use use, struct notati
            parse_port(text, close + 2, use, &notation->port, error);
 }
 
-/* Two colons, and up to a scope nothing but what IPv6 is written with. */
+/* Two colons, and only characters of IPv6 in front of a scope. */
 static bool looks_like_v6(const char *text)
 {
     return strchr(text, ':') != strrchr(text, ':') &&
@@ -149,7 +148,7 @@ static bool parse_host(const char *text, size_t size, struct notation *notation,
     memcpy(notation->name, text, size);
     notation->name[size] = '\0';
     notation->form = FORM_NAME;
-    /* The resolver would take 127.1, 1234 and 010.0.0.1 too, and read them as few people expect. */
+    /* The resolver would take 127.1, 1234 and 010.0.0.1 too, and read them as few would expect. */
     if (only(text, size, DIGITS ".")) {
         notation->form = FORM_IPV4;
         if (inet_pton(AF_INET, notation->name, &notation->v4) != 1)
@@ -190,7 +189,7 @@ bool address_check(const char *text, enum address_use use, struct error *error)
 
 /* ---- resolving ---- */
 
-/* Not an initializer: what it leaves in the larger members of a union is the compiler's choice. */
+/* Not an initializer: that may leave garbage in the larger members of a union. */
 static struct address blank(sa_family_t family, size_t size)
 {
     struct address address;
@@ -224,7 +223,7 @@ static struct address from_path(const char *path)
     return address;
 }
 
-/* The caller has made room for it. An address that is there already is left out. */
+/* The caller has made room. An address that is in the list already is left out. */
 static void list_add(struct address_list *list, struct address address)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -242,7 +241,7 @@ static bool list_reserve(struct address_list *list, size_t count, struct error *
     return list->items || error_set(error, "unable to resolve an address: memory is out");
 }
 
-/* A kernel without IPv6 can't create such sockets: its addresses would only be in the way. */
+/* A kernel without IPv6 can't create its sockets: such addresses would only be in the way. */
 static bool family_works(int family)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -278,7 +277,7 @@ static bool find_scope(const char *name, uint32_t *scope, struct error *error)
                      escape_text(name, strlen(name), shown));
 }
 
-/* The resolver's answer without other families, in its order, which is RFC 6724's. */
+/* The IPv4 and IPv6 addresses among the resolver's, in its order, which is RFC 6724's. */
 static void list_add_found(struct address_list *list, const struct addrinfo *found, unsigned port)
 {
     bool with_v6 = family_works(AF_INET6);
@@ -390,8 +389,8 @@ static void print_v6(const struct sockaddr_in6 *v6, char *text)
     snprintf(text, ADDRESS_TEXT_SIZE, "[%s%s]:%u", host, scope, port);
 }
 
-/* The kernel tells the size of what it filled in, and need not end a path of full length with a
- * NUL. In Linux's abstract names NULs are data: shown as '@', as other tools do. */
+/* The kernel gives the size of the path, and need not end one of full length with a NUL. In Linux's
+ * abstract names NULs are data; they are shown as '@', as other tools do. */
 static void print_path(const struct address *address, char *text)
 {
     size_t head = offsetof(struct sockaddr_un, sun_path);

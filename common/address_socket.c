@@ -1,6 +1,6 @@
 /*
- * address_socket: addresses at work, listening and connecting. The other half of address.h; the
- * notations are in address.c.
+ * address_socket: listening and connecting. The other half of address.h; the notations are in
+ * address.c.
  */
 #include "common/address.h"
 
@@ -36,7 +36,7 @@ static void close_keeping_errno(int fd)
     errno = why;
 }
 
-/* A socket for the address, with what it needs whether it will listen or connect. */
+/* A socket for the address, with the options that both listening and connecting need. */
 static int open_socket(const struct address *address, int flags)
 {
     int family = address->socket.any.sa_family;
@@ -75,7 +75,7 @@ static bool is_stale(const struct address *address)
     return refused;
 }
 
-/* Opens and locks the folder that the path is in. -1 where that can't be had. */
+/* Opens and locks the folder that the path is in. -1 when that fails. */
 static int lock_folder(const char *path)
 {
     char folder[sizeof(((struct sockaddr_un *) 0)->sun_path)] = ".";
@@ -98,10 +98,10 @@ static int lock_folder(const char *path)
     return -1;
 }
 
-/* Two servers that start at once would both find a dead socket, and the second would remove what
- * the first has just bound; and one that is bound but does not listen yet looks dead to the other.
- * So everything from bind to listen happens under a lock on the folder, which needs no file of its
- * own and ends with its holder. Without the lock nothing is taken over. */
+/* Two servers that start at once would both find a dead socket, and the second would remove the one
+ * that the first has just bound. A socket that is bound but does not listen yet looks dead, too. So
+ * everything from bind to listen happens under a lock on the folder, which needs no lock file and
+ * ends with its holder. Without the lock nothing is taken over. */
 static bool listen_on_path(int fd, const struct address *address, int backlog)
 {
     const char *path = address->socket.local.sun_path;
@@ -140,7 +140,7 @@ fail:
 
 /* ---- connecting ---- */
 
-/* What is left until the deadline, for poll(): -1 where there is no deadline. */
+/* The time left until the deadline, for poll(2): -1 if there is no deadline. */
 static int left_ms(int64_t deadline_ms)
 {
     if (deadline_ms < 0)
@@ -149,8 +149,8 @@ static int left_ms(int64_t deadline_ms)
     return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int) left;
 }
 
-/* While nobody listens on a port that the kernel also gives to outgoing connections, a connect to
- * it on the same host can get that very port as its own, and meets itself. */
+/* If nobody listens on a port in the kernel's range for outgoing connections, a connect to it on
+ * the same host can be given that very port, and meet itself. */
 static bool is_self_connected(int fd)
 {
     struct address here = {.size = sizeof here.socket};
@@ -160,7 +160,7 @@ static bool is_self_connected(int fd)
            memcmp(&here.socket, &there.socket, here.size) == 0;
 }
 
-/* 0, or why it failed. */
+/* Returns 0, or why it failed. */
 static int finish_connect(int fd, int64_t deadline_ms)
 {
     struct pollfd ready = {.fd = fd, .events = POLLOUT};
@@ -183,15 +183,15 @@ static int connect_tcp(int fd, const struct address *address, int64_t deadline_m
     return why == 0 && is_self_connected(fd) ? ECONNREFUSED : why;
 }
 
-/* A Unix connect either succeeds at once or waits for room in the listener's backlog, and that
- * poll() can't wait for. So the socket blocks, with a limit: Linux keeps SO_SNDTIMEO here, and says
- * EAGAIN at its end. */
+/* A Unix connect either succeeds at once or waits for room in the listener's backlog, which poll(2)
+ * can't wait for. So the socket blocks, for a limited time: Linux applies SO_SNDTIMEO to
+ * connect(2), and says EAGAIN when it is over. */
 static int connect_path(int fd, const struct address *address, int64_t deadline_ms)
 {
     int why;
     do {
         int left = left_ms(deadline_ms);
-        /* Zero would be no limit. */
+        /* Zero would mean no limit. */
         int wait_ms = left == 0 ? 1 : left;
         struct timeval limit = {.tv_sec = wait_ms < 0 ? 0 : wait_ms / 1000,
                                 .tv_usec = wait_ms < 0 ? 0 : wait_ms % 1000 * 1000};
@@ -223,7 +223,7 @@ static int connect_one(const struct address *address, int64_t deadline_ms)
 }
 
 /* Appends "ADDRESS: REASON" to the text. */
-static void tell_failure(const struct address *address, int why, struct error *error)
+static void append_failure(const struct address *address, int why, struct error *error)
 {
     char name[ADDRESS_TEXT_SIZE];
     address_print(address, name);
@@ -238,8 +238,8 @@ int address_connect(const struct address_list *list, int timeout_ms, size_t *con
     int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_ms() + timeout_ms;
     error_set(error, "%s", "");
     for (size_t i = 0; i < list->count; i++) {
-        /* An equal share of what is left: one that is mute must not use up the time of those behind
-         * it. */
+        /* An equal share of the time left: an address that does not answer must not use up the
+         * time of the next ones. */
         int64_t turn_end_ms = -1;
         if (deadline_ms >= 0)
             turn_end_ms = clock_ms() + left_ms(deadline_ms) / (int64_t) (list->count - i);
@@ -249,7 +249,7 @@ int address_connect(const struct address_list *list, int timeout_ms, size_t *con
                 *connected = i;
             return fd;
         }
-        tell_failure(&list->items[i], errno, error);
+        append_failure(&list->items[i], errno, error);
     }
     return -1;
 }

@@ -1,9 +1,9 @@
 /*
- * args: takes a command line apart by a program's table of options. The rest of args.h is in
- * args_help.c (what --help prints) and args_units.c (numbers, sizes, durations).
+ * args: parses a command line by a program's table of options. The rest of args.h is in args_help.c
+ * (the text of --help) and args_units.c (numbers, sizes, durations).
  *
- * Written out rather than left to getopt_long(), whose state is global and which does not tell an
- * unknown option from an ambiguous one.
+ * getopt_long() would not do: its state is global, and it does not distinguish an unknown option
+ * from an ambiguous one.
  */
 #include "common/args.h"
 
@@ -12,18 +12,18 @@
 
 #include "common/escape.h"
 
-/* One args_parse() under way. */
+/* A call of args_parse(). */
 struct parse {
     const struct args_program *program;
     int argc;
     char **argv;
-    int next; /* index of the argument that is looked at next */
+    int next; /* index of the next argument */
     void *context;
     struct error *error;
 };
 
-/* The option as it was typed, such as "--max-cl" or "-m", and what is wrong with it. The reason is
- * cut where the text would be too long, not the hint at its end. */
+/* Reports what is wrong with an option, which is shown as it was typed, such as "--max-cl" or "-m".
+ * If the text would be too long the reason is cut, not the hint at its end. */
 static bool refuse(const struct parse *parse, const char *typed, const char *why)
 {
     struct error hint;
@@ -47,7 +47,7 @@ static bool take(const struct parse *parse, const struct args_option *option, co
     return option->take(value, parse->context, &why) || refuse(parse, typed, why.text);
 }
 
-/* For an option that needs its argument: what was `attached` to it, else the next in argv. */
+/* For an option that needs its argument: the text `attached` to it, or else the next in argv. */
 static bool take_with_argument(struct parse *parse, const struct args_option *option,
                                const char *typed, const char *attached)
 {
@@ -67,7 +67,7 @@ static bool begins_with(const struct args_option *option, const char *text, size
     return size > 0 && strncmp(option->name, text, size) == 0;
 }
 
-/* Tells the options that the `size` bytes at `text` may be short for. */
+/* Lists the options that the `size` bytes at `text` may be short for. */
 static bool refuse_ambiguous(const struct parse *parse, const char *typed, const char *text,
                              size_t size)
 {
@@ -85,8 +85,8 @@ static bool refuse_ambiguous(const struct parse *parse, const char *typed, const
     return refuse(parse, typed, why.text);
 }
 
-/* The option whose name is the `size` bytes at `text`, or begins with them where no other does.
- * NULL, with the error set, where there is none or more than one. */
+/* The option whose name is the `size` bytes at `text`, or the only one whose name begins with them.
+ * NULL, with the error set, if there is none or more than one. */
 static const struct args_option *find_long(const struct parse *parse, const char *typed,
                                            const char *text, size_t size)
 {
@@ -110,7 +110,7 @@ static const struct args_option *find_long(const struct parse *parse, const char
     return found;
 }
 
-/* `text` stands behind the two dashes. */
+/* `text` follows the two dashes. */
 static bool parse_long(struct parse *parse, const char *text)
 {
     size_t size = strcspn(text, "=");
@@ -137,7 +137,7 @@ static const struct args_option *find_short(const struct parse *parse, char lett
     return NULL;
 }
 
-/* Options are ASCII; a longer UTF-8 character is none of them, but is to be shown whole. */
+/* Options are ASCII. A longer UTF-8 character is not an option, but is to be shown whole. */
 static size_t character_size(const char *text)
 {
     size_t size = 1;
@@ -146,8 +146,7 @@ static size_t character_size(const char *text)
     return size;
 }
 
-/* Letters, the last of which may have the rest as its argument. `letters` stands behind the dash.
- * */
+/* Letters, the last of which may have the rest as its argument. `letters` follows the dash. */
 static bool parse_short(struct parse *parse, const char *letters)
 {
     for (; *letters != '\0'; letters++) {

@@ -1,6 +1,6 @@
 /*
- * args_help: what --help prints, from the same table that args.c parses with: the option at the
- * left, what it does at the right, its default at the end.
+ * args_help: the text of --help, from the table that args.c parses with: the option on the left,
+ * what it does on the right, its default at the end.
  */
 #include "common/args.h"
 
@@ -8,17 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH 80
-#define LEFT_MAX                                                                                   \
-    30 /* a longer option has a line of its own, so that it does not push the others' texts away */
-#define GAP 2
+enum {
+    WIDTH = 80,
+    LEFT_MAX = 30, /* a longer option has a line to itself and does not push the other texts away */
+    GAP = 2,
+};
 
 /* Words side by side, broken into lines. */
 struct column {
     FILE *out;
-    size_t left;   /* where a line of the text begins */
-    size_t indent; /* where it goes on when it was broken */
-    size_t at;     /* the column that is reached */
+    size_t left;   /* the column in which a line of the text begins */
+    size_t indent; /* the one in which a broken line continues */
+    size_t at;     /* the one reached */
 };
 
 static struct column column_at(FILE *out, size_t left)
@@ -39,8 +40,8 @@ static void new_line(struct column *column)
     put_spaces(column, column->indent);
 }
 
-/* Makes ready for a word of `size` bytes that `gap` spaces should part from the one before. Where
- * the gap is wide, as in a small table, what is broken behind it goes on under the word. */
+/* Prepares for a word of `size` bytes that `gap` spaces separate from the one before. After a wide
+ * gap, as in a small table, a broken line continues under the word. */
 static void make_room(struct column *column, size_t gap, size_t size)
 {
     if (column->at > column->indent && column->at + gap + size > WIDTH) {
@@ -52,7 +53,7 @@ static void make_room(struct column *column, size_t gap, size_t size)
         column->indent = column->at;
 }
 
-/* Words up to the end of the line that `text` begins with. Returns where that end is. */
+/* Puts the words of the first line of `text`. Returns the end of that line. */
 static const char *put_line(struct column *column, const char *text)
 {
     for (;;) {
@@ -67,7 +68,7 @@ static const char *put_line(struct column *column, const char *text)
     }
 }
 
-/* Text whose own line ends are kept. */
+/* Puts text and keeps its line ends. */
 static void put_text(struct column *column, const char *text)
 {
     for (text = put_line(column, text); *text == '\n'; text = put_line(column, text + 1)) {
@@ -84,7 +85,7 @@ static void put_paragraph(FILE *out, const char *text)
     fputc('\n', out);
 }
 
-/* Writes "  -l, --listen ADDRESS"; with `out` NULL only tells its size. */
+/* Writes "  -l, --listen ADDRESS" and returns its size; with `out` NULL only returns the size. */
 static size_t put_left(FILE *out, const struct args_option *option)
 {
     bool has_argument = option->argument;
@@ -93,7 +94,7 @@ static size_t put_left(FILE *out, const struct args_option *option)
     const char *between = is_optional ? "[=" : has_argument ? " " : "";
     const char *argument = has_argument ? option->argument + is_optional : "";
     if (out) {
-        char letter[] = {'-', (char) option->letter, ',', '\0'};
+        const char letter[] = {'-', (char) option->letter, ',', '\0'};
         fprintf(out, "  %3s --%s%s%s", option->letter != 0 ? letter : "", option->name, between,
                 argument);
     }

@@ -1,6 +1,6 @@
 /*
- * args_units: the notations that options share, numbers, sizes and durations, and what is said
- * about a bad one. Integers only: no rounding surprises, and no locale that wants a comma.
+ * args_units: the notations that options share: numbers, sizes and durations. All in integers: no
+ * rounding surprises, and no locale that wants a comma.
  */
 #include "common/args.h"
 
@@ -11,11 +11,11 @@
 #include "common/escape.h"
 
 #define DIGITS "0123456789"
-#define DURATION_MAX_MS INT32_MAX /* what poll() and its kind take */
+#define DURATION_MAX_MS INT32_MAX /* the longest time-out that poll(2) takes */
 
 static bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 
-/* Reads digits up to the first other byte. False where there is none, or where the number passes
+/* Reads digits up to the first other byte. False if there is none, or if the number is larger than
  * INT64_MAX. */
 static bool read_digits(const char **text, int64_t *number)
 {
@@ -45,7 +45,7 @@ bool args_number(const char *text, long min, long max, long *number, struct erro
     return true;
 }
 
-/* The factor of a size's unit; 0 for what is none. */
+/* The factor of a size's unit; 0 if it is not a unit. */
 static int64_t size_factor(const char *unit)
 {
     static const struct {
@@ -77,7 +77,7 @@ bool args_size(const char *text, size_t min, size_t max, size_t *bytes, struct e
                      escape_text(text, strlen(text), shown), min, max);
 }
 
-/* A duration's unit in milliseconds; 0 for what is none. */
+/* A duration's unit in milliseconds; 0 if it is not a unit. */
 static int64_t duration_factor(const char *unit)
 {
     static const struct {
@@ -90,8 +90,8 @@ static int64_t duration_factor(const char *unit)
     return 0;
 }
 
-/* The decimals' part of `factor`, rounded down: exact for any number of digits, since it is worked
- * out from the last to the first and each step's rounding is the whole's. */
+/* The fraction of `factor` that the decimals give, rounded down. Exact for any number of digits: it
+ * is computed from the last to the first, and rounding down at each step rounds down the whole. */
 static int64_t fraction_of(int64_t factor, const char *digits, size_t count)
 {
     int64_t value = 0;

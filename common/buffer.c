@@ -1,8 +1,8 @@
 /*
  * buffer: see buffer.h.
  *
- * The bytes held lie in [begin, end) of one allocation. Consuming only moves `begin`; the bytes are
- * moved down only when room is short and what is moved is no more than what was consumed since the
+ * The bytes held are [begin, end) of one allocation. Consuming only moves `begin`. The bytes are
+ * moved down only when room is short, and only if they are no more than those consumed since the
  * last move, so that a byte is moved once on average, however the buffer is used.
  */
 #include "common/buffer.h"

@@ -1,9 +1,8 @@
 /*
  * buffer: bytes that come in at one end and go out at the other, in one piece of heap memory.
  *
- * Embedded by value; all zero is an empty buffer that holds no memory. Not thread-safe: a buffer
- * has one owner at a time. Pointers into it are good until the next call that adds bytes or
- * releases it.
+ * Embedded by value; all zero is an empty buffer that holds no memory. A buffer is used by one
+ * thread at a time. Pointers into it are good until the next call that adds bytes or frees it.
  */
 #ifndef BANTER_COMMON_BUFFER_H
 #define BANTER_COMMON_BUFFER_H
@@ -20,8 +19,8 @@ struct buffer {
     size_t capacity; /* bytes allocated */
 };
 
-/* Bytes held, and where they begin. The pointer may be NULL where the size is 0. Index 0
- * is a case of its own because NULL + 0 is undefined. */
+/* How many bytes are held, and the first of them. The pointer may be NULL if the size is 0. Index 0
+ * is a case apart because NULL + 0 is undefined. */
 static inline size_t buffer_size(const struct buffer *buffer)
 {
     return buffer->end - buffer->begin;
@@ -31,7 +30,7 @@ static inline char *buffer_head(const struct buffer *buffer)
     return buffer->begin == 0 ? buffer->data : buffer->data + buffer->begin;
 }
 
-/* Room behind the last byte, for read(2): at least what the last buffer_reserve() asked for. */
+/* Room after the last byte, for read(2): at least what the last buffer_reserve() asked for. */
 static inline size_t buffer_room(const struct buffer *buffer)
 {
     return buffer->capacity - buffer->end;
@@ -41,17 +40,17 @@ static inline char *buffer_tail(const struct buffer *buffer)
     return buffer->end == 0 ? buffer->data : buffer->data + buffer->end;
 }
 
-/* buffer_reserve() where there is not enough room yet. */
+/* The part of buffer_reserve() for a buffer without enough room. */
 bool buffer_grow(struct buffer *buffer, size_t size);
 
-/* Makes room for `size` bytes behind the last one, moving or growing as needed (growth doubles,
- * so that appending n bytes costs O(n)). False, with nothing changed, when memory is out. */
+/* Makes room for `size` bytes after the last one, moving or growing as needed. Growth doubles, so
+ * that appending n bytes costs O(n). False, with nothing changed, when memory is out. */
 static inline bool buffer_reserve(struct buffer *buffer, size_t size)
 {
     return buffer_room(buffer) >= size || buffer_grow(buffer, size);
 }
 
-/* Tells the buffer that `size` bytes were written at buffer_tail(); at most buffer_room(). */
+/* Adds the `size` bytes that were written at buffer_tail(); at most buffer_room(). */
 static inline void buffer_added(struct buffer *buffer, size_t size)
 {
     assert(size <= buffer_room(buffer));
@@ -77,7 +76,7 @@ static inline void buffer_clear(struct buffer *buffer)
     buffer->end = 0;
 }
 
-/* Drops `size` bytes at the head; at most buffer_size(). Both indices go back to 0 when it gets
+/* Drops `size` bytes at the head; at most buffer_size(). Both indices become 0 when the buffer is
  * empty. */
 static inline void buffer_consume(struct buffer *buffer, size_t size)
 {
@@ -87,7 +86,7 @@ static inline void buffer_consume(struct buffer *buffer, size_t size)
         buffer_clear(buffer);
 }
 
-/* Gives the memory back; the buffer is empty and usable again. */
+/* Frees the memory; the buffer is empty and usable again. */
 void buffer_fini(struct buffer *buffer);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * clock: the time, as numbers. Every deadline is counted in milliseconds of CLOCK_MONOTONIC;
- * what is measured, in nanoseconds.
+ * clock: the time as a number. Deadlines are in milliseconds of CLOCK_MONOTONIC, measurements in
+ * nanoseconds.
  */
 #ifndef BANTER_COMMON_CLOCK_H
 #define BANTER_COMMON_CLOCK_H
@@ -11,7 +11,7 @@
 /* Later than every time: no deadline. */
 #define CLOCK_NEVER INT64_MAX
 
-/* 0 where the clock can't be read, as that of a thread which has ended. */
+/* 0 if the clock can't be read, such as that of a thread that has ended. */
 static inline int64_t clock_ns(clockid_t clock)
 {
     struct timespec now;

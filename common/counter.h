@@ -1,9 +1,9 @@
 /*
  * counter: a number that one thread adds to and any thread may read.
  *
- * Adding is a plain load and a plain store, without a locked operation: so two threads must never
- * add to one counter at a time. Where several count the same thing, each has a counter of its own
- * and the reader sums them.
+ * Adding is a plain load and a plain store, without a locked operation, so two threads must never
+ * add to one counter at a time. Threads that count the same thing have a counter each, and the
+ * reader sums them.
  */
 #ifndef BANTER_COMMON_COUNTER_H
 #define BANTER_COMMON_COUNTER_H

@@ -102,8 +102,8 @@ char *escape_byte(char byte, char *out)
     return out;
 }
 
-/* The longest head of `text`, which is UTF-8, that has at most `room` bytes and ends where a
- * character does. */
+/* The size of the longest head of `text`, which is UTF-8, that has at most `room` bytes and does
+ * not end inside a character. */
 static size_t cut(const char *text, size_t room)
 {
     while (room > 0 && ((unsigned char) text[room] & 0xc0) == 0x80)
@@ -114,7 +114,7 @@ static size_t cut(const char *text, size_t room)
 const char *escape_text(const char *text, size_t size, char *out)
 {
     size_t room = ESCAPE_SIZE - sizeof ELLIPSIS;
-    /* Each byte becomes at least one: those behind ESCAPE_SIZE would be cut off in any case. */
+    /* Each byte becomes at least one: those after ESCAPE_SIZE would be cut off in any case. */
     const char *end = text + (size < ESCAPE_SIZE ? size : ESCAPE_SIZE);
     char *to = out;
     while (text < end) {

@@ -1,10 +1,9 @@
 /*
  * frame: see frame.h.
  *
- * LINE searches for LF with one memchr() over the bytes that are new; what it knows of the old ones
- * is that there is none in them. NETSTRING reads each digit once and then only counts. Bytes of a
- * message that can't be one any more are consumed as they come, so that the caller's memory is
- * bounded by the limit.
+ * LINE searches for LF with one memchr() over the new bytes; it knows that there is none in the old
+ * ones. NETSTRING reads each digit once and then only counts. The bytes of an oversize message are
+ * consumed as they come, so that the limit bounds the caller's memory.
  */
 #include "common/frame.h"
 
@@ -16,11 +15,11 @@
 
 /* frame_decoder.state */
 enum {
-    AT_START,    /* in front of a message, or in one that may still fit; all zero is this */
-    SKIPPING,    /* oversize was told; `length` bytes were thrown away so far */
-    SKIPPING_CR, /* the same, and the last of them was a CR, perhaps the line end's */
-    BEHIND_WORD, /* line: exempt word and white space, over the limit, `length` bytes thrown away */
-    DECLARED,    /* netstring: `length` is known, and `scanned` is where the payload begins */
+    AT_START,    /* before a message, or in one that may still fit; all zero is this */
+    SKIPPING,    /* FRAME_OVERSIZE was returned; `length` bytes were dropped so far */
+    SKIPPING_CR, /* the same, and the last of them was a CR, perhaps of the line end */
+    BEHIND_WORD, /* line: the exempt word and white space, over the limit; `length` bytes dropped */
+    DECLARED,    /* netstring: `length` is known, and the payload begins at `scanned` */
     REFUSED_LENGTH, /* netstring: sticky */
     REFUSED,        /* netstring: sticky */
 };
@@ -73,7 +72,7 @@ static enum frame_outcome give_message(struct frame *frame, const char *message,
     return FRAME_MESSAGE;
 }
 
-/* Tells that the message that begins with these bytes, without its line end, is too long. */
+/* Reports that the message that begins with these bytes, without its line end, is too long. */
 static enum frame_outcome start_skipping(struct frame_decoder *decoder, const char *data,
                                          size_t size, struct frame *frame)
 {
@@ -92,7 +91,7 @@ static enum frame_outcome end_skipping(struct frame_decoder *decoder, size_t siz
     return FRAME_OVERSIZE_END;
 }
 
-/* Throws away what is left of an oversize line. */
+/* Drops what is left of an oversize line. */
 static enum frame_outcome skip_line(struct frame_decoder *decoder, const char *data, size_t size,
                                     struct frame *frame)
 {
@@ -109,7 +108,7 @@ static enum frame_outcome skip_line(struct frame_decoder *decoder, const char *d
     return end_skipping(decoder, decoder->length - (decoder->state == SKIPPING_CR), frame);
 }
 
-/* The exempt word has come, over the limit: throws away the white space behind it. */
+/* Drops the white space after an exempt word that is over the limit. */
 static enum frame_outcome skip_white(const struct frame_rules *rules, struct frame_decoder *decoder,
                                      const char *data, size_t size, struct frame *frame)
 {
@@ -123,12 +122,12 @@ static enum frame_outcome skip_white(const struct frame_rules *rules, struct fra
     if (white == size)
         return FRAME_MORE;
 
-    decoder->state =
-        SKIPPING; /* the next byte is neither CR nor LF: what the last one was is no matter */
+    /* Not SKIPPING_CR, whatever the last byte was: the next one is not an LF. */
+    decoder->state = SKIPPING;
     return FRAME_OVERSIZE;
 }
 
-/* `size` bytes of a line have come, not its end, and they are more than the limit. */
+/* `size` bytes of a line have come without its end, and they are over the limit. */
 static enum frame_outcome pass_limit(const struct frame_rules *rules, struct frame_decoder *decoder,
                                      const char *data, size_t size, struct frame *frame)
 {
@@ -155,7 +154,7 @@ static enum frame_outcome next_line(const struct frame_rules *rules, struct fram
         decoder->scanned = size;
         if (size <= rules->max_bytes)
             return FRAME_MORE;
-        /* One byte too many that is a CR may yet be the line end's. */
+        /* One byte too many, a CR, may yet belong to the line end. */
         if (size - rules->max_bytes == 1 && data[size - 1] == '\r')
             return FRAME_MORE;
         return pass_limit(rules, decoder, data, size, frame);
@@ -167,11 +166,11 @@ static enum frame_outcome next_line(const struct frame_rules *rules, struct fram
     if (is_exempt(rules->exempt_word, data, message_size))
         return give_message(frame, data, strlen(rules->exempt_word), line_size + 1);
     if (message_size > rules->max_bytes)
-        return start_skipping(decoder, data, line_size, frame); /* the LF stays, for skip_line() */
+        return start_skipping(decoder, data, line_size, frame); /* skip_line() takes the LF */
     return give_message(frame, data, message_size, line_size + 1);
 }
 
-/* The stream can't be trusted any more: nothing behind this point is a message. */
+/* The stream can't be trusted any more: nothing after this point is a message. */
 static enum frame_outcome refuse(struct frame_decoder *decoder, enum frame_outcome why, size_t size,
                                  struct frame *frame)
 {
@@ -182,7 +181,7 @@ static enum frame_outcome refuse(struct frame_decoder *decoder, enum frame_outco
     return why;
 }
 
-/* Whether `number` in decimal is `whole`, or what `whole` begins with. */
+/* Whether `number`, in decimal, is `whole` or its beginning. */
 static bool is_decimal_prefix(size_t number, size_t whole)
 {
     while (whole > number)
@@ -190,8 +189,8 @@ static bool is_decimal_prefix(size_t number, size_t whole)
     return whole == number;
 }
 
-/* Reads digits up to the colon. FRAME_MESSAGE when they and it are there, else what frame_next()
- * returns. */
+/* Reads digits up to the colon. FRAME_MESSAGE once the colon is there, or else the outcome for
+ * frame_next(). */
 static enum frame_outcome read_length(const struct frame_rules *rules,
                                       struct frame_decoder *decoder, const char *data, size_t size,
                                       struct frame *frame)
@@ -236,7 +235,7 @@ static enum frame_outcome next_netstring(const struct frame_rules *rules,
     const char *payload = data + decoder->scanned;
     size_t come = size - decoder->scanned;
     size_t length = decoder->length;
-    /* A length over the limit has come this far only because it is the exempt word's. */
+    /* A length over the limit has come this far only because it is that of the exempt word. */
     if (length > rules->max_bytes &&
         memcmp(payload, rules->exempt_word, come < length ? come : length) != 0)
         return refuse(decoder, FRAME_BAD_LENGTH, size, frame);
@@ -292,7 +291,7 @@ size_t frame_next_block(const struct frame_rules *rules, const struct frame_deco
     const char *at = data;
     size_t left = size;
     while (left > 0 && *count < max_count) {
-        /* (A NUL counts as one of `but_not`.) */
+        /* strchr() also finds a NUL. */
         const char *lf = !strchr(but_not, *at) ? memchr(at, '\n', left) : NULL;
         if (!lf || (size_t) (lf - at) > rules->max_bytes || (lf > at && lf[-1] == '\r'))
             break;
@@ -306,7 +305,7 @@ size_t frame_next_block(const struct frame_rules *rules, const struct frame_deco
 enum frame_outcome frame_end(const struct frame_rules *rules, struct frame_decoder *decoder,
                              size_t size, struct frame *frame)
 {
-    (void) rules; /* the decoder's state says it all */
+    (void) rules; /* kept for symmetry: the decoder's state suffices */
     *frame = (struct frame){0};
     switch (decoder->state) {
     case SKIPPING:
@@ -395,14 +394,14 @@ const char *frame_refusal_text(enum frame_refusal refusal)
 bool frame_append(struct buffer *out, const struct frame_edges *edges, const char *message,
                   size_t size)
 {
-    /* All the room first: then none of the three can fail and leave half a frame behind. */
+    /* All the room first: then no piece can fail and leave half a frame behind. */
     size_t total = edges->head_size + size + edges->tail_size;
     if (!buffer_reserve(out, total))
         return false;
     char *at = buffer_tail(out);
     if (edges->head_size > 0)
         at = mempcpy(at, edges->head, edges->head_size);
-    if (size > 0) /* the pointer may be NULL for nothing */
+    if (size > 0) /* the pointer may be NULL otherwise */
         at = mempcpy(at, message, size);
     if (edges->tail_size > 0)
         *at = edges->tail[0];

@@ -1,6 +1,6 @@
 /*
- * histogram: log-linear buckets. A value's leading HISTOGRAM_BITS + 1 bits choose its bucket; the
- * rest is what the rounding loses.
+ * histogram: log-linear buckets. The leading HISTOGRAM_BITS + 1 bits of a value choose its bucket;
+ * the other bits are lost to rounding.
  */
 #include "common/histogram.h"
 
@@ -10,8 +10,7 @@ static unsigned bucket_of(uint64_t value)
         return (unsigned) value;
     unsigned magnitude = 63u - (unsigned) __builtin_clzll(value);
     unsigned dropped = magnitude - HISTOGRAM_BITS;
-    /* The leading bit is always set: taking it along in the sum moves each magnitude one block
-     * on. */
+    /* The leading bit is always set: adding it, too, moves each magnitude on by one block. */
     return dropped * HISTOGRAM_STEPS + (unsigned) (value >> dropped);
 }
 
@@ -33,8 +32,8 @@ void histogram_add(struct histogram *histogram, uint64_t value)
         histogram->max = value;
 }
 
-/* How many values, counted from the smallest, the quantile covers: rounded up, at least one. The
- * division comes first so that no count overflows. */
+/* How many values, from the smallest, the quantile covers: rounded up, at least one. The division
+ * comes first so that no count overflows. */
 static uint64_t rank_of(uint64_t count, unsigned parts)
 {
     uint64_t whole = count / HISTOGRAM_WHOLE * parts;

@@ -1,9 +1,10 @@
 /*
  * histogram: how often a latency occurred, in buckets that grow with the value.
  *
- * Log-linear: every power of two is cut into HISTOGRAM_STEPS equal buckets, so a quantile that is
- * read back is at most one part in HISTOGRAM_STEPS too high, over the whole range of 64 bits and in
- * constant memory. All zero is an empty histogram. The unit is the caller's. One thread at a time.
+ * Log-linear: every power of two is cut into HISTOGRAM_STEPS equal buckets, so a quantile is too
+ * high by one part in HISTOGRAM_STEPS at most, over the whole range of 64 bits and in constant
+ * memory. All zero is an empty histogram. The unit is the caller's. A histogram is used by one
+ * thread at a time.
  */
 #ifndef BANTER_COMMON_HISTOGRAM_H
 #define BANTER_COMMON_HISTOGRAM_H
@@ -12,11 +13,11 @@
 
 #define HISTOGRAM_BITS 7
 #define HISTOGRAM_STEPS (1u << HISTOGRAM_BITS)
-/* Values under HISTOGRAM_STEPS have a bucket each; every power of two from there on has
+/* Values below HISTOGRAM_STEPS have a bucket each; every power of two from there on has
  * HISTOGRAM_STEPS. */
 #define HISTOGRAM_BUCKETS (HISTOGRAM_STEPS * (64 - HISTOGRAM_BITS + 1))
 
-/* A quantile is given as parts of this whole, which keeps 99.9 % exact: 99900. */
+/* A quantile is a number of parts of this whole, which keeps 99.9 % exact: 99900. */
 #define HISTOGRAM_WHOLE 100000u
 
 struct histogram {
@@ -28,8 +29,8 @@ struct histogram {
 void histogram_add(struct histogram *histogram, uint64_t value);
 
 /* The smallest value that at least parts/HISTOGRAM_WHOLE of those added do not exceed, rounded
- * up to the end of its bucket but never over the largest. `parts` is from 0 (the smallest value)
- * to HISTOGRAM_WHOLE (the largest). 0 where nothing was added. */
+ * up to the end of its bucket but never beyond the largest. `parts` is from 0 (the smallest value)
+ * to HISTOGRAM_WHOLE (the largest). 0 if nothing was added. */
 uint64_t histogram_quantile(const struct histogram *histogram, unsigned parts);
 
 #endif

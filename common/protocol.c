@@ -55,7 +55,7 @@ bool protocol_is_error_code(const char *reply, size_t size, const char *code)
 
 int protocol_error_code(const char *reply, size_t size)
 {
-    /* Every reply of the server's comes by here, and hardly any is an error. */
+    /* Every reply of the server comes through here, and hardly any is an error. */
     if (!protocol_is_error(reply, size))
         return -1;
     int code = 0;

@@ -1,6 +1,6 @@
 /*
  * protocol: the words on the wire that both programs must agree on, and the defaults they share.
- * banter-protocol(7) is its description for people.
+ * banter-protocol(7) describes the protocol for people.
  */
 #ifndef BANTER_COMMON_PROTOCOL_H
 #define BANTER_COMMON_PROTOCOL_H
@@ -27,13 +27,13 @@
 #define PROTOCOL_NOT_UTF8 "not-utf8"       /* with the byte offset */
 #define PROTOCOL_HANDLER_FAILED "handler-failed"   /* no reply, or one that can't be framed */
 #define PROTOCOL_HANDLER_TIMEOUT "handler-timeout" /* no reply in time */
-#define PROTOCOL_UNAVAILABLE "unavailable"         /* nobody behind the server can answer */
-#define PROTOCOL_STOPPING "stopping"               /* the server stops and can't wait any longer */
-/* The codes of frames that come unasked; a handler's reply can't bear them. */
+#define PROTOCOL_UNAVAILABLE "unavailable"         /* no program behind the server can answer */
+#define PROTOCOL_STOPPING "stopping"               /* the server stops and waits no longer */
+/* The codes of frames that come unasked; a handler's reply must not have them. */
 #define PROTOCOL_BUSY "busy" /* too many clients */
 #define PROTOCOL_IDLE "idle" /* nothing was asked for too long */
 
-/* All of them, for what needs a number for each. */
+/* All of them, where each needs a number. */
 #define PROTOCOL_CODE_TABLE(CODE)                                                                  \
     CODE(TOO_LONG)                                                                                 \
     CODE(INCOMPLETE)                                                                               \
@@ -57,24 +57,22 @@ enum protocol_code {
 /* Each code as it stands in a reply; that of PROTOCOL_CODE_OTHER is "other". */
 extern const char *const protocol_codes[PROTOCOL_CODES];
 
-/* Whether a request is the quit word, trailing ASCII white space aside. */
+/* Whether a request is the quit word, apart from ASCII white space at its end. */
 bool protocol_is_quit(const char *message, size_t size);
 
-/* raw: where the quit word begins in what was read, or NULL. */
+/* raw: the quit word in the bytes of a read, or NULL. */
 const char *protocol_find_quit(const char *data, size_t size);
 
-/* Whether a reply is an error: "-ERR", a space, and a code of at least one byte that is no
- * space. */
+/* Whether a reply is an error: "-ERR", a space, and a code, which does not begin with a space. */
 bool protocol_is_error(const char *reply, size_t size);
 
-/* Whether a reply is an error with this very code. */
+/* Whether a reply is an error with this code. */
 bool protocol_is_error_code(const char *reply, size_t size, const char *code);
 
-/* The code of an error reply, an enum protocol_code; -1 for a reply that is no error, which costs
- * next to nothing. */
+/* The code of an error reply, an enum protocol_code; -1 for any other reply, at almost no cost. */
 int protocol_error_code(const char *reply, size_t size);
 
-/* Whether a frame from the server came without a request: busy or idle. */
+/* Whether a frame is one that the server sends unasked: busy or idle. */
 bool protocol_is_unasked(const char *reply, size_t size);
 
 /* Writes "-ERR CODE TEXT" and a NUL, cut to `size` bytes. Returns the length without the NUL. */

@@ -1,6 +1,6 @@
 /*
- * events: all that is logged. One table, from which come the events, the level of each, its wording
- * in the log and its name as a counter.
+ * events: everything that is logged. One table gives each event its level, its wording in the log
+ * and its name as a counter.
  */
 #ifndef BANTER_SERVER_LOG_EVENTS_H
 #define BANTER_SERVER_LOG_EVENTS_H
@@ -15,9 +15,9 @@ enum log_level {
     LOG_SILENT, /* nothing at all */
 };
 
-/* EVENT(name, level, always, before, after, counter). An event has at most one text that varies, as
- * the comment in front says; in the log it stands between `before` and `after`. It is written at
- * `level` and those above it in enum log_level; with `always`, at every level but LOG_SILENT. */
+/* EVENT(name, level, always, before, after, counter). An event has at most one variable text, which
+ * the comment above it describes; the log shows it between `before` and `after`. It is in
+ * logs of `level` and of the levels that write more; with `always`, in all but silent ones. */
 #define LOG_EVENT_TABLE(EVENT)                                                                     \
     EVENT(SOCKET_CREATED, ERRORS, true, "Socket created", "", "sockets_created")                   \
     /* address */                                                                                  \

@@ -1,5 +1,5 @@
 /*
- * log: the rings and the writer put together, and the ring that all threads share which have none.
+ * log: the rings and the writer together, and the ring that threads without one share.
  */
 #include "server/log/log.h"
 

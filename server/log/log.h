@@ -1,11 +1,13 @@
 /*
- * log: what happens, one event a line, written by a thread of its own; and how often it happened.
+ * log: the server's events, one a line, and how often each of them happened.
  *
- * An event costs the thread it happens in a count and, if the log's level wants it, a copy into a
- * ring (ring.h); escaping, formatting and write(2) are the writer's. Each loop has a ring of its
- * own, so that loops share no lock; all other threads share one. A ring that is full because the
- * log's reader is slow drops the event, and the log says how many were dropped: logging never
- * delays a request. The events and their wordings are in events.h.
+ * An event costs its thread a count and, if the log's level wants it, a copy into a ring (ring.h);
+ * a writer's thread escapes, formats and writes (writer.h). Each loop has a ring, so that loops
+ * share no lock; all other threads share one more. If the log's reader is slow and a ring is full,
+ * the event is dropped, and the log says how many were: logging never delays a request. The events
+ * and their wordings are in events.h.
+ *
+ * Who includes whom in this folder: log > writer > ring and text > events.
  */
 #ifndef BANTER_SERVER_LOG_LOG_H
 #define BANTER_SERVER_LOG_LOG_H
@@ -22,12 +24,12 @@ struct log;
 /* ---- opening and closing ---- */
 
 /* Starts the writer on `fd`, which stays the caller's. The caller ignores SIGPIPE. With LOG_SILENT
- * there is no writer and `fd` is not looked at: events are counted, and that is all. NULL, with
- * `error` set, when memory or threads are out. */
+ * there is no writer, `fd` is not used, and events are only counted. NULL, with `error` set, when
+ * memory or threads are out. */
 struct log *log_open(int fd, enum log_level level, struct error *error);
 
-/* Writes what is left, waiting for the reader at most a second from its last sign of life, and ends
- * the writer. What is logged later is counted, and never written. NULL is left alone. */
+/* Writes the remaining lines, for which the log's reader gets at most a second from its last sign
+ * of life, and ends the writer. Later events are counted but never written. NULL is left alone. */
 void log_stop(struct log *log);
 
 /* Frees a log that was stopped, with all of its rings, when nobody logs any more. NULL is left
@@ -49,8 +51,8 @@ void log_tell(struct log *log, enum log_event event, uint64_t session, const cha
 
 /* ---- counting ---- */
 
-/* By any thread, without a lock, from log_open() to log_free(). What is going on meanwhile may not
- * be in the number yet; it never goes down. */
+/* For any thread, without a lock, from log_open() to log_free(). The numbers may lack the most
+ * recent events, and never go down. */
 
 /* How often an event happened, whether it was written or not. */
 uint64_t log_count(const struct log *log, enum log_event event);
@@ -58,7 +60,7 @@ uint64_t log_count(const struct log *log, enum log_event event);
 /* How many lines were written, those about dropped lines included. */
 uint64_t log_lines(const struct log *log);
 
-/* How many lines were dropped: no room in a ring, or not to be written. */
+/* How many lines were dropped, for want of room in a ring or because they could not be written. */
 uint64_t log_dropped(const struct log *log);
 
 #endif

@@ -1,17 +1,17 @@
 /*
  * ring: see ring.h.
  *
- * `head` and `tail` count the bytes ever put in and taken out. The producer alone advances `head`,
- * the reader alone `tail`, each with a release that the other one acquires. What else holds:
+ * `head` and `tail` count the bytes ever put in and taken out. Only the producer advances `head`,
+ * only the reader `tail`, each with a release that the other acquires. Three more invariants:
  *
- * - A ring that is given back passes on to another producer as it is, with records of the one
- *   before; `lock` orders the two.
- * - Records carry the time of their batch, which begins with the first event behind a nudge. The
- *   reader merges rings by it. What happens in one ring before it leads to something in another
- *   keeps its place if the first ring is nudged in between: whoever moves a session does that.
- * - Either log_nudge() sees the reader asleep and wakes it, or the reader, which looks at the rings
- *   once more after it has set `asleep`, sees what was put in: `head`, `first` and `asleep` are
- *   sequentially consistent for this.
+ * - A ring that was given back goes to another producer as it is, with the records of the previous
+ *   one; `lock` orders the two.
+ * - A record has the time of its batch, which begins with the first event after a nudge, and the
+ *   reader merges rings by these times. An event in one ring that leads to one in another comes
+ *   before it in the log only if the first ring is nudged in between, as when a session moves.
+ * - Either log_nudge() sees that the reader is asleep and wakes it, or the reader, which checks the
+ *   rings after it has set `asleep`, sees the new record. For this `head`, `first` and `asleep` are
+ *   sequentially consistent.
  */
 #include "server/log/ring.h"
 
@@ -28,22 +28,22 @@ enum {
     REWIND_BYTES = 16 << 10 /* an empty ring begins anew when so much of it was used */
 };
 
-/* What stands before each text in a ring. Records follow each other without padding. */
+/* The bytes before each text in a ring. Records follow each other without padding. */
 struct record {
     int64_t time_ns;
     uint64_t session;
     uint32_t size;      /* bytes of text that follow */
-    uint32_t full_size; /* what the text had before it was cut; capped */
+    uint32_t full_size; /* its size before it was cut; capped */
     uint32_t event;
     uint32_t reserved;
 };
 
 struct log_ring {
-    /* The producer's, on cache lines that others read once in a while. */
+    /* The producer's, on cache lines that others seldom read. */
     _Alignas(64) _Atomic size_t head; /* bytes ever put in */
     size_t tail_seen;                 /* `tail` when it was last looked at */
-    /* The value of `head` that is at bytes[0]. Changes only while the ring is empty: the reader
-     * reads it only when it has seen a head that is not its tail, and then it stands still. */
+    /* The value of `head` that is at bytes[0]. Changes only while the ring is empty, and the reader
+     * uses it only after it has seen a record. */
     size_t start;
     int64_t batch_ns; /* when the first event since the last nudge was; 0: none */
     uint64_t wanted;  /* the set's */
@@ -101,8 +101,8 @@ static void begin_batch(struct log_ring *ring)
         ring->start = head;
 }
 
-/* Apart from log_put(), so that an event that nobody wants costs no more than the count and the
- * question. */
+/* Apart from log_put(), so that an event that the log does not want costs no more than the count
+ * and the question. */
 static __attribute__((noinline)) void put_record(struct log_ring *ring, enum log_event event,
                                                  uint64_t session, const void *text, size_t size)
 {
@@ -147,7 +147,7 @@ void log_nudge(struct log_ring *ring)
     if (!ring || !ring->batch_ns)
         return;
     ring->batch_ns = 0;
-    /* The same value once more, now before `asleep` is read. */
+    /* Stores the same value again, so that it comes before the load of `asleep`. */
     atomic_store(&ring->head, atomic_load_explicit(&ring->head, memory_order_relaxed));
     wake_if_asleep(ring->rings);
 }
@@ -244,7 +244,7 @@ static void copy_out(const struct log_ring *ring, size_t at, void *data, size_t 
     memcpy((char *) data + first, ring->bytes, size - first);
 }
 
-/* A text, which is left in its place or, if the ring's end cuts it in two, copied. */
+/* A text, in its place or, if the end of the ring cuts it in two, a copy. */
 static const char *text_at(const struct log_ring *ring, size_t at, size_t size)
 {
     static _Thread_local char copy[TEXT_MAX];

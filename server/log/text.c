@@ -9,7 +9,7 @@
 
 #include "common/escape.h"
 
-enum { FIXED_BYTES = 200 }; /* more than all of a line but its text */
+enum { FIXED_BYTES = 200 }; /* more than a line has without its text */
 
 #define WORDING(name, level, always, before, after, counter) [LOG_##name] = {before, after},
 static const struct wording {
@@ -17,7 +17,7 @@ static const struct wording {
 } wordings[LOG_EVENTS] = {LOG_EVENT_TABLE(WORDING)};
 #undef WORDING
 
-/* Writes \n, \t, \r or \xNN, and returns where it ends. */
+/* Writes \n, \t, \r or \xNN, and returns the end of it. */
 static char *put_escape(char *at, char byte)
 {
     if (byte != '\n' && byte != '\t' && byte != '\r')

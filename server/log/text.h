@@ -1,6 +1,6 @@
 /*
- * text: an event as a line of the log. What others sent is escaped (common/escape.h), so that it is
- * one line whatever is in it.
+ * text: an event as a line of the log. Text from others is escaped (common/escape.h), so that it is
+ * always one line.
  *
  * No I/O and no threads: text to text. For the writer alone.
  */
@@ -15,8 +15,8 @@
 #include "server/log/events.h"
 
 /* Appends the event's line: the session's number in brackets (0: none), its wording, its text of
- * any bytes, escaped. A `full_size` that is more than `size` says that the text was cut; then the
- * line says so too. False, with `out` unchanged, when memory is out. */
+ * any bytes, escaped. If `full_size` is more than `size` the text was cut, and the line says so.
+ * False, with `out` unchanged, when memory is out. */
 bool log_text_append(struct buffer *out, enum log_event event, uint64_t session, const char *text,
                      size_t size, size_t full_size);
 

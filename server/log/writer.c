@@ -1,5 +1,5 @@
 /*
- * writer: merging, formatting, writing. What a record looks like as a line is text.c's.
+ * writer: merging, formatting, writing. text.c makes the lines.
  */
 #include "server/log/writer.h"
 
@@ -15,9 +15,9 @@
 
 enum {
     CHUNK_BYTES = 256 << 10, /* about this much is formatted before it is written */
-    PIECE_BYTES = 16 << 10,  /* a ring gets room again each time about this much was taken */
+    PIECE_BYTES = 16 << 10,  /* a ring gets room again whenever about this much was taken */
     NAP_MS = 2,              /* how long events may gather after a write */
-    PATIENCE_MS = 1000,      /* at the end: how long a reader may take for the next piece */
+    PATIENCE_MS = 1000,      /* at the end: the time that the reader has for the next piece */
 };
 
 /* ---- formatting ---- */
@@ -52,8 +52,8 @@ static struct log_ring *oldest_ring(struct log_writer *writer, int64_t *next_ns)
     return found;
 }
 
-/* Formats what one ring held at the last look, up to about a piece of it, as far as it is not later
- * than `until_ns`. False when that was nothing. */
+/* Formats up to about a piece of the records that one ring held at the last look and that are not
+ * later than `until_ns`. False if there were none. */
 static bool format_ring(struct log_writer *writer, struct log_ring *ring, int64_t until_ns)
 {
     struct log_record record;
@@ -69,11 +69,12 @@ static bool format_ring(struct log_writer *writer, struct log_ring *ring, int64_
     return took;
 }
 
-/* Formats what the rings hold, up to about a chunk. False when there was nothing.
+/* Formats up to about a chunk of what the rings hold. False if they were empty.
  *
- * A session may move from one ring's loop to another's, and its lines are to stay in order. What
- * leads to a record in one ring was put into the other before it. So only what was there at a look
- * is taken, and what is there after the look decides which ring is next. */
+ * A session may move from one ring's loop to another's, and its lines must stay in order. The
+ * record that came first was in its ring before the second was in the other one. So only records
+ * that were there at a look are taken, while those that are there after the look decide which ring
+ * is next: a record that the look has missed holds up the later ones until the next look. */
 static bool format_chunk(struct log_writer *writer)
 {
     struct log_ring *ring;
@@ -87,8 +88,8 @@ static bool format_chunk(struct log_writer *writer)
 
 /* ---- writing ---- */
 
-/* Waits until the reader takes something. False when the log closes and the reader's patience is
- * over. */
+/* Waits until the log's reader takes something. False if the log closes and the reader has had its
+ * time. */
 static bool wait_writable(struct log_writer *writer)
 {
     for (;;) {
@@ -104,7 +105,7 @@ static bool wait_writable(struct log_writer *writer)
     }
 }
 
-/* Writes what is in `out`. False when it can't be: then what is left is lost. */
+/* Writes the bytes of `out`. False if it can't: those that are left are lost. */
 static bool write_all(struct log_writer *writer, struct buffer *out)
 {
     while (buffer_size(out)) {

@@ -1,9 +1,9 @@
 /*
- * writer: the thread that reads the rings out, makes a line of each record, and writes the lines.
+ * writer: the thread that reads the rings, makes a line of each record, and writes it.
  *
- * It merges the rings by time and holds no lock. A reader of the log that is slow delays only this
- * thread: the rings fill up then, and drop. Lines that can't be written, and lines that the rings
- * dropped, are reported in a line of the log as soon as one can be written.
+ * It merges the rings by time and holds no lock. A slow reader of the log delays only this thread:
+ * the rings fill up, and drop events. Lines that could not be written, and events that the rings
+ * dropped, are reported by a line of the log as soon as one can be written.
  */
 #ifndef BANTER_SERVER_LOG_WRITER_H
 #define BANTER_SERVER_LOG_WRITER_H
@@ -27,17 +27,17 @@ struct log_writer {
     struct counter written; /* lines; changed by the thread alone */
     struct counter lost;    /* lines that could not be written; the same */
     /* The thread's. */
-    bool broken;            /* the log's reader has gone: everything is lost */
-    uint64_t lost_reported; /* how much of `lost` the log says */
+    bool broken;            /* the log's reader has gone: all lines are lost */
+    uint64_t lost_reported; /* the part of `lost` that the log has reported */
     struct buffer out;      /* formatted, not yet written */
-    uint64_t out_lines;     /* how many lines these are */
+    uint64_t out_lines;     /* the number of lines in `out` */
 };
 
-/* Starts the thread. 0, or why it could not be; then nothing is left to stop. */
+/* Starts the thread. Returns 0, or an errno value; then there is nothing to stop. */
 int log_writer_start(struct log_writer *writer, struct log_rings *rings, int fd);
 
-/* Writes what the rings hold, waiting for the log's reader at most a second from its last sign of
- * life, and ends the thread. */
+/* Writes the records that the rings hold, for which the log's reader gets at most a second from its
+ * last sign of life, and ends the thread. */
 void log_writer_stop(struct log_writer *writer);
 
 #endif
