@@ -1,13 +1,10 @@
-/* program_worker: one line to the copy, one line back. */
+/* worker: the states of a worker, from one request to the next and from one instance to the next. */
 #include "server/handlers/program/worker.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/protocol.h"
@@ -16,10 +13,9 @@
 
 enum {
     FIRST_DELAY_MS = 50, /* before the next start after a failure; doubles with each one */
-    LATE_GRACE_MS = 10,  /* the engine answers at the deadline; this much later it has done so */
-    BROKEN_MS =
-        /* a copy that has closed a pipe is most often about to end, and its status tells more */
-    100,
+    LATE_GRACE_MS = 10,  /* after a request's deadline, at which the engine answers */
+    /* An instance that has closed a pipe is most often about to end, and its status says more. */
+    BROKEN_MS = 100,
 };
 
 bool worker_is_down(const struct worker *worker)
@@ -27,7 +23,7 @@ bool worker_is_down(const struct worker *worker)
     return !worker->instance && worker->failures >= WORKER_MAX_FAILURES;
 }
 
-/* ---- the list of those that can be given a request ---- */
+/* ---- idle workers ---- */
 
 static void join_idle(struct workers *workers, struct worker *worker)
 {
@@ -47,9 +43,9 @@ static void leave_idle(struct worker *worker)
 static int64_t due_ms(const struct worker *worker, const struct workers *workers)
 {
     if (!worker->instance)
-        return !workers->on_demand || worker->request ? worker->start_ms : INT64_MAX;
+        return !workers->on_demand || worker->exchange.request ? worker->start_ms : INT64_MAX;
     int64_t at_ms = worker->broken ? worker->broken_ms : INT64_MAX;
-    if (worker->request && worker->late_ms < at_ms)
+    if (worker->exchange.request && worker->late_ms < at_ms)
         at_ms = worker->late_ms;
     return at_ms;
 }
@@ -63,25 +59,10 @@ static void schedule(struct workers *workers, const struct worker *worker)
 
 static void release(struct workers *workers, struct worker *worker)
 {
-    request_release(worker->request);
-    worker->request = NULL;
+    exchange_end(&worker->exchange);
     worker->given = false;
     if (workers->done)
         workers->done(workers, worker);
-}
-
-/* Answers, unless nobody waits for it any more: then an answer would only be logged as dropped. */
-static void __attribute__((format(printf, 3, 4)))
-refuse(struct worker *worker, const char *code, const char *format, ...)
-{
-    char text[200];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (!worker->replied && !request_is_over(worker->request))
-        request_refuse(worker->request, code, "%s", text);
-    worker->replied = true;
 }
 
 static void stop_watching_input(struct workers *workers, struct worker *worker)
@@ -91,7 +72,7 @@ static void stop_watching_input(struct workers *workers, struct worker *worker)
     worker->input_watched = false;
 }
 
-/* The request is answered, and was written to its end: the next one can come. */
+/* The request is answered, and has been written to its end: the next one can come. */
 static void finish(struct workers *workers, struct worker *worker)
 {
     stop_watching_input(workers, worker);
@@ -100,7 +81,7 @@ static void finish(struct workers *workers, struct worker *worker)
         join_idle(workers, worker);
 }
 
-/* ---- losing a copy ---- */
+/* ---- losing an instance ---- */
 
 static int64_t delay_ms(unsigned failures)
 {
@@ -124,7 +105,7 @@ static void log_lost(const struct workers *workers, const struct worker *worker,
 static void count_failure(struct workers *workers, struct worker *worker)
 {
     worker->failures++;
-    /* A copy of one session's is down alone. */
+    /* If shared, all workers slow down together (worker_retry_slowly()). */
     bool slowly = workers->on_demand && worker->failures >= WORKER_MAX_FAILURES;
     worker->start_ms =
         workers->instances->now_ms + (slowly ? WORKER_MAX_DELAY_MS : delay_ms(worker->failures));
@@ -136,8 +117,8 @@ void worker_retry_slowly(struct workers *workers, struct worker *worker)
     schedule(workers, worker);
 }
 
-/* Ends the copy; the request that was given to it fails for the reason. A new copy comes at once
- * if this one has answered, and the later the more often none has. */
+/* Ends the instance, and fails the request that was given to it. The next instance comes at once if
+ * this one has answered; else the more have failed, the later. */
 static void lose(struct workers *workers, struct worker *worker, const char *why)
 {
     leave_idle(worker);
@@ -152,15 +133,14 @@ static void lose(struct workers *workers, struct worker *worker, const char *why
     worker->broken = NULL;
     worker->answered = false;
     workers->changed = true;
-    buffer_fini(&worker->answer);
-    if (worker->request && worker->given) {
-        refuse(worker, PROTOCOL_HANDLER_FAILED, "%s", why);
+    if (worker->given) {
+        exchange_refuse(&worker->exchange, PROTOCOL_HANDLER_FAILED, why);
         release(workers, worker);
     }
     schedule(workers, worker);
 }
 
-/* It can't go on; how it ends, if it does, is known in a moment. */
+/* The instance can't go on. How it ends, if it does, will be known in a moment. */
 static void breaks(struct workers *workers, struct worker *worker, const char *why)
 {
     if (worker->broken)
@@ -172,100 +152,56 @@ static void breaks(struct workers *workers, struct worker *worker, const char *w
     schedule(workers, worker);
 }
 
-/* ---- writing ---- */
+/* ---- writing and reading ---- */
 
-/* One write of what is left of the message and its newline. */
-static ssize_t write_some(const struct worker *worker)
+static void watch_input(struct workers *workers, struct worker *worker)
 {
-    static char newline[] = "\n";
-    size_t size = request_size(worker->request);
-    struct iovec parts[2];
-    int count = 0;
-    if (worker->written < size) {
-        /* writev(2) does not write to it. */
-        char *message = (char *) (uintptr_t) request_message(worker->request);
-        parts[count++] = (struct iovec){message + worker->written, size - worker->written};
-    }
-    parts[count++] = (struct iovec){newline, 1};
-    return writev(worker->instance->input.fd, parts, count);
+    if (worker->input_watched)
+        return;
+    worker->input_watched = instance_watch_input(workers->instances, worker->instance, true);
+    if (!worker->input_watched)
+        lose(workers, worker, "out of memory");
 }
 
 void worker_write(struct workers *workers, struct worker *worker)
 {
-    ssize_t written;
-    if (!worker->request || !worker->given || worker->broken)
+    if (!worker->given || worker->broken)
         return;
-    do {
-        written = write_some(worker);
-    } while (written < 0 && errno == EINTR);
-    if (written < 0 && errno != EAGAIN) {
-        breaks(workers, worker, "the program has closed its input");
-        return;
-    }
-    worker->written += written > 0 ? (size_t) written : 0;
-    if (worker->written > request_size(worker->request)) {
+    switch (exchange_write(&worker->exchange, worker->instance->input.fd)) {
+    case EXCHANGE_WRITTEN:
         stop_watching_input(workers, worker);
-        if (worker->replied)
+        if (worker->exchange.replied)
             finish(workers, worker);
-    } else if (!worker->input_watched) {
-        worker->input_watched = instance_watch_input(workers->instances, worker->instance, true);
-        if (!worker->input_watched)
-            lose(workers, worker, "out of memory");
+        break;
+    case EXCHANGE_BLOCKED:
+        watch_input(workers, worker);
+        break;
+    case EXCHANGE_CLOSED:
+        breaks(workers, worker, "the program has closed its input");
+        break;
     }
 }
 
-/* ---- reading ---- */
-
-static void reply(struct workers *workers, struct worker *worker, const char *line, size_t size)
-{
-    if (size > 0 && line[size - 1] == '\r')
-        size--; /* CR LF is a line's end too */
-    if (size > PROTOCOL_MAX_REPLY)
-        refuse(worker, PROTOCOL_HANDLER_FAILED, "the program's answer is longer than 16 MiB");
-    else if (!request_is_over(worker->request))
-        request_reply(worker->request, line, size);
-    worker->replied = true;
-    worker->answered = true;
-    worker->failures = 0;
-    if (worker->written > request_size(worker->request))
-        finish(workers, worker);
-}
-
-/* Takes what was read. False when the copy was lost over it. */
+/* Takes what the instance has written. False if it was lost over that. */
 static bool take(struct workers *workers, struct worker *worker, const char *text, size_t size)
 {
-    struct buffer *answer = &worker->answer;
-    if (!worker->request || !worker->given || worker->replied) {
-        lose(workers, worker, "the program has written something that nobody had asked for");
+    bool asked = worker->given && !worker->exchange.replied;
+    const char *why = asked ? exchange_take(&worker->exchange, text, size)
+                            : "the program has written something that nobody had asked for";
+    if (why) {
+        lose(workers, worker, why);
         return false;
     }
-    const char *newline = memchr(text, '\n', size);
-    size_t length = newline ? (size_t) (newline - text) : size;
-    bool whole = newline && buffer_size(answer) == 0;
-    if (!whole && buffer_size(answer) + length > PROTOCOL_MAX_REPLY + 1) {
-        lose(workers, worker, "the program's answer is longer than 16 MiB");
-        return false;
-    }
-    if (!whole && !buffer_append(answer, text, length)) {
-        lose(workers, worker, "out of memory");
-        return false;
-    }
-    if (!newline)
+    if (!worker->exchange.replied)
         return true;
-    if (length + 1 < size) {
-        lose(workers, worker, "the program has answered more than one line");
-        return false;
-    }
-    if (whole)
-        reply(workers, worker, text, length);
-    else
-        reply(workers, worker, buffer_head(answer), buffer_size(answer));
-    if (!whole)
-        buffer_fini(answer);
+    worker->answered = true;
+    worker->failures = 0;
+    if (exchange_is_written(&worker->exchange))
+        finish(workers, worker);
     return true;
 }
 
-/* Reads once. False when there is nothing more to be read, or the copy was lost. */
+/* Reads once. False if there is nothing more to read, or the instance was lost. */
 static bool read_some(struct workers *workers, struct worker *worker)
 {
     struct instances *instances = workers->instances;
@@ -288,13 +224,13 @@ void worker_exited(struct workers *workers, struct worker *worker)
 {
     struct instance *instance = worker->instance;
     char how[64], why[128];
-    /* What it has written before is still an answer. */
+    /* It may have answered before it ended. */
     while (worker->instance && read_some(workers, worker))
         continue;
     if (worker->instance) {
         instance_describe_end(instance, how, sizeof how);
         snprintf(why, sizeof why, "the program %s%s", how,
-                 buffer_size(&worker->answer) > 0 ? " in the middle of its answer" : "");
+                 exchange_is_in_answer(&worker->exchange) ? " in the middle of its answer" : "");
         lose(workers, worker, why);
     }
     instance_exited(workers->instances, instance);
@@ -319,7 +255,7 @@ int worker_start(struct workers *workers, struct worker *worker)
     return failure;
 }
 
-/* Whether something came while it had no request. */
+/* Whether the instance has written something while it had no request. */
 static bool has_spoken(const struct worker *worker)
 {
     int readable = 0;
@@ -336,8 +272,8 @@ struct worker *workers_idle(struct workers *workers)
 
 /* ---- requests ---- */
 
-/* A request that has no copy yet gets one, waits for one, or is told that there is none. */
-static void find_copy(struct workers *workers, struct worker *worker)
+/* The request gets an instance, waits for one, or is refused because none will come soon. */
+static void find_instance(struct workers *workers, struct worker *worker)
 {
     if (!worker->instance && worker->start_ms <= workers->instances->now_ms)
         worker_start(workers, worker);
@@ -346,7 +282,7 @@ static void find_copy(struct workers *workers, struct worker *worker)
         worker->given = true;
         worker_write(workers, worker);
     } else if (worker_is_down(worker)) {
-        refuse(worker, PROTOCOL_UNAVAILABLE, WORKER_DOWN_TEXT);
+        exchange_refuse(&worker->exchange, PROTOCOL_UNAVAILABLE, WORKER_DOWN_TEXT);
         release(workers, worker);
         return;
     }
@@ -356,16 +292,15 @@ static void find_copy(struct workers *workers, struct worker *worker)
 void worker_give(struct workers *workers, struct worker *worker, struct request *request)
 {
     int64_t deadline_ms = request_deadline_ms(request);
-    worker->request = request;
+    exchange_begin(&worker->exchange, request);
     worker->late_ms = deadline_ms == INT64_MAX ? INT64_MAX : deadline_ms + LATE_GRACE_MS;
-    worker->given = worker->replied = false;
-    worker->written = 0;
-    /* A shared one comes from workers_idle(), which has looked whether it has spoken. */
+    worker->given = false;
+    /* For a shared worker, workers_idle() has checked this. */
     if (worker->instance && worker->broken)
         lose(workers, worker, worker->broken);
     else if (workers->on_demand && worker->instance && has_spoken(worker))
         worker_read(workers, worker);
-    find_copy(workers, worker);
+    find_instance(workers, worker);
 }
 
 void worker_act(struct workers *workers, struct worker *worker)
@@ -374,17 +309,15 @@ void worker_act(struct workers *workers, struct worker *worker)
     if (due_ms(worker, workers) > now_ms) {
         schedule(workers, worker);
     } else if (!worker->instance) {
-        if (worker->request)
-            find_copy(workers, worker);
+        if (worker->exchange.request)
+            find_instance(workers, worker);
         else
             worker_start(workers, worker);
     } else if (worker->broken && worker->broken_ms <= now_ms) {
         lose(workers, worker, worker->broken);
     } else {
-        if (!worker->replied && !request_is_over(worker->request))
-            request_refuse(worker->request, PROTOCOL_HANDLER_TIMEOUT,
-                           "the handler has not answered in time");
-        worker->replied = true;
+        exchange_refuse(&worker->exchange, PROTOCOL_HANDLER_TIMEOUT,
+                        "the handler has not answered in time");
         lose(workers, worker, "the program has not answered in time");
     }
 }
@@ -394,7 +327,5 @@ void worker_fini(struct workers *workers, struct worker *worker)
     leave_idle(worker);
     if (worker->instance)
         instance_end(workers->instances, worker->instance, true);
-    if (worker->request)
-        request_release(worker->request);
-    buffer_fini(&worker->answer);
+    exchange_end(&worker->exchange);
 }
