@@ -23,12 +23,12 @@ static bool is_space(ucs4_t character)
     return uc_is_property_white_space(character) || (character >= 0x1c && character <= 0x1f);
 }
 
-/* Walks back by characters, not by bytes: the byte 0x85, say, also stands inside of characters. */
+/* Walks back by characters, not by bytes: the byte 0x85, say, also occurs within characters. */
 static size_t strip(const uint8_t *text, size_t size)
 {
     while (size > 0) {
         if (text[size - 1] > ' ' && text[size - 1] < 0x7f)
-            break; /* most often; the library would say the same */
+            break; /* the most frequent case; the library would say the same */
         ucs4_t character;
         const uint8_t *last = u8_prev(&character, text + size, text);
         if (!last || !is_space(character))
@@ -38,8 +38,8 @@ static size_t strip(const uint8_t *text, size_t size)
     return size;
 }
 
-/* Upper-cases eight bytes of ASCII. Where one is a letter, the first sum has its top bit and the
- * second has not; nothing is carried from one byte into the next. */
+/* Upper-cases eight bytes of ASCII. If a byte is a letter, its top bit is set in the first sum and
+ * not in the second; nothing is carried from one byte into the next. */
 static uint64_t upper_eight(uint64_t bytes)
 {
     const uint64_t each = UINT64_C(0x0101010101010101);
@@ -48,7 +48,7 @@ static uint64_t upper_eight(uint64_t bytes)
     return bytes - ((from_a & ~behind_z & each * 0x80) >> 2);
 }
 
-/* Upper-cases text that is all ASCII. False, with `out` partly written, when it is not. */
+/* Upper-cases text that is all ASCII. False, with `out` partly written, if it is not. */
 static bool upper_ascii(const uint8_t *text, size_t size, char *out)
 {
     size_t i = 0;

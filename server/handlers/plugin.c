@@ -1,6 +1,6 @@
 /*
- * plugin: a handler that is a shared object, FILE[:ARGUMENT]. It is loaded, looked at and opened
- * before the server listens, so that what is wrong with it refuses the start.
+ * plugin: a handler that is a shared object, FILE[:ARGUMENT]. It is loaded, checked and opened
+ * before the server listens, so that the server does not start with a bad one.
  */
 #include <banter/handler.h>
 
@@ -13,9 +13,9 @@
 #include "server/handlers/plugin_call.h"
 
 struct plugin {
-    void *library;                          /* of dlopen() */
+    void *library;                          /* from dlopen() */
     const struct banter_handler *functions; /* in the library */
-    void *state;                            /* the functions' own */
+    void *state;                            /* the functions' */
 };
 
 static bool check(const char *argument, struct error *error)
@@ -27,8 +27,8 @@ static bool check(const char *argument, struct error *error)
                      "plugin:./FILE.so:ARGUMENT");
 }
 
-/* The part of FILE[:ARGUMENT] that is the file, as a path: a bare name would be searched for in
- * the system's library folders. NULL when memory is out. */
+/* The file in FILE[:ARGUMENT], as a path: dlopen() would search the system's library folders for a
+ * bare name. NULL: out of memory. */
 static char *path_of(const char *spec, const char **argument)
 {
     const char *colon = strchr(spec, ':');
@@ -39,15 +39,14 @@ static char *path_of(const char *spec, const char **argument)
     return asprintf(&path, "%s%.*s", bare ? "./" : "", size, spec) < 0 ? NULL : path;
 }
 
-/* What dlopen() says begins with the file, and goes on with what is wrong. */
+/* The text of dlerror() begins with the file, and says what is wrong. */
 static bool load(struct plugin *plugin, const char *path, struct error *error)
 {
     plugin->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     return plugin->library || error_set(error, "unable to load the plugin %s", dlerror());
 }
 
-/* Whether it is something that this server can call. Of a wrong version nothing but the number
- * is looked at. */
+/* Whether this server can call it. If it has another version, nothing but the number is read. */
 static bool inspect(struct plugin *plugin, const char *path, const char *argument,
                     struct error *error)
 {

@@ -1,7 +1,6 @@
 /*
- * plugin_call: see plugin_call.h. The reply that a plugin sees is a few words on the caller's
- * stack; the bytes go straight into the request's own buffer, so that the detour costs neither
- * memory nor a copy.
+ * plugin_call: the reply that a plugin sees is a few words on the caller's stack. Its bytes go
+ * straight into the request's buffer, so that this layer costs neither memory nor a copy.
  */
 #include "server/handlers/plugin_call.h"
 
@@ -15,9 +14,9 @@
 struct banter_reply {
     struct request *request;
     size_t size;         /* bytes added so far */
-    size_t room;         /* bytes that may be written behind them */
-    bool refused;        /* the request is answered: its buffer is not ours any more */
-    const char *failure; /* why what was added is not the reply, or NULL; a static string */
+    size_t room;         /* bytes that may be written after them */
+    bool refused;        /* the request is answered: its buffer must not be touched any more */
+    const char *failure; /* why the reply can't be sent, or NULL; a static string */
 };
 
 void plugin_call(const struct banter_handler *functions, void *state, struct request *request)
@@ -41,7 +40,7 @@ char *banter_reply_room(struct banter_reply *reply, size_t size)
         reply->failure = "the handler's reply is too long";
         return NULL;
     }
-    char *room = request_room(reply->request, size ? size : 1); /* no room is not NULL */
+    char *room = request_room(reply->request, size ? size : 1); /* NULL would be a failure */
     if (room)
         reply->room = size;
     else
@@ -67,7 +66,7 @@ bool banter_reply_append(struct banter_reply *reply, const void *data, size_t si
     char *room = banter_reply_room(reply, size);
     if (!room)
         return false;
-    if (size > 0) /* memcpy() takes no NULL, not even for nothing */
+    if (size > 0) /* memcpy() takes no NULL, not even with size 0 */
         memcpy(room, data, size);
     banter_reply_added(reply, size);
     return true;
@@ -91,7 +90,7 @@ bool banter_reply_printf(struct banter_reply *reply, const char *format, ...)
     return room != NULL;
 }
 
-/* A code ends at the first space; whatever else is in it goes to the client as it is. */
+/* A code ends at the first space; nothing else in it is changed on its way to the client. */
 static bool is_word(const char *code)
 {
     for (const char *byte = code; *byte; byte++)

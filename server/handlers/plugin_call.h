@@ -1,7 +1,7 @@
 /*
- * plugin_call: between the public interface banter/handler.h and the engine's own,
- * server/handler.h: one request becomes one call of a synchronous function. Plugins and the
- * handlers hello and echo are called this way. Any thread.
+ * plugin_call: between the engine's interface, server/handler.h, and the public one,
+ * banter/handler.h: turns a request into one call of a synchronous function. Plugins and the
+ * handlers hello and echo are called this way. Any thread may call it.
  */
 #ifndef BANTER_SERVER_HANDLERS_PLUGIN_CALL_H
 #define BANTER_SERVER_HANDLERS_PLUGIN_CALL_H
@@ -10,7 +10,7 @@
 
 struct request;
 
-/* Lets `functions` handle the request and answers it with what came of that. */
+/* Calls handle() of `functions`, and answers the request with the reply that it made. */
 void plugin_call(const struct banter_handler *functions, void *state, struct request *request);
 
 #endif

@@ -1,4 +1,4 @@
-/* test: does what it is told. */
+/* test: a function for each word that a request can begin with. */
 #include "tests/handlers/test.h"
 
 #include <inttypes.h>
@@ -46,7 +46,7 @@ static long take_number(struct command *command)
     return take_word(command, word, sizeof word) ? strtol(word, NULL, 10) : 0;
 }
 
-/* Where the text begins: the whole request where there is none. */
+/* Where the text begins; without a text, the whole request is it. */
 static size_t text_offset(const struct command *command)
 {
     return command->at < command->size ? command->at : 0;

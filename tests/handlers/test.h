@@ -1,6 +1,5 @@
 /*
- * test: a handler whose requests say what it shall do, good or bad. It is part of the server under
- * test only.
+ * test: a handler that does as its requests say, good or bad. Only the server under test has it.
  *
  *     compute MS [TEXT]   uses MS ms of its thread's CPU time, then answers TEXT, or all if none
  *     work N [TEXT]       computes N iterations, however long that takes, then answers; see work.h

@@ -1,4 +1,4 @@
-/* together: a lock, and who is behind it. */
+/* together: counts of calls, behind a lock. */
 #include "tests/handlers/together.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /*
- * test_program_queue: the order in which waiting requests are taken, the bound, what is skipped,
- * and that a flow's end leaves nothing behind.
+ * test_program_queue: the order in which waiting requests are taken, the bound, the requests that
+ * are skipped, and that a flow's end leaves nothing behind.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,8 +28,7 @@ static void begin(struct fixture *fixture, size_t max_bytes, bool one_at_a_time)
     queue_init(&fixture->queue, &fixture->handler, max_bytes, one_at_a_time);
 }
 
-/* A request as handle() leaves it: held once, by the queue. The engine's reference is the
- * test's. */
+/* A request as handle() leaves it: held once, by the queue. The test has the engine's reference. */
 static struct request *new_request(const char *message)
 {
     struct request *request = request_new(NULL, NULL, NULL);
@@ -47,7 +46,7 @@ static struct request *put(struct fixture *fixture, struct flow *flow, const cha
     return request;
 }
 
-/* What the handler does with one that it took, and the engine after that. */
+/* Does what the handler does with a request that it took, and the engine after that. */
 static void finish(struct request *request)
 {
     request_release(request);
@@ -70,7 +69,7 @@ static void assert_empty(struct fixture *fixture)
     assert_int_equal(fixture->queue.waiting, 0);
 }
 
-/* Each flow's end is told to the queue; one_at_a_time, the taker frees it. */
+/* Ends a flow; if one_at_a_time, the taker frees it. */
 static void end_flow(struct fixture *fixture, struct flow *flow)
 {
     assert_int_equal(queue_flow_end(&fixture->queue, flow), fixture->queue.one_at_a_time);
@@ -113,7 +112,7 @@ static void test_flows_are_served_in_turn(void **state)
     }
 }
 
-/* One that comes late waits for one request of each other flow, however long those are. */
+/* A late one waits for one request of each other flow, however long those are. */
 static void test_one_that_comes_late(void **state)
 {
     (void) state;
@@ -193,7 +192,7 @@ static void test_what_is_over_is_skipped(void **state)
     assert_empty(&fixture);
     request_unref(second);
     request_unref(third);
-    /* One that is over before it is put: its flow may be gone, and is not looked at. */
+    /* A request that is over before it is put: its flow may be gone, and is not touched. */
     struct request *late = new_request("5");
     assert_true(request_cancel(late));
     assert_int_equal(queue_put(&fixture.queue, NULL, late), QUEUE_OVER);
@@ -226,7 +225,7 @@ static void test_one_at_a_time(void **state)
     queue_fini(&fixture.queue);
 }
 
-/* The taker is woken once for what it can take, and only while it sleeps. */
+/* The taker is woken once if there is something to take, and only while it sleeps. */
 static void test_wakes(void **state)
 {
     (void) state;
@@ -247,7 +246,7 @@ static void test_wakes(void **state)
     }
     assert_false(queue_sleep(&fixture.queue));
     finish(queue_take(&fixture.queue, NULL));
-    /* Two wait, but their flow's request is not done. */
+    /* Two wait, but the last request of their flow is not done. */
     assert_true(queue_sleep(&fixture.queue));
     put(&fixture, flow, "y");
     assert_true(fixture.queue.sleeping);

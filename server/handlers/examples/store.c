@@ -7,8 +7,8 @@
  *     count            how many keys there are
  *
  * The argument is the most keys that there may be: plugin:store.so:5000.
- * Errors are "-ERR not-found", "-ERR full" and, for what it does not
- * understand, "-ERR bad-request".
+ * Errors are "-ERR not-found", "-ERR full" and, for any other message,
+ * "-ERR bad-request".
  *
  * The lock is held for the look-up and the copy alone: memory is allocated
  * before it is taken and given back after it.
@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct text { /* some bytes of somebody else's */
+struct text { /* some bytes; not owned */
     const char *data;
     size_t size;
 };
@@ -65,7 +65,7 @@ static struct pair *new_pair(struct text key, struct text value)
     return pair;
 }
 
-/* Where the tree keeps its pointer to the pair with this key; NULL where
+/* The place in the tree that points to the pair with this key; NULL if
  * there is none. Under the lock. */
 static struct pair **find_locked(struct store *store, struct text key)
 {
@@ -146,7 +146,7 @@ static void count(struct store *store, struct banter_reply *reply)
 
 /* ---- messages ---- */
 
-/* Takes what stands before the first space, and the space. */
+/* Takes the text before the first space, and the space. */
 static struct text take_word(struct text *rest)
 {
     const char *space = memchr(rest->data, ' ', rest->size);
@@ -168,7 +168,7 @@ static void handle(void *state, const char *message, size_t size,
 {
     struct text rest = {message, size};
     struct text command = take_word(&rest);
-    struct text key = take_word(&rest); /* empty where there is none */
+    struct text key = take_word(&rest); /* empty if there is none */
     if (is(command, "set") && key.size > 0 && rest.data[-1] == ' ')
         set(state, key, rest, reply);
     else if (is(command, "get") && key.size > 0 && rest.size == 0)

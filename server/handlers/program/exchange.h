@@ -28,7 +28,7 @@ void exchange_begin(struct exchange *exchange, struct request *request);
 enum exchange_progress {
     EXCHANGE_WRITTEN, /* to its end */
     EXCHANGE_BLOCKED, /* there is no room for now */
-    EXCHANGE_CLOSED,  /* nobody reads */
+    EXCHANGE_CLOSED,  /* there is no reader any more */
 };
 
 /* Writes the next part of the request to a descriptor that does not block. */

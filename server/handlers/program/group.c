@@ -34,7 +34,7 @@ pid_t group_fork(struct group *group)
 
 void group_signal(const struct group *group, int number) { kill(-group->id, number); }
 
-/* As long as somebody is in the group, its number is given to no other. */
+/* As long as a process is in the group, its number is not reused. */
 static bool gone_locked(struct group *group)
 {
     if (kill(-group->id, 0) == 0)

@@ -2,7 +2,7 @@
  * group: the process groups that the server has started and that still run. One list holds all
  * groups of all handlers, so that they can be killed at once when the server has no time left.
  *
- * Any thread may call these, for a group that is its own; groups_abort() is for all.
+ * Any thread may call these; a group has one owner, and groups_abort() may be called beside it.
  */
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_GROUP_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_GROUP_H
@@ -17,14 +17,13 @@ struct group {
 };
 
 /* Forks the leader of a new group and adds the group to the list. Returns 0 in the child, which
- * may then do only what is safe between fork and exec, and call none of these; else the child's
- * process id, or -1 with errno set. The child is killed when the thread that forked it ends, if it
- * asks for that by PR_SET_PDEATHSIG. */
+ * may then do only what is async-signal-safe, and call none of these; else the child's process id,
+ * or -1 with errno set. */
 pid_t group_fork(struct group *group);
 
 void group_signal(const struct group *group, int number);
 
-/* Reaps the leader, which has ended. True if nobody else is left in the group: then it is off the
+/* Reaps the leader, which has ended. True if no process is left in the group: then it is off the
  * list. */
 bool group_reap(struct group *group, int pid_fd);
 

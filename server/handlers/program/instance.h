@@ -1,6 +1,6 @@
 /*
  * instance: one running process of the program: its pipes, its standard error (which goes to the
- * log), and its end, which leaves nothing behind: no process of its group, no zombie, no descriptor.
+ * log), and its end, which leaves nothing behind: no process, no zombie, no descriptor.
  *
  * Only the supervisor's thread calls these, except for init and fini.
  */
@@ -69,8 +69,8 @@ struct instances {
     char scratch[64 << 10];      /* for one read */
 };
 
-/* False, with errno set, if descriptors are out; instances_fini() must follow in both cases. The log
- * may be NULL. */
+/* False, with errno set, if descriptors are out; instances_fini() must follow in both cases. The
+ * log may be NULL. */
 bool instances_init(struct instances *instances, struct command *command, struct log *log);
 
 /* None is left. */

@@ -49,7 +49,7 @@ static void go_down(struct supervisor *supervisor)
     log_put(supervisor->instances.log, LOG_WORKERS_DOWN, 0, text, (size_t) size);
 }
 
-/* When all workers are down, nobody waits for the next instances, since they come rarely. */
+/* When all workers are down no request waits for the next instances, since they come rarely. */
 static void update_down(struct supervisor *supervisor)
 {
     if (!supervisor->workers.changed || !supervisor->count)

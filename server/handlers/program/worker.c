@@ -1,4 +1,4 @@
-/* worker: the states of a worker, from one request to the next and from one instance to the next. */
+/* worker: from one request to the next, and from one instance to the next. */
 #include "server/handlers/program/worker.h"
 
 #include <errno.h>
