@@ -594,7 +594,7 @@ def test_an_end_in_the_middle_of_wrapped_rows(shell_screen, peer, number):
     screen = shell_screen(f"clear; {BANTER} -q -c {peer.address}; echo over", columns=40)
     screen.wait_lines("->")
     screen.type("x" * 100 + "\001")
-    screen.wait(lambda: screen.cursor == (3, 0), "the line")
+    screen.wait(lambda: screen.cursor == (3, 0) and "".join(screen.lines) == "-> " + "x" * 100, "the line")
     os.kill(children(screen.child)[0].pid, number)
     screen.wait(lambda: screen.lines[-2:] == ["over", "$"], "the shell")
     assert "".join(screen.lines).startswith("-> " + "x" * 100)

@@ -162,7 +162,7 @@ def test_late_reply_where_replies_go_elsewhere(shell_screen, script, folder):
     screen.wait_last("^C", "->")
     script.send(b"done\n")
     wait_last(screen, "^C", late("slow"), "->")
-    assert (folder / "replies").read_bytes() == b"done\n"
+    harness.wait_until(lambda: (folder / "replies").read_bytes() == b"done\n", "the reply is in the file")
 
 
 def test_a_request_is_named_harmlessly_and_short(at_terminal, script):
