@@ -273,7 +273,7 @@ class LineClient:
         self.socket = connection
         self.socket.settimeout(LIMIT)
         self.framing = framing
-        self._held = b""
+        self._held = bytearray()  # received, and not yet taken
 
     @classmethod
     def to(cls, address, framing="line", receive_buffer=None):
@@ -333,17 +333,29 @@ class LineClient:
         self._held += data
         return bool(data)
 
+    def _take(self, size):
+        data = bytes(self._held[:size])
+        del self._held[:size]
+        return data
+
+    def _take_until(self, byte):
+        """Everything up to a byte, and that too; at the end of the stream, where it never comes, None."""
+        searched = 0
+        while (end := self._held.find(byte, searched)) < 0:
+            searched = len(self._held)
+            if not self._fill():
+                return None
+        return self._take(end + 1)
+
     def read(self, size):
         """Exactly `size` bytes; fewer only at the end of the stream."""
         while len(self._held) < size and self._fill():
             pass
-        data, self._held = self._held[:size], self._held[size:]
-        return data
+        return self._take(size)
 
     def read_to_eof(self):
         """All bytes up to the end of the stream. A reset is an error."""
-        chunks = [self._held]
-        self._held = b""
+        chunks = [self._take(len(self._held))]
         while data := self.socket.recv(65536):
             chunks.append(data)
         return b"".join(chunks)
@@ -367,10 +379,8 @@ class LineClient:
 
     def readline(self):
         """A line without its newline, as bytes; the last one may have none. None at the end of the stream."""
-        while b"\n" not in self._held and self._fill():
-            pass
-        line, newline, self._held = self._held.partition(b"\n")
-        return line if line or newline else None
+        line = self._take_until(b"\n")
+        return line[:-1] if line else self._take(len(self._held)) or None
 
     def lines(self, count):
         return [self.readline() for _ in range(count)]
@@ -381,13 +391,13 @@ class LineClient:
             return self.readline()
         if self.framing == "raw":
             return self.receive() or None
-        while b":" not in self._held:
-            if not self._fill():
-                assert not self._held, self._held
-                return None
-        length, _, self._held = self._held.partition(b":")
-        message = self.read(int(length) + 1)
-        assert len(message) == int(length) + 1 and message.endswith(b","), message
+        head = self._take_until(b":")
+        if not head:
+            assert not self._held, self._held
+            return None
+        size = int(head[:-1]) + 1
+        message = self.read(size)
+        assert len(message) == size and message.endswith(b","), message
         return message[:-1]
 
     def replies(self):
