@@ -5,6 +5,7 @@ What a test needs comes from the fixtures of conftest.py; this module holds what
     Program     a process in a group of its own, its output read by threads, waits with a deadline
     Server      a banterd: port, log, connections to it
     LineClient  a socket with a time limit that speaks lines, bytes or netstrings
+    Talkers     threads of the test's own, for clients that talk at the same time
     Run         what a program that ran to its end left behind
 
 Everything that waits has a limit and says what it was waiting for. The programs come from the folder
@@ -441,6 +442,33 @@ class LineClient:
         except OSError:
             pass
         self.socket.close()
+
+
+class Talkers:
+    """Threads that call talk(...) at the same time: one for each call that map() would make."""
+
+    def __init__(self, talk, *arguments):
+        self._failures = []
+        self._threads = [threading.Thread(target=self._run, args=(talk, some), daemon=True)
+                         for some in zip(*arguments)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, talk, arguments):
+        try:
+            talk(*arguments)
+        except BaseException as failure:
+            self._failures.append(failure)
+
+    def join(self, limit=LIMIT):
+        """Waits for all of them. What one of them has raised is raised again."""
+        deadline = time.monotonic() + limit
+        for thread in self._threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        if self._failures:
+            raise self._failures[0]
+        hanging = sum(thread.is_alive() for thread in self._threads)
+        assert not hanging, f"not within {limit} s: {hanging} of {len(self._threads)} talkers end"
 
 
 class Server(Program):

@@ -2,12 +2,11 @@
 what comes before what. With one thread (-t 1) every session shares one loop."""
 import random
 import signal
-import threading
 
 import pytest
 
 import harness
-from harness import assert_replies, is_error, wait_until
+from harness import Talkers, assert_replies, is_error, wait_until
 
 HEAVY = pytest.mark.parametrize("heavy", ["sleep 2000 heavy", "compute 1500 heavy"])
 
@@ -177,7 +176,6 @@ def test_sessions_end_for_all_reasons_during_stalls(server):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_mixture_keeps_every_sessions_order(server, threads):
     banterd = server("-H", "test", "-q", "-t", str(threads))
-    failures = []
 
     def talk(seed):
         choose = random.Random(seed)
@@ -195,16 +193,9 @@ def test_a_mixture_keeps_every_sessions_order(server, threads):
         cut = choose.randrange(len(data))
         client.send(data[:cut])
         client.send_in_background(data[cut:], client.half_close)
-        if client.replies() != expected:
-            failures.append(seed)
+        assert client.replies() == expected
 
-    talkers = [threading.Thread(target=talk, args=(seed,), daemon=True) for seed in range(8)]
-    for talker in talkers:
-        talker.start()
-    for talker in talkers:
-        talker.join(harness.LIMIT)
-        assert not talker.is_alive()
-    assert not failures
+    Talkers(talk, range(8)).join()
 
 
 def test_spares_are_few_when_nothing_stalls(server):

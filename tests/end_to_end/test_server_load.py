@@ -1,11 +1,10 @@
 """Many requests, many clients, many ends: nothing missing, nothing left."""
 import random
-import threading
 
 import pytest
 
 import harness
-from harness import wait_until
+from harness import Talkers, wait_until
 
 MANY = harness.scaled(100000, 10000)
 
@@ -67,24 +66,16 @@ def test_many_clients_at_once(server):
 def test_no_connection_of_many_is_short(server):
     """N requests, then the client ends its half: exactly N replies, then the end."""
     banterd = server("-qq", "-t", "2")
-    failures = []
 
-    def come_and_go():
+    def come_and_go(_):
         for number in range(harness.scaled(400, 50)):
             client = harness.LineClient.to(banterd.address)
             client.send("x\n" * (number % 20))
             client.half_close()
-            if client.replies() != [b"Hello X"] * (number % 20):
-                failures.append(number)
+            assert client.replies() == [b"Hello X"] * (number % 20)
             client.close()
 
-    workers = [threading.Thread(target=come_and_go, daemon=True) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(harness.LIMIT)
-        assert not worker.is_alive()
-    assert not failures
+    Talkers(come_and_go, range(4)).join()
 
 
 def test_resets_at_random_points_leave_nothing(server):

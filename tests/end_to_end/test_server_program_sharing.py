@@ -5,7 +5,7 @@ import signal
 import threading
 
 import harness
-from harness import is_error, scaled, wait_until
+from harness import Talkers, is_error, scaled, wait_until
 from workers import HOSTILE, JITTER, WORKER, children, copies
 
 
@@ -172,18 +172,12 @@ def test_clients_are_not_read_when_the_queue_is_full(server, folder):
     wait_until(Same(banterd.memory, 40), "it takes no more")
     (folder / "gate").touch()
     assert [client.readline() for client in blocker] == [b"open"] * 2
-    replies = [0] * len(clients)
 
-    def read(number):
+    def read(client):
         for _ in range(count):
-            assert clients[number].readline() == line
-            replies[number] += 1
-    readers = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(len(clients))]
-    for reader in readers:
-        reader.start()
-    for reader in readers:
-        reader.join(harness.LIMIT * 2)
-    assert replies == [count] * len(clients)
+            assert client.readline() == line
+
+    Talkers(read, clients).join(2 * harness.LIMIT)
     assert banterd.memory("VmHWM") - before < scaled(48, 300) << 20
 
 
@@ -242,39 +236,30 @@ class Killer(threading.Thread):
         self.join()
 
 
-class Asker(threading.Thread):
-    """A client that sends a few requests ahead, reads their replies, and so on."""
-
-    def __init__(self, client, first, count):
-        super().__init__(daemon=True)
-        self._client, self._numbers, self.replies = client, range(first, first + count), []
-        self.start()
-
-    def run(self):
-        chance = random.Random(self._numbers.start)
-        for first in self._numbers[::3]:
-            words = [chance.choice(WRONG) if chance.random() < 0.1 else "plain" for _ in range(3)]
-            self._client.send_message(*(f"{word} {first + i}" for i, word in enumerate(words)))
-            self.replies += self._client.lines(3)
-        self._client.half_close()
-        self.replies += self._client.replies()  # none, if each request had one
-
-    def wrong(self):
-        self.join(harness.TEST_LIMIT)
-        assert len(self.replies) == len(self._numbers)
-        return [(number, reply) for number, reply in zip(self._numbers, self.replies) if not right(reply, number)]
-
 
 def test_never_another_s_reply(server):
     """Programs that go wrong in every way, and are killed and stopped all the time: each request gets its own
     answer or an error, none is missing, none comes twice."""
     banterd = program(server, HOSTILE, "1.2", workers=8, options=["-qq", "--handler-timeout", "1s"])
     count = scaled(48, 12)
+    answers = []
+
+    def ask(first):
+        """Sends a few requests ahead, reads their replies, and so on."""
+        client, chance = banterd.connect(), random.Random(first)
+        for few in range(first, first + count, 3):
+            words = [chance.choice(WRONG) if chance.random() < 0.1 else "plain" for _ in range(3)]
+            client.send_message(*(f"{word} {few + i}" for i, word in enumerate(words)))
+            replies = client.lines(3)
+            assert [(few + i, reply) for i, reply in enumerate(replies) if not right(reply, few + i)] == []
+            answers.extend(reply for reply in replies if reply.startswith(b"done"))
+        client.half_close()
+        assert client.replies() == []
+
     killer = Killer(banterd)
-    askers = [Asker(banterd.connect(), number * count, count) for number in range(20)]
-    assert [asker.wrong() for asker in askers] == [[]] * 20
+    Talkers(ask, range(0, 20 * count, count)).join(harness.TEST_LIMIT)
     killer.stop()
     assert killer.count > 0
-    assert any(reply.startswith(b"done") for asker in askers for reply in asker.replies)
+    assert answers
     last = banterd.connect()
     wait_until(lambda: last.ask("plain 1") == b"done 1", "all is well again")

@@ -1,12 +1,11 @@
 """Hand-overs by the hundred, late answers, second answers, time-outs, resets, quits and a stop, in every order.
 What each client gets must be right; that no two threads touched the same thing is the sanitizers' to say."""
 import random
-import threading
 
 import pytest
 
 import harness
-from harness import is_error, wait_until
+from harness import Talkers, is_error, wait_until
 
 
 def commands(choose, number):
@@ -36,8 +35,8 @@ def is_one_of(reply, allowed):
     return any(reply == word.encode() or is_error(reply, word) for word in allowed)
 
 
-def converse(banterd, seed, stopping):
-    """One connection's life; returns what was wrong with it."""
+def converse(banterd, seed, stopping=False):
+    """One connection's life; while the server stops, whatever it may get."""
     choose = random.Random(seed)
     client = banterd.connect()
     asked = [commands(choose, number) for number in range(choose.randrange(1, 30))]
@@ -49,62 +48,41 @@ def converse(banterd, seed, stopping):
         for _ in range(choose.randrange(len(asked))):
             client.readline()
         client.reset() if end == "reset" else client.close()
-        return None
+        return
     client.half_close()
     replies = client.replies()
     client.close()
-    if stopping.is_set():
-        return None
+    if stopping:
+        return
     if end == "partial":
-        if not replies or not is_error(replies.pop(), "incomplete"):
-            return f"{seed}: the half request was not refused"
-    if len(replies) != len(asked):
-        return f"{seed}: {len(asked)} requests, {len(replies)} replies"
+        assert replies and is_error(replies.pop(), "incomplete"), f"{seed}: the half request was not refused"
+    assert len(replies) == len(asked), f"{seed}: {len(asked)} requests, {len(replies)} replies"
     for (request, allowed), reply in zip(asked, replies):
-        if not is_one_of(reply, allowed):
-            return f"{seed}: {request!r} was answered {reply[:80]!r}"
-    return None
+        assert is_one_of(reply, allowed), f"{seed}: {request!r} was answered {reply[:80]!r}"
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_everything_at_once(server, threads):
     banterd = server("-H", "test", "-qq", "-t", threads, "--handler-timeout", "40ms", "--drain-timeout", "0")
     before = banterd.descriptors()
-    wrong = []
-    never = threading.Event()
 
-    def work(first):
+    def talk(first):
         for seed in range(first, first + harness.scaled(12, 6)):
-            try:
-                wrong.append(converse(banterd, seed, never))
-            except Exception as error:  # pylint: disable=broad-except
-                wrong.append(f"{seed}: {error!r}")
+            converse(banterd, seed)
 
-    workers = [threading.Thread(target=work, args=(100 * number,), daemon=True) for number in range(12)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(harness.LIMIT)
-        assert not worker.is_alive(), "a conversation hangs"
-    assert [text for text in wrong if text] == []
+    Talkers(talk, range(0, 1200, 100)).join()
     wait_until(lambda: banterd.descriptors() == before, "all descriptors are closed")
 
 
 def test_a_stop_in_the_middle_of_everything(server):
     banterd = server("-H", "test", "-qq", "--handler-timeout", "1s", "--drain-timeout", "0")
-    stopping = threading.Event()
 
-    def work(seed):
+    def talk(seed):
         try:
-            converse(banterd, seed, stopping)
+            converse(banterd, seed, stopping=True)
         except OSError:
             pass  # whoever comes too late is not let in
 
-    stopping.set()
-    workers = [threading.Thread(target=work, args=(seed,), daemon=True) for seed in range(40)]
-    for worker in workers:
-        worker.start()
+    talkers = Talkers(talk, range(40))
     assert banterd.stop() == 0
-    for worker in workers:
-        worker.join(harness.LIMIT)
-        assert not worker.is_alive(), "a conversation hangs"
+    talkers.join()

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import harness
-from harness import wait_until
+from harness import Talkers, wait_until
 
 LOOPS = 3
 
@@ -130,7 +130,6 @@ def test_moves_under_load_and_a_stop_in_the_middle(server):
     count = harness.scaled(24, 12)
     clients = [banterd.connect() for _ in range(count)]
     switch = banterd.connect()
-    wrong = []
     over = threading.Event()
 
     def talk(index, client):
@@ -147,18 +146,11 @@ def test_moves_under_load_and_a_stop_in_the_middle(server):
             if over.is_set():
                 replies = [reply for reply in replies if reply is not None]
                 asked = asked[:len(replies)]
-            if replies != asked:
-                wrong.append((asked, replies))
+            assert replies == asked
 
-    threads = [threading.Thread(target=talk, args=(index, client), daemon=True)
-               for index, client in enumerate(clients)]
-    for thread in threads:
-        thread.start()
+    talkers = Talkers(talk, range(count), clients)
     for turn in range(harness.scaled(300, 100)):
         assert switch.ask(f"loops {turn % LOOPS + 1} done") == b"done"
     over.set()
     assert banterd.stop() == 0
-    for thread in threads:
-        thread.join(harness.LIMIT)
-        assert not thread.is_alive()
-    assert wrong == []
+    talkers.join()

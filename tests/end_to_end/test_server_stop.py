@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import assert_replies, wait_until
+from harness import Talkers, assert_replies, wait_until
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
@@ -129,14 +129,15 @@ def test_a_client_that_goes_on_asking_does_not_hold_up_the_stop(server):
 
 
 def test_stops_under_load_lose_nothing(server):
-    """What was sent before the signal is answered, and no line is cut."""
-    for _ in range(harness.scaled(6, 2)):
-        banterd = server("-qq", "-t", "2")
+    """What was sent before the signal is answered, and no line is cut. Several servers at a time: a stop takes
+    the second that the server gives to clients that go on sending."""
+    def stop(banterd):
         clients = [banterd.connect() for _ in range(4)]
-        sent = [0] * len(clients)
+        sent = [1] * len(clients)
         got = [0] * len(clients)
 
         def talk(index, client):
+            client.send("0\n")
             try:
                 while (line := client.readline()) is not None:
                     assert line == b"Hello %d" % got[index]
@@ -147,23 +148,18 @@ def test_stops_under_load_lose_nothing(server):
             except ConnectionError:
                 pass
 
-        talkers = []
-        for index, client in enumerate(clients):
-            client.send("0\n")
-            sent[index] = 1
-            talkers.append(threading.Thread(target=talk, args=(index, client), daemon=True))
-            talkers[-1].start()
+        talkers = Talkers(talk, range(len(clients)), clients)
         wait_until(lambda: min(got) > 1000, "the clients talk")
         before = list(sent)
         for client, count in zip(clients, before):
             size = sum(len(b"%d\n" % number) for number in range(count))
             wait_until(lambda client=client, size=size: acknowledged(client) >= size, "what was sent was received")
         banterd.send_signal(signal.SIGTERM)
-        for talker in talkers:
-            talker.join(harness.LIMIT)
-            assert not talker.is_alive()
+        talkers.join()
         assert banterd.wait() == 0
         assert all(have >= wanted for have, wanted in zip(got, before)), (got, before)
+
+    Talkers(stop, [server("-qq", "-t", "2") for _ in range(harness.scaled(6, 2))]).join(2 * harness.LIMIT)
 
 
 @BOTH
