@@ -1,12 +1,10 @@
 """--worker-per-client: a copy of its own for each session, with what it remembers."""
 import os
-import signal
 
 import pytest
 
-import harness
 from harness import is_error, scaled, wait_until
-from workers import WORKER, children, copies, gone, group_gone, proc, process
+from workers import WORKER, children, copies, gone, group_gone, process
 
 
 def per_client(server, *command, options=(), **how):
