@@ -1,4 +1,4 @@
-"""What is answered where there is no answer: -ERR and its codes, each in its place."""
+"""Replies that report an error: -ERR with its code, each in its place. (Time-outs are in test_server_timeouts.py.)"""
 import re
 
 import pytest
@@ -107,41 +107,6 @@ def test_a_second_answer_is_ignored_and_logged(server):
     told = [line for line in banterd.log.lines
             if line.startswith("[1] ") and "Process" not in line and "Connect" not in line]
     assert len(told) == 1, banterd.log.text
-
-
-def test_handler_timeout_in_its_place_and_the_late_answer_is_dropped(server):
-    banterd = server("-H", "test", "--handler-timeout", "1s")
-    client = banterd.connect()
-    client.send_message("first", "later 2000 late", "later 0 second", "third")
-    assert_replies(client.lines(4), ["first", "-ERR handler-timeout", "second", "third"])
-    # Beyond the late answer's time, in steps that have time enough themselves.
-    for number in range(4):
-        assert client.ask(f"later 300 fence {number}") == f"fence {number}".encode()
-    client.half_close()
-    assert client.replies() == []
-
-
-def test_handler_timeout_for_each_of_many(server):
-    banterd = server("-H", "test", "-q", "--handler-timeout", "500ms")
-    client = banterd.connect()
-    client.send_message(*["hold", "ask"] * 80)  # more than may be under way
-    client.half_close()
-    assert_replies(client.replies(), ["-ERR handler-timeout", "ask"] * 80)
-
-
-@pytest.mark.parametrize("request_text", ["sleep 1500 late", "compute 1500 late"])
-def test_handler_timeout_of_a_stalled_handler(server, request_text):
-    banterd = server("-H", "test", "-t", "1", "--handler-timeout", "500ms", "--drain-timeout", "1m")
-    client = banterd.connect()
-    client.send_message("first", request_text, "second")
-    client.half_close()
-    assert_replies(client.replies(), ["first", "-ERR handler-timeout", "second"])
-
-
-def test_no_handler_timeout(server):
-    banterd = server("-H", "test", "--handler-timeout", "0")
-    client = banterd.connect()
-    assert client.ask("later 300 done") == b"done"
 
 
 def test_a_closed_session_does_not_mind_its_late_answers(server):

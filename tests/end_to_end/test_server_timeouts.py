@@ -1,6 +1,6 @@
-"""The time-outs of requests, idle sessions and output. (That of handlers is in test_server_errors.py.)
+"""--request-timeout, --handler-timeout, --idle-timeout and --write-timeout.
 
-Where a time-out must not strike, a fence takes longer than it: an answer that the server gives late.
+If a time-out must not strike, a fence takes longer than it: a reply that the server gives late.
 """
 import pytest
 
@@ -16,6 +16,8 @@ def dribble(client, data, pace=0.02):
             return
     raise AssertionError("nothing came back")
 
+
+# ---- --request-timeout
 
 def test_a_request_that_never_ends(server):
     banterd = server("--request-timeout", "200ms")
@@ -87,6 +89,45 @@ def test_no_request_timeout(server):
     assert client.readline() == b"half"
 
 
+# ---- --handler-timeout
+
+def test_handler_timeout_in_its_place_and_the_late_answer_is_dropped(server):
+    banterd = server("-H", "test", "--handler-timeout", "1s")
+    client = banterd.connect()
+    client.send_message("first", "later 2000 late", "later 0 second", "third")
+    assert_replies(client.lines(4), ["first", "-ERR handler-timeout", "second", "third"])
+    # Beyond the late answer's time, in steps that have time enough themselves.
+    for number in range(4):
+        assert client.ask(f"later 300 fence {number}") == f"fence {number}".encode()
+    client.half_close()
+    assert client.replies() == []
+
+
+def test_handler_timeout_for_each_of_many(server):
+    banterd = server("-H", "test", "-q", "--handler-timeout", "500ms")
+    client = banterd.connect()
+    client.send_message(*["hold", "ask"] * 80)  # more than may be under way
+    client.half_close()
+    assert_replies(client.replies(), ["-ERR handler-timeout", "ask"] * 80)
+
+
+@pytest.mark.parametrize("request_text", ["sleep 1500 late", "compute 1500 late"])
+def test_handler_timeout_of_a_stalled_handler(server, request_text):
+    banterd = server("-H", "test", "-t", "1", "--handler-timeout", "500ms", "--drain-timeout", "1m")
+    client = banterd.connect()
+    client.send_message("first", request_text, "second")
+    client.half_close()
+    assert_replies(client.replies(), ["first", "-ERR handler-timeout", "second"])
+
+
+def test_no_handler_timeout(server):
+    banterd = server("-H", "test", "--handler-timeout", "0")
+    client = banterd.connect()
+    assert client.ask("later 300 done") == b"done"
+
+
+# ---- --idle-timeout
+
 @pytest.mark.parametrize("codec, farewell", [("line", "-ERR idle"), ("netstring", "-ERR idle"), ("raw", "-ERR idle")])
 def test_idle_sessions_are_closed(server, codec, farewell):
     banterd = server("--idle-timeout", "200ms", "--framing", codec)
@@ -140,6 +181,8 @@ def test_no_idle_timeout(server):
     banterd.fence(300)
     assert client.ask("still here") == b"still here"
 
+
+# ---- --write-timeout
 
 def never_reads(banterd, **how):
     """A client that has asked for much more than the kernel takes, and has not read on."""
