@@ -1,4 +1,5 @@
-"""The table of exit statuses, line by line, and which of two takes precedence."""
+"""banter's exit statuses: each row of the table, and which of two takes precedence. --timeout,
+--connect-timeout."""
 import re
 import socket
 import subprocess

@@ -1,4 +1,5 @@
-"""Messages given as operands: sent as they are, answered in order, standard input untouched."""
+"""banter MESSAGE...: operands are sent as given and answered in order; standard input is not read.
+"""
 import os
 import socket
 import subprocess

@@ -1,4 +1,5 @@
-"""Standard input as a script: one request a line, one reply a line, nothing lost, nothing hanging."""
+"""banter with a pipe or a file as standard input: one request a line, one reply a line, nothing
+lost, nothing hanging. --literal, --framing, --timeout."""
 import os
 import random
 import socket
@@ -201,8 +202,8 @@ def test_a_server_that_never_reads_holds_the_input_back(start_banter):
         assert len(program.stdout.lines) == whole + (rest > 0)
 
 
-def test_a_reader_that_never_reads_holds_the_server_back(bench):
-    """Standard output is full: neither memory grows nor is a byte lost, and signals still end the client."""
+def test_a_full_standard_output_holds_the_client_back(bench):
+    """It takes no more replies than it can write: its memory does not grow, and no byte is lost."""
     sent = []
 
     def flood(connection):

@@ -1,4 +1,4 @@
-"""Input lines longer than any buffer: they flow through, and nobody holds them."""
+"""Input lines longer than any buffer: the client passes them on in pieces, in bounded memory."""
 import subprocess
 
 import pytest

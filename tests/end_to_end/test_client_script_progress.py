@@ -1,4 +1,4 @@
-"""--progress: one line on a terminal's standard error that leaves no trace."""
+"""--progress: one line on a terminal's standard error, gone without a trace at the end."""
 import re
 import subprocess
 import time

@@ -1,4 +1,4 @@
-"""What a script that failed says at its end, and that a second run can go on from there."""
+"""What a failed script says at its end, from which a second run can go on."""
 import re
 import signal
 import subprocess

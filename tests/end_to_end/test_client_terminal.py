@@ -1,4 +1,5 @@
-"""The client at a terminal, as a person sees it: what is on the screen, not what was written to it."""
+"""The client at a terminal, as a person sees it: the tests look at the screen, not at the bytes.
+--quiet, --literal, --color, --timeout."""
 import os
 import re
 import signal

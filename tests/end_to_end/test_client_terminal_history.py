@@ -1,4 +1,5 @@
-"""The client's history: in a file that outlives it and is shared, and as what Tab completes from."""
+"""The client's history, --history: a shared file that outlives it, and the source of completions.
+"""
 import fcntl
 import os
 import re

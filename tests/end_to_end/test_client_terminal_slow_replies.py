@@ -1,4 +1,5 @@
-"""The client at a terminal while a reply, or a connection, takes its time; and replies that come late."""
+"""The client at a terminal while a reply or a connection takes long, and replies that come late.
+--connect-timeout."""
 import re
 import signal
 import socket

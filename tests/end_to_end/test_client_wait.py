@@ -1,4 +1,4 @@
-"""--wait: a server that is not up yet."""
+"""--wait: the server is not up yet."""
 import signal
 import socket
 import subprocess

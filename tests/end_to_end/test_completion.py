@@ -1,7 +1,9 @@
-"""common/completion.bash in a real bash at a terminal: typed up to a TAB, what stands there then.
+"""common/completion.bash in a real bash at a terminal: what is typed up to a TAB, and what it
+becomes.
 
-Each test runs without the package bash-completion and with it, where the completion is found as installed. What is
-offered is made visible by readline's insert-completions (Alt-*), which puts all of it into the line.
+Each test runs without the package bash-completion, and with it and the completion where an
+installation puts it. readline's insert-completions (Alt-*) shows all that is offered: it puts all
+of it into the line.
 """
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The services that one line makes, as the README's first screen shows them, with the real programs: whatever a client
+"""The services of one line on the README's first screen, with the real programs: whatever a client
 sends, each line has one answer, and it is the right one."""
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Where the server listens, and what it says when it can't."""
+"""--listen: the addresses that the server listens on, and its errors if it can't."""
 import re
 import socket
 

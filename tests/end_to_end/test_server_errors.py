@@ -1,4 +1,5 @@
-"""Replies that report an error: -ERR with its code, each in its place. (Time-outs are in test_server_timeouts.py.)"""
+"""Replies that report an error: -ERR and its code, in the place of the answer. --max-message.
+(Time-outs are in test_server_timeouts.py.)"""
 import re
 
 import pytest

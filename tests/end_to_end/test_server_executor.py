@@ -1,6 +1,6 @@
-"""Requests of sessions that are known to take long are run beside the loops: as many at a time as there are
-cores where they compute, all at once where they sleep. Nothing here measures time: what comes before what is
-seen from the handler, and from the order of replies."""
+"""Requests that are known to take long run beside the loops: as many at a time as there are cores
+if they compute, all at once if they sleep. Nothing here measures time: the handler sees what runs
+at the same time, and replies come in an order."""
 import os
 
 import pytest

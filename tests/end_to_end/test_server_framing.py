@@ -1,4 +1,4 @@
-"""The codecs on the wire: what is a request, what is too long, what ends a session."""
+"""--framing and --max-message: what is a request, what is too long, what ends a session."""
 import pytest
 
 import harness

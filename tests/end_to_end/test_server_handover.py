@@ -1,5 +1,5 @@
-"""A handler may be as slow as it likes; nobody else notices. Nothing here measures time: the tests look at
-what comes before what. With one thread (-t 1) every session shares one loop."""
+"""A handler may be as slow as it likes: no other client notices. Nothing here measures time: the
+tests look at what comes before what. With one thread (-t 1) all sessions share one loop."""
 import random
 import signal
 

@@ -1,4 +1,5 @@
-"""Bounds: on clients, on memory for those who do not read, on descriptors."""
+"""--max-clients, bounded memory for clients that do not read (back-pressure), and too few
+descriptors."""
 import resource
 import select
 import time

@@ -1,4 +1,4 @@
-"""Many requests, many clients, many ends: nothing missing, nothing left."""
+"""Many requests, many clients, many ends: no reply is missing, nothing is left behind."""
 import random
 
 import pytest

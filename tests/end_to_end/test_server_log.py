@@ -1,4 +1,5 @@
-"""The log: one event a line whatever is in it, and nobody waits for who reads it."""
+"""The log, --quiet: one event a line whatever the bytes in it, and a reader that holds up nobody.
+"""
 import os
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""banterd's command line."""
+"""banterd's command line: --help, --version, and what is refused."""
 import re
 
 import pytest

@@ -1,4 +1,5 @@
-"""banterd -- PROGRAM: how copies are started, what they are given, and what they answer."""
+"""banterd -- PROGRAM, --workers: how workers are started, what they are given, and what they
+answer."""
 import os
 import re
 

@@ -1,4 +1,5 @@
-"""What a program can do wrong costs the one request that was in it, and leaves nothing behind."""
+"""A program's failure costs the one request that it had, and leaves nothing behind. --handler-
+timeout."""
 import os
 import signal
 

@@ -1,4 +1,4 @@
-"""--worker-per-client: a copy of its own for each session, with what it remembers."""
+"""--worker-per-client: each session has a worker to itself, which remembers."""
 import os
 
 import pytest

@@ -1,4 +1,5 @@
-"""One set of copies for all clients: who gets which copy, the order of replies, turns, bounds, and hostile company."""
+"""--workers: all clients share a set of workers. Which request gets which worker, the order of
+replies, fair turns, bounds, and hostile company."""
 import os
 import random
 import signal

@@ -1,4 +1,5 @@
-"""The end: what is under way is answered, programs are asked, told and made to end, nothing outlives the server."""
+"""The stop with programs: what is under way is answered, workers are asked to end, then terminated,
+then killed; none outlives the server. --drain-timeout, --run-for."""
 import signal
 
 import pytest

@@ -1,6 +1,8 @@
-"""Sessions move from loop to loop, as the number of loops in use changes: nobody notices.
+"""--threads: sessions move from loop to loop as the number of loops in use changes, and nobody
+notices.
 
-What makes the server change it is a matter of speed, and the benchmark's; here the test's handler does it.
+The server changes that number by how fast it is, which is the benchmark's concern; here the test's
+handler changes it.
 """
 import random
 import threading

@@ -1,4 +1,5 @@
-"""The stop: what was received is answered, nothing is cut, everything ends."""
+"""The stop, --drain-timeout and --run-for: what was received is answered, nothing is cut,
+everything ends."""
 import signal
 import socket
 import struct

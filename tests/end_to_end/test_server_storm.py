@@ -1,5 +1,6 @@
-"""Hand-overs by the hundred, late answers, second answers, time-outs, resets, quits and a stop, in every order.
-What each client gets must be right; that no two threads touched the same thing is the sanitizers' to say."""
+"""Hand-overs by the hundred, late answers, second answers, time-outs, resets, quits and a stop, in
+every order. Each client must get the right replies; ThreadSanitizer says whether two threads met.
+--handler-timeout."""
 import random
 
 import pytest

@@ -1,4 +1,4 @@
-"""The two tutorials: what the server prints for them, and netcats as clients."""
+"""The two tutorials: what the server prints for them, and netcat as the client."""
 import re
 import signal
 
