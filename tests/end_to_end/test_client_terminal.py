@@ -119,8 +119,7 @@ def test_inputrc(at_terminal, peer, folder):
 
 def test_no_prompt_before_the_reply(at_terminal, script):
     screen = at_terminal(script)
-    screen.enter("slow")
-    script.wait_asked(b"slow")
+    script.receive(screen, "slow")
     screen.wait_lines(BANNER, "-> slow")
     assert screen.written.count(b"-> ") == 1
     script.send(b"done\n")
@@ -130,8 +129,7 @@ def test_no_prompt_before_the_reply(at_terminal, script):
 def test_typed_ahead(at_terminal, script):
     """What is typed before the reply waits for the prompt, and is seen once."""
     screen = at_terminal(script)
-    screen.enter("one")
-    script.wait_asked(b"one")
+    script.receive(screen, "one")
     screen.type("two\rthr")
     script.send(b"1\n")
     script.wait_asked(b"one", b"two")
@@ -260,8 +258,7 @@ def test_what_cannot_be_sent_gives_back_what_is_behind_it(at_terminal, peer):
 
 def test_control_bytes_are_shown_and_never_obeyed(at_terminal, script):
     screen = at_terminal(script)
-    screen.enter("x")
-    script.wait_asked(b"x")
+    script.receive(screen, "x")
     script.send("\033[2J\a\b\x7f é € \u4f60 \u009b \u202e".encode() + b" \xff\xc3 \r.\0\n")
     screen.wait_last(r"\x1b[2J\x07\x08\x7f é € 你 \xc2\x9b \xe2\x80\xae \xff\xc3 \x0d.\x00", "->")
     assert b"\033[2J" not in screen.written
@@ -290,8 +287,7 @@ def test_what_is_unasked_obeys_no_control_character_either(at_terminal, script):
                                                ({"NO_COLOR": "1"}, "! -ERR bad-request no", "default")])
 def test_error_replies_at_the_prompt(at_terminal, script, env, reply, color):
     screen = at_terminal(script, **env)
-    screen.enter("x")
-    script.wait_asked(b"x")
+    script.receive(screen, "x")
     script.send(b"-ERR bad-request no\n")
     screen.wait_last("-> x", reply, "->")
     assert screen.color_of(reply) == color
@@ -329,8 +325,7 @@ def test_error_replies_are_red_or_marked(bench, options, env, color):
 def test_late_reply_stands_above_what_is_being_typed(at_terminal, script):
     """At the end of a line that takes two rows, and with the cursor in its middle."""
     screen = at_terminal(script, columns=40)
-    screen.enter("slow")
-    script.wait_asked(b"slow")
+    script.receive(screen, "slow")
     screen.type("\003")
     screen.wait_last("-> slow", "^C", "->")
     screen.type("x" * 50 + "\001\006\006")
@@ -347,12 +342,8 @@ def test_late_reply_stands_above_what_is_being_typed(at_terminal, script):
 
 def test_the_next_line_is_waited_for_again(at_terminal, script):
     screen = at_terminal(script)
-    screen.enter("one")
-    script.wait_asked(b"one")
-    screen.type("\003")
-    screen.wait_last("^C", "->")
-    screen.enter("two")
-    script.wait_asked(b"one", b"two")
+    script.owe(screen, "one")
+    script.receive(screen, "two")
     script.send(b"1\n")
     screen.wait(lambda: screen.steady[-1] == "1", "the reply to what was asked first")
     assert screen.steady[-3] == "-> two" and screen.steady[-2].startswith("The reply to 'one', after ")
@@ -363,10 +354,7 @@ def test_the_next_line_is_waited_for_again(at_terminal, script):
 
 def test_late_reply_in_a_history_search(at_terminal, script):
     screen = at_terminal(script)
-    screen.enter("find me")
-    script.wait_asked(b"find me")
-    screen.type("\003")
-    screen.wait_last("^C", "->")
+    script.owe(screen, "find me")
     screen.type("\022fi")
     screen.wait_last("(reverse-i-search)`fi': find me")
     script.send(b"late\n")
@@ -417,8 +405,7 @@ def test_server_lost_with_a_reply_owed(at_terminal, script):
     screen.enter("reset")
     screen.wait_last("-> reset", f"Connection to {script.address} lost: Connection reset by peer",
                      "1 request was not answered: 'reset'", "->")
-    screen.enter("next")
-    script.wait_asked(b"reset", b"next")
+    script.receive(screen, "next")
     script.send(b"ok\n")
     screen.wait_last(f"Connected to {script.address} again", "ok", "->")
     screen.enter("quit")
@@ -458,8 +445,7 @@ def test_what_was_pasted_and_not_sent_comes_back(at_terminal):
 
 def test_half_a_reply_and_death(at_terminal, script):
     screen = at_terminal(script, columns=120)
-    screen.enter("x")
-    script.wait_asked(b"x")
+    script.receive(screen, "x")
     script.send(b"Hel")
     script.end()
     screen.wait_last("-> x", f"Connection to {script.address} lost: the server closed it in the middle of a reply",
@@ -603,10 +589,7 @@ def test_an_end_in_the_middle_of_wrapped_rows(shell_screen, peer, number):
 
 def test_ctrl_c_while_leaving_ends_it(at_terminal, script):
     screen = at_terminal(script)
-    screen.enter("slow")
-    script.wait_asked(b"slow")
-    screen.type("\003")
-    screen.wait_last("^C", "->")
+    script.owe(screen, "slow")
     screen.enter("quit")
     screen.wait_last("-> quit")
     script.wait_quit()
@@ -616,10 +599,7 @@ def test_ctrl_c_while_leaving_ends_it(at_terminal, script):
 
 def test_quit_awaits_what_is_owed(at_terminal, script):
     screen = at_terminal(script)
-    screen.enter("slow")
-    script.wait_asked(b"slow")
-    screen.type("\003")
-    screen.wait_last("^C", "->")
+    script.owe(screen, "slow")
     screen.enter("quit")
     script.wait_quit()
     script.send(b"late\n")
@@ -634,8 +614,7 @@ def test_signals_leave_the_terminal_as_it_was(at_terminal, script, number, state
     screen = at_terminal(script)
     found = (termios.ICANON, termios.ECHO)
     if state == "waiting":
-        screen.enter("x")
-        script.wait_asked(b"x")
+        script.receive(screen, "x")
     screen.child.kill(number)
     # The last one who holds the terminal sees its modes after the end.
     wait_until(lambda: not screen.child.isalive(), "its end")
@@ -691,8 +670,7 @@ def test_stopped_by_force_and_continued(at_terminal, script):
 def test_standard_output_gets_the_replies_alone(shell_screen, script, folder):
     screen = shell_screen(f"clear; {BANTER} -c {script.address} > replies")
     screen.wait_lines(BANNER, "->")
-    screen.enter("Zack")
-    script.wait_asked(b"Zack")
+    script.receive(screen, "Zack")
     script.send(b"Hello \033Zack\n")
     screen.wait_lines(BANNER, "-> Zack", "->")
     screen.enter("quit")

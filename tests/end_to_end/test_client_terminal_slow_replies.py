@@ -45,8 +45,7 @@ def wait_last(screen, *patterns):
 
 def test_says_that_it_waits_and_for_how_long(at_terminal, script):
     screen = at_terminal(script)
-    screen.enter("slow")
-    script.wait_asked(b"slow")
+    script.receive(screen, "slow")
     first = wait_state(screen)
     screen.wait(lambda: waits(screen) and f" {first:.1f} s" not in screen.lines[-1], "the time goes on")
     assert screen.lines[:-1] == [BANNER, "-> slow"]
@@ -87,8 +86,7 @@ def test_each_reply_of_a_paste_is_waited_for_anew(at_terminal, script):
 def test_fits_a_narrow_terminal(at_terminal, script):
     """It is cut, never wrapped: nothing of it is left behind."""
     screen = at_terminal(script, "--quiet", columns=20)
-    screen.enter("slow")
-    script.wait_asked(b"slow")
+    script.receive(screen, "slow")
     screen.wait(lambda: len(screen.lines) == 2 and re.fullmatch(r"Waiting \d\.\d s; Ctrl", screen.lines[1]), "its head")
     script.send(b"done\n")
     screen.wait_lines("-> slow", "done", "->")
@@ -97,8 +95,7 @@ def test_fits_a_narrow_terminal(at_terminal, script):
 def test_the_state_is_away_where_replies_go_elsewhere(shell_screen, script, folder):
     screen = shell_screen(f"clear; {BANTER} -q -c {script.address} > replies")
     screen.wait_lines("->")
-    screen.enter("slow")
-    script.wait_asked(b"slow")
+    script.receive(screen, "slow")
     wait_state(screen)
     script.send(b"done\n")
     screen.wait(lambda: screen.lines == ["-> slow", "->"], "the prompt in its place")
@@ -111,8 +108,7 @@ def test_the_state_is_away_where_replies_go_elsewhere(shell_screen, script, fold
 def test_ctrl_z_takes_the_state_away(shell_screen, script):
     screen = shell_screen(f"clear; {BANTER} -q -c {script.address}")
     screen.wait_lines("->")
-    screen.enter("slow")
-    script.wait_asked(b"slow")
+    script.receive(screen, "slow")
     wait_state(screen)
     screen.type("\032")
     screen.wait(lambda: screen.lines[-1] == "$" and not any("Waiting" in line for line in screen.lines), "the shell")
@@ -127,10 +123,7 @@ def test_ctrl_z_takes_the_state_away(shell_screen, script):
 
 def test_leaving_says_that_it_waits_for_what_is_owed(at_terminal, script):
     screen = at_terminal(script)
-    screen.enter("slow")
-    script.wait_asked(b"slow")
-    screen.type("\003")
-    screen.wait_last("^C", "->")
+    script.owe(screen, "slow")
     screen.enter("quit")
     wait_state(screen, "Ctrl-C ends it")
     screen.type("\003")
@@ -142,13 +135,9 @@ def test_leaving_says_that_it_waits_for_what_is_owed(at_terminal, script):
 
 def test_late_replies_are_marked_with_their_requests(at_terminal, script):
     screen = at_terminal(script)
-    for request in ("one", "two"):
-        screen.enter(request)
-        script.wait_asked(*[b"one", b"two"][:1 + (request == "two")])
-        screen.type("\003")
-        screen.wait_last("-> " + request, "^C", "->")
-    screen.enter("three")
-    script.wait_asked(b"one", b"two", b"three")
+    script.owe(screen, "one")
+    script.owe(screen, "two")
+    script.receive(screen, "three")
     script.send(b"1\n-ERR bad-request 2\n3\n")
     wait_last(screen, "-> three", late("one"), "1", late("two"), "-ERR bad-request 2", "3", "->")
 
@@ -157,10 +146,7 @@ def test_late_reply_where_replies_go_elsewhere(shell_screen, script, folder):
     """The screen tells what the line in the file answers."""
     screen = shell_screen(f"clear; {BANTER} -q -c {script.address} > replies")
     screen.wait_lines("->")
-    screen.enter("slow")
-    script.wait_asked(b"slow")
-    screen.type("\003")
-    screen.wait_last("^C", "->")
+    script.owe(screen, "slow")
     script.send(b"done\n")
     wait_last(screen, "^C", late("slow"), "->")
     harness.wait_until(lambda: (folder / "replies").read_bytes() == b"done\n", "the reply is in the file")
@@ -215,10 +201,7 @@ def test_what_is_typed_survives(at_terminal, script, typed, columns, back):
         screen.wait(is_there, f"{rows!r} below {above!r}, the cursor at {column}, {row} of it")
 
     screen = at_terminal(script, "--quiet", columns=columns)
-    screen.enter("slow")
-    script.wait_asked(b"slow")
-    screen.type("\003")
-    screen.wait_last("^C", "->")
+    script.owe(screen, "slow")
     screen.type(typed + "\002" * back)
     wait_typed("^C")
     script.send("späť 你好\n".encode())
@@ -234,10 +217,7 @@ def test_what_is_typed_survives(at_terminal, script, typed, columns, back):
 
 def test_a_resize_while_something_is_typed_and_a_reply_is_late(at_terminal, script):
     screen = at_terminal(script, columns=80)
-    screen.enter("slow")
-    script.wait_asked(b"slow")
-    screen.type("\003")
-    screen.wait_last("^C", "->")
+    script.owe(screen, "slow")
     screen.type("你" * 30)
     screen.wait_last("-> " + "你" * 30)
     screen.resize(20)
@@ -256,10 +236,7 @@ def test_an_open_search_survives(at_terminal, script, columns):
         return "(reverse-i-search)`nd':find你好" in "".join(screen.lines).replace(" ", "")
 
     screen = at_terminal(script, "--quiet", columns=columns)
-    screen.enter("find 你好")
-    script.wait_asked("find 你好".encode())
-    screen.type("\003")
-    screen.wait_last("^C", "->")
+    script.owe(screen, "find 你好")
     screen.type("\022nd")
     screen.wait(searches, "the search")
     script.send(b"late\n")

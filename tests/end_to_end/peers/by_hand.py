@@ -26,6 +26,20 @@ class Script:
     def wait_asked(self, *lines):
         wait_until(lambda: self.asked == list(lines), f"requests {lines!r}; there are {self.asked!r}")
 
+    def receive(self, screen, line):
+        """Enters a line at the client's prompt and waits until the request is here."""
+        before = list(self.asked)
+        screen.enter(line)
+        self.wait_asked(*before, line.encode())
+
+    def owe(self, screen, line):
+        """The same; then Ctrl-C gives the prompt back, and the reply to the line is owed."""
+        self.receive(screen, line)
+        before = screen.written.count(b"^C")
+        screen.type("\003")
+        screen.wait(lambda: screen.written.count(b"^C") > before, "^C")
+        screen.wait_last("^C", "->")
+
     def send(self, data):
         self.peer.connections[-1].send(data)
 
