@@ -154,6 +154,9 @@ $(with_server): unit_libs += $(server_libs)
 $(with_client): $(client_parts)
 $(with_client): unit_libs += -lreadline
 $(with_bench): $(bench_parts)
+# One handler alone: the test makes the replies itself.
+$(BUILD)/tests/test_hello: $(BUILD)/obj/server/handlers/hello.o
+$(BUILD)/tests/test_hello: unit_libs = -lunistring
 
 vpath %.o $(BUILD)/obj/tests/bench $(BUILD)/obj/tests/bench/peers
 $(bench): libs = $(bench_libs)
