@@ -184,9 +184,9 @@ class Terminal(Screen):
         return self.see(lambda: any(text in line for line in self.lines), seconds)
 
     def settle(self, seconds=0.3):
-        """Until nothing was written for so long."""
-        quiet_since = time.monotonic()
-        while time.monotonic() < quiet_since + seconds:
+        """Until nothing was written for so long; or, if it draws all the time, for two seconds."""
+        quiet_since = began = time.monotonic()
+        while time.monotonic() < min(quiet_since + seconds, began + 2):
             size = len(self.written)
             self.pump(0.05)
             if len(self.written) > size:

@@ -21,7 +21,7 @@ def table(text):
     return lines[0][1:], rows
 
 
-def compare(bench, *options, limit=harness.LIMIT):
+def compare(bench, *options, limit=harness.LIMIT / 2):
     ended = bench.run([RUN, "--banter", harness.BANTER, "--limit", limit, "--jobs", 6, *options],
                       limit=harness.TEST_LIMIT)
     return ended.status, *table(ended.stdout.decode()), ended
