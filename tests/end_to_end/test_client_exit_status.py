@@ -322,12 +322,12 @@ def test_timeout_begins_when_the_request_has_left(run_banter, folder):
             taken += len(connection.socket.recv(piece))
             if taken // piece > waited[-1]:
                 waited.append(taken // piece)
-                peer.released.wait(0.1)
+                peer.released.wait(0.05)
         connection.send(b"done\n")
     waited = [0]
     with Peer(read_slowly, path=str(folder / "socket")) as peer:
         line = b"x" * (size - 1) + b"\n"
-        assert run_banter("-c", peer.address, "--timeout", "2s", input=line) == Run(0, b"done\n", b"")
+        assert run_banter("-c", peer.address, "--timeout", "1s", input=line) == Run(0, b"done\n", b"")
 
 
 def test_timeout_is_for_owed_replies_alone(start_banter):

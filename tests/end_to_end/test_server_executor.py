@@ -82,7 +82,7 @@ def test_what_computes_gives_way_and_nothing_else_does(server):
 def test_one_that_computes_for_very_long_does_not_keep_its_place(server):
     banterd = server("-H", "test", "--handler-timeout", "0")
     *endless, other = learned(banterd, CORES + 1, "compute 20")
-    ask_all(endless, "compute 3000 long")
+    ask_all(endless, "compute 1000 long")
     assert other.ask("compute 20 short") == b"short"
     assert not any(client.readable() for client in endless), "the short one came behind a long one"
     assert [client.readline() for client in endless] == [b"long"] * len(endless)
@@ -93,7 +93,7 @@ def test_a_light_client_and_a_newcomer_do_not_wait_for_the_queue(server):
     light = banterd.connect()
     assert light.ask("light") == b"light"
     heavy = learned(banterd, 8 * CORES, "compute 20")
-    ask_all(heavy, "compute 250 heavy")
+    ask_all(heavy, "compute 100 heavy")
     assert light.ask("still light") == b"still light"
     assert banterd.connect().ask("new") == b"new"
     assert any(not client.readable() for client in heavy)

@@ -80,8 +80,8 @@ def test_copies_live_on(server):
 # Order
 
 def test_replies_come_in_order_whatever_the_copies_take(server):
-    banterd = program(server, JITTER, "3", workers=8, options=["-q"])
-    count = scaled(20000, 2000)
+    banterd = program(server, JITTER, "2", workers=8, options=["-q"])
+    count = scaled(10000, 2000)
     client = banterd.connect()
     client.send_in_background(b"".join(b"%d\n" % number for number in range(count)), client.half_close)
     assert client.replies() == [b"%d" % number for number in range(count)]
@@ -241,7 +241,8 @@ class Killer(threading.Thread):
 def test_never_another_s_reply(server):
     """Programs that go wrong in every way, and are killed and stopped all the time: each request gets its own
     answer or an error, none is missing, none comes twice."""
-    banterd = program(server, HOSTILE, "1.2", workers=8, options=["-qq", "--handler-timeout", "1s"])
+    banterd = program(server, HOSTILE, scaled("0.6", "1.2"), workers=8,
+                      options=["-qq", "--handler-timeout", scaled("500ms", "1s")])
     count = scaled(48, 12)
     answers = []
 

@@ -76,7 +76,7 @@ def test_everything_at_once(server, threads):
 
 
 def test_a_stop_in_the_middle_of_everything(server):
-    banterd = server("-H", "test", "-qq", "--handler-timeout", "1s", "--drain-timeout", "0")
+    banterd = server("-H", "test", "-qq", "--handler-timeout", "300ms", "--drain-timeout", "0")
 
     def talk(seed):
         try:

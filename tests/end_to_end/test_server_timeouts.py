@@ -219,7 +219,7 @@ def test_a_slow_reader_is_not_one_that_never_reads(server, step):
     client = never_reads(banterd)
     client.half_close()
     size = 0
-    for _ in range(10):
+    for _ in range(7):
         banterd.fence(300)
         size += len(client.read(step))
     assert size + len(client.read_to_eof()) == 8 * 4000001
