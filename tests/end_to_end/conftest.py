@@ -12,10 +12,21 @@ _failed = pytest.StashKey()
 _bench = pytest.StashKey()
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(trylast=True)  # when it is clear which tests are left
+def pytest_collection_modifyitems(config, items):
     for item in items:
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(harness.TEST_LIMIT))
+    begin_with_the_slow(items, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def begin_with_the_slow(items, workers):
+    """A slow test that began last would keep one worker busy while the others have nothing to do.
+    xdist first gives each worker a quarter of its share, in the order of the list: each of these
+    pieces gets as many slow tests as the others."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    first = len(items) // workers // 4 * workers
+    items[:first] = [item for worker in range(workers) for item in items[worker:first:workers]]
 
 
 @pytest.hookimpl(hookwrapper=True)

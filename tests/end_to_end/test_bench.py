@@ -11,6 +11,8 @@ import pytest
 
 import harness
 
+pytestmark = pytest.mark.no_sanitizer
+
 LOAD = harness.BUILD / "bench" / "load"
 PYTHON_LINES = harness.TOP / "tests" / "bench" / "peers" / "py_lines.py"
 RUN = harness.TOP / "tests" / "bench" / "run"
@@ -311,6 +313,7 @@ def driver(bench, *arguments, **environment):
     return bench.run(["/usr/bin/python3", RUN, *arguments], env={"BANTER_BUILD": harness.BUILD, **environment})
 
 
+@pytest.mark.slow
 def test_smoke(bench):
     """The whole benchmark, tiny: each kind of cell, with the peers that are installed, and the report of it."""
     ended = driver(bench, "smoke")

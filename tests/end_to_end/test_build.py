@@ -16,6 +16,8 @@ import pytest
 import harness
 from harness import BUILD, TOP
 
+pytestmark = pytest.mark.no_sanitizer
+
 PAGES = ["man1/banter.1", "man3/banter-handler.3", "man7/banter-program.7", "man7/banter-protocol.7", "man8/banterd.8"]
 COMPLETIONS = ["banter", "banterd"]
 EXAMPLES = ["examples/reverse.c", "examples/store.c"]

@@ -10,6 +10,8 @@ import pytest
 from harness import BANTER, Run, scaled
 from peers.scripted import Peer, hello
 
+pytestmark = pytest.mark.no_threads
+
 MIB = 1 << 20
 
 

@@ -10,6 +10,8 @@ import pytest
 from harness import BANTER, Run
 from peers.scripted import Peer, hello
 
+pytestmark = pytest.mark.no_threads
+
 
 @pytest.fixture
 def peer():

@@ -14,6 +14,8 @@ from harness import BANTER, LIMIT, Run, scaled
 from plain import MEMORY_BOUND, peak_memory, plain
 from peers.scripted import Peer, hello
 
+pytestmark = pytest.mark.no_threads
+
 PEERS = Path(__file__).parent / "peers"
 MANY = scaled(1_000_000, 50_000)
 
@@ -253,6 +255,7 @@ def test_a_failed_send_loses_nothing_that_was_received(bench, folder):
     assert b"the first unanswered input line is %d\n" % (whole + 1) in stderr
 
 
+@pytest.mark.slow
 def test_the_timeout_stands_still_while_the_reader_does(bench):
     """A server that is held back because standard output is full is not silent."""
     def flood(connection):

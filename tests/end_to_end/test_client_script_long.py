@@ -7,6 +7,8 @@ from harness import BANTER, LIMIT, Run, scaled
 from plain import MEMORY_BOUND, peak_memory, plain
 from peers.scripted import Peer
 
+pytestmark = pytest.mark.no_threads
+
 MIB = 1 << 20
 
 def count_bytes(connection):

@@ -9,6 +9,8 @@ from harness import BANTER
 from peers.scripted import Peer, hello
 from screen import Screen
 
+pytestmark = pytest.mark.no_threads
+
 LINE = r"5 sent, 2 answered, \d+(\.\d)?/s"
 SCRIPT = "a\nb\nc\nd\ne\n"
 

@@ -8,6 +8,8 @@ import pytest
 from harness import BANTER, Run, scaled, wait_until
 from peers.scripted import Peer, hello
 
+pytestmark = pytest.mark.no_threads
+
 
 def answer_all_with(*replies):
     def behaviour(connection):

@@ -10,6 +10,8 @@ import pytest
 import harness
 from harness import BANNER
 
+pytestmark = pytest.mark.no_threads
+
 WHERE = "state/banter/history"  # harness.Bench.environment() sets XDG_STATE_HOME
 
 

@@ -10,6 +10,8 @@ import harness
 from harness import BANTER
 from peers.scripted import Peer
 
+pytestmark = pytest.mark.no_threads
+
 TIME = r"(\d+\.\d{3}) ms"
 
 

@@ -11,6 +11,8 @@ from peers.scripted import Peer, hello
 from screen import Screen
 from test_client_exit_status import mute_port, refused_port
 
+pytestmark = pytest.mark.no_threads
+
 WAITING = "banter: waiting for the server: "
 
 

@@ -8,6 +8,8 @@ import pytest
 
 import harness
 
+pytestmark = pytest.mark.no_sanitizer
+
 RUN = harness.TOP / "tests/compare/run"
 PAGE = (harness.TOP / "tests/compare/README.md").read_text()
 
@@ -27,6 +29,7 @@ def compare(bench, *options, limit=harness.LIMIT / 2):
     return ended.status, *table(ended.stdout.decode()), ended
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2 * harness.TEST_LIMIT)
 def test_banter_passes_each_row(bench):
     status, head, rows, ended = compare(bench, "--clients", "banter")

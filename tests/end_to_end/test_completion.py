@@ -14,6 +14,8 @@ import harness
 from screen import Screen
 from test_man_pages import options_of_help
 
+pytestmark = pytest.mark.no_sanitizer
+
 PACKAGE = "/usr/share/bash-completion/bash_completion"
 COLUMNS = 800  # a line with all options must not wrap
 
@@ -162,6 +164,7 @@ COMPLETED = {
 }
 
 
+@pytest.mark.slow
 def test_completes(shell, folder):
     program = folder / "program-of-mine"
     program.write_text("#!/bin/sh\n")

@@ -15,6 +15,7 @@ def processing(banterd, message, count=1):
     banterd.log.wait_for(r"Processing the input received from client: " + message + "$", count)
 
 
+@pytest.mark.slow
 @HEAVY
 def test_a_light_client_does_not_wait_for_a_heavy_one(server, heavy):
     banterd = server("-H", "test", "-t", "1")
@@ -147,6 +148,7 @@ def test_a_client_that_leaves_during_a_stall(server, heavy, way):
     assert banterd.stop() == 0
 
 
+@pytest.mark.slow
 def test_sessions_end_for_all_reasons_during_stalls(server):
     """Time-outs, resets and quits while handlers of the same loop come and go."""
     banterd = server("-H", "test", "-q", "-t", "1", "--handler-timeout", "0", "--idle-timeout", "2s",
@@ -203,6 +205,7 @@ def test_spares_are_few_when_nothing_stalls(server):
     assert banterd.threads() < 16
 
 
+@pytest.mark.slow
 def test_spares_do_not_stay(server):
     """Threads that many stalls have called for end when they have had nothing to do for a while."""
     banterd = server("-H", "test", "-q", "-t", "1")

@@ -126,6 +126,7 @@ def wait_until_connected(banterd, address):
     return wait_until(connected, "it listens")
 
 
+@pytest.mark.slow
 def test_a_reader_that_never_reads_does_not_hold_up_the_stop(server, folder, pipe):
     reading, writing = pipe
     address = f"unix:{folder}/socket"

@@ -20,6 +20,7 @@ def start(server, *arguments, **how):
     return banterd, copies(banterd, 1)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message, code", [
     ("exit 0", "handler-failed"),
     ("exit 3", "handler-failed"),
@@ -227,6 +228,7 @@ def test_nothing_is_left_of_many_deaths(server):
 
 # Back-off
 
+@pytest.mark.slow
 def test_fast_failures_make_it_unavailable_and_it_comes_back(server, folder):
     (folder / "good").touch()
     banterd = program(server, WORKER, f"need={folder}/good", workers=2)

@@ -94,6 +94,7 @@ def test_one_session_s_slow_copy_delays_no_other(server, folder):
     assert slow.readline() == b"slow"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message, code", [("exit 1", "handler-failed"), ("signal KILL", "handler-failed"),
                                            ("half x", "handler-failed"), ("twice one two", "handler-failed"),
                                            ("silent", "handler-timeout"), ("signal STOP", "handler-timeout")])

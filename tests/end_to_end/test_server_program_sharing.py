@@ -5,6 +5,8 @@ import random
 import signal
 import threading
 
+import pytest
+
 import harness
 from harness import Talkers, is_error, scaled, wait_until
 from workers import HOSTILE, JITTER, WORKER, children, copies
@@ -238,6 +240,7 @@ class Killer(threading.Thread):
 
 
 
+@pytest.mark.slow
 def test_never_another_s_reply(server):
     """Programs that go wrong in every way, and are killed and stopped all the time: each request gets its own
     answer or an error, none is missing, none comes twice."""

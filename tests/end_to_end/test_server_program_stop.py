@@ -73,6 +73,7 @@ def test_one_that_stays_is_terminated(server, folder, mode):
     assert not any(process(pid) for pid in pids)
 
 
+@pytest.mark.slow
 @MODES
 def test_one_that_ignores_everything_is_killed(server, folder, mode):
     banterd = server(*mode, "--drain-timeout", "1s", "--", WORKER, "log=log", "stay", "hard")
@@ -86,6 +87,7 @@ def test_one_that_ignores_everything_is_killed(server, folder, mode):
     gone(child)
 
 
+@pytest.mark.slow
 @MODES
 def test_a_stopped_copy_does_not_hold_up_the_stop(server, mode):
     banterd = server(*mode, "--drain-timeout", "1s", "--", WORKER)

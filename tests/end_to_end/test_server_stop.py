@@ -129,6 +129,7 @@ def test_a_client_that_goes_on_asking_does_not_hold_up_the_stop(server):
     sender.join(harness.LIMIT)
 
 
+@pytest.mark.slow
 def test_stops_under_load_lose_nothing(server):
     """What was sent before the signal is answered, and no line is cut. Several servers at a time: a stop takes
     the second that the server gives to clients that go on sending."""

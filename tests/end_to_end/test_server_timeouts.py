@@ -111,6 +111,7 @@ def test_handler_timeout_for_each_of_many(server):
     assert_replies(client.replies(), ["-ERR handler-timeout", "ask"] * 80)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_text", ["sleep 1500 late", "compute 1500 late"])
 def test_handler_timeout_of_a_stalled_handler(server, request_text):
     banterd = server("-H", "test", "-t", "1", "--handler-timeout", "500ms", "--drain-timeout", "1m")
@@ -211,6 +212,7 @@ def test_no_write_timeout(server):
     assert [len(reply) for reply in client.replies()] == [4000000] * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3000000, 200000])
 def test_a_slow_reader_is_not_one_that_never_reads(server, step):
     """Its output takes longer than the time-out in all, but the kernel takes some of it again and again,
