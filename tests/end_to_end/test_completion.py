@@ -17,7 +17,7 @@ from test_man_pages import options_of_help
 pytestmark = pytest.mark.no_sanitizer
 
 PACKAGE = "/usr/share/bash-completion/bash_completion"
-COLUMNS = 800  # a line with all options must not wrap
+COLUMNS, ROWS = 800, 4  # a line with all options must not wrap; nothing else is on the screen
 
 
 class Shell(Screen):
@@ -37,7 +37,8 @@ class Shell(Screen):
             environment["XDG_DATA_HOME"] = str(bench.folder / "data")
             completion = PACKAGE
         start.write_text(f"PS1='$ '\nbind 'set enable-bracketed-paste off'\nsource {completion}\n{settings}\n")
-        super().__init__(["bash", "--noprofile", "--rcfile", start, "-i"], environment, bench.folder, COLUMNS)
+        super().__init__(["bash", "--noprofile", "--rcfile", start, "-i"], environment, bench.folder, COLUMNS,
+                         ROWS)
         self.wait_lines("$")
 
     def after(self, typed, keys, back=0):
