@@ -33,6 +33,7 @@ class Screen:
         self.written = b""  # everything that the program wrote to the terminal
         self.screen = Model(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
+        self._lines = None  # what is drawn, until more is
         self.child = pexpect.spawn(command[0], command[1:], env=env, cwd=str(cwd), dimensions=(rows, columns),
                                    timeout=LIMIT, echo=True)
         self.child.delaybeforesend = None
@@ -49,6 +50,7 @@ class Screen:
 
     def resize(self, columns, rows=24):
         self.screen.resize(rows, columns)
+        self._lines = None
         self.child.setwinsize(rows, columns)
 
     def pump(self, seconds):
@@ -61,15 +63,17 @@ class Screen:
             return False
         self.written += data
         self.stream.feed(data)
+        self._lines = None
         return True
 
     @property
     def lines(self):
         """What is on the screen, without blanks at the end of lines and empty lines at the end."""
-        lines = [line.rstrip() for line in self.screen.display]
-        while lines and not lines[-1]:
-            lines.pop()
-        return lines
+        if self._lines is None:
+            self._lines = [line.rstrip() for line in self.screen.display]
+            while self._lines and not self._lines[-1]:
+                self._lines.pop()
+        return list(self._lines)
 
     @property
     def steady(self):
