@@ -79,13 +79,15 @@ def assert_replies(replies, expected):
 def wait_until(condition, what, limit=LIMIT):
     """Polls until condition() is true and returns what it gave: for states that nothing announces."""
     deadline = time.monotonic() + limit
+    pause = 0.002
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {limit} s: {what}")
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.02)
 
 
 class Output:

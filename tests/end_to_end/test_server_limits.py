@@ -95,7 +95,7 @@ def test_memory_is_bounded_for_a_client_that_does_not_read(server):
 
 def test_memory_is_bounded_for_replies_much_larger_than_requests(server):
     banterd = server("-H", "test", "-qq")
-    count = harness.scaled(20000, 2000)
+    count = harness.scaled(8000, 2000)
     client = banterd.connect(receive_buffer=4096)
     before = banterd.memory("VmHWM")
     push(client, b"size 5000\n" * count)

@@ -172,7 +172,7 @@ def test_clients_are_not_read_when_the_queue_is_full(server, folder):
     for client in clients:
         client.send_in_background((line + b"\n") * count)
     wait_until(lambda: banterd.memory() > before + (1 << 20), "it takes some")
-    wait_until(Same(banterd.memory, 40), "it takes no more")
+    wait_until(Same(banterd.memory, 20), "it takes no more")
     (folder / "gate").touch()
     assert [client.readline() for client in blocker] == [b"open"] * 2
 
