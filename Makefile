@@ -214,7 +214,8 @@ $(BUILD)/deps-lint: | $(BUILD)/deps-build
 run: all ## start a server on a free port, and a client that talks to it
 	@tests/tools/run-pair '$(BUILD)'
 
-tests: all $(unit) $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-test ## build all that the tests need
+# Instrumented, the load generators and peers have no tests.
+tests: all $(unit) $(BUILD)/tests/banterd-test $(if $(SANITIZE),,$(bench)) | $(BUILD)/deps-test ## build all that the tests need
 
 check: tests ## run all tests; the last line counts them
 	@$(tests_environment) tests/tools/check unit end-to-end -- $(PYTEST_ARGS)
