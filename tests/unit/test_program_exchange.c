@@ -21,7 +21,7 @@
 /* The exchange has the handler's hold; the test has the engine's reference. */
 static struct request *begin(struct exchange *exchange, const char *message, size_t size)
 {
-    struct request *request = request_new();
+    struct request *request = request_new(NULL, NULL, NULL);
     assert_non_null(request);
     request_start(request, NULL, NULL, 1, message, size);
     assert_true(request_hold(request));
