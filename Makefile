@@ -89,7 +89,8 @@ common := $(call objects,$(wildcard common/*.c))
 # The server's rooms; server/handlers/examples/ is for who writes plugins, and no part of it.
 server_rooms := server server/engine server/log server/net server/session server/handlers server/handlers/program
 server := $(call objects,$(wildcard $(addsuffix /*.c,$(server_rooms))))
-client := $(call objects,$(wildcard client/*.c))
+client_rooms := client client/terminal client/batch
+client := $(call objects,$(wildcard $(addsuffix /*.c,$(client_rooms))))
 server_parts := $(filter-out $(BUILD)/obj/server/main.o,$(server))
 client_parts := $(filter-out $(BUILD)/obj/client/main.o,$(client))
 
@@ -107,10 +108,10 @@ bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
 scripts := $(shell grep -l '^\#!/bin/bash' .ci/run tests/tools/*) common/completion.bash
-c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples client \
+c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) \
                                          tests/unit tests/handlers tests/end_to_end/plugins tests/bench \
                                          tests/bench/peers))
-c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter client \
+c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter $(client_rooms) \
                                          tests/unit tests/handlers tests/bench tests/bench/peers))
 
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \

@@ -14,7 +14,7 @@
 #include "client/output.h"
 #include "client/report.h"
 #include "client/script.h"
-#include "client/terminal.h"
+#include "client/terminal/terminal.h"
 #include "client/waiting.h"
 
 /* A standard descriptor that is closed would be given to the socket. Opened the wrong way round,

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "client/batch.h"
+#include "client/batch/batch.h"
 
 struct messages {
     struct input input; /* first, so that a pointer to it is one to the messages */

@@ -6,11 +6,11 @@
 
 #include <stdbool.h>
 
+#include "client/batch/progress.h"
 #include "client/conversation.h"
 #include "client/exit_status.h"
-#include "client/history.h"
 #include "client/output.h"
-#include "client/progress.h"
+#include "client/terminal/history.h"
 
 struct options {
     struct conversation_settings conversation;

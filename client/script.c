@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "client/batch.h"
+#include "client/batch/batch.h"
 #include "client/words.h"
 #include "common/buffer.h"
 #include "common/clock.h"

@@ -1,7 +1,7 @@
 /*
  * progress: what is shown, and when. See progress.h.
  */
-#include "client/progress.h"
+#include "client/batch/progress.h"
 
 #include <inttypes.h>
 #include <stdio.h>

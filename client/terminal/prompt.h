@@ -6,8 +6,8 @@
  * mean. While no prompt is shown the terminal neither echoes nor gathers lines, so that what is
  * typed ahead waits for the next prompt untouched; Ctrl-C and Ctrl-Z work always.
  */
-#ifndef BANTER_CLIENT_PROMPT_H
-#define BANTER_CLIENT_PROMPT_H
+#ifndef BANTER_CLIENT_TERMINAL_PROMPT_H
+#define BANTER_CLIENT_TERMINAL_PROMPT_H
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -7,8 +7,8 @@
  * while few bytes wait to be sent: so neither side can make the other stall for good, and memory
  * stays bounded.
  */
-#ifndef BANTER_CLIENT_BATCH_H
-#define BANTER_CLIENT_BATCH_H
+#ifndef BANTER_CLIENT_BATCH_BATCH_H
+#define BANTER_CLIENT_BATCH_BATCH_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,8 +8,8 @@
  *   thrown away.
  * - No read waits for a key while somebody waits for us.
  */
-#ifndef BANTER_CLIENT_KEYBOARD_H
-#define BANTER_CLIENT_KEYBOARD_H
+#ifndef BANTER_CLIENT_TERMINAL_KEYBOARD_H
+#define BANTER_CLIENT_TERMINAL_KEYBOARD_H
 
 /* Tells readline, once it has read the user's settings. While `interrupt_fd` is readable, no read
  * waits for a key. */

@@ -4,7 +4,7 @@
  * After each line readline would prompt again at once; so the handler is removed in its own
  * callback, and installed again when there is something to ask.
  */
-#include "client/prompt.h"
+#include "client/terminal/prompt.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -15,8 +15,8 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 
-#include "client/completion.h"
-#include "client/keyboard.h"
+#include "client/terminal/completion.h"
+#include "client/terminal/keyboard.h"
 #include "client/transient.h"
 
 #define PROMPT "-> "

@@ -5,8 +5,8 @@
  * terminal, and erased before anything else is written there; elsewhere, where it was asked for all
  * the same, a line of its own each second. Nothing is shown in the first second.
  */
-#ifndef BANTER_CLIENT_PROGRESS_H
-#define BANTER_CLIENT_PROGRESS_H
+#ifndef BANTER_CLIENT_BATCH_PROGRESS_H
+#define BANTER_CLIENT_BATCH_PROGRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  * notices: the wording of everything that is told to a person at a terminal, above the prompt, and
  * that is no reply. What can go wrong in a pipe too is in report.h.
  */
-#ifndef BANTER_CLIENT_NOTICES_H
-#define BANTER_CLIENT_NOTICES_H
+#ifndef BANTER_CLIENT_TERMINAL_NOTICES_H
+#define BANTER_CLIENT_TERMINAL_NOTICES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,7 +4,7 @@
  * The file is opened anew for each line, so that one that was moved away or removed meanwhile is
  * made again, and what is held open is not written in vain.
  */
-#include "client/history.h"
+#include "client/terminal/history.h"
 
 #include <errno.h>
 #include <fcntl.h>

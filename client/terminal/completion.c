@@ -1,7 +1,7 @@
 /*
  * completion: the words of readline's history, the latest first.
  */
-#include "client/completion.h"
+#include "client/terminal/completion.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
  * entered: what came with one Enter: a line, or the lines of a paste.
  */
-#ifndef BANTER_CLIENT_ENTERED_H
-#define BANTER_CLIENT_ENTERED_H
+#ifndef BANTER_CLIENT_TERMINAL_ENTERED_H
+#define BANTER_CLIENT_TERMINAL_ENTERED_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /*
  * entered: a text that is walked line by line.
  */
-#include "client/entered.h"
+#include "client/terminal/entered.h"
 
 #include <stdlib.h>
 #include <string.h>

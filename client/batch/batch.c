@@ -2,7 +2,7 @@
  * batch: one poll(2) on the input, the socket, standard output and signals; each round does what is
  * ready.
  */
-#include "client/batch.h"
+#include "client/batch/batch.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/batch/progress.h"
 #include "client/interruption.h"
-#include "client/progress.h"
 #include "client/report.h"
 #include "client/stopwatch.h"
 #include "common/clock.h"

@@ -5,8 +5,8 @@
  * what others appended stays. It holds one entry a line, as typed, nothing else. Readline has one
  * history a program, and so has this module.
  */
-#ifndef BANTER_CLIENT_HISTORY_H
-#define BANTER_CLIENT_HISTORY_H
+#ifndef BANTER_CLIENT_TERMINAL_HISTORY_H
+#define BANTER_CLIENT_TERMINAL_HISTORY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,13 +1,13 @@
 /*
  * notices: see notices.h.
  */
-#include "client/notices.h"
+#include "client/terminal/notices.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "client/prompt.h"
+#include "client/terminal/prompt.h"
 #include "client/words.h"
 
 #define NAMED_MAX 3 /* of the unanswered requests */

@@ -8,7 +8,7 @@
  * It also calls one for the sequence that begins a paste. From then on the bytes are read here, never
  * beyond the sequence that ends it, since what comes behind that is readline's.
  */
-#include "client/keyboard.h"
+#include "client/terminal/keyboard.h"
 
 #include <errno.h>
 #include <fcntl.h>

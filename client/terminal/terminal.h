@@ -1,8 +1,8 @@
 /*
  * terminal: a person at a prompt.
  */
-#ifndef BANTER_CLIENT_TERMINAL_H
-#define BANTER_CLIENT_TERMINAL_H
+#ifndef BANTER_CLIENT_TERMINAL_TERMINAL_H
+#define BANTER_CLIENT_TERMINAL_TERMINAL_H
 
 #include "client/conversation.h"
 #include "client/exit_status.h"

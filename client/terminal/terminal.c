@@ -4,7 +4,7 @@
  * A request is sent once: what was sent and not answered when a connection ends is named, never
  * repeated; what was entered and not sent goes back to the prompt.
  */
-#include "client/terminal.h"
+#include "client/terminal/terminal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,13 +15,13 @@
 
 #include "client/asked.h"
 #include "client/awaiting.h"
-#include "client/entered.h"
-#include "client/history.h"
 #include "client/job.h"
-#include "client/notices.h"
-#include "client/prompt.h"
 #include "client/reopening.h"
 #include "client/report.h"
+#include "client/terminal/entered.h"
+#include "client/terminal/history.h"
+#include "client/terminal/notices.h"
+#include "client/terminal/prompt.h"
 #include "client/timing.h"
 #include "client/words.h"
 #include "common/clock.h"
