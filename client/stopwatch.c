@@ -22,7 +22,7 @@ void stopwatch_fini(struct stopwatch *stopwatch)
 {
     timing_free(stopwatch->timing);
     stopwatch->timing = NULL;
-    asked_fini(&stopwatch->asked);
+    owed_fini(&stopwatch->owed);
     buffer_fini(&stopwatch->lines);
 }
 
@@ -34,7 +34,7 @@ void stopwatch_look(struct stopwatch *stopwatch)
 
 bool stopwatch_asked(struct stopwatch *stopwatch)
 {
-    if (!stopwatch_runs(stopwatch) || asked_add(&stopwatch->asked, NULL, 0, stopwatch->now_ns))
+    if (!stopwatch_runs(stopwatch) || owed_add(&stopwatch->owed, NULL, 0, stopwatch->now_ns))
         return true;
     stopwatch_fini(stopwatch);
     return false;
@@ -44,8 +44,8 @@ void stopwatch_answered(struct stopwatch *stopwatch)
 {
     if (!stopwatch_runs(stopwatch))
         return;
-    const int64_t ns = stopwatch->now_ns - asked_first(&stopwatch->asked)->at_ns;
-    asked_answered(&stopwatch->asked);
+    const int64_t ns = stopwatch->now_ns - owed_first(&stopwatch->owed)->at_ns;
+    owed_answered(&stopwatch->owed);
     timing_add(stopwatch->timing, ns);
     report_time(&stopwatch->lines, stopwatch->unit, ++stopwatch->answered, ns);
 }

@@ -11,14 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/asked.h"
+#include "client/owed.h"
 #include "client/timing.h"
 #include "common/buffer.h"
 
 struct stopwatch {
     struct timing *timing; /* owned; NULL: it does not run, and the functions do nothing */
     const char *unit;      /* what one request is called: "input line" */
-    struct asked_queue asked;
+    struct owed_queue owed;
     uint64_t answered;
     int64_t now_ns;
     struct buffer lines; /* not written yet */

@@ -26,10 +26,10 @@ static void __attribute__((format(printf, 1, 2))) tell(const char *format, ...)
 void notice_greeting(void) { tell("Please enter '" WORDS_QUIT "' to exit"); }
 
 /* At the terminal each entry is one request, with its text. */
-static void tell_unanswered(const struct asked_queue *unanswered)
+static void tell_unanswered(const struct owed_queue *unanswered)
 {
-    struct asked *entries;
-    const size_t count = asked_entries(unanswered, &entries);
+    struct owed *entries;
+    const size_t count = owed_entries(unanswered, &entries);
     if (count == 0)
         return;
     char names[NAMED_MAX * (ESCAPE_SIZE + sizeof ", ''")] = "";
@@ -44,7 +44,7 @@ static void tell_unanswered(const struct asked_queue *unanswered)
          more);
 }
 
-void notice_end(const struct conversation *conversation, const struct asked_queue *unanswered)
+void notice_end(const struct conversation *conversation, const struct owed_queue *unanswered)
 {
     const char *address = conversation_address(conversation);
     if (conversation_ended(conversation) == CONVERSATION_CLOSED)
@@ -71,7 +71,7 @@ void notice_requests(size_t count, bool is_leaving)
          is_leaving ? " and leaves" : "");
 }
 
-void notice_late(const struct asked *request, int64_t now_ns)
+void notice_late(const struct owed *request, int64_t now_ns)
 {
     tell("The reply to '%s', after %.1f s:", request->text,
          (double) (now_ns - request->at_ns) / 1e9);

@@ -9,15 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/asked.h"
 #include "client/conversation.h"
+#include "client/owed.h"
 #include "client/timing.h"
 
 /* How to leave. */
 void notice_greeting(void);
 
 /* The connection has ended, and why; and which of the requests were not answered. */
-void notice_end(const struct conversation *conversation, const struct asked_queue *unanswered);
+void notice_end(const struct conversation *conversation, const struct owed_queue *unanswered);
 
 /* There is a connection again. */
 void notice_connected_again(const struct conversation *conversation);
@@ -29,7 +29,7 @@ void notice_not_sent(const char *line, size_t size, const char *why);
 void notice_requests(size_t count, bool is_leaving);
 
 /* The reply that is shown next answers this request, which nobody waits for any more. */
-void notice_late(const struct asked *request, int64_t now_ns);
+void notice_late(const struct owed *request, int64_t now_ns);
 
 /* How long the reply took that was shown last; and all of them. */
 void notice_time(int64_t ns);

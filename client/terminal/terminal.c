@@ -13,14 +13,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/asked.h"
 #include "client/awaiting.h"
 #include "client/job.h"
+#include "client/owed.h"
 #include "client/reopening.h"
 #include "client/report.h"
-#include "client/terminal/entered.h"
 #include "client/terminal/history.h"
 #include "client/terminal/notices.h"
+#include "client/terminal/paste.h"
 #include "client/terminal/prompt.h"
 #include "client/timing.h"
 #include "client/words.h"
@@ -33,8 +33,8 @@ struct terminal {
     /* At most one of the two; neither: the next line that is entered opens a connection. */
     struct conversation *conversation; /* owned, or NULL */
     struct reopening *reopening;       /* owned, or NULL */
-    struct asked_queue asked;          /* what the conversation owes */
-    struct entered entered;            /* lines that are being sent */
+    struct owed_queue owed;            /* what the conversation owes */
+    struct paste paste;                /* lines that are being sent */
     struct timing *timing;             /* owned; NULL: nobody wants to know */
     struct job job;
     int64_t quiet_since_ms; /* when something was last asked, or heard */
@@ -67,7 +67,7 @@ static void fail(struct terminal *terminal, const char *verb, const char *object
 /* Whether the user waits for a reply: what was asked last was not given up. */
 static bool awaits_reply(const struct terminal *terminal)
 {
-    const struct asked *last = asked_last(&terminal->asked);
+    const struct owed *last = owed_last(&terminal->owed);
     return last && !last->is_given_up;
 }
 
@@ -102,7 +102,7 @@ static void stop_waiting(struct terminal *terminal)
     prompt_begin_output();
     fputs("^C\n", prompt_screen());
     prompt_end_output();
-    asked_give_up(&terminal->asked);
+    owed_give_up(&terminal->owed);
     reopening_give_up(terminal->reopening);
     terminal->reopening = NULL;
     terminal->must_give_back = true;
@@ -143,7 +143,7 @@ static void take_signals(struct terminal *terminal)
 
 /* ---- what the user enters ---- */
 
-static bool is_quit(const struct terminal *terminal, const struct entered_line *line)
+static bool is_quit(const struct terminal *terminal, const struct paste_line *line)
 {
     return !terminal->options->is_literal && words_mean_quit(line->text, line->size);
 }
@@ -152,14 +152,14 @@ static void leave(struct terminal *terminal)
 {
     terminal->is_leaving = true;
     terminal->quiet_since_ms = clock_ms();
-    entered_drop(&terminal->entered);
+    paste_drop(&terminal->paste);
     if (terminal->conversation)
         conversation_quit(terminal->conversation);
     else
         terminal->done = true;
 }
 
-static void remember(const struct entered_line *line)
+static void remember(const struct paste_line *line)
 {
     struct error error;
     if (!history_add(line->text, line->size, &error))
@@ -168,12 +168,12 @@ static void remember(const struct entered_line *line)
 
 /* The lines up to the word that asks for the end, which is none to be remembered: called for each
  * by the two below. Says whether the word is there. */
-static bool walk_requests(const struct terminal *terminal, struct entered text,
-                          void (*visit)(const struct entered_line *line), size_t *count)
+static bool walk_requests(const struct terminal *terminal, struct paste text,
+                          void (*visit)(const struct paste_line *line), size_t *count)
 {
-    struct entered_line line;
+    struct paste_line line;
     *count = 0;
-    for (; entered_peek(&text, &line); entered_take(&text)) {
+    for (; paste_peek(&text, &line); paste_take(&text)) {
         if (is_quit(terminal, &line))
             return true;
         if (visit)
@@ -195,14 +195,14 @@ static void take_entered(void *context, char *text)
         return;
     }
     size_t count;
-    entered_set(&terminal->entered, text);
-    walk_requests(terminal, terminal->entered, remember, &count);
+    paste_set(&terminal->paste, text);
+    walk_requests(terminal, terminal->paste, remember, &count);
 }
 
 /* A paste has many lines, and is sent with one Enter: how many requests it is, is told before. */
 static void tell_requests(struct terminal *terminal)
 {
-    const struct entered text = {.next = prompt_text()};
+    const struct paste text = {.next = prompt_text()};
     size_t count;
     const bool is_quitting = walk_requests(terminal, text, NULL, &count);
     const size_t told = count + is_quitting;
@@ -242,7 +242,7 @@ static void take_connection(struct terminal *terminal)
 }
 
 /* Sends a line, or gives it back with those behind it. */
-static void ask(struct terminal *terminal, const struct entered_line *line)
+static void ask(struct terminal *terminal, const struct paste_line *line)
 {
     const char *why = NULL;
     const bool is_as_it_is = line->size > 0 && *line->text == WORDS_AS_IT_IS;
@@ -250,9 +250,9 @@ static void ask(struct terminal *terminal, const struct entered_line *line)
     const size_t size = line->size - is_as_it_is;
     const enum conversation_asked asked =
         conversation_ask(terminal->conversation, text, size, &why);
-    entered_take(&terminal->entered);
+    paste_take(&terminal->paste);
     if (asked == CONVERSATION_ASKED) {
-        if (!asked_add(&terminal->asked, text, size, clock_ns(CLOCK_MONOTONIC)))
+        if (!owed_add(&terminal->owed, text, size, clock_ns(CLOCK_MONOTONIC)))
             fail(terminal, "remember", "what was asked", ENOMEM);
         return;
     }
@@ -264,9 +264,9 @@ static void ask(struct terminal *terminal, const struct entered_line *line)
 /* Sends what was entered, line by line, as far as the conversation takes it. */
 static void send_entered(struct terminal *terminal)
 {
-    struct entered_line line;
+    struct paste_line line;
     while (!terminal->must_give_back && !terminal->reopening && !terminal->done &&
-           entered_peek(&terminal->entered, &line)) {
+           paste_peek(&terminal->paste, &line)) {
         if (is_quit(terminal, &line)) {
             leave(terminal);
         } else if (!terminal->conversation) {
@@ -282,14 +282,14 @@ static void send_entered(struct terminal *terminal)
 /* Asks for the next line when nothing is awaited. */
 static void show_prompt(struct terminal *terminal)
 {
-    struct entered_line unsent;
-    const bool has_unsent = entered_peek(&terminal->entered, &unsent);
+    struct paste_line unsent;
+    const bool has_unsent = paste_peek(&terminal->paste, &unsent);
     if (prompt_is_shown() || terminal->is_leaving || terminal->reopening ||
         awaits_reply(terminal) || (has_unsent && !terminal->must_give_back))
         return;
     terminal->must_give_back = false;
     prompt_show(has_unsent ? unsent.text : NULL);
-    entered_drop(&terminal->entered);
+    paste_drop(&terminal->paste);
     tell_requests(terminal);
 }
 
@@ -350,7 +350,7 @@ static void end_conversation(struct terminal *terminal)
     }
     terminal->is_unreachable = end == CONVERSATION_BUSY;
     if (end != CONVERSATION_CLOSED || !terminal->is_leaving || !terminal->options->is_quiet)
-        notice_end(terminal->conversation, &terminal->asked);
+        notice_end(terminal->conversation, &terminal->owed);
     if (end == CONVERSATION_TIMED_OUT)
         note(terminal, EXIT_STATUS_TIMEOUT);
     else if (end == CONVERSATION_OUT_OF_MEMORY)
@@ -358,7 +358,7 @@ static void end_conversation(struct terminal *terminal)
     else if (conversation_owed(terminal->conversation) > 0 && end != CONVERSATION_BUSY)
         note(terminal, EXIT_STATUS_LOST);
     terminal->must_give_back = true;
-    asked_fini(&terminal->asked);
+    owed_fini(&terminal->owed);
     conversation_close(terminal->conversation);
     terminal->conversation = NULL;
     if (terminal->is_leaving)
@@ -367,9 +367,9 @@ static void end_conversation(struct terminal *terminal)
 
 static void take_reply(struct terminal *terminal, const struct frame *reply)
 {
-    const struct asked request = *asked_first(&terminal->asked);
+    const struct owed request = *owed_first(&terminal->owed);
     const int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-    asked_answered(&terminal->asked);
+    owed_answered(&terminal->owed);
     if (!request.is_given_up)
         terminal->quiet_since_ms = clock_ms();
     if (protocol_is_error(reply->message, reply->size))
@@ -526,8 +526,8 @@ enum exit_status terminal_run(struct conversation *conversation, const struct op
     } else {
         note(&terminal, EXIT_STATUS_IO);
     }
-    asked_fini(&terminal.asked);
-    entered_fini(&terminal.entered);
+    owed_fini(&terminal.owed);
+    paste_fini(&terminal.paste);
     timing_free(terminal.timing);
     conversation_close(terminal.conversation);
     return terminal.status;

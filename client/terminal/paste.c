@@ -1,0 +1,35 @@
+/*
+ * paste: a text that is walked line by line.
+ */
+#include "client/terminal/paste.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The line behind the one that ends at `end`; NULL: there is none. */
+static const char *line_behind(const char *end)
+{
+    return end[0] == '\n' && end[1] != '\0' ? end + 1 : NULL;
+}
+
+void paste_set(struct paste *paste, char *text)
+{
+    free(paste->text);
+    paste->text = text;
+    paste->next = text;
+}
+
+void paste_fini(struct paste *paste) { paste_set(paste, NULL); }
+
+bool paste_peek(const struct paste *paste, struct paste_line *line)
+{
+    if (!paste->next)
+        return false;
+    line->text = paste->next;
+    line->size = (size_t) (strchrnul(line->text, '\n') - line->text);
+    return true;
+}
+
+void paste_take(struct paste *paste) { paste->next = line_behind(strchrnul(paste->next, '\n')); }
+
+void paste_drop(struct paste *paste) { paste->next = NULL; }
