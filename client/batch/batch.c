@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "client/batch/progress.h"
-#include "client/interruption.h"
 #include "client/report.h"
+#include "client/signals.h"
 #include "client/stopwatch.h"
 #include "common/clock.h"
 #include "common/escape.h"
@@ -27,7 +27,7 @@ struct batch {
     struct output *output;
     struct progress progress;
     struct stopwatch stopwatch;
-    struct interruption interruption;
+    struct signals signals;
     bool input_ended;
     bool input_awaited;  /* it has to be read before there is another message */
     bool is_inside;      /* of a message, of which pieces were sent */
@@ -277,7 +277,7 @@ static void fail_output(struct batch *batch)
     progress_erase(&batch->progress);
     /* As any writer into a pipe that nobody reads. */
     if (batch->output->failure == EPIPE)
-        interruption_die_of_pipe(&batch->interruption);
+        signals_die_of(&batch->signals, SIGPIPE);
     report_io("write", "standard output", batch->output->failure);
     note(batch, EXIT_STATUS_IO);
     batch->done = true;
@@ -324,7 +324,7 @@ static void wait_for_something(struct batch *batch, struct pollfd *polled)
 {
     const bool wants_input = batch->input_awaited && !batch->input_ended && !batch->is_over;
     polled[AT_INPUT] = (struct pollfd){.fd = wants_input ? batch->input->fd : -1, .events = POLLIN};
-    polled[AT_SIGNALS] = (struct pollfd){.fd = batch->interruption.fd, .events = POLLIN};
+    polled[AT_SIGNALS] = (struct pollfd){.fd = batch->signals.fd, .events = POLLIN};
     /* Without events it tells that nobody reads any more, before there is something to write. */
     polled[AT_OUTPUT] = (struct pollfd){.fd = batch->output->is_file ? -1 : STDOUT_FILENO,
                                         .events = output_is_waiting(batch->output) ? POLLOUT : 0};
@@ -364,7 +364,7 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
     }
     /* Unless something has to be done for each request, or for each reply. */
     input->takes_blocks = !output->is_terminal && !options->wants_times;
-    interruption_init(&batch.interruption);
+    signals_init(&batch.signals, SIGNALS_BATCH); /* without it they end us at once */
     progress_init(&batch.progress, options->progress);
     while (!batch.done) {
         struct pollfd polled[POLLED];
@@ -377,6 +377,6 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
     stopwatch_sum_up(&batch.stopwatch);
     sum_up(&batch);
     stopwatch_fini(&batch.stopwatch);
-    interruption_fini(&batch.interruption);
+    signals_fini(&batch.signals);
     return batch.status;
 }

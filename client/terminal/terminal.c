@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "client/awaiting.h"
-#include "client/job.h"
 #include "client/owed.h"
 #include "client/reopening.h"
 #include "client/report.h"
+#include "client/signals.h"
 #include "client/terminal/history.h"
 #include "client/terminal/notices.h"
 #include "client/terminal/paste.h"
@@ -36,7 +36,7 @@ struct terminal {
     struct owed_queue owed;            /* what the conversation owes */
     struct paste paste;                /* lines that are being sent */
     struct timing *timing;             /* owned; NULL: nobody wants to know */
-    struct job job;
+    struct signals signals;
     int64_t quiet_since_ms; /* when something was last asked, or heard */
     size_t told_requests;   /* how many the user knows to stand at the prompt */
     bool must_give_back;    /* what was not sent goes back to the prompt */
@@ -76,13 +76,13 @@ static bool awaits_reply(const struct terminal *terminal)
 static void die_of(struct terminal *terminal, int number)
 {
     prompt_close();
-    job_die_of(&terminal->job, number);
+    signals_die_of(&terminal->signals, number);
 }
 
 static void suspend(struct terminal *terminal)
 {
     prompt_pause();
-    terminal->is_suspended = job_stop();
+    terminal->is_suspended = signals_stop();
     if (!terminal->is_suspended)
         prompt_resume();
 }
@@ -121,7 +121,7 @@ static void interrupt(struct terminal *terminal)
 static void take_signals(struct terminal *terminal)
 {
     int number;
-    while ((number = job_signal(&terminal->job))) {
+    while ((number = signals_next(&terminal->signals))) {
         switch (number) {
         case SIGINT:
             interrupt(terminal);
@@ -439,7 +439,7 @@ static void wait_and_act(struct terminal *terminal)
     struct output *output = terminal->output;
     const bool is_polled_output = !output->is_terminal && !output->is_file;
     struct pollfd polled[POLLED] = {
-        [AT_SIGNALS] = {.fd = terminal->job.fd, .events = POLLIN},
+        [AT_SIGNALS] = {.fd = terminal->signals.fd, .events = POLLIN},
         [AT_KEYS] = {.fd = terminal->is_leaving ? -1 : STDIN_FILENO,
                      .events = prompt_is_shown() ? POLLIN : 0},
         [AT_OUTPUT] = {.fd = is_polled_output ? STDOUT_FILENO : -1,
@@ -475,13 +475,13 @@ static bool begin(struct terminal *terminal)
         report_io("measure", "times", ENOMEM);
         return false;
     }
-    if (!job_init(&terminal->job)) {
+    if (!signals_init(&terminal->signals, SIGNALS_TERMINAL)) {
         report_io("use", "the terminal", errno);
         return false;
     }
-    if (!prompt_open(take_entered, terminal, terminal->job.fd)) {
+    if (!prompt_open(take_entered, terminal, terminal->signals.fd)) {
         report_io("use", "the terminal", errno);
-        job_fini(&terminal->job);
+        signals_fini(&terminal->signals);
         return false;
     }
     report_to(prompt_screen());
@@ -501,7 +501,7 @@ static void end(struct terminal *terminal)
         notice_times(terminal->timing);
     prompt_close();
     report_to(NULL);
-    job_fini(&terminal->job);
+    signals_fini(&terminal->signals);
     if (output_is_waiting(terminal->output) && !output_flush_all(terminal->output))
         fail_output(terminal);
     reopening_give_up(terminal->reopening);

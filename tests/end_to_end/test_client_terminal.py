@@ -576,6 +576,23 @@ def test_ctrl_z_in_a_search(shell_screen, peer):
     screen.wait_last("Hello find me", "->")
 
 
+def test_what_was_ignored_stays_ignored(open_screen, peer):
+    """As under nohup; Ctrl-C belongs to the prompt all the same."""
+    command = f'trap "" HUP TERM INT; exec "{BANTER}" -c {peer.address}'
+    screen = open_screen(["bash", "-c", command])
+    screen.wait_last("->")
+    screen.child.kill(signal.SIGHUP)
+    screen.child.kill(signal.SIGTERM)
+    screen.enter("Zack")
+    screen.wait_last("Hello Zack", "->")
+    screen.type("given up")
+    screen.wait_last("-> given up")
+    screen.type("\003")
+    screen.wait_last("-> given up^C", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_an_end_in_the_middle_of_wrapped_rows(shell_screen, peer, number):
     screen = shell_screen(f"clear; {BANTER} -q -c {peer.address}; echo over", columns=40)
