@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "client/connect.h"
 #include "client/conversation.h"
 #include "client/exit_status.h"
 #include "client/messages.h"
@@ -15,7 +16,6 @@
 #include "client/report.h"
 #include "client/script.h"
 #include "client/terminal/terminal.h"
-#include "client/waiting.h"
 
 /* A standard descriptor that is closed would be given to the socket. Opened the wrong way round,
  * it fails where it is used, as the closed one would. */
@@ -42,7 +42,7 @@ static enum exit_status converse(const struct options *options, struct output *o
 {
     enum conversation_opening opening;
     struct error error;
-    struct conversation *conversation = waiting_open(options, &opening, &error);
+    struct conversation *conversation = connect_first(options, &opening, &error);
     if (!conversation) {
         report_opening(opening, error.text);
         return opening_status(opening);

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "client/awaiting.h"
+#include "client/connect.h"
 #include "client/owed.h"
-#include "client/reopening.h"
 #include "client/report.h"
 #include "client/signals.h"
 #include "client/terminal/history.h"
@@ -32,7 +32,7 @@ struct terminal {
     struct output *output;
     /* At most one of the two; neither: the next line that is entered opens a connection. */
     struct conversation *conversation; /* owned, or NULL */
-    struct reopening *reopening;       /* owned, or NULL */
+    struct connect_attempt *attempt;   /* owned, or NULL */
     struct owed_queue owed;            /* what the conversation owes */
     struct paste paste;                /* lines that are being sent */
     struct timing *timing;             /* owned; NULL: nobody wants to know */
@@ -103,8 +103,8 @@ static void stop_waiting(struct terminal *terminal)
     fputs("^C\n", prompt_screen());
     prompt_end_output();
     owed_give_up(&terminal->owed);
-    reopening_give_up(terminal->reopening);
-    terminal->reopening = NULL;
+    connect_abandon(terminal->attempt);
+    terminal->attempt = NULL;
     terminal->must_give_back = true;
 }
 
@@ -213,8 +213,8 @@ static void tell_requests(struct terminal *terminal)
 
 static void connect_again(struct terminal *terminal)
 {
-    terminal->reopening = reopening_start(&terminal->options->conversation);
-    if (terminal->reopening)
+    terminal->attempt = connect_start(&terminal->options->conversation);
+    if (terminal->attempt)
         return;
     prompt_begin_output();
     report_io("start", "a thread", errno);
@@ -226,8 +226,8 @@ static void take_connection(struct terminal *terminal)
 {
     enum conversation_opening opening;
     struct error error;
-    terminal->conversation = reopening_finish(terminal->reopening, &opening, &error);
-    terminal->reopening = NULL;
+    terminal->conversation = connect_finish(terminal->attempt, &opening, &error);
+    terminal->attempt = NULL;
     terminal->has_reconnected = true;
     terminal->is_unreachable = terminal->conversation == NULL;
     terminal->quiet_since_ms = clock_ms();
@@ -265,7 +265,7 @@ static void ask(struct terminal *terminal, const struct paste_line *line)
 static void send_entered(struct terminal *terminal)
 {
     struct paste_line line;
-    while (!terminal->must_give_back && !terminal->reopening && !terminal->done &&
+    while (!terminal->must_give_back && !terminal->attempt && !terminal->done &&
            paste_peek(&terminal->paste, &line)) {
         if (is_quit(terminal, &line)) {
             leave(terminal);
@@ -284,8 +284,8 @@ static void show_prompt(struct terminal *terminal)
 {
     struct paste_line unsent;
     const bool has_unsent = paste_peek(&terminal->paste, &unsent);
-    if (prompt_is_shown() || terminal->is_leaving || terminal->reopening ||
-        awaits_reply(terminal) || (has_unsent && !terminal->must_give_back))
+    if (prompt_is_shown() || terminal->is_leaving || terminal->attempt || awaits_reply(terminal) ||
+        (has_unsent && !terminal->must_give_back))
         return;
     terminal->must_give_back = false;
     prompt_show(has_unsent ? unsent.text : NULL);
@@ -297,10 +297,10 @@ static void show_prompt(struct terminal *terminal)
  * something else to say; -1: not before something happens. */
 static int show_state(const struct terminal *terminal)
 {
-    const char *verb = terminal->reopening ? "Connecting" : "Waiting";
+    const char *verb = terminal->attempt ? "Connecting" : "Waiting";
     const char *hint = terminal->is_leaving ? "Ctrl-C ends it" : "Ctrl-C gives the prompt back";
     const bool is_owed = terminal->conversation && conversation_owed(terminal->conversation) > 0;
-    if (prompt_is_shown() || !(terminal->reopening || is_owed))
+    if (prompt_is_shown() || !(terminal->attempt || is_owed))
         return -1;
     char text[AWAITING_TEXT_SIZE];
     const int64_t waited_ms = clock_ms() - terminal->quiet_since_ms;
@@ -435,7 +435,7 @@ static void take_output_state(struct terminal *terminal, short revents)
 
 static void wait_and_act(struct terminal *terminal)
 {
-    enum { AT_SIGNALS, AT_KEYS, AT_OUTPUT, AT_SOCKET, AT_REOPENING, POLLED };
+    enum { AT_SIGNALS, AT_KEYS, AT_OUTPUT, AT_SOCKET, AT_ATTEMPT, POLLED };
     struct output *output = terminal->output;
     const bool is_polled_output = !output->is_terminal && !output->is_file;
     struct pollfd polled[POLLED] = {
@@ -445,8 +445,8 @@ static void wait_and_act(struct terminal *terminal)
         [AT_OUTPUT] = {.fd = is_polled_output ? STDOUT_FILENO : -1,
                        .events = output_is_waiting(output) ? POLLOUT : 0},
         [AT_SOCKET] = {.fd = -1},
-        [AT_REOPENING] = {.fd = terminal->reopening ? reopening_fd(terminal->reopening) : -1,
-                          .events = POLLIN},
+        [AT_ATTEMPT] = {.fd = terminal->attempt ? connect_fd(terminal->attempt) : -1,
+                        .events = POLLIN},
     };
     int wait_ms = show_state(terminal);
     if (terminal->conversation) {
@@ -462,7 +462,7 @@ static void wait_and_act(struct terminal *terminal)
         conversation_step(terminal->conversation, polled[AT_SOCKET].revents);
         take_events(terminal);
     }
-    if (terminal->reopening && polled[AT_REOPENING].revents) /* unless it was just given up */
+    if (terminal->attempt && polled[AT_ATTEMPT].revents) /* unless it was just given up */
         take_connection(terminal);
     take_keys(terminal, polled[AT_KEYS].revents);
 }
@@ -504,7 +504,7 @@ static void end(struct terminal *terminal)
     signals_fini(&terminal->signals);
     if (output_is_waiting(terminal->output) && !output_flush_all(terminal->output))
         fail_output(terminal);
-    reopening_give_up(terminal->reopening);
+    connect_abandon(terminal->attempt);
     history_close();
 }
 

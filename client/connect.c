@@ -1,0 +1,160 @@
+/* connect: pauses between the retries, and the thread of an attempt. */
+#include "client/connect.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/report.h"
+#include "common/clock.h"
+
+/* The pause doubles: a server that is about to come up is met soon, one that is slow to come up is
+ * not pestered. */
+#define FIRST_PAUSE_MS 50
+#define LONGEST_PAUSE_MS 1000
+
+/* ---- the first conversation ---- */
+
+static void nap(int64_t ms)
+{
+    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+static bool is_worth_waiting(const struct options *options, enum conversation_opening opening)
+{
+    return options->waits && (opening == CONVERSATION_UNREACHABLE ||
+                              (opening == CONVERSATION_UNKNOWN_HOST && options->wait_ms > 0));
+}
+
+/* The time of --wait bounds each attempt; 0 means no bound in both. */
+static int64_t attempt_ms(const struct options *options, int64_t end_ms)
+{
+    int64_t own_ms = options->conversation.connect_timeout_ms;
+    if (!options->waits || options->wait_ms == 0)
+        return own_ms;
+    int64_t left_ms = end_ms - clock_ms();
+    int64_t bound_ms = left_ms > 0 ? left_ms : 1;
+    return own_ms > 0 && own_ms < bound_ms ? own_ms : bound_ms;
+}
+
+struct conversation *connect_first(const struct options *options,
+                                   enum conversation_opening *opening, struct error *error)
+{
+    struct conversation_settings settings = options->conversation;
+    int64_t end_ms = clock_ms() + options->wait_ms;
+    int64_t pause_ms = FIRST_PAUSE_MS;
+    for (bool is_first = true;; is_first = false) {
+        settings.connect_timeout_ms = attempt_ms(options, end_ms);
+        struct conversation *conversation = conversation_open(&settings, opening, error);
+        if (conversation || !is_worth_waiting(options, *opening))
+            return conversation;
+        int64_t left_ms = options->wait_ms > 0 ? end_ms - clock_ms() : pause_ms;
+        if (left_ms <= 0)
+            return NULL;
+        if (is_first && !options->is_quiet)
+            report_waiting(error->text);
+        nap(pause_ms < left_ms ? pause_ms : left_ms);
+        pause_ms = 2 * pause_ms < LONGEST_PAUSE_MS ? 2 * pause_ms : LONGEST_PAUSE_MS;
+    }
+}
+
+/* ---- an attempt in a thread of its own ---- */
+
+/* Held by the thread and by the caller; the last one to let go frees it. */
+struct connect_attempt {
+    struct conversation_settings settings;
+    int done; /* eventfd */
+    atomic_int holders;
+    atomic_bool is_done;
+    /* Written by the thread before is_done is set; the caller's from then on. */
+    struct conversation *conversation;
+    enum conversation_opening opening;
+    struct error error;
+};
+
+static void let_go(struct connect_attempt *attempt)
+{
+    if (atomic_fetch_sub(&attempt->holders, 1) > 1)
+        return;
+    conversation_close(attempt->conversation);
+    close(attempt->done);
+    free(attempt);
+}
+
+static void *run_attempt(void *context)
+{
+    struct connect_attempt *attempt = context;
+    uint64_t one = 1;
+    attempt->conversation =
+        conversation_open(&attempt->settings, &attempt->opening, &attempt->error);
+    atomic_store_explicit(&attempt->is_done, true, memory_order_release);
+    /* It is written once, so it can't fail. */
+    if (write(attempt->done, &one, sizeof one) < 0)
+        abort();
+    let_go(attempt);
+    return NULL;
+}
+
+/* Returns 0 or an errno. Signals are for the main thread. */
+static int start_thread(struct connect_attempt *attempt)
+{
+    pthread_t thread;
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int why = pthread_create(&thread, NULL, run_attempt, attempt);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (why == 0)
+        pthread_detach(thread);
+    return why;
+}
+
+struct connect_attempt *connect_start(const struct conversation_settings *settings)
+{
+    struct connect_attempt *attempt = calloc(1, sizeof *attempt);
+    if (!attempt)
+        return NULL;
+    attempt->settings = *settings;
+    atomic_init(&attempt->holders, 2);
+    attempt->done = eventfd(0, EFD_CLOEXEC);
+    int why = attempt->done < 0 ? errno : start_thread(attempt);
+    if (why == 0)
+        return attempt;
+    if (attempt->done >= 0)
+        close(attempt->done);
+    free(attempt);
+    errno = why;
+    return NULL;
+}
+
+int connect_fd(const struct connect_attempt *attempt) { return attempt->done; }
+
+struct conversation *connect_finish(struct connect_attempt *attempt,
+                                    enum conversation_opening *opening, struct error *error)
+{
+    bool is_done = atomic_load_explicit(&attempt->is_done, memory_order_acquire);
+    assert(is_done);
+    (void) is_done;
+    struct conversation *conversation = attempt->conversation;
+    *opening = attempt->opening;
+    *error = attempt->error;
+    attempt->conversation = NULL;
+    let_go(attempt);
+    return conversation;
+}
+
+void connect_abandon(struct connect_attempt *attempt)
+{
+    if (attempt)
+        let_go(attempt);
+}

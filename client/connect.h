@@ -1,0 +1,38 @@
+/*
+ * connect: opens the conversation: the first one, with --wait also to a server that is not up yet,
+ * and later ones beside the keyboard.
+ */
+#ifndef BANTER_CLIENT_CONNECT_H
+#define BANTER_CLIENT_CONNECT_H
+
+#include "client/conversation.h"
+#include "client/options.h"
+
+/* Opens the first conversation, as conversation_open() does; blocks. With --wait it retries a
+ * server that it can't reach until it can, or until that time is over, and reports so once. An
+ * unknown host is retried only if there is such a time: a misspelt name never comes up. */
+struct conversation *connect_first(const struct options *options,
+                                   enum conversation_opening *opening, struct error *error);
+
+/* ---- an attempt in a thread of its own ---- */
+
+/* Neither the resolver nor a connect(2) to a silent address can be interrupted where it blocks. A
+ * thread blocks in the place of the caller, who can go on reading keys and abandon the attempt. */
+struct connect_attempt;
+
+/* Begins an attempt. The settings are copied; what they point to must outlive it. NULL with errno
+ * set on failure. */
+struct connect_attempt *connect_start(const struct conversation_settings *settings);
+
+/* A descriptor to poll; readable when the attempt is over. */
+int connect_fd(const struct connect_attempt *attempt);
+
+/* The result of an attempt that is over, as conversation_open() gives it. Frees the attempt. */
+struct conversation *connect_finish(struct connect_attempt *attempt,
+                                    enum conversation_opening *opening, struct error *error);
+
+/* Gives the attempt up without waiting for its thread, which frees it and closes the connection
+ * that it may still make. Takes NULL. */
+void connect_abandon(struct connect_attempt *attempt);
+
+#endif
