@@ -97,7 +97,10 @@ static bool is_in_background(void)
     return foreground > 0 && foreground != getpgrp();
 }
 
-void progress_erase(struct progress *progress) { transient_erase(&progress->line, STDERR_FILENO); }
+void progress_erase(struct progress *progress)
+{
+    status_line_erase(&progress->line, STDERR_FILENO);
+}
 
 bool progress_is_due(const struct progress *progress) { return progress_wait_ms(progress) == 0; }
 
@@ -113,5 +116,5 @@ void progress_show(struct progress *progress, const struct progress_state *state
     else if ((progress->hides_when_idle && state->is_idle) || is_in_background())
         progress_erase(progress);
     else
-        transient_draw(&progress->line, STDERR_FILENO, text, size);
+        status_line_draw(&progress->line, STDERR_FILENO, text, size);
 }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/transient.h"
+#include "client/status_line.h"
 
 enum progress_when { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
@@ -31,7 +31,7 @@ struct progress {
     bool is_terminal;
     bool hides_when_idle;
     int64_t next_ms; /* when it is drawn again */
-    struct transient line;
+    struct status_line line;
     struct {
         int64_t at_ms;
         uint64_t answered;

@@ -15,9 +15,9 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 
+#include "client/status_line.h"
 #include "client/terminal/completion.h"
 #include "client/terminal/keyboard.h"
-#include "client/transient.h"
 
 #define PROMPT "-> "
 
@@ -30,7 +30,7 @@ static struct {
     struct termios
         asking; /* what readline finds and leaves: it edits unseen where there was no echo */
     bool is_shown;
-    struct transient state;
+    struct status_line state;
 } prompt;
 
 static void set_mode(const struct termios *mode)
@@ -88,7 +88,7 @@ bool prompt_open(void (*on_line)(void *context, char *line), void *context, int 
 static void erase_state(void)
 {
     fflush(prompt.screen);
-    transient_erase(&prompt.state, fileno(prompt.screen));
+    status_line_erase(&prompt.state, fileno(prompt.screen));
 }
 
 /* So that what is written next does not stand over what was typed. */
@@ -136,7 +136,7 @@ void prompt_show_state(const char *text, size_t size)
 {
     fflush(prompt.screen);
     if (size > 0)
-        transient_draw(&prompt.state, fileno(prompt.screen), text, size);
+        status_line_draw(&prompt.state, fileno(prompt.screen), text, size);
     else
         erase_state();
 }

@@ -13,11 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/awaiting.h"
 #include "client/connect.h"
 #include "client/owed.h"
 #include "client/report.h"
 #include "client/signals.h"
+#include "client/status_line.h"
 #include "client/terminal/history.h"
 #include "client/terminal/notices.h"
 #include "client/terminal/paste.h"
@@ -302,10 +302,10 @@ static int show_state(const struct terminal *terminal)
     const bool is_owed = terminal->conversation && conversation_owed(terminal->conversation) > 0;
     if (prompt_is_shown() || !(terminal->attempt || is_owed))
         return -1;
-    char text[AWAITING_TEXT_SIZE];
+    char text[STATUS_LINE_TEXT_SIZE];
     const int64_t waited_ms = clock_ms() - terminal->quiet_since_ms;
-    prompt_show_state(text, awaiting_text(waited_ms, verb, hint, text));
-    return awaiting_next_ms(waited_ms);
+    prompt_show_state(text, status_line_wait_text(waited_ms, verb, hint, text));
+    return status_line_next_ms(waited_ms);
 }
 
 /* ---- what the server says ---- */
