@@ -51,20 +51,11 @@ void report_not_sent(const char *unit, uint64_t number, const char *why)
     tell("banter: %s %" PRIu64 " can't be sent: %s\n", unit, number, why);
 }
 
-void report_time(struct buffer *out, const char *unit, uint64_t number, int64_t ns)
+void report_time(struct buffer *out, const char *unit, uint64_t number, const char *time)
 {
-    char time[TIMING_TEXT_SIZE];
-    char line[TIMING_TEXT_SIZE + 80];
-    const int size = snprintf(line, sizeof line, "banter: %s %" PRIu64 ": %s\n", unit, number,
-                              timing_text(ns, time));
+    char line[120];
+    int size = snprintf(line, sizeof line, "banter: %s %" PRIu64 ": %s\n", unit, number, time);
     buffer_append(out, line, (size_t) size);
-}
-
-void report_times(const struct timing *timing)
-{
-    char text[TIMING_SUMMARY_SIZE];
-    if (timing_summary(timing, text))
-        report(text);
 }
 
 void report_end(const struct conversation *conversation)

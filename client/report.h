@@ -11,7 +11,6 @@
 #include <stdio.h>
 
 #include "client/conversation.h"
-#include "client/timing.h"
 #include "common/buffer.h"
 
 /* At a terminal, where it is told on the screen; NULL: on standard error again. */
@@ -37,10 +36,7 @@ void report_not_sent(const char *unit, uint64_t number, const char *why);
 
 /* How long the reply to the `number`th of its `unit` took, appended to `out`, so that many can be
  * written at once. Without memory for it, it is left out. */
-void report_time(struct buffer *out, const char *unit, uint64_t number, int64_t ns);
-
-/* All the times together; nothing where there are none. */
-void report_times(const struct timing *timing);
+void report_time(struct buffer *out, const char *unit, uint64_t number, const char *time);
 
 /* The conversation ended before its time, and why. */
 void report_end(const struct conversation *conversation);

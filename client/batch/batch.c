@@ -298,7 +298,7 @@ static void flush(struct batch *batch, const struct pollfd *polled)
     if (stopwatch_has_many(&batch->stopwatch) ||
         (stopwatch_has_lines(&batch->stopwatch) && !output_is_waiting(output))) {
         progress_erase(&batch->progress);
-        stopwatch_tell(&batch->stopwatch);
+        stopwatch_write(&batch->stopwatch);
     }
     if (output->failure)
         fail_output(batch);

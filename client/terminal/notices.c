@@ -79,13 +79,13 @@ void notice_late(const struct owed *request, int64_t now_ns)
 
 void notice_time(int64_t ns)
 {
-    char text[TIMING_TEXT_SIZE];
-    tell("Time: %s", timing_text(ns, text));
+    char text[STOPWATCH_TEXT_SIZE];
+    tell("Time: %s", stopwatch_text(ns, text));
 }
 
-void notice_times(const struct timing *timing)
+void notice_times(const struct stopwatch *stopwatch)
 {
-    char text[TIMING_SUMMARY_SIZE];
-    if (timing_summary(timing, text))
+    char text[STOPWATCH_SUMMARY_SIZE];
+    if (stopwatch_summary(stopwatch, text))
         tell("%s", text);
 }

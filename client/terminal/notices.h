@@ -11,7 +11,7 @@
 
 #include "client/conversation.h"
 #include "client/owed.h"
-#include "client/timing.h"
+#include "client/stopwatch.h"
 
 /* How to leave. */
 void notice_greeting(void);
@@ -33,6 +33,6 @@ void notice_late(const struct owed *request, int64_t now_ns);
 
 /* How long the reply took that was shown last; and all of them. */
 void notice_time(int64_t ns);
-void notice_times(const struct timing *timing);
+void notice_times(const struct stopwatch *stopwatch);
 
 #endif

@@ -18,11 +18,11 @@
 #include "client/report.h"
 #include "client/signals.h"
 #include "client/status_line.h"
+#include "client/stopwatch.h"
 #include "client/terminal/history.h"
 #include "client/terminal/notices.h"
 #include "client/terminal/paste.h"
 #include "client/terminal/prompt.h"
-#include "client/timing.h"
 #include "client/words.h"
 #include "common/clock.h"
 #include "common/protocol.h"
@@ -35,7 +35,7 @@ struct terminal {
     struct connect_attempt *attempt;   /* owned, or NULL */
     struct owed_queue owed;            /* what the conversation owes */
     struct paste paste;                /* lines that are being sent */
-    struct timing *timing;             /* owned; NULL: nobody wants to know */
+    struct stopwatch stopwatch;
     struct signals signals;
     int64_t quiet_since_ms; /* when something was last asked, or heard */
     size_t told_requests;   /* how many the user knows to stand at the prompt */
@@ -380,11 +380,11 @@ static void take_reply(struct terminal *terminal, const struct frame *reply)
     }
     if (!conversation_is_null_operation(terminal->conversation, reply))
         output_reply(terminal->output, reply->message, reply->size);
-    if (terminal->timing) {
+    if (stopwatch_runs(&terminal->stopwatch)) {
         print_replies(terminal);
         if (terminal->done) /* it could not be */
             return;
-        timing_add(terminal->timing, now_ns - request.at_ns);
+        stopwatch_add(&terminal->stopwatch, now_ns - request.at_ns);
         notice_time(now_ns - request.at_ns);
     }
 }
@@ -471,7 +471,7 @@ static bool begin(struct terminal *terminal)
 {
     const struct options *options = terminal->options;
     struct error error;
-    if (options->wants_times && !(terminal->timing = timing_new())) {
+    if (!stopwatch_init(&terminal->stopwatch, options->wants_times, NULL)) {
         report_io("measure", "times", ENOMEM);
         return false;
     }
@@ -497,8 +497,7 @@ static void end(struct terminal *terminal)
 {
     if (terminal->is_unreachable)
         note(terminal, EXIT_STATUS_UNREACHABLE);
-    if (terminal->timing)
-        notice_times(terminal->timing);
+    notice_times(&terminal->stopwatch);
     prompt_close();
     report_to(NULL);
     signals_fini(&terminal->signals);
@@ -528,7 +527,7 @@ enum exit_status terminal_run(struct conversation *conversation, const struct op
     }
     owed_fini(&terminal.owed);
     paste_fini(&terminal.paste);
-    timing_free(terminal.timing);
+    stopwatch_fini(&terminal.stopwatch);
     conversation_close(terminal.conversation);
     return terminal.status;
 }
