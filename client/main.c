@@ -7,14 +7,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "client/batch/batch.h"
 #include "client/connect.h"
 #include "client/conversation.h"
 #include "client/exit_status.h"
-#include "client/messages.h"
 #include "client/options.h"
 #include "client/output.h"
 #include "client/report.h"
-#include "client/script.h"
 #include "client/terminal/terminal.h"
 
 /* A standard descriptor that is closed would be given to the socket. Opened the wrong way round,
@@ -49,8 +48,7 @@ static enum exit_status converse(const struct options *options, struct output *o
     }
     if (!*options->messages && isatty(STDIN_FILENO))
         return terminal_run(conversation, options, output); /* closes it, and may open others */
-    const enum exit_status status = *options->messages ? messages_run(conversation, options, output)
-                                                       : script_run(conversation, options, output);
+    enum exit_status status = batch_run(conversation, options, output);
     conversation_close(conversation);
     return status;
 }

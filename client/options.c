@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "client/report.h"
-#include "client/words.h"
 #include "common/address.h"
 #include "common/args.h"
 #include "common/protocol.h"
@@ -57,13 +56,13 @@ static bool take_literal(const char *value, void *context, struct error *error)
     return true;
 }
 
-/* "auto", "always" or "never": the index, which both options' enumerations have in common. */
-static bool take_when(const char *value, int *when, struct error *error)
+static bool take_when(const char *value, enum options_when *when, struct error *error)
 {
-    static const char *const names[] = {"auto", "always", "never"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {
+        [OPTIONS_AUTO] = "auto", [OPTIONS_ALWAYS] = "always", [OPTIONS_NEVER] = "never"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(value, names[i]) == 0) {
-            *when = i;
+            *when = (enum options_when) i;
             return true;
         }
     }
@@ -72,18 +71,12 @@ static bool take_when(const char *value, int *when, struct error *error)
 
 static bool take_color(const char *value, void *context, struct error *error)
 {
-    int when = OUTPUT_COLOR_AUTO;
-    const bool ok = take_when(value, &when, error);
-    ((struct options *) context)->color = (enum output_color) when;
-    return ok;
+    return take_when(value, &((struct options *) context)->color, error);
 }
 
 static bool take_progress(const char *value, void *context, struct error *error)
 {
-    int when = PROGRESS_AUTO;
-    const bool ok = take_when(value, &when, error);
-    ((struct options *) context)->progress = (enum progress_when) when;
-    return ok;
+    return take_when(value, &((struct options *) context)->progress, error);
 }
 
 static bool take_time(const char *value, void *context, struct error *error)
@@ -96,14 +89,15 @@ static bool take_time(const char *value, void *context, struct error *error)
 static bool take_history(const char *value, void *context, struct error *error)
 {
     struct options *options = context;
-    options->history = (struct history_settings){.has_file = true, .path = value};
+    options->has_history = true;
+    options->history = value;
     return *value || error_set(error, "a file has a name; --no-history is for none");
 }
 
 static bool take_no_history(const char *value, void *context, struct error *error)
 {
     (void) value, (void) error;
-    ((struct options *) context)->history.has_file = false;
+    ((struct options *) context)->has_history = false;
     return true;
 }
 
@@ -141,7 +135,7 @@ static const struct args_option table[] = {
     {0, "timeout", "T", "how long the server may be silent while it owes a reply", "none",
      take_timeout},
     {0, "literal", NULL,
-     "'" WORDS_QUIT "' in the input is plain text; a line '" PROTOCOL_QUIT "' is refused", NULL,
+     "'" OPTIONS_QUIT "' in the input is plain text; a line '" PROTOCOL_QUIT "' is refused", NULL,
      take_literal},
     {0, "progress", "WHEN",
      "in a pipe, how far it is, on standard error: auto (a terminal that does not get the "
@@ -168,7 +162,7 @@ static const struct args_program program = {
     .synopsis = "[OPTION]... [MESSAGE]...",
     .about = "Sends each MESSAGE to the server and prints its reply. Without a MESSAGE it asks for "
              "them at a "
-             "terminal, or takes one from each line of standard input; '" WORDS_QUIT "' ends it.",
+             "terminal, or takes one from each line of standard input; '" OPTIONS_QUIT "' ends it.",
     .trailer = exit_status_help,
     .options = table,
     .option_count = sizeof table / sizeof table[0],
@@ -217,7 +211,7 @@ bool options_parse(struct options *options, int argc, char **argv, enum exit_sta
     memset(options, 0, sizeof *options);
     options->conversation.codec = FRAME_LINE;
     options->conversation.connect_timeout_ms = 10 * 1000;
-    options->history.has_file = true;
+    options->has_history = true;
 
     const int first = args_parse(&program, argc, argv, options, NULL, &error);
     if (first >= 0 && (options->wants_help || options->wants_version)) {
@@ -229,8 +223,14 @@ bool options_parse(struct options *options, int argc, char **argv, enum exit_sta
         *status = EXIT_STATUS_USAGE;
         return false;
     }
-    if (options->is_quiet && options->progress == PROGRESS_AUTO)
-        options->progress = PROGRESS_NEVER;
+    if (options->is_quiet && options->progress == OPTIONS_AUTO)
+        options->progress = OPTIONS_NEVER;
     options->messages = argv + first;
     return true;
+}
+
+bool options_is_quit(const struct options *options, const char *line, size_t size)
+{
+    bool is_word = size == strlen(OPTIONS_QUIT) && memcmp(line, OPTIONS_QUIT, size) == 0;
+    return !options->is_literal && (is_word || protocol_is_quit(line, size));
 }

@@ -5,21 +5,25 @@
 #define BANTER_CLIENT_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "client/batch/progress.h"
 #include "client/conversation.h"
 #include "client/exit_status.h"
-#include "client/output.h"
-#include "client/terminal/history.h"
+
+#define OPTIONS_QUIT "quit" /* the word that ends the input, unless --literal */
+
+enum options_when { OPTIONS_AUTO, OPTIONS_ALWAYS, OPTIONS_NEVER };
 
 struct options {
     struct conversation_settings conversation;
     bool waits;      /* for a server that is not up yet */
     int64_t wait_ms; /* how long; 0: for ever */
-    enum output_color color;
-    enum progress_when progress;
+    enum options_when color;
+    enum options_when progress;
     bool wants_times;
-    struct history_settings history;
+    bool has_history;    /* in a file */
+    const char *history; /* its path; NULL: the default one */
     bool is_literal;
     bool is_quiet;
     char *const *messages; /* the operands; ends in NULL */
@@ -27,9 +31,12 @@ struct options {
     bool wants_version;
 };
 
-/* Fills in the options from argv, which must stay as long as they are used. False where there is
- * nothing more to do: help or version were asked for and printed, or something was wrong and
- * reported; then `status` is what to end with. */
+/* Fills in the options from argv, which must outlive them. False if there is nothing more to do:
+ * help or version was wanted and is printed, or an error is reported; then `status` is the exit
+ * status. */
 bool options_parse(struct options *options, int argc, char **argv, enum exit_status *status);
+
+/* Whether a line of input ends it: the word above or the protocol's, unless --literal. */
+bool options_is_quit(const struct options *options, const char *line, size_t size);
 
 #endif

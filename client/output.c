@@ -24,16 +24,16 @@ static const char red[] = "\033[31m";
 static const char plain[] = "\033[0m";
 static const char mark[] = "! "; /* where there is no red */
 
-static bool wants_color(enum output_color color, bool is_terminal)
+static bool wants_color(enum options_when color, bool is_terminal)
 {
-    if (color != OUTPUT_COLOR_AUTO)
-        return color == OUTPUT_COLOR_ALWAYS;
+    if (color != OPTIONS_AUTO)
+        return color == OPTIONS_ALWAYS;
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
     return is_terminal && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
 }
 
-void output_init(struct output *output, enum output_color color)
+void output_init(struct output *output, enum options_when color)
 {
     struct stat status;
     memset(output, 0, sizeof *output);

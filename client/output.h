@@ -13,9 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/options.h"
 #include "common/buffer.h"
-
-enum output_color { OUTPUT_COLOR_AUTO, OUTPUT_COLOR_ALWAYS, OUTPUT_COLOR_NEVER };
 
 struct output {
     struct buffer buffer;
@@ -25,8 +24,8 @@ struct output {
     int failure;      /* errno of the first write that failed, or 0; nothing is written after it */
 };
 
-/* Looks at standard output and, for OUTPUT_COLOR_AUTO, at NO_COLOR and TERM. */
-void output_init(struct output *output, enum output_color color);
+/* Looks at standard output and, for OPTIONS_AUTO, at NO_COLOR and TERM. */
+void output_init(struct output *output, enum options_when color);
 void output_fini(struct output *output);
 
 /* Adds a reply. Memory that is out is a failure like a full disk. */

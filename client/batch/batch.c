@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/batch/input.h"
 #include "client/batch/progress.h"
 #include "client/report.h"
 #include "client/signals.h"
@@ -23,7 +24,8 @@
 
 struct batch {
     struct conversation *conversation;
-    struct input *input;
+    struct input input;
+    bool takes_blocks; /* nothing has to be done for each request, or for each reply */
     struct output *output;
     struct progress progress;
     struct stopwatch stopwatch;
@@ -51,10 +53,10 @@ static void note(struct batch *batch, enum exit_status status)
 static void end_input(struct batch *batch)
 {
     batch->input_ended = true;
-    if (batch->input->failure) {
+    if (batch->input.failure) {
         batch->is_cut = true;
         progress_erase(&batch->progress);
-        report_io("read", "standard input", batch->input->failure);
+        report_io("read", "standard input", batch->input.failure);
         note(batch, EXIT_STATUS_IO);
     }
     conversation_quit(batch->conversation);
@@ -65,7 +67,7 @@ static void refuse(struct batch *batch, enum exit_status status, const char *why
 {
     const uint64_t number = conversation_requests(batch->conversation) + !batch->is_inside;
     progress_erase(&batch->progress);
-    report_not_sent(batch->input->unit, number, why);
+    report_not_sent(batch->input.unit, number, why);
     note(batch, status);
     batch->is_cut = true;
     end_input(batch);
@@ -95,7 +97,7 @@ static void ask(struct batch *batch, const char *text, size_t size)
 
 static void ask_block(struct batch *batch, const char *lines, size_t size)
 {
-    if (!conversation_ask_block(batch->conversation, lines, size, batch->input->block))
+    if (!conversation_ask_block(batch->conversation, lines, size, batch->input.block_count))
         refuse(batch, EXIT_STATUS_IO, "out of memory");
 }
 
@@ -118,7 +120,7 @@ static void feed(struct batch *batch)
            conversation_takes_requests(batch->conversation)) {
         const char *text = NULL;
         size_t size = 0;
-        switch (batch->input->next(batch->input, &text, &size)) {
+        switch (input_next(&batch->input, &text, &size)) {
         case INPUT_MESSAGE:
             ask(batch, text, size);
             break;
@@ -142,13 +144,12 @@ static void feed(struct batch *batch)
  * where the server announced the end, as it does to idle clients, there is nothing that it
  * failed to do. Without that, the end of the input may be on its way: whoever wrote the last
  * line is about to close it. */
-static bool has_input_left(const struct batch *batch)
+static bool has_input_left(struct batch *batch)
 {
     if (batch->input_ended)
         return false;
     const bool was_announced = conversation_was_announced(batch->conversation);
-    const enum input_rest rest =
-        batch->input->rest(batch->input, was_announced ? 0 : INPUT_END_WAIT_MS);
+    const enum input_rest rest = input_rest(&batch->input, was_announced ? 0 : INPUT_END_WAIT_MS);
     return rest == INPUT_REST_SOME || (rest == INPUT_REST_UNKNOWN && !was_announced);
 }
 
@@ -196,7 +197,7 @@ static bool is_worth_a_summary(const struct batch *batch)
 {
     if (conversation_requests(batch->conversation) == 0)
         return false;
-    if (!batch->input->is_script)
+    if (!batch->input.is_script)
         return batch->status == EXIT_STATUS_LOST || batch->status == EXIT_STATUS_TIMEOUT;
     return batch->status != EXIT_STATUS_ANSWERED ||
            (batch->is_interrupted && has_unanswered(batch));
@@ -209,7 +210,7 @@ static void sum_up(const struct batch *batch)
     const uint64_t received = conversation_replies(batch->conversation);
     const uint64_t unwritten = output_unwritten(batch->output);
     report_summary(&(struct report_summary){
-        .unit = batch->input->unit,
+        .unit = batch->input.unit,
         .sent = conversation_requests(batch->conversation),
         .received = received,
         .unwritten = unwritten < received ? unwritten : received,
@@ -243,8 +244,7 @@ static void take_block(struct batch *batch)
 {
     const char *lines;
     size_t size;
-    if (batch->input->takes_blocks &&
-        conversation_next_block(batch->conversation, &lines, &size) > 0)
+    if (batch->takes_blocks && conversation_next_block(batch->conversation, &lines, &size) > 0)
         output_lines(batch->output, lines, size);
 }
 
@@ -310,11 +310,10 @@ static void show_progress(struct batch *batch)
 {
     if (!progress_is_due(&batch->progress))
         return;
-    const struct input *input = batch->input;
     progress_show(&batch->progress, &(struct progress_state){
                                         .sent = conversation_requests(batch->conversation),
                                         .answered = conversation_replies(batch->conversation),
-                                        .sent_share = input->share ? input->share(input) : -1,
+                                        .sent_share = input_share(&batch->input),
                                         .is_idle = batch->input_awaited &&
                                                    conversation_owed(batch->conversation) == 0,
                                     });
@@ -323,7 +322,7 @@ static void show_progress(struct batch *batch)
 static void wait_for_something(struct batch *batch, struct pollfd *polled)
 {
     const bool wants_input = batch->input_awaited && !batch->input_ended && !batch->is_over;
-    polled[AT_INPUT] = (struct pollfd){.fd = wants_input ? batch->input->fd : -1, .events = POLLIN};
+    polled[AT_INPUT] = (struct pollfd){.fd = wants_input ? batch->input.fd : -1, .events = POLLIN};
     polled[AT_SIGNALS] = (struct pollfd){.fd = batch->signals.fd, .events = POLLIN};
     /* Without events it tells that nobody reads any more, before there is something to write. */
     polled[AT_OUTPUT] = (struct pollfd){.fd = batch->output->is_file ? -1 : STDOUT_FILENO,
@@ -344,7 +343,7 @@ static void do_what_is_ready(struct batch *batch, const struct pollfd *polled)
     flush(batch, polled);
     show_progress(batch);
     if (polled[AT_INPUT].revents)
-        batch->input->read(batch->input);
+        input_read(&batch->input);
     if (polled[AT_SIGNALS].revents) {
         batch->is_interrupted = true;
         batch->done = true;
@@ -352,18 +351,19 @@ static void do_what_is_ready(struct batch *batch, const struct pollfd *polled)
 }
 
 enum exit_status batch_run(struct conversation *conversation, const struct options *options,
-                           struct input *input, struct output *output)
+                           struct output *output)
 {
-    struct batch batch = {.conversation = conversation,
-                          .input = input,
-                          .output = output,
-                          .status = EXIT_STATUS_ANSWERED};
-    if (!stopwatch_init(&batch.stopwatch, options->wants_times, input->unit)) {
+    struct batch batch = {
+        .conversation = conversation,
+        .output = output,
+        .takes_blocks = !output->is_terminal && !options->wants_times,
+        .status = EXIT_STATUS_ANSWERED,
+    };
+    input_init(&batch.input, options, batch.takes_blocks);
+    if (!stopwatch_init(&batch.stopwatch, options->wants_times, batch.input.unit)) {
         report_io("measure", "times", ENOMEM);
         return EXIT_STATUS_IO;
     }
-    /* Unless something has to be done for each request, or for each reply. */
-    input->takes_blocks = !output->is_terminal && !options->wants_times;
     signals_init(&batch.signals, SIGNALS_BATCH); /* without it they end us at once */
     progress_init(&batch.progress, options->progress);
     while (!batch.done) {
@@ -377,6 +377,7 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
     stopwatch_sum_up(&batch.stopwatch);
     sum_up(&batch);
     stopwatch_fini(&batch.stopwatch);
+    input_fini(&batch.input);
     signals_fini(&batch.signals);
     return batch.status;
 }

@@ -21,17 +21,17 @@ static bool is_pipe(int fd)
     return fstat(fd, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
 }
 
-void progress_init(struct progress *progress, enum progress_when when)
+void progress_init(struct progress *progress, enum options_when when)
 {
     *progress = (struct progress){0};
-    if (when == PROGRESS_NEVER)
+    if (when == OPTIONS_NEVER)
         return;
     progress->is_terminal = isatty(STDERR_FILENO);
     progress->is_wanted =
-        when == PROGRESS_ALWAYS || (progress->is_terminal && !isatty(STDOUT_FILENO));
+        when == OPTIONS_ALWAYS || (progress->is_terminal && !isatty(STDOUT_FILENO));
     if (!progress->is_wanted)
         return;
-    progress->hides_when_idle = when == PROGRESS_AUTO && is_pipe(STDOUT_FILENO);
+    progress->hides_when_idle = when == OPTIONS_AUTO && is_pipe(STDOUT_FILENO);
     progress->past[0].at_ms = clock_ms();
     progress->past_count = 1;
     progress->next_ms = progress->past[0].at_ms + FIRST_MS;

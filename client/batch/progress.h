@@ -12,9 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/options.h"
 #include "client/status_line.h"
-
-enum progress_when { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 /* How far it is. */
 struct progress_state {
@@ -39,10 +38,10 @@ struct progress {
     size_t past_count;
 };
 
-/* Looks at standard error and standard output. PROGRESS_AUTO is for a person who is not watching
+/* Looks at standard error and standard output. OPTIONS_AUTO is for a person who is not watching
  * the replies already: standard error is a terminal, standard output is none. Where it is a pipe,
  * whoever reads it may write to that terminal too, so that the line hides while all is idle. */
-void progress_init(struct progress *progress, enum progress_when when);
+void progress_init(struct progress *progress, enum options_when when);
 
 /* How long poll(2) may take before progress_show() must be called anyway; -1: for ever. */
 int progress_wait_ms(const struct progress *progress);

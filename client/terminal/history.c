@@ -172,15 +172,15 @@ static bool load(int fd)
     return ok;
 }
 
-bool history_open(const struct history_settings *settings, struct error *error)
+bool history_open(bool has_file, const char *path, struct error *error)
 {
     using_history();
     if (!history_is_stifled())
         stifle_history(HISTORY_LINES);
-    if (!settings->has_file)
+    if (!has_file)
         return true;
-    history.is_default = settings->path == NULL;
-    history.path = settings->path ? strdup(settings->path) : default_path();
+    history.is_default = path == NULL;
+    history.path = path ? strdup(path) : default_path();
     if (!history.path)
         return true;
     int fd = open(history.path, O_RDWR | OPEN_FLAGS);

@@ -15,15 +15,11 @@
 
 #define HISTORY_LINES 10000 /* remembered, unless the user's inputrc names a number */
 
-struct history_settings {
-    bool has_file;
-    const char *path; /* NULL: $XDG_STATE_HOME/banter/history, or ~/.local/state/banter/history */
-};
-
-/* Fills readline's list from the file, which need not exist yet. One with twice as many lines as are
- * remembered is cut down. False with `error` set where it can't be read; there is a history for this
- * run all the same, and the file is left alone from then on. */
-bool history_open(const struct history_settings *settings, struct error *error);
+/* Fills readline's list from the file, unless there is none. `path` NULL:
+ * $XDG_STATE_HOME/banter/history, or ~/.local/state/banter/history. The file need not exist yet; one
+ * with twice as many lines as are remembered is cut. False with `error` set if it can't be read:
+ * there is a history for this run all the same, and the file is left alone from then on. */
+bool history_open(bool has_file, const char *path, struct error *error);
 
 /* Remembers a line: no empty one, none twice in a row, none that begins with a space. Creates the
  * file (0600), and the folders (0700) of the default one, if need be. False with `error` set where

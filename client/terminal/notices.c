@@ -7,8 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "client/options.h"
 #include "client/terminal/prompt.h"
-#include "client/words.h"
 
 #define NAMED_MAX 3 /* of the unanswered requests */
 
@@ -23,7 +23,7 @@ static void __attribute__((format(printf, 1, 2))) tell(const char *format, ...)
     prompt_end_output();
 }
 
-void notice_greeting(void) { tell("Please enter '" WORDS_QUIT "' to exit"); }
+void notice_greeting(void) { tell("Please enter '" OPTIONS_QUIT "' to exit"); }
 
 /* At the terminal each entry is one request, with its text. */
 static void tell_unanswered(const struct owed_queue *unanswered)

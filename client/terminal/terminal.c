@@ -23,9 +23,10 @@
 #include "client/terminal/notices.h"
 #include "client/terminal/paste.h"
 #include "client/terminal/prompt.h"
-#include "client/words.h"
 #include "common/clock.h"
 #include "common/protocol.h"
+
+#define AS_IT_IS '\\' /* in front of a line: the rest is sent as it is */
 
 struct terminal {
     const struct options *options;
@@ -143,11 +144,6 @@ static void take_signals(struct terminal *terminal)
 
 /* ---- what the user enters ---- */
 
-static bool is_quit(const struct terminal *terminal, const struct paste_line *line)
-{
-    return !terminal->options->is_literal && words_mean_quit(line->text, line->size);
-}
-
 static void leave(struct terminal *terminal)
 {
     terminal->is_leaving = true;
@@ -174,7 +170,7 @@ static bool walk_requests(const struct terminal *terminal, struct paste text,
     struct paste_line line;
     *count = 0;
     for (; paste_peek(&text, &line); paste_take(&text)) {
-        if (is_quit(terminal, &line))
+        if (options_is_quit(terminal->options, line.text, line.size))
             return true;
         if (visit)
             visit(&line);
@@ -245,7 +241,7 @@ static void take_connection(struct terminal *terminal)
 static void ask(struct terminal *terminal, const struct paste_line *line)
 {
     const char *why = NULL;
-    const bool is_as_it_is = line->size > 0 && *line->text == WORDS_AS_IT_IS;
+    const bool is_as_it_is = line->size > 0 && *line->text == AS_IT_IS;
     const char *text = line->text + is_as_it_is;
     const size_t size = line->size - is_as_it_is;
     const enum conversation_asked asked =
@@ -267,7 +263,7 @@ static void send_entered(struct terminal *terminal)
     struct paste_line line;
     while (!terminal->must_give_back && !terminal->attempt && !terminal->done &&
            paste_peek(&terminal->paste, &line)) {
-        if (is_quit(terminal, &line)) {
+        if (options_is_quit(terminal->options, line.text, line.size)) {
             leave(terminal);
         } else if (!terminal->conversation) {
             connect_again(terminal);
@@ -485,7 +481,7 @@ static bool begin(struct terminal *terminal)
         return false;
     }
     report_to(prompt_screen());
-    if (!history_open(&options->history, &error))
+    if (!history_open(options->has_history, options->history, &error))
         report(error.text);
     if (!options->is_quiet)
         notice_greeting();
