@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +94,18 @@ uint64_t output_unwritten(const struct output *output)
         count++;
     }
     return count;
+}
+
+void output_poll(const struct output *output, struct pollfd *fd)
+{
+    *fd = (struct pollfd){.fd = output->is_file ? -1 : STDOUT_FILENO,
+                          .events = output_is_waiting(output) ? POLLOUT : 0};
+}
+
+void output_look(struct output *output, short revents)
+{
+    if (revents & (POLLERR | POLLHUP) && !output_is_waiting(output))
+        output->failure = EPIPE;
 }
 
 /* Writes once, at most `limit` bytes. False where nothing more can be written for now, or ever. */

@@ -9,6 +9,7 @@
 #ifndef BANTER_CLIENT_OUTPUT_H
 #define BANTER_CLIENT_OUTPUT_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,13 @@ bool output_is_large(const struct output *output);
 /* How many replies are held that have not been written to their end. Where a reply has several
  * lines it is their number, so that it is never too small. */
 uint64_t output_unwritten(const struct output *output);
+
+/* What to poll(2) standard output for. A file is never polled: it takes bytes at any time. Without
+ * bytes to write the poll still shows that the reader is gone, before there is something to write.*/
+void output_poll(const struct output *output, struct pollfd *fd);
+
+/* Takes the result of that poll: a reader that is gone is a failure, EPIPE. */
+void output_look(struct output *output, short revents);
 
 /* Writes what standard output takes now without blocking. False where it failed, once or
  * earlier. */

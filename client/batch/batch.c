@@ -287,8 +287,7 @@ static void fail_output(struct batch *batch)
 static void flush(struct batch *batch, const struct pollfd *polled)
 {
     struct output *output = batch->output;
-    if (polled[AT_OUTPUT].revents & (POLLERR | POLLHUP) && !output_is_waiting(output))
-        output->failure = EPIPE;
+    output_look(output, polled[AT_OUTPUT].revents);
     const bool is_more_ready = polled[AT_SOCKET].revents & POLLIN;
     if (output_is_waiting(output) && (!is_more_ready || output_is_large(output))) {
         if (output->is_terminal)
@@ -324,9 +323,7 @@ static void wait_for_something(struct batch *batch, struct pollfd *polled)
     const bool wants_input = batch->input_awaited && !batch->input_ended && !batch->is_over;
     polled[AT_INPUT] = (struct pollfd){.fd = wants_input ? batch->input.fd : -1, .events = POLLIN};
     polled[AT_SIGNALS] = (struct pollfd){.fd = batch->signals.fd, .events = POLLIN};
-    /* Without events it tells that nobody reads any more, before there is something to write. */
-    polled[AT_OUTPUT] = (struct pollfd){.fd = batch->output->is_file ? -1 : STDOUT_FILENO,
-                                        .events = output_is_waiting(batch->output) ? POLLOUT : 0};
+    output_poll(batch->output, &polled[AT_OUTPUT]);
     conversation_poll(batch->conversation, !output_is_full(batch->output), &polled[AT_SOCKET]);
     /* A file takes bytes at any time, and is written to when the socket has nothing more. */
     const bool has_work = batch->output->is_file && output_is_waiting(batch->output);

@@ -1,6 +1,4 @@
-/*
- * notices: see notices.h.
- */
+/* notices: each is a line between prompt_begin_output() and prompt_end_output(). */
 #include "client/terminal/notices.h"
 
 #include <inttypes.h>
@@ -8,6 +6,7 @@
 #include <stdio.h>
 
 #include "client/options.h"
+#include "client/report.h"
 #include "client/terminal/prompt.h"
 
 #define NAMED_MAX 3 /* of the unanswered requests */
@@ -25,11 +24,13 @@ static void __attribute__((format(printf, 1, 2))) tell(const char *format, ...)
 
 void notice_greeting(void) { tell("Please enter '" OPTIONS_QUIT "' to exit"); }
 
-/* At the terminal each entry is one request, with its text. */
+void notice_interrupted(void) { tell("^C"); }
+
+/* At a terminal each entry is one request, with its text. */
 static void tell_unanswered(const struct owed_queue *unanswered)
 {
     struct owed *entries;
-    const size_t count = owed_entries(unanswered, &entries);
+    size_t count = owed_entries(unanswered, &entries);
     if (count == 0)
         return;
     char names[NAMED_MAX * (ESCAPE_SIZE + sizeof ", ''")] = "";
@@ -88,4 +89,25 @@ void notice_times(const struct stopwatch *stopwatch)
     char text[STOPWATCH_SUMMARY_SIZE];
     if (stopwatch_summary(stopwatch, text))
         tell("%s", text);
+}
+
+void notice_io(const char *verb, const char *object, int why)
+{
+    prompt_begin_output();
+    report_io(verb, object, why);
+    prompt_end_output();
+}
+
+void notice_opening(enum conversation_opening opening, const char *why)
+{
+    prompt_begin_output();
+    report_opening(opening, why);
+    prompt_end_output();
+}
+
+void notice_unasked(const struct conversation *conversation, const struct frame *frame)
+{
+    prompt_begin_output();
+    report_unasked(conversation, frame->message, frame->size);
+    prompt_end_output();
 }

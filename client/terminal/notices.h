@@ -1,6 +1,6 @@
 /*
- * notices: the wording of everything that is told to a person at a terminal, above the prompt, and
- * that is no reply. What can go wrong in a pipe too is in report.h.
+ * notices: the wording of everything that a person at a terminal sees above the prompt and that is
+ * no reply. The texts that a pipe can need too are in report.h; they come through here as well.
  */
 #ifndef BANTER_CLIENT_TERMINAL_NOTICES_H
 #define BANTER_CLIENT_TERMINAL_NOTICES_H
@@ -16,7 +16,10 @@
 /* How to leave. */
 void notice_greeting(void);
 
-/* The connection has ended, and why; and which of the requests were not answered. */
+/* Ctrl-C came while no prompt was shown. */
+void notice_interrupted(void);
+
+/* The connection has ended, and why; and which requests were not answered. */
 void notice_end(const struct conversation *conversation, const struct owed_queue *unanswered);
 
 /* There is a connection again. */
@@ -25,14 +28,19 @@ void notice_connected_again(const struct conversation *conversation);
 /* A line was not sent, and why. */
 void notice_not_sent(const char *line, size_t size, const char *why);
 
-/* What stands at the prompt is so many requests, and whether the program is left behind them. */
+/* The text at the prompt is `count` requests, and whether it quits behind them. */
 void notice_requests(size_t count, bool is_leaving);
 
-/* The reply that is shown next answers this request, which nobody waits for any more. */
+/* The reply that follows answers this request, which the user gave up. */
 void notice_late(const struct owed *request, int64_t now_ns);
 
-/* How long the reply took that was shown last; and all of them. */
+/* How long the last reply took; and all of them, if there is a stopwatch that runs. */
 void notice_time(int64_t ns);
 void notice_times(const struct stopwatch *stopwatch);
+
+/* As the functions of report.h. */
+void notice_io(const char *verb, const char *object, int why);
+void notice_opening(enum conversation_opening opening, const char *why);
+void notice_unasked(const struct conversation *conversation, const struct frame *frame);
 
 #endif

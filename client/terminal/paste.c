@@ -1,6 +1,4 @@
-/*
- * paste: a text that is walked line by line.
- */
+/* paste: lines are found as they are taken. */
 #include "client/terminal/paste.h"
 
 #include <stdlib.h>
@@ -33,3 +31,19 @@ bool paste_peek(const struct paste *paste, struct paste_line *line)
 void paste_take(struct paste *paste) { paste->next = line_behind(strchrnul(paste->next, '\n')); }
 
 void paste_drop(struct paste *paste) { paste->next = NULL; }
+
+bool paste_walk(const struct paste *paste, const struct options *options,
+                void (*visit)(const struct paste_line *line), size_t *count)
+{
+    struct paste left = *paste;
+    struct paste_line line;
+    *count = 0;
+    for (; paste_peek(&left, &line); paste_take(&left)) {
+        if (options_is_quit(options, line.text, line.size))
+            return true;
+        if (visit)
+            visit(&line);
+        ++*count;
+    }
+    return false;
+}

@@ -1,5 +1,6 @@
 /*
- * paste: what came with one Enter: a line, or the lines of a paste.
+ * paste: the text that one Enter sends, a line or the lines of a paste, taken line by line.
+ * Embedded by value; all zero holds nothing.
  */
 #ifndef BANTER_CLIENT_TERMINAL_PASTE_H
 #define BANTER_CLIENT_TERMINAL_PASTE_H
@@ -7,8 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "client/options.h"
+
 struct paste {
-    char *text;       /* heap memory, owned; NULL: nothing was entered */
+    char *text;       /* heap memory, owned, or NULL */
     const char *next; /* in `text`: the first line that was not taken; NULL: all were */
 };
 
@@ -17,12 +20,12 @@ struct paste_line {
     size_t size;
 };
 
-/* Takes `text` over, in the place of what there was. */
+/* Takes `text` over, in place of the present one. */
 void paste_set(struct paste *paste, char *text);
 void paste_fini(struct paste *paste);
 
-/* The next line, without taking it; false where there is none. The newline that ends a paste is not
- * the beginning of one more line. */
+/* The next line, without taking it; false if there is none. The newline that ends a paste does not
+ * begin another line. */
 bool paste_peek(const struct paste *paste, struct paste_line *line);
 
 /* Takes the line that paste_peek() gives. */
@@ -30,5 +33,10 @@ void paste_take(struct paste *paste);
 
 /* Takes all that is left. */
 void paste_drop(struct paste *paste);
+
+/* Walks through the requests that are left: the lines up to one that means quit. Takes none. Calls
+ * `visit`, or NULL, for each, and counts them. Whether a line means quit. */
+bool paste_walk(const struct paste *paste, const struct options *options,
+                void (*visit)(const struct paste_line *line), size_t *count);
 
 #endif

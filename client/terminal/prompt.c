@@ -15,6 +15,7 @@
 #include <readline/history.h>
 #include <readline/readline.h>
 
+#include "client/signals.h"
 #include "client/status_line.h"
 #include "client/terminal/completion.h"
 #include "client/terminal/keyboard.h"
@@ -30,6 +31,7 @@ static struct {
     struct termios
         asking; /* what readline finds and leaves: it edits unseen where there was no echo */
     bool is_shown;
+    bool is_suspended; /* by prompt_suspend() */
     struct status_line state;
 } prompt;
 
@@ -188,7 +190,7 @@ void prompt_resize(void)
     }
 }
 
-void prompt_pause(void)
+static void lend_terminal(void)
 {
     erase_state();
     if (prompt.is_shown) {
@@ -198,7 +200,7 @@ void prompt_pause(void)
     set_mode(&prompt.found);
 }
 
-void prompt_resume(void)
+static void take_terminal_back(void)
 {
     /* Unprepared first, or readline believes that nothing has changed. */
     if (prompt.is_shown)
@@ -209,4 +211,21 @@ void prompt_resume(void)
     rl_prep_terminal(1);
     rl_reset_screen_size();
     rl_forced_update_display();
+}
+
+void prompt_suspend(void)
+{
+    lend_terminal();
+    prompt.is_suspended = signals_stop();
+    if (!prompt.is_suspended)
+        take_terminal_back();
+}
+
+void prompt_continue(void)
+{
+    /* Stopped by force, the prompt's line was not left. */
+    if (!prompt.is_suspended && prompt.is_shown)
+        fputc('\n', prompt.screen);
+    prompt.is_suspended = false;
+    take_terminal_back();
 }

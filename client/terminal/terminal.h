@@ -9,12 +9,12 @@
 #include "client/options.h"
 #include "client/output.h"
 
-/* Asks for lines on the terminal that is standard input, sends them, and prints the replies,
- * until the user quits. Owns `conversation` from here on. When the connection ends before that
- * it is told at once, what was typed stays, and the next line that is entered opens a new one.
+/* Asks for lines on the terminal that is standard input, sends them and prints the replies, until
+ * the user quits. Takes the conversation over and closes it. When it ends too early the user is
+ * told so at once, what was typed stays, and the next line that is entered opens another one.
  *
- * The signals of a terminal are taken over while it runs; those that end a program leave the
- * terminal as it was found and then end this one. */
+ * Takes over the signals of a terminal; one that ends the program leaves the terminal as it was
+ * found. */
 enum exit_status terminal_run(struct conversation *conversation, const struct options *options,
                               struct output *output);
 

@@ -1,0 +1,68 @@
+/*
+ * link: the terminal's way to the server: a conversation, an attempt to open one, or neither; and
+ * the requests that it still owes a reply to.
+ *
+ * A request is sent once: one that was sent and not answered when the conversation ends is named,
+ * never repeated. Says above the prompt what becomes of the connection. Embedded by value.
+ */
+#ifndef BANTER_CLIENT_TERMINAL_LINK_H
+#define BANTER_CLIENT_TERMINAL_LINK_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/connect.h"
+#include "client/conversation.h"
+#include "client/exit_status.h"
+#include "client/owed.h"
+
+struct link {
+    const struct conversation_settings *settings;
+    /* At most one of the two. */
+    struct conversation *conversation; /* owned, or NULL */
+    struct connect_attempt *attempt;   /* owned, or NULL */
+    struct owed_queue owed;            /* by the conversation */
+    int64_t quiet_since_ms;            /* when the user last asked, or got, something */
+    bool has_reconnected;              /* this is not the first conversation */
+    bool is_unreachable;               /* the last attempt to connect failed */
+};
+
+/* Takes the conversation over. The settings are for those that follow, and must outlive the link. */
+void link_init(struct link *link, struct conversation *conversation,
+               const struct conversation_settings *settings);
+void link_fini(struct link *link);
+
+/* Whether the user waits for something: for the conversation to open, or for the reply to what was
+ * asked last, unless that was given up. */
+bool link_is_awaited(const struct link *link);
+
+/* The user asks for something: what is shown as the time of the wait counts from now. */
+void link_look(struct link *link);
+
+/* The user waits no longer: an attempt is abandoned, replies that are owed will come late. */
+void link_give_up(struct link *link);
+
+/* Starts an attempt to open a conversation; there must be none. Reports a failure: false. */
+bool link_connect(struct link *link);
+
+/* The attempt is over, as `fd` of link_poll() tells. Says how it went; false if it failed. */
+bool link_take_conversation(struct link *link);
+
+/* The owed request whose reply has come. */
+struct owed link_take_owed(struct link *link);
+
+/* The conversation has ended (conversation.h), and is closed. Says so, unless that is what the user
+ * asked for and `is_quiet`. Returns what it means for the exit status: EXIT_STATUS_UNREACHABLE if
+ * the server was busy at the first one, which ends the program. */
+enum exit_status link_take_end(struct link *link, bool is_leaving, bool is_quiet);
+
+/* Shows how long the user has waited, if it is worth a word and no prompt is shown. Returns in how
+ * many milliseconds that changes; -1: not before something happens. */
+int link_show_wait(const struct link *link, bool is_leaving);
+
+/* What to poll for; see conversation_poll(). */
+void link_poll(struct link *link, bool want_reply, struct pollfd *socket, struct pollfd *attempt);
+
+#endif
