@@ -75,9 +75,8 @@ static int connect_to(const struct conversation_settings *settings, char *addres
         return -1;
     }
     size_t connected = 0;
-    const int timeout_ms =
-        settings->connect_timeout_ms > 0 ? (int) settings->connect_timeout_ms : -1;
-    const int fd = address_connect(&list, timeout_ms, &connected, error);
+    int timeout_ms = settings->connect_timeout_ms > 0 ? (int) settings->connect_timeout_ms : -1;
+    int fd = address_connect(&list, timeout_ms, &connected, error);
     if (fd >= 0)
         address_print(&list.items[connected], address);
     else
@@ -127,14 +126,14 @@ static void finish(struct conversation *conversation, enum conversation_end end,
 static void finish_stream(struct conversation *conversation)
 {
     struct frame frame;
-    const size_t rest = buffer_size(&conversation->incoming);
-    const bool is_cut =
+    size_t rest = buffer_size(&conversation->incoming);
+    bool is_cut =
         frame_end(&conversation->rules, &conversation->decoder, rest, &frame) != FRAME_END;
-    const bool is_owed = conversation_owed(conversation) > 0;
+    bool is_owed = conversation_owed(conversation) > 0;
     /* EPIPE says no more than the end of the stream does. */
-    const int broken_by = conversation->send_errno && conversation->send_errno != EPIPE
-                              ? conversation->send_errno
-                              : conversation->receive_errno;
+    int broken_by = conversation->send_errno && conversation->send_errno != EPIPE
+                        ? conversation->send_errno
+                        : conversation->receive_errno;
     if (conversation->busy)
         finish(conversation, CONVERSATION_BUSY, "the server is busy");
     else if (is_cut)
@@ -162,8 +161,9 @@ bool conversation_takes_requests(const struct conversation *conversation)
 /* The server would take it for the end of the session, so as text it can't be carried. */
 static bool means_quit(enum frame_codec codec, const char *message, size_t size)
 {
-    return codec == FRAME_RAW ? protocol_find_quit(message, size) != NULL
-                              : protocol_is_quit(message, size);
+    if (codec == FRAME_RAW)
+        return protocol_find_quit(message, size);
+    return protocol_is_quit(message, size);
 }
 
 static bool queue(struct conversation *conversation, const struct frame_edges *edges,
@@ -190,8 +190,8 @@ enum conversation_asked conversation_ask(struct conversation *conversation, cons
 {
     assert(conversation_takes_requests(conversation));
     struct frame_edges edges;
-    const enum frame_codec codec = conversation->rules.codec;
-    const enum frame_refusal refusal = frame_encode(codec, message, size, SIZE_MAX, &edges);
+    enum frame_codec codec = conversation->rules.codec;
+    enum frame_refusal refusal = frame_encode(codec, message, size, SIZE_MAX, &edges);
     if (refusal != FRAME_FITS) {
         *why = frame_refusal_text(refusal);
         return CONVERSATION_REFUSED;
@@ -247,7 +247,7 @@ void conversation_quit(struct conversation *conversation) { conversation->quitti
 /* In raw the word must not run together with a request, so it waits for the reply. */
 static void queue_quit(struct conversation *conversation)
 {
-    const enum frame_codec codec = conversation->rules.codec;
+    enum frame_codec codec = conversation->rules.codec;
     if (!conversation->quitting || conversation->quit_queued || conversation->send_errno ||
         (codec == FRAME_RAW && conversation_owed(conversation) > 0))
         return;
@@ -289,10 +289,10 @@ void conversation_poll(struct conversation *conversation, bool want_reply, struc
 /* When the server's silence is too long; 0: never. */
 static int64_t silence_end_ms(const struct conversation *conversation)
 {
-    const uint64_t owed = conversation_owed(conversation);
+    uint64_t owed = conversation_owed(conversation);
     /* All that is owed is a reply to what we have not asked to the end. */
-    const bool waits_for_us = owed == 1 && conversation->is_begun && !conversation->quitting &&
-                              buffer_size(&conversation->outgoing) == 0;
+    bool waits_for_us = owed == 1 && conversation->is_begun && !conversation->quitting &&
+                        buffer_size(&conversation->outgoing) == 0;
     if (conversation->reply_timeout_ms == 0 || owed == 0 || waits_for_us)
         return 0;
     return conversation->heard_ms + conversation->reply_timeout_ms;
@@ -305,7 +305,7 @@ int conversation_wait_ms(const struct conversation *conversation)
         end_ms = conversation->linger_end_ms;
     if (!end_ms || conversation->is_paused || conversation->end)
         return -1;
-    const int64_t left_ms = end_ms - clock_ms();
+    int64_t left_ms = end_ms - clock_ms();
     if (left_ms < 0)
         return 0;
     return left_ms < INT_MAX ? (int) left_ms : INT_MAX;
@@ -318,7 +318,7 @@ static void receive(struct conversation *conversation)
         finish(conversation, CONVERSATION_OUT_OF_MEMORY, "out of memory");
         return;
     }
-    const ssize_t size = recv(conversation->socket, buffer_tail(incoming), READ_BYTES, 0);
+    ssize_t size = recv(conversation->socket, buffer_tail(incoming), READ_BYTES, 0);
     if (size > 0) {
         buffer_added(incoming, (size_t) size);
         conversation->heard_ms = clock_ms();
@@ -335,7 +335,7 @@ static void send_some(struct conversation *conversation)
 {
     struct buffer *outgoing = &conversation->outgoing;
     if (buffer_size(outgoing) > 0) {
-        const ssize_t size =
+        ssize_t size =
             send(conversation->socket, buffer_head(outgoing), buffer_size(outgoing), MSG_NOSIGNAL);
         if (size >= 0) {
             /* A reply is owed from the moment that its request has left. */
@@ -357,12 +357,12 @@ static void send_some(struct conversation *conversation)
 /* Ends what has waited long enough, and starts to wait for the end of the stream alone. */
 static void look_at_clock(struct conversation *conversation)
 {
-    const int64_t silence_ms = silence_end_ms(conversation);
-    const bool awaits_end = conversation->send_errno || conversation->announced ||
-                            (conversation->half_closed && conversation_owed(conversation) == 0);
+    int64_t silence_ms = silence_end_ms(conversation);
+    bool awaits_end = conversation->send_errno || conversation->announced ||
+                      (conversation->half_closed && conversation_owed(conversation) == 0);
     if (conversation->is_paused || (!silence_ms && !awaits_end))
         return; /* while nobody listens the server is not silent */
-    const int64_t now = clock_ms();
+    int64_t now = clock_ms();
     if (silence_ms && now >= silence_ms)
         finish(conversation, CONVERSATION_TIMED_OUT, "nothing received for --timeout");
     else if (awaits_end && !conversation->linger_end_ms)
@@ -385,7 +385,7 @@ void conversation_step(struct conversation *conversation, short revents)
 
 static enum conversation_event give(struct conversation *conversation, const struct frame *frame)
 {
-    const bool is_unasked = protocol_is_unasked(frame->message, frame->size);
+    bool is_unasked = protocol_is_unasked(frame->message, frame->size);
     if (is_unasked) {
         conversation->announced = true;
         conversation->busy |= protocol_is_error_code(frame->message, frame->size, PROTOCOL_BUSY);
@@ -409,9 +409,8 @@ enum conversation_event conversation_next(struct conversation *conversation, str
     struct buffer *incoming = &conversation->incoming;
     if (conversation->end)
         return CONVERSATION_END;
-    const enum frame_outcome outcome =
-        frame_next(&conversation->rules, &conversation->decoder, buffer_head(incoming),
-                   buffer_size(incoming), frame);
+    enum frame_outcome outcome = frame_next(&conversation->rules, &conversation->decoder,
+                                            buffer_head(incoming), buffer_size(incoming), frame);
     if (outcome != FRAME_MORE && outcome != FRAME_MESSAGE) {
         finish_frame(conversation, outcome);
         return CONVERSATION_END;

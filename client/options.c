@@ -175,7 +175,7 @@ static enum exit_status print_help(void)
         fputs(help, stdout);
     else
         errno = ENOMEM;
-    const bool ok = help && fflush(stdout) == 0;
+    bool ok = help && fflush(stdout) == 0;
     free(help);
     return ok ? EXIT_STATUS_ANSWERED : EXIT_STATUS_IO;
 }
@@ -213,7 +213,7 @@ bool options_parse(struct options *options, int argc, char **argv, enum exit_sta
     options->conversation.connect_timeout_ms = 10 * 1000;
     options->has_history = true;
 
-    const int first = args_parse(&program, argc, argv, options, NULL, &error);
+    int first = args_parse(&program, argc, argv, options, NULL, &error);
     if (first >= 0 && (options->wants_help || options->wants_version)) {
         *status = print_information(options);
         return false;

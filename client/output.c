@@ -48,9 +48,9 @@ void output_reply(struct output *output, const char *reply, size_t size)
     if (output->failure)
         return;
     struct buffer *buffer = &output->buffer;
-    const bool is_error = protocol_is_error(reply, size);
-    const bool is_red = is_error && output->is_colored;
-    const bool is_marked = is_error && output->is_terminal && !output->is_colored;
+    bool is_error = protocol_is_error(reply, size);
+    bool is_red = is_error && output->is_colored;
+    bool is_marked = is_error && output->is_terminal && !output->is_colored;
     bool ok = (!is_red || buffer_append(buffer, red, sizeof red - 1)) &&
               (!is_marked || buffer_append(buffer, mark, sizeof mark - 1));
     if (output->is_terminal)
@@ -87,7 +87,7 @@ bool output_is_large(const struct output *output)
 uint64_t output_unwritten(const struct output *output)
 {
     const char *at = buffer_head(&output->buffer);
-    const char *const end = at + buffer_size(&output->buffer);
+    const char *end = at + buffer_size(&output->buffer);
     uint64_t count = 0;
     while (at != end && (at = memchr(at, '\n', (size_t) (end - at)))) {
         at++;
@@ -111,8 +111,8 @@ void output_look(struct output *output, short revents)
 /* Writes once, at most `limit` bytes. False where nothing more can be written for now, or ever. */
 static bool write_once(struct output *output, size_t limit)
 {
-    const size_t size = buffer_size(&output->buffer);
-    const ssize_t written =
+    size_t size = buffer_size(&output->buffer);
+    ssize_t written =
         write(STDOUT_FILENO, buffer_head(&output->buffer), size < limit ? size : limit);
     if (written >= 0) {
         buffer_consume(&output->buffer, (size_t) written);

@@ -22,7 +22,7 @@ struct owed *owed_first(const struct owed_queue *queue)
 struct owed *owed_last(const struct owed_queue *queue)
 {
     struct owed *entries;
-    const size_t count = owed_entries(queue, &entries);
+    size_t count = owed_entries(queue, &entries);
     return count > 0 ? entries + count - 1 : NULL;
 }
 
@@ -52,7 +52,7 @@ void owed_answered(struct owed_queue *queue)
 void owed_give_up(struct owed_queue *queue)
 {
     struct owed *entries;
-    const size_t count = owed_entries(queue, &entries);
+    size_t count = owed_entries(queue, &entries);
     for (size_t i = 0; i < count; i++)
         entries[i].is_given_up = true;
 }

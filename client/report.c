@@ -40,7 +40,7 @@ void report_opening(enum conversation_opening opening, const char *why)
 void report_unasked(const struct conversation *conversation, const char *text, size_t size)
 {
     char shown[ESCAPE_SIZE];
-    const bool is_busy = protocol_is_error_code(text, size, PROTOCOL_BUSY);
+    bool is_busy = protocol_is_error_code(text, size, PROTOCOL_BUSY);
     tell("banter: %s%s: %s%s\n", is_busy ? "Connection Error: " : "",
          conversation_address(conversation),
          is_busy ? "" : "unasked: ", escape_text(text, size, shown));
@@ -61,8 +61,8 @@ void report_time(struct buffer *out, const char *unit, uint64_t number, const ch
 void report_end(const struct conversation *conversation)
 {
     const char *why = conversation_why(conversation);
-    const bool is_lost = conversation_ended(conversation) == CONVERSATION_LOST ||
-                         conversation_ended(conversation) == CONVERSATION_CLOSED;
+    bool is_lost = conversation_ended(conversation) == CONVERSATION_LOST ||
+                   conversation_ended(conversation) == CONVERSATION_CLOSED;
     tell("banter: %s: %s%s\n", conversation_address(conversation),
          is_lost ? "connection lost: " : "", *why ? why : "the server closed it");
 }
@@ -71,7 +71,7 @@ void report_summary(const struct report_summary *summary)
 {
     /* One write, so that nothing comes in between; a part that does not apply is empty. */
     const char *unit = summary->unit;
-    const uint64_t written = summary->received - summary->unwritten;
+    uint64_t written = summary->received - summary->unwritten;
     char missing[40] = "";
     char unwritten[40] = "";
     char unanswered[80] = "";

@@ -48,9 +48,9 @@ const char *stopwatch_text(int64_t ns, char *text);
  * with nothing written, if nothing was timed. */
 bool stopwatch_summary(const struct stopwatch *stopwatch, char *text);
 
-/* ---- for a batch ----
- *
- * It keeps the requests, and writes a line of standard error for each reply. The clock is read once
+/* ---- for a batch ---- */
+
+/* It keeps the requests, and writes a line of standard error for each reply. The clock is read once
  * for all that is done in a row: lines go out by the million. Each of these does nothing if the
  * stopwatch does not run. */
 

@@ -65,7 +65,7 @@ static void end_input(struct batch *batch)
 /* What can't be sent is the end. */
 static void refuse(struct batch *batch, enum exit_status status, const char *why)
 {
-    const uint64_t number = conversation_requests(batch->conversation) + !batch->is_inside;
+    uint64_t number = conversation_requests(batch->conversation) + !batch->is_inside;
     progress_erase(&batch->progress);
     report_not_sent(batch->input.unit, number, why);
     note(batch, status);
@@ -86,7 +86,7 @@ static void count_request(struct batch *batch)
 static void ask(struct batch *batch, const char *text, size_t size)
 {
     const char *why = NULL;
-    const enum conversation_asked asked = conversation_ask(batch->conversation, text, size, &why);
+    enum conversation_asked asked = conversation_ask(batch->conversation, text, size, &why);
     if (asked == CONVERSATION_ASKED)
         count_request(batch);
     else
@@ -148,8 +148,8 @@ static bool has_input_left(struct batch *batch)
 {
     if (batch->input_ended)
         return false;
-    const bool was_announced = conversation_was_announced(batch->conversation);
-    const enum input_rest rest = input_rest(&batch->input, was_announced ? 0 : INPUT_END_WAIT_MS);
+    bool was_announced = conversation_was_announced(batch->conversation);
+    enum input_rest rest = input_rest(&batch->input, was_announced ? 0 : INPUT_END_WAIT_MS);
     return rest == INPUT_REST_SOME || (rest == INPUT_REST_UNKNOWN && !was_announced);
 }
 
@@ -187,7 +187,7 @@ static bool has_unanswered(const struct batch *batch)
     if (conversation_owed(batch->conversation) > 0 || output_unwritten(batch->output) > 0 ||
         batch->is_cut)
         return true;
-    const bool is_finished =
+    bool is_finished =
         batch->status == EXIT_STATUS_ANSWERED || batch->status == EXIT_STATUS_ERROR_REPLY;
     return !batch->input_ended && (batch->is_interrupted ? !batch->input_awaited : !is_finished);
 }
@@ -207,8 +207,8 @@ static void sum_up(const struct batch *batch)
 {
     if (!is_worth_a_summary(batch))
         return;
-    const uint64_t received = conversation_replies(batch->conversation);
-    const uint64_t unwritten = output_unwritten(batch->output);
+    uint64_t received = conversation_replies(batch->conversation);
+    uint64_t unwritten = output_unwritten(batch->output);
     report_summary(&(struct report_summary){
         .unit = batch->input.unit,
         .sent = conversation_requests(batch->conversation),
@@ -288,7 +288,7 @@ static void flush(struct batch *batch, const struct pollfd *polled)
 {
     struct output *output = batch->output;
     output_look(output, polled[AT_OUTPUT].revents);
-    const bool is_more_ready = polled[AT_SOCKET].revents & POLLIN;
+    bool is_more_ready = polled[AT_SOCKET].revents & POLLIN;
     if (output_is_waiting(output) && (!is_more_ready || output_is_large(output))) {
         if (output->is_terminal)
             progress_erase(&batch->progress);
@@ -320,13 +320,13 @@ static void show_progress(struct batch *batch)
 
 static void wait_for_something(struct batch *batch, struct pollfd *polled)
 {
-    const bool wants_input = batch->input_awaited && !batch->input_ended && !batch->is_over;
+    bool wants_input = batch->input_awaited && !batch->input_ended && !batch->is_over;
     polled[AT_INPUT] = (struct pollfd){.fd = wants_input ? batch->input.fd : -1, .events = POLLIN};
     polled[AT_SIGNALS] = (struct pollfd){.fd = batch->signals.fd, .events = POLLIN};
     output_poll(batch->output, &polled[AT_OUTPUT]);
     conversation_poll(batch->conversation, !output_is_full(batch->output), &polled[AT_SOCKET]);
     /* A file takes bytes at any time, and is written to when the socket has nothing more. */
-    const bool has_work = batch->output->is_file && output_is_waiting(batch->output);
+    bool has_work = batch->output->is_file && output_is_waiting(batch->output);
     poll(polled, POLLED,
          has_work ? 0
                   : clock_shorter_ms(conversation_wait_ms(batch->conversation),

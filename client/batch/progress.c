@@ -41,18 +41,18 @@ int progress_wait_ms(const struct progress *progress)
 {
     if (!progress->is_wanted)
         return -1;
-    const int64_t left_ms = progress->next_ms - clock_ms();
+    int64_t left_ms = progress->next_ms - clock_ms();
     return left_ms > 0 ? (int) left_ms : 0;
 }
 
 /* Replies a second since the oldest draw that is remembered; this one takes the place of it. */
 static double measure_rate(struct progress *progress, int64_t now, uint64_t answered)
 {
-    const size_t oldest =
+    size_t oldest =
         progress->past_count < PROGRESS_WINDOW ? 0 : progress->past_count % PROGRESS_WINDOW;
-    const int64_t span_ms = now - progress->past[oldest].at_ms;
-    const uint64_t count = answered - progress->past[oldest].answered;
-    const size_t newest = progress->past_count++ % PROGRESS_WINDOW;
+    int64_t span_ms = now - progress->past[oldest].at_ms;
+    uint64_t count = answered - progress->past[oldest].answered;
+    size_t newest = progress->past_count++ % PROGRESS_WINDOW;
     progress->past[newest].at_ms = now;
     progress->past[newest].answered = answered;
     return span_ms > 0 ? (double) count * 1000 / (double) span_ms : 0;
@@ -60,7 +60,7 @@ static double measure_rate(struct progress *progress, int64_t now, uint64_t answ
 
 static int print_time_left(char *text, size_t size, double seconds)
 {
-    const uint64_t whole = (uint64_t) (seconds + 0.5);
+    uint64_t whole = (uint64_t) (seconds + 0.5);
     if (whole >= 3600)
         return snprintf(text, size, ", %" PRIu64 ":%02u:%02u left", whole / 3600,
                         (unsigned) (whole / 60 % 60), (unsigned) (whole % 60));
@@ -72,7 +72,7 @@ static double answered_share(const struct progress_state *state)
 {
     if (state->sent == 0 || state->sent_share < 0)
         return state->sent_share;
-    const double share = state->sent_share * (double) state->answered / (double) state->sent;
+    double share = state->sent_share * (double) state->answered / (double) state->sent;
     return share < 1 ? share : 1;
 }
 
@@ -81,10 +81,10 @@ static size_t print_line(char *text, const struct progress_state *state, double 
 {
     int used = snprintf(text, LINE_SIZE, "%" PRIu64 " sent, %" PRIu64 " answered, %.*f/s",
                         state->sent, state->answered, rate < 10 ? 1 : 0, rate);
-    const double share = answered_share(state);
+    double share = answered_share(state);
     if (share >= 0)
         used += snprintf(text + used, LINE_SIZE - (size_t) used, ", %d %%", (int) (share * 100));
-    const double left = share > 0 ? (double) state->answered * (1 - share) / share : 0;
+    double left = share > 0 ? (double) state->answered * (1 - share) / share : 0;
     if (share > 0 && rate > 0 && left / rate < 1e9)
         used += print_time_left(text + used, LINE_SIZE - (size_t) used, left / rate);
     return (size_t) used;
@@ -93,7 +93,7 @@ static size_t print_line(char *text, const struct progress_state *state, double 
 /* Where this program has the terminal only for its errors. */
 static bool is_in_background(void)
 {
-    const pid_t foreground = tcgetpgrp(STDERR_FILENO);
+    pid_t foreground = tcgetpgrp(STDERR_FILENO);
     return foreground > 0 && foreground != getpgrp();
 }
 
@@ -106,11 +106,11 @@ bool progress_is_due(const struct progress *progress) { return progress_wait_ms(
 
 void progress_show(struct progress *progress, const struct progress_state *state)
 {
-    const int64_t now = clock_ms();
+    int64_t now = clock_ms();
     progress->next_ms = now + (progress->is_terminal ? TERMINAL_PERIOD_MS : LINES_PERIOD_MS);
     char text[LINE_SIZE];
-    const double rate = measure_rate(progress, now, state->answered);
-    const size_t size = print_line(text, state, rate);
+    double rate = measure_rate(progress, now, state->answered);
+    size_t size = print_line(text, state, rate);
     if (!progress->is_terminal)
         dprintf(STDERR_FILENO, "banter: %.*s\n", (int) size, text);
     else if ((progress->hides_when_idle && state->is_idle) || is_in_background())

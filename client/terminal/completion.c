@@ -24,7 +24,7 @@ static struct {
 
 static bool begins_with(const char *word, size_t size, const char *text)
 {
-    const size_t wanted = strlen(text);
+    size_t wanted = strlen(text);
     const char *ignores_case = rl_variable_value("completion-ignore-case");
     if (size < wanted)
         return false;

@@ -70,7 +70,7 @@ static bool lock(int fd, int operation)
             return true;
         if (errno != EWOULDBLOCK && errno != EINTR)
             return false;
-        const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+        struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
         nanosleep(&pause, NULL);
     }
     history.is_lock_stuck = true;
@@ -85,7 +85,7 @@ static bool read_all(int fd, struct buffer *text)
     for (;;) {
         if (!buffer_reserve(text, 64 << 10))
             return false;
-        const ssize_t size = read(fd, buffer_tail(text), buffer_room(text));
+        ssize_t size = read(fd, buffer_tail(text), buffer_room(text));
         if (size == 0)
             return true;
         if (size > 0)
@@ -130,10 +130,10 @@ static void cut_file(int fd, const char *text, size_t size, size_t begin)
         const char *newline = memchr(text + size / 2, '\n', size - size / 2);
         begin = newline ? (size_t) (newline - text) + 1 : size;
     }
-    const size_t rest = size - begin;
+    size_t rest = size - begin;
     if (rest > begin || !lock(fd, LOCK_EX))
         return;
-    const bool is_as_read = fstat(fd, &status) == 0 && (size_t) status.st_size == size;
+    bool is_as_read = fstat(fd, &status) == 0 && (size_t) status.st_size == size;
     /* Where it fails the file stays long, and the next client tries again. */
     if (is_as_read && pwrite(fd, text + begin, rest, 0) == (ssize_t) rest)
         (void) !ftruncate(fd, (off_t) rest);
@@ -162,8 +162,8 @@ static bool load(int fd)
         ok = read_all(fd, &text);
     if (ok && buffer_size(&text) > 0) {
         char *all = buffer_head(&text);
-        const size_t size = buffer_size(&text);
-        const size_t begin = find_last_lines(all, size, history_max_entries);
+        size_t size = buffer_size(&text);
+        size_t begin = find_last_lines(all, size, history_max_entries);
         if (history_max_entries > 0 && count_lines(all, size) / CUT_FACTOR >= history_max_entries)
             cut_file(fd, all, size, begin);
         list_lines(all + begin, size - begin);
@@ -179,7 +179,7 @@ bool history_open(bool has_file, const char *path, struct error *error)
         stifle_history(HISTORY_LINES);
     if (!has_file)
         return true;
-    history.is_default = path == NULL;
+    history.is_default = !path;
     history.path = path ? strdup(path) : default_path();
     if (!history.path)
         return true;
@@ -188,7 +188,7 @@ bool history_open(bool has_file, const char *path, struct error *error)
         fd = open(history.path, O_RDONLY | OPEN_FLAGS);
     if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR || fail("read", errno, error);
-    const bool ok = load(fd) || fail("read", errno, error);
+    bool ok = load(fd) || fail("read", errno, error);
     close(fd);
     return ok;
 }
@@ -206,8 +206,8 @@ static void make_folders(void)
 
 static int open_to_append(void)
 {
-    const int flags = O_RDWR | O_APPEND | O_CREAT | OPEN_FLAGS;
-    const int fd = open(history.path, flags, 0600);
+    int flags = O_RDWR | O_APPEND | O_CREAT | OPEN_FLAGS;
+    int fd = open(history.path, flags, 0600);
     if (fd >= 0 || errno != ENOENT || !history.is_default)
         return fd;
     make_folders();
@@ -228,11 +228,11 @@ static bool append(int fd, const char *line)
 {
     char *text = NULL;
     lock(fd, LOCK_EX);
-    const int size = asprintf(&text, "%s%s\n", is_cut(fd) ? "\n" : "", line);
+    int size = asprintf(&text, "%s%s\n", is_cut(fd) ? "\n" : "", line);
     if (size < 0)
         return false;
-    const ssize_t written = write(fd, text, (size_t) size);
-    const int why = written < 0 ? errno : ENOSPC;
+    ssize_t written = write(fd, text, (size_t) size);
+    int why = written < 0 ? errno : ENOSPC;
     free(text);
     errno = why;
     return written == size;
@@ -242,10 +242,10 @@ static bool append_to_file(const char *line, struct error *error)
 {
     if (!history.path)
         return true;
-    const int fd = open_to_append();
+    int fd = open_to_append();
     if (fd < 0)
         return fail("write", errno, error);
-    const bool ok = append(fd, line) || fail("write", errno, error);
+    bool ok = append(fd, line) || fail("write", errno, error);
     close(fd);
     return ok;
 }
@@ -261,7 +261,7 @@ bool history_add(const char *line, size_t size, struct error *error)
     if (!copy)
         return true;
     add_history(copy);
-    const bool ok = append_to_file(copy, error);
+    bool ok = append_to_file(copy, error);
     free(copy);
     return ok;
 }

@@ -49,7 +49,7 @@ static enum sequence judge(const char *bytes, size_t size)
 {
     mbstate_t state;
     memset(&state, 0, sizeof state);
-    const size_t length = mbrtowc(NULL, bytes, size, &state);
+    size_t length = mbrtowc(NULL, bytes, size, &state);
     if (length == (size_t) -2)
         return BEGINNING;
     return length == size ? WHOLE : NO_CHARACTER;
@@ -95,7 +95,7 @@ static int take_byte(int count, int byte)
 static int open_terminal(void)
 {
     const char *name = ttyname(STDIN_FILENO);
-    const int fd = name ? open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+    int fd = name ? open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
     return fd >= 0 ? fd : STDIN_FILENO;
 }
 
@@ -123,7 +123,7 @@ static void wait_for_key(void)
  * of a paste into a search, the end. */
 static int no_key(void)
 {
-    const bool is_first = keyboard.woken++ == 0;
+    bool is_first = keyboard.woken++ == 0;
     if (!RL_ISSTATE(RL_STATE_ISEARCH | RL_STATE_NSEARCH))
         return WOKEN;
     return is_first ? ABORT_CHAR : EOF;
@@ -141,7 +141,7 @@ static int read_byte(FILE *stream)
             return no_key();
         wait_for_key();
     }
-    const int result = size == 1 ? byte : EOF;
+    int result = size == 1 ? byte : EOF;
     if (keyboard.begun_size > 0 && !goes_on(result))
         insert_begun(1);
     return result;
@@ -159,7 +159,7 @@ static int begin_paste(int count, int key)
 /* How many of the last bytes are the beginning of the end. */
 static size_t matched_of_end(const struct buffer *paste)
 {
-    const size_t held = buffer_size(paste);
+    size_t held = buffer_size(paste);
     size_t matched = held < strlen(END_PASTE) ? held : strlen(END_PASTE);
     while (matched > 0 && memcmp(buffer_head(paste) + held - matched, END_PASTE, matched) != 0)
         matched--;
@@ -174,7 +174,7 @@ static void insert_paste(const char *text, size_t size)
     if (!lines)
         return;
     for (size_t i = 0; i < size; i++) {
-        const bool is_second = text[i] == '\n' && i > 0 && text[i - 1] == '\r';
+        bool is_second = text[i] == '\n' && i > 0 && text[i - 1] == '\r';
         if (text[i] != '\0' && !is_second)
             lines[used++] = text[i] == '\r' ? '\n' : text[i];
     }
@@ -195,15 +195,14 @@ static void read_paste(void)
 {
     struct buffer *paste = &keyboard.paste;
     for (;;) {
-        const size_t matched = matched_of_end(paste);
+        size_t matched = matched_of_end(paste);
         if (matched == strlen(END_PASTE)) {
             insert_paste(buffer_head(paste), buffer_size(paste) - matched);
             end_paste();
             return;
         }
-        const bool has_room = buffer_reserve(paste, strlen(END_PASTE));
-        const ssize_t size =
-            has_room ? read_keys(buffer_tail(paste), strlen(END_PASTE) - matched) : 0;
+        bool has_room = buffer_reserve(paste, strlen(END_PASTE));
+        ssize_t size = has_room ? read_keys(buffer_tail(paste), strlen(END_PASTE) - matched) : 0;
         if (size <= 0) {
             if (size == 0 || (errno != EAGAIN && errno != EINTR)) /* the terminal is gone */
                 end_paste();

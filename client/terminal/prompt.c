@@ -96,7 +96,7 @@ static void erase_state(void)
 /* So that what is written next does not stand over what was typed. */
 static void go_behind_line(void)
 {
-    const int point = rl_point;
+    int point = rl_point;
     rl_point = rl_end;
     rl_redisplay();
     rl_point = point;

@@ -77,7 +77,7 @@ static void test_given_up_are_those_that_are_there(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_named_requests_are_kept_apart),
         cmocka_unit_test(test_a_million_at_a_time_is_one_entry),

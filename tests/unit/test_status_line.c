@@ -126,7 +126,7 @@ static void test_no_draw_reaches_the_last_column(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_changes_when_it_says_so),
         cmocka_unit_test(test_long_words_are_cut),
