@@ -1,9 +1,8 @@
 /*
- * conversation: see conversation.h.
+ * conversation: only the reading side ends one.
  *
- * A failed send is not the end: what the server said before is still in the kernel and is read
- * first, so that only the reading side ends a conversation. Linux keeps received bytes readable
- * behind a reset.
+ * A failed send is not the end: what the server sent before it is still in the kernel, and is read
+ * first. Linux keeps received bytes readable after a reset.
  */
 #include "client/conversation.h"
 
@@ -20,10 +19,10 @@
 #include "common/clock.h"
 #include "common/protocol.h"
 
-#define OUTGOING_CAP ((size_t) 256 << 10) /* unsent bytes at which no more requests are taken */
+#define OUTGOING_CAP ((size_t) 256 << 10) /* unsent bytes; with more, no request is taken */
 #define READ_BYTES ((size_t) 256 << 10)
 #define NOT_YET UINT64_MAX
-#define LINGER_MS 1000 /* for the end of the stream, when nothing else is awaited */
+#define LINGER_MS 1000 /* for the end of the stream, if nothing else is awaited */
 
 struct conversation {
     int socket;
@@ -35,16 +34,16 @@ struct conversation {
 
     uint64_t requests;
     uint64_t replies;
-    uint64_t queued_bytes; /* since the beginning, sent or not */
+    uint64_t queued_bytes; /* in all, sent or not */
     uint64_t sent_bytes;
-    /* In queued_bytes: where the first request of those owed ends; NOT_YET: it is not all there. */
+    /* In queued_bytes: the end of the first owed request; NOT_YET: its last piece is not queued. */
     uint64_t first_owed_end;
-    int64_t heard_ms;      /* when the reply time-out began anew */
-    int64_t linger_end_ms; /* 0: the end of the stream is not awaited yet */
+    int64_t heard_ms;      /* since when the server is silent, for the reply time-out */
+    int64_t linger_end_ms; /* 0: the end of the stream is not all that is awaited */
 
-    bool is_begun;  /* of the last request only the beginning was given so far */
-    bool is_paused; /* what comes is not read for now */
-    bool quitting;  /* nothing more will be asked */
+    bool is_begun;  /* the last piece of the last request is not queued yet */
+    bool is_paused; /* nothing is read for now */
+    bool quitting;  /* no more requests will come */
     bool quit_queued;
     bool half_closed;
     bool stream_ended; /* nothing more will be received */
@@ -122,7 +121,7 @@ static void finish(struct conversation *conversation, enum conversation_end end,
     error_set(&conversation->why, "%s", why);
 }
 
-/* The stream has ended and everything in it was given: what kind of end was it? */
+/* The stream has ended and everything in it was taken: judges the end. */
 static void finish_stream(struct conversation *conversation)
 {
     struct frame frame;
@@ -130,7 +129,7 @@ static void finish_stream(struct conversation *conversation)
     bool is_cut =
         frame_end(&conversation->rules, &conversation->decoder, rest, &frame) != FRAME_END;
     bool is_owed = conversation_owed(conversation) > 0;
-    /* EPIPE says no more than the end of the stream does. */
+    /* EPIPE says no more than the end of the stream. */
     int broken_by = conversation->send_errno && conversation->send_errno != EPIPE
                         ? conversation->send_errno
                         : conversation->receive_errno;
@@ -158,7 +157,7 @@ bool conversation_takes_requests(const struct conversation *conversation)
     return buffer_size(&conversation->outgoing) < OUTGOING_CAP;
 }
 
-/* The server would take it for the end of the session, so as text it can't be carried. */
+/* The server would take it for the end of the session, so it can't be carried as text. */
 static bool means_quit(enum frame_codec codec, const char *message, size_t size)
 {
     if (codec == FRAME_RAW)
@@ -175,7 +174,7 @@ static bool queue(struct conversation *conversation, const struct frame_edges *e
     return true;
 }
 
-/* The first of them ends at `end` in queued_bytes. */
+/* The first one ends at `end` in queued_bytes. */
 static void count_requests(struct conversation *conversation, uint64_t end, size_t count)
 {
     if (conversation_owed(conversation) == 0) {
@@ -230,7 +229,7 @@ bool conversation_ask_block(struct conversation *conversation, const char *lines
 bool conversation_begin(struct conversation *conversation, const char *message, size_t size)
 {
     assert(conversation_takes_requests(conversation) && conversation->rules.codec == FRAME_LINE);
-    /* Our own silence in the middle of a request is none of the server's. */
+    /* While we are silent in the middle of a request, the server need not answer. */
     if (buffer_size(&conversation->outgoing) == 0)
         conversation->heard_ms = clock_ms();
     if (!buffer_append(&conversation->outgoing, message, size))
@@ -244,7 +243,7 @@ bool conversation_begin(struct conversation *conversation, const char *message, 
 
 void conversation_quit(struct conversation *conversation) { conversation->quitting = true; }
 
-/* In raw the word must not run together with a request, so it waits for the reply. */
+/* In raw the word could run together with a request, so it waits for the reply. */
 static void queue_quit(struct conversation *conversation)
 {
     enum frame_codec codec = conversation->rules.codec;
@@ -281,16 +280,16 @@ void conversation_poll(struct conversation *conversation, bool want_reply, struc
         conversation->linger_end_ms = 0;
     fd->events = (short) ((want_reply && !conversation->stream_ended ? POLLIN : 0) |
                           (wants_to_send(conversation) ? POLLOUT : 0));
-    /* poll(2) would tell of errors and hang-ups that nobody is ready to act on. */
+    /* poll(2) would report errors and hang-ups that are not to be acted on now. */
     fd->fd = fd->events && !conversation->end ? conversation->socket : -1;
     fd->revents = 0;
 }
 
-/* When the server's silence is too long; 0: never. */
+/* The time at which the server has been silent for too long; 0: never. */
 static int64_t silence_end_ms(const struct conversation *conversation)
 {
     uint64_t owed = conversation_owed(conversation);
-    /* All that is owed is a reply to what we have not asked to the end. */
+    /* The only reply that is owed is to a request that we have not sent to its end. */
     bool waits_for_us = owed == 1 && conversation->is_begun && !conversation->quitting &&
                         buffer_size(&conversation->outgoing) == 0;
     if (conversation->reply_timeout_ms == 0 || owed == 0 || waits_for_us)
@@ -338,7 +337,7 @@ static void send_some(struct conversation *conversation)
         ssize_t size =
             send(conversation->socket, buffer_head(outgoing), buffer_size(outgoing), MSG_NOSIGNAL);
         if (size >= 0) {
-            /* A reply is owed from the moment that its request has left. */
+            /* The server owes a reply once the request has left. */
             if (conversation->sent_bytes < conversation->first_owed_end)
                 conversation->heard_ms = clock_ms();
             conversation->sent_bytes += (uint64_t) size;
@@ -354,14 +353,14 @@ static void send_some(struct conversation *conversation)
     }
 }
 
-/* Ends what has waited long enough, and starts to wait for the end of the stream alone. */
+/* Ends a wait that took too long, or begins to wait for the end of the stream alone. */
 static void look_at_clock(struct conversation *conversation)
 {
     int64_t silence_ms = silence_end_ms(conversation);
     bool awaits_end = conversation->send_errno || conversation->announced ||
                       (conversation->half_closed && conversation_owed(conversation) == 0);
     if (conversation->is_paused || (!silence_ms && !awaits_end))
-        return; /* while nobody listens the server is not silent */
+        return; /* a server that is not read is not silent */
     int64_t now = clock_ms();
     if (silence_ms && now >= silence_ms)
         finish(conversation, CONVERSATION_TIMED_OUT, "nothing received for --timeout");
@@ -415,7 +414,7 @@ enum conversation_event conversation_next(struct conversation *conversation, str
         finish_frame(conversation, outcome);
         return CONVERSATION_END;
     }
-    /* Consuming leaves the bytes where they are until more are read. */
+    /* Consumed bytes stay in place until more are read. */
     buffer_consume(incoming, frame->consumed);
     if (outcome == FRAME_MESSAGE)
         return give(conversation, frame);
@@ -428,7 +427,7 @@ enum conversation_event conversation_next(struct conversation *conversation, str
 
 size_t conversation_next_block(struct conversation *conversation, const char **lines, size_t *size)
 {
-    /* An error reply, and what comes unasked, begins like this. */
+    /* Error replies and unasked frames begin like this. */
     static const char special[] = {PROTOCOL_ERROR[0], '\0'};
     struct buffer *incoming = &conversation->incoming;
     size_t count = 0;

@@ -1,6 +1,4 @@
-/*
- * exit_status: the order of precedence, and the table as text.
- */
+/* exit_status: the order of precedence, and the table as text. */
 #include "client/exit_status.h"
 
 #include <stddef.h>

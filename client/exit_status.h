@@ -1,9 +1,9 @@
 /*
- * exit_status: what the exit status of banter says. The table is here once: the numbers, their
- * order of precedence and the words of --help come from it.
+ * exit_status: the exit statuses of banter. The table is the one place for the numbers, their order
+ * of precedence and the words of --help.
  *
- * A signal ends banter as signals do: 130 for SIGINT, 141 for SIGPIPE, 143 for SIGTERM in a shell's
- * $?.
+ * A signal ends banter as it ends any program: a shell's $? is 130 for SIGINT, 141 for SIGPIPE and
+ * 143 for SIGTERM.
  */
 #ifndef BANTER_CLIENT_EXIT_STATUS_H
 #define BANTER_CLIENT_EXIT_STATUS_H
@@ -24,10 +24,10 @@
 enum exit_status { EXIT_STATUS_TABLE(EXIT_STATUS_MEMBER) };
 #undef EXIT_STATUS_MEMBER
 
-/* The table as text, with a heading: the end of --help. */
+/* The table as text, with a heading, for the end of --help. */
 extern const char exit_status_help[];
 
-/* Of two statuses that both apply, the one that the program ends with. */
+/* Of two statuses that both apply, the one that takes precedence. */
 enum exit_status exit_status_first(enum exit_status a, enum exit_status b);
 
 #endif

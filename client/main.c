@@ -1,6 +1,4 @@
-/*
- * banter: the client. Three ways to ask over one conversation: operands, a terminal, a script.
- */
+/* banter: the client. Two ways to ask over a conversation: at a terminal, or as a batch. */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -16,8 +14,8 @@
 #include "client/report.h"
 #include "client/terminal/terminal.h"
 
-/* A standard descriptor that is closed would be given to the socket. Opened the wrong way round,
- * it fails where it is used, as the closed one would. */
+/* The socket would get the number of a standard descriptor that is closed. Opened the wrong way
+ * round, that descriptor fails when it is used, as the closed one would. */
 static void reserve_standard_descriptors(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -56,8 +54,8 @@ static enum exit_status converse(const struct options *options, struct output *o
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
-    signal(SIGPIPE,
-           SIG_DFL); /* whoever started us may ignore it; "nobody reads this" is to end us */
+    /* Our parent may have ignored it; a reader that is gone shall end us. */
+    signal(SIGPIPE, SIG_DFL);
     reserve_standard_descriptors();
 
     struct options options;

@@ -1,6 +1,4 @@
-/*
- * options: one table, from which parsing and --help come.
- */
+/* options: one table, for parsing and for --help. */
 #include "client/options.h"
 
 #include <errno.h>
@@ -125,44 +123,40 @@ static bool take_version(const char *value, void *context, struct error *error)
 static const struct args_option table[] = {
     {'c', "connect", "ADDRESS", "the server: HOST:PORT, PORT, [V6]:PORT or unix:PATH",
      "$" ADDRESS_VARIABLE ", else " PROTOCOL_DEFAULT_ADDRESS, take_connect},
-    {'f', "framing", "CODEC", "how messages are told apart: line, netstring or raw", "line",
+    {'f', "framing", "CODEC", "how messages are framed: line, netstring or raw", "line",
      take_framing},
-    {0, "connect-timeout", "T", "for the whole attempt to connect, over all addresses", "10s",
+    {0, "connect-timeout", "T", "give up connecting after this time, over all addresses", "10s",
      take_connect_timeout},
-    {0, "wait", "[T]",
-     "keep trying to connect until the server is up, for so long; without a T for ever", NULL,
+    {0, "wait", "[T]", "retry until the server is up, for at most T; without T, for ever", NULL,
      take_wait},
-    {0, "timeout", "T", "how long the server may be silent while it owes a reply", "none",
+    {0, "timeout", "T", "give up if a reply is owed and nothing comes for this time", "none",
      take_timeout},
     {0, "literal", NULL,
-     "'" OPTIONS_QUIT "' in the input is plain text; a line '" PROTOCOL_QUIT "' is refused", NULL,
+     "send a line '" OPTIONS_QUIT "' as text; a line '" PROTOCOL_QUIT "' is refused", NULL,
      take_literal},
     {0, "progress", "WHEN",
-     "in a pipe, how far it is, on standard error: auto (a terminal that does not get the "
-     "replies), "
-     "always or never",
+     "without a prompt, show progress on standard error: auto (on a terminal that does not get "
+     "the replies), always or never",
      "auto", take_progress},
-    {0, "color", "WHEN", "error replies in red: auto (on a terminal), always or never", "auto",
+    {0, "color", "WHEN", "show error replies in red: auto (on a terminal), always or never", "auto",
      take_color},
     {0, "time", NULL,
-     "the time that each reply took; at the end how many there were, and min, median, p99, max",
+     "print the time that each reply took; at the end, their number, min, median, p99 and max",
      NULL, take_time},
-    {0, "history", "FILE", "where the lines that are typed at a terminal are remembered",
+    {0, "history", "FILE", "keep the lines typed at a terminal in this file",
      "$XDG_STATE_HOME/banter/history", take_history},
-    {0, "no-history", NULL, "no such file: nothing of earlier runs, nothing for later ones", NULL,
-     take_no_history},
-    {'q', "quiet", NULL, "no greeting at a terminal, and no word about an end that went well", NULL,
-     take_quiet},
-    {'h', "help", NULL, "print this and leave", NULL, take_help},
-    {'V', "version", NULL, "print the version and leave", NULL, take_version},
+    {0, "no-history", NULL, "neither read nor write a history file", NULL, take_no_history},
+    {'q', "quiet", NULL, "no greeting, no progress, no word about a normal end", NULL, take_quiet},
+    {'h', "help", NULL, "print this help and exit", NULL, take_help},
+    {'V', "version", NULL, "print the version and exit", NULL, take_version},
 };
 
 static const struct args_program program = {
     .name = "banter",
     .synopsis = "[OPTION]... [MESSAGE]...",
-    .about = "Sends each MESSAGE to the server and prints its reply. Without a MESSAGE it asks for "
-             "them at a "
-             "terminal, or takes one from each line of standard input; '" OPTIONS_QUIT "' ends it.",
+    .about = "Sends each MESSAGE to the server and prints its reply. Without a MESSAGE, asks for "
+             "requests at a terminal, or takes one from each line of standard input; '" OPTIONS_QUIT
+             "' ends it.",
     .trailer = exit_status_help,
     .options = table,
     .option_count = sizeof table / sizeof table[0],
@@ -192,7 +186,7 @@ static enum exit_status print_information(const struct options *options)
     return status;
 }
 
-/* The server's address where the command line does not say it. */
+/* The server's address, if the command line does not give it. */
 static bool use_default_address(struct options *options, struct error *error)
 {
     const char *address = getenv(ADDRESS_VARIABLE);

@@ -1,7 +1,6 @@
 /*
- * output: pieces of at most PIPE_BUF after each poll(2) that says "writable", since a pipe that
- * does so has room for that many. O_NONBLOCK would be felt by every process that shares the
- * descriptor.
+ * output: writes at most PIPE_BUF bytes after each poll(2) that says "writable": a pipe that says
+ * so has room for that many. O_NONBLOCK would affect every process that shares the descriptor.
  */
 #include "client/output.h"
 
@@ -21,7 +20,7 @@
 
 static const char red[] = "\033[31m";
 static const char plain[] = "\033[0m";
-static const char mark[] = "! "; /* where there is no red */
+static const char mark[] = "! "; /* without colour */
 
 static bool wants_color(enum options_when color, bool is_terminal)
 {
@@ -108,7 +107,7 @@ void output_look(struct output *output, short revents)
         output->failure = EPIPE;
 }
 
-/* Writes once, at most `limit` bytes. False where nothing more can be written for now, or ever. */
+/* Writes once, at most `limit` bytes. False if nothing more can be written for now, or ever. */
 static bool write_once(struct output *output, size_t limit)
 {
     size_t size = buffer_size(&output->buffer);

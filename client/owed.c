@@ -1,6 +1,4 @@
-/*
- * owed: a queue in a buffer.
- */
+/* owed: a queue in a buffer. */
 #include "client/owed.h"
 
 #include <assert.h>
@@ -8,7 +6,7 @@
 
 size_t owed_entries(const struct owed_queue *queue, struct owed **entries)
 {
-    /* What malloc() returned, and whole entries behind it: aligned. */
+    /* Aligned: it lies whole entries behind what malloc() returned. */
     *entries = (struct owed *) (void *) buffer_head(&queue->entries);
     return buffer_size(&queue->entries) / sizeof **entries;
 }

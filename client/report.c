@@ -1,6 +1,4 @@
-/*
- * report: see report.h.
- */
+/* report: each report is one printf, so that nothing comes in between. */
 #include "client/report.h"
 
 #include <inttypes.h>
@@ -69,7 +67,7 @@ void report_end(const struct conversation *conversation)
 
 void report_summary(const struct report_summary *summary)
 {
-    /* One write, so that nothing comes in between; a part that does not apply is empty. */
+    /* One write, so that nothing comes in between; parts that do not apply are empty. */
     const char *unit = summary->unit;
     uint64_t written = summary->received - summary->unwritten;
     char missing[40] = "";

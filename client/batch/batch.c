@@ -1,15 +1,10 @@
-/*
- * batch: one poll(2) on the input, the socket, standard output and signals; each round does what is
- * ready.
- */
+/* batch: one poll(2) on the input, the socket, standard output and signals. */
 #include "client/batch/batch.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
-#include <string.h>
-#include <unistd.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "client/batch/input.h"
 #include "client/batch/progress.h"
@@ -31,10 +26,10 @@ struct batch {
     struct stopwatch stopwatch;
     struct signals signals;
     bool input_ended;
-    bool input_awaited;  /* it has to be read before there is another message */
-    bool is_inside;      /* of a message, of which pieces were sent */
-    bool is_cut;         /* the input was ended by something that we can't send or read */
-    bool is_over;        /* the conversation, not what has to be written */
+    bool input_awaited;  /* it must be read before there is another message */
+    bool is_inside;      /* a message, of which pieces were sent */
+    bool is_cut;         /* the input ended too early: we could not send or read it */
+    bool is_over;        /* the conversation; there may still be output to write */
     bool is_interrupted; /* by a signal */
     bool done;
     enum exit_status status;
@@ -62,7 +57,7 @@ static void end_input(struct batch *batch)
     conversation_quit(batch->conversation);
 }
 
-/* What can't be sent is the end. */
+/* A message that can't be sent ends the input. */
 static void refuse(struct batch *batch, enum exit_status status, const char *why)
 {
     uint64_t number = conversation_requests(batch->conversation) + !batch->is_inside;
@@ -73,7 +68,7 @@ static void refuse(struct batch *batch, enum exit_status status, const char *why
     end_input(batch);
 }
 
-/* A request was handed over, or the first piece of it. */
+/* A request was queued, or its first piece. */
 static void count_request(struct batch *batch)
 {
     if (batch->is_inside || stopwatch_asked(&batch->stopwatch))
@@ -140,10 +135,9 @@ static void feed(struct batch *batch)
     }
 }
 
-/* Whether the connection ended too early for the input. An input that is open may have more, but
- * where the server announced the end, as it does to idle clients, there is nothing that it
- * failed to do. Without that, the end of the input may be on its way: whoever wrote the last
- * line is about to close it. */
+/* Whether the connection ended too early for the input. A silent input may still have more. If the
+ * server announced the end, as it does to idle clients, it has left nothing undone. Otherwise the end
+ * of the input may be on its way: the writer of the last line is about to close it. */
 static bool has_input_left(struct batch *batch)
 {
     if (batch->input_ended)
@@ -159,7 +153,7 @@ static void judge_end(struct batch *batch)
     switch (conversation_ended(batch->conversation)) {
     case CONVERSATION_GOES_ON:
         return;
-    case CONVERSATION_BUSY: /* told when the frame came */
+    case CONVERSATION_BUSY: /* reported when the frame came */
         note(batch, EXIT_STATUS_UNREACHABLE);
         return;
     case CONVERSATION_CLOSED:
@@ -180,8 +174,7 @@ static void judge_end(struct batch *batch)
     note(batch, status);
 }
 
-/* Whether there is a request without a reply that was written, where the input could be taken up
- * again. */
+/* Whether the reply to some request was not written, so that a second run could go on with it. */
 static bool has_unanswered(const struct batch *batch)
 {
     if (conversation_owed(batch->conversation) > 0 || output_unwritten(batch->output) > 0 ||
@@ -192,7 +185,7 @@ static bool has_unanswered(const struct batch *batch)
     return !batch->input_ended && (batch->is_interrupted ? !batch->input_awaited : !is_finished);
 }
 
-/* The replies to messages are few enough to be looked at. */
+/* Messages of the command line are few: their replies can be counted by eye. */
 static bool is_worth_a_summary(const struct batch *batch)
 {
     if (conversation_requests(batch->conversation) == 0)
@@ -209,7 +202,7 @@ static void sum_up(const struct batch *batch)
         return;
     uint64_t received = conversation_replies(batch->conversation);
     uint64_t unwritten = output_unwritten(batch->output);
-    report_summary(&(struct report_summary){
+    struct report_summary summary = {
         .unit = batch->input.unit,
         .sent = conversation_requests(batch->conversation),
         .received = received,
@@ -218,7 +211,8 @@ static void sum_up(const struct batch *batch)
         .errors = batch->errors,
         .first_error = batch->first_error,
         .first_error_text = batch->first_error_text,
-    });
+    };
+    report_summary(&summary);
 }
 
 static void count_error(struct batch *batch, const struct frame *reply)
@@ -239,7 +233,7 @@ static void take_reply(struct batch *batch, const struct frame *reply)
         output_reply(batch->output, reply->message, reply->size);
 }
 
-/* Most replies by far. */
+/* Takes most replies, by far. */
 static void take_block(struct batch *batch)
 {
     const char *lines;
@@ -275,7 +269,7 @@ static void take_events(struct batch *batch)
 static void fail_output(struct batch *batch)
 {
     progress_erase(&batch->progress);
-    /* As any writer into a pipe that nobody reads. */
+    /* Like any writer into a pipe that nobody reads. */
     if (batch->output->failure == EPIPE)
         signals_die_of(&batch->signals, SIGPIPE);
     report_io("write", "standard output", batch->output->failure);
@@ -283,7 +277,7 @@ static void fail_output(struct batch *batch)
     batch->done = true;
 }
 
-/* Writes, but not while more replies are there to be read and little is gathered. */
+/* Writes, unless more replies are ready to be read and there is little to write. */
 static void flush(struct batch *batch, const struct pollfd *polled)
 {
     struct output *output = batch->output;
@@ -309,13 +303,14 @@ static void show_progress(struct batch *batch)
 {
     if (!progress_is_due(&batch->progress))
         return;
-    progress_show(&batch->progress, &(struct progress_state){
-                                        .sent = conversation_requests(batch->conversation),
-                                        .answered = conversation_replies(batch->conversation),
-                                        .sent_share = input_share(&batch->input),
-                                        .is_idle = batch->input_awaited &&
-                                                   conversation_owed(batch->conversation) == 0,
-                                    });
+    bool is_owed = conversation_owed(batch->conversation) > 0;
+    struct progress_state state = {
+        .sent = conversation_requests(batch->conversation),
+        .answered = conversation_replies(batch->conversation),
+        .sent_share = input_share(&batch->input),
+        .is_idle = batch->input_awaited && !is_owed,
+    };
+    progress_show(&batch->progress, &state);
 }
 
 static void wait_for_something(struct batch *batch, struct pollfd *polled)
@@ -325,12 +320,11 @@ static void wait_for_something(struct batch *batch, struct pollfd *polled)
     polled[AT_SIGNALS] = (struct pollfd){.fd = batch->signals.fd, .events = POLLIN};
     output_poll(batch->output, &polled[AT_OUTPUT]);
     conversation_poll(batch->conversation, !output_is_full(batch->output), &polled[AT_SOCKET]);
-    /* A file takes bytes at any time, and is written to when the socket has nothing more. */
+    /* A file takes bytes at any time, so it is written to when the socket has no more replies. */
     bool has_work = batch->output->is_file && output_is_waiting(batch->output);
-    poll(polled, POLLED,
-         has_work ? 0
-                  : clock_shorter_ms(conversation_wait_ms(batch->conversation),
-                                     progress_wait_ms(&batch->progress)));
+    int wait_ms = clock_shorter_ms(conversation_wait_ms(batch->conversation),
+                                   progress_wait_ms(&batch->progress));
+    poll(polled, POLLED, has_work ? 0 : wait_ms);
 }
 
 static void do_what_is_ready(struct batch *batch, const struct pollfd *polled)
@@ -361,7 +355,7 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
         report_io("measure", "times", ENOMEM);
         return EXIT_STATUS_IO;
     }
-    signals_init(&batch.signals, SIGNALS_BATCH); /* without it they end us at once */
+    signals_init(&batch.signals, SIGNALS_BATCH); /* if it fails they end us at once */
     progress_init(&batch.progress, options->progress);
     while (!batch.done) {
         struct pollfd polled[POLLED];

@@ -1,6 +1,4 @@
-/*
- * progress: what is shown, and when. See progress.h.
- */
+/* progress: the words, the rate, and when they are shown. */
 #include "client/batch/progress.h"
 
 #include <inttypes.h>
@@ -13,7 +11,7 @@
 #define FIRST_MS 1000
 #define TERMINAL_PERIOD_MS 250
 #define LINES_PERIOD_MS 1000
-#define LINE_SIZE 200 /* what the line can hold is less */
+#define LINE_SIZE 200 /* longer than any line */
 
 static bool is_pipe(int fd)
 {
@@ -45,7 +43,7 @@ int progress_wait_ms(const struct progress *progress)
     return left_ms > 0 ? (int) left_ms : 0;
 }
 
-/* Replies a second since the oldest draw that is remembered; this one takes the place of it. */
+/* Replies a second since the oldest draw that is remembered, which this one replaces. */
 static double measure_rate(struct progress *progress, int64_t now, uint64_t answered)
 {
     size_t oldest =
@@ -67,7 +65,7 @@ static int print_time_left(char *text, size_t size, double seconds)
     return snprintf(text, size, ", %u:%02u left", (unsigned) (whole / 60), (unsigned) (whole % 60));
 }
 
-/* What is answered of the whole input is taken to be what is answered of what was sent. */
+/* How much of the whole input is answered, as if all its requests had one length. */
 static double answered_share(const struct progress_state *state)
 {
     if (state->sent == 0 || state->sent_share < 0)
@@ -90,7 +88,7 @@ static size_t print_line(char *text, const struct progress_state *state, double 
     return (size_t) used;
 }
 
-/* Where this program has the terminal only for its errors. */
+/* Whether another job has the terminal in the foreground. */
 static bool is_in_background(void)
 {
     pid_t foreground = tcgetpgrp(STDERR_FILENO);

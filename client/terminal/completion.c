@@ -1,6 +1,4 @@
-/*
- * completion: the words of readline's history, the latest first.
- */
+/* completion: the words of readline's history, the latest first. */
 #include "client/terminal/completion.h"
 
 #include <stdbool.h>
@@ -13,12 +11,12 @@
 #include <readline/readline.h>
 
 #define WHITE_SPACE " \t\n"
-#define MATCHES_MAX 500 /* so many latest ones: a screen that is full of words helps nobody */
+#define MATCHES_MAX 500 /* the latest ones; more than a screen full of words is of no use */
 
-/* Where the walk through the history is. */
+/* The walk through the history. */
 static struct {
     int entry;        /* from history_length - 1 down to 0 */
-    const char *rest; /* of that entry; NULL: it was not begun */
+    const char *rest; /* of that entry; NULL: not begun */
     int found;
 } walk;
 
@@ -70,8 +68,8 @@ static char *next_match(const char *text, int is_going_on)
 static char **complete(const char *text, int begin, int end)
 {
     (void) begin, (void) end;
-    rl_attempted_completion_over = 1;      /* a file's name would be a strange thing to say */
-    rl_completion_append_character = '\0'; /* what is sent is what was typed; set anew each time */
+    rl_attempted_completion_over = 1;      /* no names of files */
+    rl_completion_append_character = '\0'; /* readline resets it */
     return rl_completion_matches(text, next_match);
 }
 

@@ -1,12 +1,12 @@
 /*
- * completion: Tab completes a word from those that were entered before.
+ * completion: Tab completes a word from the words of earlier lines.
  */
 #ifndef BANTER_CLIENT_TERMINAL_COMPLETION_H
 #define BANTER_CLIENT_TERMINAL_COMPLETION_H
 
-/* Tells readline, once it has read the user's settings. A word ends at white space. What has several
- * ways to go on is listed when Tab is pressed again, and nothing is asked about it: readline would
- * wait for the answer, and nobody would look after the server. */
+/* Sets readline up, after it has read the user's settings. A word ends at white space. A second Tab
+ * lists the words if there are several, without a question: readline would block until the answer,
+ * and the server would wait. */
 void completion_init(void);
 
 #endif

@@ -1,8 +1,6 @@
 /*
- * history: see history.h.
- *
- * The file is opened anew for each line, so that one that was moved away or removed meanwhile is
- * made again, and what is held open is not written in vain.
+ * history: the file is opened anew for each line, so that no line goes to a file that was moved
+ * away or removed meanwhile.
  */
 #include "client/terminal/history.h"
 
@@ -20,20 +18,20 @@
 
 #include "common/buffer.h"
 
-/* A client that was stopped with the lock stops nobody else for longer than half a second. */
+/* A client that is stopped while it holds the lock delays the others by half a second at most. */
 #define LOCK_ATTEMPTS 50
 #define LOCK_PAUSE_MS 10
-#define CUT_FACTOR 2 /* the file is cut when it has so many times the lines that are remembered */
-/* Neither a FIFO nor a terminal may make us wait, or become ours. */
+#define CUT_FACTOR 2 /* the file is cut when it has this many times the remembered lines */
+/* A FIFO must not block us, and a terminal must not become ours. */
 #define OPEN_FLAGS (O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
 static struct {
-    char *path; /* owned; NULL: there is no file, or it is left alone */
+    char *path; /* owned; NULL: no file, or it is left alone */
     bool is_default;
-    bool is_lock_stuck; /* somebody does not let go of it: it is not waited for again */
+    bool is_lock_stuck; /* another process keeps it: it is not waited for again */
 } history;
 
-/* $XDG_STATE_HOME/banter/history, or ~/.local/state/banter/history; the caller frees it. NULL where
+/* $XDG_STATE_HOME/banter/history, or ~/.local/state/banter/history; the caller frees it. NULL if
  * neither variable is of use. */
 static char *default_path(void)
 {
@@ -41,7 +39,7 @@ static char *default_path(void)
     const char *state = getenv("XDG_STATE_HOME");
     const char *home = getenv("HOME");
     int size = -1;
-    if (state && *state == '/') /* anything else is to be ignored, says the XDG specification */
+    if (state && *state == '/') /* the XDG specification: ignore others */
         size = asprintf(&path, "%s/banter/history", state);
     else if (home && *home)
         size = asprintf(&path, "%s/.local/state/banter/history", home);
@@ -62,7 +60,7 @@ static bool fail(const char *verb, int why, struct error *error)
     return false;
 }
 
-/* Without a lock it still goes well nearly always: a line is appended by one write(2). */
+/* Even without the lock little can go wrong: a line is appended by one write(2). */
 static bool lock(int fd, int operation)
 {
     for (int attempt = 0; attempt < LOCK_ATTEMPTS && !history.is_lock_stuck; attempt++) {
@@ -95,7 +93,7 @@ static bool read_all(int fd, struct buffer *text)
     }
 }
 
-/* Where the last `count` lines begin. */
+/* The offset of the last `count` lines. */
 static size_t find_last_lines(const char *text, size_t size, int count)
 {
     size_t begin = size;
@@ -120,9 +118,9 @@ static int count_lines(const char *text, size_t size)
     return count;
 }
 
-/* Puts the end of the text in the place of all of it: what begins at `begin`, or at the first line of
- * its second half where that is later. So it is in the file twice before the rest is cut off, and
- * nothing is lost where that does not happen any more. */
+/* Replaces the file by the end of its text, which begins at `begin`, or at the first line of the
+ * second half if that is later. So the end is in the file twice before the file is cut off behind
+ * it, and nothing is lost if we die in between. */
 static void cut_file(int fd, const char *text, size_t size, size_t begin)
 {
     struct stat status;
@@ -134,7 +132,7 @@ static void cut_file(int fd, const char *text, size_t size, size_t begin)
     if (rest > begin || !lock(fd, LOCK_EX))
         return;
     bool is_as_read = fstat(fd, &status) == 0 && (size_t) status.st_size == size;
-    /* Where it fails the file stays long, and the next client tries again. */
+    /* If it fails the file stays long, and the next client tries again. */
     if (is_as_read && pwrite(fd, text + begin, rest, 0) == (ssize_t) rest)
         (void) !ftruncate(fd, (off_t) rest);
 }
@@ -143,7 +141,7 @@ static void list_lines(char *text, size_t size)
 {
     for (char *line = text, *end = text + size; line != end;) {
         char *newline = memchr(line, '\n', (size_t) (end - line));
-        if (!newline) /* somebody is writing it just now */
+        if (!newline) /* another client is writing it just now */
             break;
         *newline = '\0';
         if (*line)
@@ -158,7 +156,7 @@ static bool load(int fd)
     struct stat status;
     bool ok = true;
     lock(fd, LOCK_SH);
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) /* nothing else remembers */
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) /* nothing else keeps lines */
         ok = read_all(fd, &text);
     if (ok && buffer_size(&text) > 0) {
         char *all = buffer_head(&text);
@@ -184,7 +182,7 @@ bool history_open(bool has_file, const char *path, struct error *error)
     if (!history.path)
         return true;
     int fd = open(history.path, O_RDWR | OPEN_FLAGS);
-    if (fd < 0 && (errno == EACCES || errno == EROFS)) /* told when there is something to write */
+    if (fd < 0 && (errno == EACCES || errno == EROFS)) /* the first write reports it */
         fd = open(history.path, O_RDONLY | OPEN_FLAGS);
     if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR || fail("read", errno, error);
@@ -199,7 +197,7 @@ static void make_folders(void)
 {
     for (char *slash = strchr(history.path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        mkdir(history.path, 0700); /* where it fails, so does the open */
+        mkdir(history.path, 0700); /* if it fails, so does the open */
         *slash = '/';
     }
 }
@@ -214,7 +212,7 @@ static int open_to_append(void)
     return open(history.path, flags, 0600);
 }
 
-/* Whether the last line lacks its end: its writer did not get to write it, on a full disk. */
+/* Whether the last line lacks its end: its writer could not write it, on a full disk. */
 static bool is_cut(int fd)
 {
     struct stat status;

@@ -1,12 +1,12 @@
 /*
- * keyboard: see keyboard.h.
+ * keyboard: functions that readline calls for keys, and for reading one.
  *
- * Readline calls a function for each byte from 0x80 on. Ours holds them back until they are a
- * character, or can't become one; then they go into the line. That nothing more will come of a
- * beginning is only seen when the next byte is read, hence the look at every byte.
+ * For each byte from 0x80 on, take_byte() holds the bytes back until they are a character, or can't
+ * become one; then they go into the line. Only the next byte shows that a beginning does not
+ * continue, so read_byte() looks at every byte.
  *
- * It also calls one for the sequence that begins a paste. From then on the bytes are read here, never
- * beyond the sequence that ends it, since what comes behind that is readline's.
+ * For the sequence that begins a paste, begin_paste(). From then on the bytes are read here, never
+ * beyond the sequence that ends the paste: readline reads what comes behind it.
  */
 #include "client/terminal/keyboard.h"
 
@@ -34,11 +34,11 @@ static struct {
     int fd;
     int interrupt_fd;
     bool is_interrupted; /* at the last wait */
-    unsigned woken;      /* reads that got no key, since readline was last called */
+    unsigned woken;      /* reads without a key, since readline was last called */
     char begun[MB_LEN_MAX + 1];
     size_t begun_size;
     bool is_pasting;
-    struct buffer paste; /* what has come of it */
+    struct buffer paste; /* the part of it that has come */
 } keyboard;
 
 /* ---- characters ---- */
@@ -55,7 +55,7 @@ static enum sequence judge(const char *bytes, size_t size)
     return length == size ? WHOLE : NO_CHARACTER;
 }
 
-/* Puts what has begun into the line, whatever it is. */
+/* Puts the bytes that were held back into the line, whether they are a character or not. */
 static void insert_begun(int count)
 {
     keyboard.begun[keyboard.begun_size] = '\0';
@@ -68,7 +68,7 @@ static void insert_begun(int count)
     rl_end_undo_group();
 }
 
-/* Whether a byte goes on with what has begun. */
+/* Whether a byte continues what was held back. */
 static bool goes_on(int byte)
 {
     if (byte < 0 || keyboard.begun_size == MB_LEN_MAX)
@@ -89,9 +89,9 @@ static int take_byte(int count, int byte)
 
 /* ---- reading ---- */
 
-/* An open file of our own on the terminal, since O_NONBLOCK on standard input would be felt by every
- * process that has it: between a look whether there is a key and a read that waits for one, Ctrl-C
- * may have emptied the terminal's queue. Where there is none, standard input has to do. */
+/* Opens the terminal a second time, without blocking: between a poll(2) that shows a key and the
+ * read, Ctrl-C may empty the terminal's queue. O_NONBLOCK on standard input would affect every
+ * process that shares it. If the terminal can't be opened, standard input has to do. */
 static int open_terminal(void)
 {
     const char *name = ttyname(STDIN_FILENO);
@@ -99,7 +99,7 @@ static int open_terminal(void)
     return fd >= 0 ? fd : STDIN_FILENO;
 }
 
-/* As read(2) without waiting. */
+/* As read(2), but never blocks. */
 static ssize_t read_keys(char *keys, size_t size)
 {
     struct pollfd fd = {.fd = keyboard.fd, .events = POLLIN};
@@ -109,7 +109,7 @@ static ssize_t read_keys(char *keys, size_t size)
     return -1;
 }
 
-/* Until there is a key, or somebody waits for us. */
+/* Until there is a key, or a signal waits for us. */
 static void wait_for_key(void)
 {
     struct pollfd fds[] = {{.fd = keyboard.fd, .events = POLLIN},
@@ -118,9 +118,9 @@ static void wait_for_key(void)
     keyboard.is_interrupted = fds[0].revents == 0 && fds[1].revents != 0;
 }
 
-/* What readline gets in the place of a key: something that does nothing, or, where it reads in the
- * middle of a search, what ends that; and where it reads on all the same, as it does in the middle
- * of a paste into a search, the end. */
+/* What readline gets if there is no key: a key that does nothing, or one that ends a search if it
+ * reads in the middle of one; and the end of input if it still reads on, as it does in the middle
+ * of a paste into a search. */
 static int no_key(void)
 {
     bool is_first = keyboard.woken++ == 0;
@@ -129,7 +129,7 @@ static int no_key(void)
     return is_first ? ABORT_CHAR : EOF;
 }
 
-/* For readline, in the place of rl_getc(). */
+/* Replaces rl_getc(). */
 static int read_byte(FILE *stream)
 {
     (void) stream;
@@ -156,7 +156,7 @@ static int begin_paste(int count, int key)
     return 0;
 }
 
-/* How many of the last bytes are the beginning of the end. */
+/* How many of the last bytes are the beginning of END_PASTE. */
 static size_t matched_of_end(const struct buffer *paste)
 {
     size_t held = buffer_size(paste);
@@ -166,7 +166,7 @@ static size_t matched_of_end(const struct buffer *paste)
     return matched;
 }
 
-/* Lines of a paste end in CR, as Enter sends it, or in CR LF or LF, as they were copied. */
+/* Lines of a paste end in CR, as Enter sends it, or in CR LF or LF, as the text had it. */
 static void insert_paste(const char *text, size_t size)
 {
     char *lines = malloc(size + 1);
@@ -190,7 +190,7 @@ static void end_paste(void)
     rl_redisplay();
 }
 
-/* Reads what is there, but not so much that it could go beyond the end. */
+/* Reads what has come, but never so much that it could go beyond the end of the paste. */
 static void read_paste(void)
 {
     struct buffer *paste = &keyboard.paste;
@@ -233,7 +233,7 @@ void keyboard_forget(void)
 static void bind_all(const char *keymap_name)
 {
     Keymap keymap = rl_get_keymap_by_name(keymap_name);
-    /* Where the user's settings have not given the byte another meaning. */
+    /* Unless the user's settings have given the byte another meaning. */
     for (int byte = 0x80; byte <= UCHAR_MAX; byte++)
         if (keymap[byte].type == ISFUNC && keymap[byte].function == rl_insert)
             rl_bind_key_in_map(byte, take_byte, keymap);

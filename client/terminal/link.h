@@ -29,7 +29,7 @@ struct link {
     bool is_unreachable;               /* the last attempt to connect failed */
 };
 
-/* Takes the conversation over. The settings are for those that follow, and must outlive the link. */
+/* Takes the conversation over. The settings are for later ones, and must outlive the link. */
 void link_init(struct link *link, struct conversation *conversation,
                const struct conversation_settings *settings);
 void link_fini(struct link *link);

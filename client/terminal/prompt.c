@@ -1,8 +1,8 @@
 /*
  * prompt: readline's callback interface.
  *
- * After each line readline would prompt again at once; so the handler is removed in its own
- * callback, and installed again when there is something to ask.
+ * After each line readline would prompt again at once, so the handler removes itself and is
+ * installed again for the next line.
  */
 #include "client/terminal/prompt.h"
 
@@ -27,9 +27,8 @@ static struct {
     void *context;
     FILE *screen;
     struct termios found;   /* the terminal's mode before us */
-    struct termios waiting; /* and while nothing is asked */
-    struct termios
-        asking; /* what readline finds and leaves: it edits unseen where there was no echo */
+    struct termios waiting; /* while no prompt is shown */
+    struct termios asking;  /* for readline, which edits unseen if it finds no echo */
     bool is_shown;
     bool is_suspended; /* by prompt_suspend() */
     struct status_line state;
@@ -37,7 +36,7 @@ static struct {
 
 static void set_mode(const struct termios *mode)
 {
-    /* Not TCSADRAIN: output that the user has stopped must not stop us. */
+    /* Not TCSADRAIN: output that the user has stopped must not block us. */
     tcsetattr(STDIN_FILENO, TCSANOW, mode);
 }
 
@@ -93,7 +92,7 @@ static void erase_state(void)
     status_line_erase(&prompt.state, fileno(prompt.screen));
 }
 
-/* So that what is written next does not stand over what was typed. */
+/* So that the next output does not overwrite what was typed. */
 static void go_behind_line(void)
 {
     int point = rl_point;
@@ -223,7 +222,7 @@ void prompt_suspend(void)
 
 void prompt_continue(void)
 {
-    /* Stopped by force, the prompt's line was not left. */
+    /* Stopped by another process: the cursor is still on the prompt's line. */
     if (!prompt.is_suspended && prompt.is_shown)
         fputc('\n', prompt.screen);
     prompt.is_suspended = false;

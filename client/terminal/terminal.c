@@ -31,9 +31,9 @@ struct terminal {
     struct paste paste; /* lines that are being sent */
     struct stopwatch stopwatch;
     struct signals signals;
-    size_t told_requests; /* how many the user knows to stand at the prompt */
-    bool must_give_back;  /* what was not sent goes back to the prompt */
-    bool is_leaving;      /* quit was said */
+    size_t shown_requests; /* how many the user knows to stand at the prompt */
+    bool must_give_back;   /* what was not sent goes back to the prompt */
+    bool is_leaving;       /* quit was said */
     bool done;
     enum exit_status status;
 };
@@ -126,7 +126,7 @@ static void remember(const struct paste_line *line)
 static void take_entered(void *context, char *text)
 {
     struct terminal *terminal = context;
-    terminal->told_requests = 1;
+    terminal->shown_requests = 1;
     terminal->must_give_back = false;
     link_look(&terminal->link);
     if (!text) { /* Ctrl-D, or the terminal is gone */
@@ -145,10 +145,10 @@ static void tell_requests(struct terminal *terminal)
     struct paste at_prompt = {.next = prompt_text()};
     size_t count;
     bool is_quitting = paste_walk(&at_prompt, terminal->options, NULL, &count);
-    size_t told = count + is_quitting;
-    if (told > 1 && told != terminal->told_requests)
+    size_t shown = count + is_quitting;
+    if (shown > 1 && shown != terminal->shown_requests)
         notice_requests(count, is_quitting);
-    terminal->told_requests = told;
+    terminal->shown_requests = shown;
 }
 
 /* Sends a line, or gives it back with those behind it. */

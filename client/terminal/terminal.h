@@ -11,7 +11,7 @@
 
 /* Asks for lines on the terminal that is standard input, sends them and prints the replies, until
  * the user quits. Takes the conversation over and closes it. When it ends too early the user is
- * told so at once, what was typed stays, and the next line that is entered opens another one.
+ * sees it at once, what was typed stays, and the next line that is entered opens another one.
  *
  * Takes over the signals of a terminal; one that ends the program leaves the terminal as it was
  * found. */
