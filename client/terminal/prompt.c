@@ -6,9 +6,7 @@
  */
 #include "client/terminal/prompt.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
 
