@@ -101,7 +101,7 @@ void output_poll(const struct output *output, struct pollfd *fd)
                           .events = output_is_waiting(output) ? POLLOUT : 0};
 }
 
-void output_look(struct output *output, short revents)
+void output_check(struct output *output, short revents)
 {
     if (revents & (POLLERR | POLLHUP) && !output_is_waiting(output))
         output->failure = EPIPE;

@@ -50,7 +50,7 @@ uint64_t output_unwritten(const struct output *output);
 void output_poll(const struct output *output, struct pollfd *fd);
 
 /* Takes the result of that poll: a reader that is gone is a failure, EPIPE. */
-void output_look(struct output *output, short revents);
+void output_check(struct output *output, short revents);
 
 /* Writes what standard output takes now without blocking. False if it failed, now or earlier. */
 bool output_flush(struct output *output);

@@ -68,7 +68,7 @@ bool stopwatch_summary(const struct stopwatch *stopwatch, char *text)
 
 /* ---- for a batch ---- */
 
-void stopwatch_look(struct stopwatch *stopwatch)
+void stopwatch_read_clock(struct stopwatch *stopwatch)
 {
     if (stopwatch_runs(stopwatch))
         stopwatch->now_ns = clock_ns(CLOCK_MONOTONIC);

@@ -21,7 +21,7 @@ struct stopwatch {
     const char *unit; /* the name of one request: "input line" */
     struct owed_queue owed;
     uint64_t answered;
-    int64_t now_ns;      /* at the last look */
+    int64_t now_ns;      /* as it was read last */
     struct buffer lines; /* not written yet */
 };
 
@@ -55,9 +55,9 @@ bool stopwatch_summary(const struct stopwatch *stopwatch, char *text);
  * stopwatch does not run. */
 
 /* Reads the clock. */
-void stopwatch_look(struct stopwatch *stopwatch);
+void stopwatch_read_clock(struct stopwatch *stopwatch);
 
-/* A request was handed over to be sent, or answered, at the time of the last look. If there is no
+/* A request was handed over to be sent, or answered, at the time that was read last. If there is no
  * memory for a request the stopwatch stops: false. */
 bool stopwatch_asked(struct stopwatch *stopwatch);
 void stopwatch_answered(struct stopwatch *stopwatch);

@@ -110,7 +110,7 @@ static void ask_piece(struct batch *batch, const char *text, size_t size)
 static void feed(struct batch *batch)
 {
     batch->input_awaited = false;
-    stopwatch_look(&batch->stopwatch);
+    stopwatch_read_clock(&batch->stopwatch);
     while (!batch->input_ended && !batch->input_awaited &&
            conversation_takes_requests(batch->conversation)) {
         const char *text = NULL;
@@ -245,7 +245,7 @@ static void take_block(struct batch *batch)
 static void take_events(struct batch *batch)
 {
     struct frame frame;
-    stopwatch_look(&batch->stopwatch);
+    stopwatch_read_clock(&batch->stopwatch);
     for (;;) {
         take_block(batch);
         switch (conversation_next(batch->conversation, &frame)) {
@@ -281,7 +281,7 @@ static void fail_output(struct batch *batch)
 static void flush(struct batch *batch, const struct pollfd *polled)
 {
     struct output *output = batch->output;
-    output_look(output, polled[AT_OUTPUT].revents);
+    output_check(output, polled[AT_OUTPUT].revents);
     bool is_more_ready = polled[AT_SOCKET].revents & POLLIN;
     if (output_is_waiting(output) && (!is_more_ready || output_is_large(output))) {
         if (output->is_terminal)

@@ -15,7 +15,7 @@
 
 #define HISTORY_LINES 10000 /* remembered, unless the user's inputrc names a number */
 
-/* Fills readline's list from the file, unless there is none. `path` NULL:
+/* Fills readline's list, from the file if `has_file`. `path` NULL:
  * $XDG_STATE_HOME/banter/history, or ~/.local/state/banter/history. The file need not exist yet;
  * one with twice as many lines as are remembered is cut. False with `error` set if it can't be
  * read: there is a history for this run all the same, and the file is left alone from then on. */

@@ -27,7 +27,7 @@ bool link_is_awaited(const struct link *link)
     return link->attempt || (last && !last->is_given_up);
 }
 
-void link_look(struct link *link) { link->quiet_since_ms = clock_ms(); }
+void link_start_wait(struct link *link) { link->quiet_since_ms = clock_ms(); }
 
 void link_give_up(struct link *link)
 {
@@ -53,7 +53,7 @@ bool link_take_conversation(struct link *link)
     link->attempt = NULL;
     link->has_reconnected = true;
     link->is_unreachable = !link->conversation;
-    link_look(link);
+    link_start_wait(link);
     if (link->conversation) {
         notice_connected_again(link->conversation);
         return true;
@@ -67,7 +67,7 @@ struct owed link_take_owed(struct link *link)
     struct owed request = *owed_first(&link->owed);
     owed_answered(&link->owed);
     if (!request.is_given_up)
-        link_look(link);
+        link_start_wait(link);
     return request;
 }
 

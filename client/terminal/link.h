@@ -38,8 +38,8 @@ void link_fini(struct link *link);
  * asked last, unless that was given up. */
 bool link_is_awaited(const struct link *link);
 
-/* The user asks for something: what is shown as the time of the wait counts from now. */
-void link_look(struct link *link);
+/* The user asks for something: the time of the wait that is shown counts from now. */
+void link_start_wait(struct link *link);
 
 /* The user waits no longer: an attempt is abandoned, replies that are owed will come late. */
 void link_give_up(struct link *link);

@@ -108,7 +108,7 @@ static void take_signals(struct terminal *terminal)
 static void leave(struct terminal *terminal)
 {
     terminal->is_leaving = true;
-    link_look(&terminal->link);
+    link_start_wait(&terminal->link);
     paste_drop(&terminal->paste);
     if (terminal->link.conversation)
         conversation_quit(terminal->link.conversation);
@@ -128,7 +128,7 @@ static void take_entered(void *context, char *text)
     struct terminal *terminal = context;
     terminal->shown_requests = 1;
     terminal->must_give_back = false;
-    link_look(&terminal->link);
+    link_start_wait(&terminal->link);
     if (!text) { /* Ctrl-D, or the terminal is gone */
         fputc('\n', prompt_screen());
         leave(terminal);
@@ -317,7 +317,7 @@ static void do_what_is_ready(struct terminal *terminal, const struct pollfd *pol
     struct link *link = &terminal->link;
     if (polled[AT_SIGNALS].revents)
         take_signals(terminal);
-    output_look(terminal->output, polled[AT_OUTPUT].revents);
+    output_check(terminal->output, polled[AT_OUTPUT].revents);
     if (polled[AT_OUTPUT].revents)
         print_replies(terminal);
     if (link->conversation) {

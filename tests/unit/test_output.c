@@ -78,16 +78,16 @@ static void test_a_reader_that_is_gone(void **state)
     output_poll(&output, &fd);
     assert_int_equal(fd.fd, 1);
     assert_int_equal(fd.events, 0);
-    output_look(&output, 0);
+    output_check(&output, 0);
     assert_int_equal(output.failure, 0);
-    output_look(&output, POLLERR);
+    output_check(&output, POLLERR);
     assert_int_equal(output.failure, EPIPE);
 
     struct output waiting = {0};
     output_reply(&waiting, "one", 3);
     output_poll(&waiting, &fd);
     assert_int_equal(fd.events, POLLOUT);
-    output_look(&waiting, POLLERR);
+    output_check(&waiting, POLLERR);
     assert_int_equal(waiting.failure, 0);
     output_fini(&waiting);
 

@@ -58,7 +58,7 @@ static void test_one_that_is_not_wanted_does_nothing(void **state)
     char text[STOPWATCH_SUMMARY_SIZE];
     assert_true(stopwatch_init(&stopwatch, false, "input line"));
     assert_false(stopwatch_runs(&stopwatch));
-    stopwatch_look(&stopwatch);
+    stopwatch_read_clock(&stopwatch);
     assert_true(stopwatch_asked(&stopwatch));
     stopwatch_answered(&stopwatch);
     assert_false(stopwatch_has_lines(&stopwatch));
@@ -66,13 +66,13 @@ static void test_one_that_is_not_wanted_does_nothing(void **state)
     stopwatch_fini(&stopwatch);
 }
 
-/* The clock stands still between two looks, so the times are known. */
+/* The clock stands still between two readings, so the times are known. */
 static void test_lines_of_a_batch(void **state)
 {
     (void) state;
     struct stopwatch stopwatch;
     assert_true(stopwatch_init(&stopwatch, true, "input line"));
-    stopwatch_look(&stopwatch);
+    stopwatch_read_clock(&stopwatch);
     assert_true(stopwatch_asked(&stopwatch));
     assert_true(stopwatch_asked(&stopwatch));
     stopwatch.now_ns += 2000000;
