@@ -1,6 +1,4 @@
-/*
- * printable: the locale says what its characters are and which of them it can print.
- */
+/* printable: the locale says what its characters are and which of them it can print. */
 #include "client/printable.h"
 
 #include <string.h>

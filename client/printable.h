@@ -1,8 +1,8 @@
 /*
- * printable: what others sent, made safe to show to a person.
+ * printable: a reply, made safe to show at a terminal.
  *
- * A terminal obeys control bytes; a server must not be able to drive one. Bytes that are not
- * printable text of the locale become \xNN. Tabs and line feeds stay.
+ * A terminal obeys control bytes, and a server must not be able to drive it. Bytes that are not
+ * printable text of the locale become \xNN (common/escape.h). Tabs and line feeds stay.
  */
 #ifndef BANTER_CLIENT_PRINTABLE_H
 #define BANTER_CLIENT_PRINTABLE_H
@@ -12,7 +12,7 @@
 
 #include "common/buffer.h"
 
-/* Appends `text` to `out` in its safe form. False when memory is out; part of it may have been
+/* Appends `text` to `out` in its safe form. False if memory is out; part of it may have been
  * appended. */
 bool printable_append(struct buffer *out, const char *text, size_t size);
 

@@ -136,8 +136,8 @@ static void feed(struct batch *batch)
 }
 
 /* Whether the connection ended too early for the input. A silent input may still have more. If the
- * server announced the end, as it does to idle clients, it has left nothing undone. Otherwise the end
- * of the input may be on its way: the writer of the last line is about to close it. */
+ * server announced the end, as it does to idle clients, it has left nothing undone. Otherwise the
+ * end of the input may be on its way: the writer of the last line is about to close it. */
 static bool has_input_left(struct batch *batch)
 {
     if (batch->input_ended)
