@@ -249,20 +249,21 @@ static void put_messages(struct log_ring *ring, unsigned *number, unsigned count
     log_nudge(ring);
 }
 
-/* Looks at lines of put_messages() and of dropped ones; returns how many the latter tell of, and
- * how many lines there are. */
+/* Checks that the messages of put_messages() are in order. Returns how many the lines about dropped
+ * ones count, and sets the number of all lines. */
 static uint64_t count_dropped(struct buffer *text, uint64_t *lines)
 {
+    static const char prefix[] = "[1] Processed result: ";
     uint64_t dropped = 0;
-    unsigned next = 0;
+    unsigned long next = 0;
     *lines = 0;
     assert_true(buffer_append(text, "", 1));
     for (char *line = buffer_head(text), *end; *line; line = end + 1) {
-        unsigned number;
         end = strchr(line, '\n');
         assert_non_null(end);
         ++*lines;
-        if (sscanf(line, "[1] Processed result: %u ", &number) == 1) {
+        if (strncmp(line, prefix, strlen(prefix)) == 0) {
+            unsigned long number = strtoul(line + strlen(prefix), NULL, 10);
             assert_true(number >= next);
             next = number + 1;
         } else {
@@ -295,13 +296,13 @@ static void what_finds_no_room_is_dropped_and_counted(void **state)
     assert_int_equal(count_dropped(&text, &lines), dropped);
     assert_int_equal(log_dropped(log), dropped);
     assert_int_equal(log_lines(log), lines);
-    assert_true(lines > MESSAGES - dropped); /* the lines that tell of it */
+    assert_true(lines > MESSAGES - dropped); /* with those about dropped ones */
     log_ring_free(ring);
     log_free(log);
     buffer_fini(&text);
 }
 
-/* The writer holds so little of what is in the ring that it can't become empty in between. */
+/* The writer holds too little of it for the ring to become empty in between. */
 static void records_go_round_the_end_of_a_ring(void **state)
 {
     (void) state;
