@@ -40,6 +40,8 @@ static const struct {
     {TEXT("\xe2\x80\xae"
           "x"),
      "\\xe2\\x80\\xaex", NULL},
+    {TEXT("a\u202eb\u2066"), "a\\xe2\\x80\\xaeb\\xe2\\x81\\xa6", NULL},
+    {TEXT("\u061c\u2028"), "\\xd8\\x9c\\xe2\\x80\\xa8", NULL},
 };
 
 static void check(const char *locale, bool is_utf8)
