@@ -58,7 +58,7 @@ static enum status serve(const struct options *options, struct handler *handler,
                     cause == SERVER_NOT_BOUND ? "Bind failed. Error : " : "banterd: ", error.text);
     }
     int failure;
-    int left = run_server(server, handler, signal_fd, options->run_for_ms, &failure);
+    int left = run_until_signal(server, handler, signal_fd, options->run_for_ms, &failure);
     if (failure)
         return fail(STATUS_NOT_STARTED, "Thread did not start. Error : ", strerror(failure));
     return left > 0 ? STATUS_LEFT_BEHIND : left < 0 ? STATUS_NOT_STARTED : STATUS_STOPPED;

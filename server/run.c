@@ -96,8 +96,8 @@ static void wait_for_end(struct run *run, struct handler *handler, int signal_fd
     }
 }
 
-int run_server(struct server *server, const struct handler *handler, int signal_fd,
-               int64_t run_for_ms, int *failure)
+int run_until_signal(struct server *server, const struct handler *handler, int signal_fd,
+                     int64_t run_for_ms, int *failure)
 {
     struct run run = {
         .server = server,

@@ -14,12 +14,12 @@ struct server;
  * and ignores SIGPIPE. Returns a descriptor that reports them, or -1 with errno set. */
 int run_open_signals(void);
 
-/* Serves until a signal comes or `run_for_ms` are over (0: never), and closes the server. At a
- * second signal `handler`, which is the server's, is aborted, and the signal ends the process.
+/* Serves until a signal comes or `run_for_ms` are over (0: never); then stops the server and closes
+ * it. A second signal aborts `handler`, which is the server's, and ends the process.
  *
  * Returns how many threads are left behind in handlers, or -1 if no thread could be started:
  * `*failure` is the errno, or 0 if the server has logged it. */
-int run_server(struct server *server, const struct handler *handler, int signal_fd,
-               int64_t run_for_ms, int *failure);
+int run_until_signal(struct server *server, const struct handler *handler, int signal_fd,
+                     int64_t run_for_ms, int *failure);
 
 #endif

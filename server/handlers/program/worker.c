@@ -38,7 +38,7 @@ static void leave_idle(struct worker *worker)
     worker->is_idle = false;
 }
 
-/* ---- what a worker waits for ---- */
+/* ---- the next time to act ---- */
 
 static int64_t due_ms(const struct worker *worker, const struct workers *workers)
 {

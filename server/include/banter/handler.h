@@ -18,8 +18,8 @@
  *         .handle = handle,
  *     };
  *
- * Build it:    cc -shared -fPIC $(pkg-config --cflags banter) -o same.so same.c
- * Use it:      banterd -H plugin:same.so
+ * It is built with     cc -shared -fPIC $(pkg-config --cflags banter) -o same.so same.c
+ * and used with        banterd -H plugin:same.so
  *
  * It is linked with no library: the server has the functions declared below, and they are found
  * when it loads the shared object.
