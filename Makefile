@@ -117,7 +117,7 @@ c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/b
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)'
 
-.PHONY: all deps run check check-unit check-end-to-end tests bench-programs compare lint format install uninstall clean help bench FORCE
+.PHONY: all deps run check check-unit check-end-to-end tests bench-programs compare lint format install uninstall clean help bench instructions FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -185,7 +185,8 @@ $(BUILD)/lto/%.o: %.c $(BUILD)/flags | $(BUILD)/deps-build
 $(call objects,$(unit_sources)): | $(BUILD)/deps-test
 $(call objects,$(bench_sources)): | $(BUILD)/deps-bench
 
--include $(patsubst %.o,%.d,$(sort $(call objects,$(c_sources)) $(call whole,$(server) $(client) $(common) $(test_handlers))))
+-include $(patsubst %.o,%.d,$(sort $(call objects,$(c_sources)) \
+                                   $(call whole,$(server) $(client) $(common) $(test_handlers))))
 
 # ---- what must be installed
 
@@ -207,6 +208,8 @@ $(BUILD)/deps-beside: | $(BUILD)/deps-build
 	@$(get_deps) beside && touch $@
 $(BUILD)/deps-compare: | $(BUILD)/deps-build
 	@$(get_deps) test compare && touch $@
+$(BUILD)/deps-instructions: | $(BUILD)/deps-build
+	@$(get_deps) bench instructions && touch $@
 $(BUILD)/deps-lint: | $(BUILD)/deps-build
 	@$(get_deps) lint && touch $@
 
@@ -229,6 +232,9 @@ check-end-to-end: tests ## run the tests of the real programs; PYTEST_ARGS='-k N
 
 bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measure beside all peers (25 minutes; BENCH='measure CELL' for less)
 	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
+
+instructions: all $(bench) | $(BUILD)/deps-instructions ## count the server's instructions for a request (half a minute)
+	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run instructions
 
 bench-programs: all $(bench) ## build the load generators and the peers to measure against
 

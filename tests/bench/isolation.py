@@ -3,7 +3,7 @@ import time
 
 import calibrate
 from cells import Cell
-from peers import HEAVY_PEERS
+from peers import HEAVY_PEERS, base
 from programs import CORES, Load
 
 COMPUTING = ["banterd", "banterd, one session", "thread_line", "uv_line", "event_line", "redis", "python asyncio",
@@ -38,7 +38,7 @@ def _measure(kind, heavy):
         peer = HEAVY_PEERS[name]
         # Until each heavy client has been answered once, and a server that learns has learnt.
         lead = sizes.lead + 1.5 * heavy * sizes.heavy_ms / 1000 / (CORES if kind == "compute" else heavy)
-        duration = sizes.light_duration if name in COLD else sizes.light_duration_peers
+        duration = sizes.light_duration if base(name) in COLD else sizes.light_duration_peers
         with peer.start() as server:
             # No warm-up: at its end 64 requests that share the cores would each be half done, and counted whole.
             asking = Load(server, duration + lead + 0.1, "--connections", heavy,

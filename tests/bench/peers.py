@@ -75,6 +75,11 @@ class Banterd(Peer):
     def version(self):
         return first_line(path_of(self.program), "--version")
 
+    def of_build(self, build):
+        """The same of another build; see builds.py."""
+        return Banterd(f"{self.name} @{build}", *self.options, program=f"{self.program} @{build}", output=self.output,
+                       session=self.session)
+
     def log(self):
         return BUILD / "bench" / "log" / f"{self.name.replace(' ', '_')}.log"
 
@@ -258,3 +263,8 @@ HEAVY_PEERS = {peer.name: peer for peer in [
     ExecFilter("socat"),
     ExecFilter("ncat"),
 ]}
+
+
+def base(name):
+    """What a server of another build is called in ours."""
+    return name.split(" @")[0]

@@ -3,7 +3,9 @@
 How fast anything is, is never judged here.
 """
 import json
+import os
 import re
+import shutil
 import socket
 import subprocess
 
@@ -351,8 +353,31 @@ def test_a_run_in_pieces(bench, build, folder):
     assert "### Goals" in text
 
 
+def test_another_build_in_the_same_rounds(bench, build):
+    ended = driver(bench, "builds", "--beside", f"same={harness.BUILD}", "throughput/1x1/4", "--rounds", "1",
+                   "--duration", "0.05", BANTER_BUILD=build)
+    assert ended.status == 0, ended
+    text = harness.text_of(ended.stdout)
+    for server in ("banterd", "banterd -t 1"):
+        assert re.search(rf"^\| throughput/1x1/4, {server}: requests a second \| more (\| [\d,.]+ ){{3}}\|$", text, re.M), text
+    assert not (build / "bench" / "results").exists()
+
+
+@pytest.mark.skipif(not shutil.which("valgrind") or "BANTER_SLOW" in os.environ,
+                    reason="needs valgrind, and a build that is not instrumented")
+def test_instructions_are_counted(bench, build):
+    ended = driver(bench, "instructions", "echo/50x16", "--repeats", "1", "--requests", "2000",
+                   "--beside", f"same={harness.BUILD}", BANTER_BUILD=build)
+    assert ended.status == 0, ended
+    counts = re.search(r"^\| echo/50x16 \| (\d+) \| (\d+) \| [\d.]+ \|$", harness.text_of(ended.stdout), re.M)
+    assert counts and all(100 < int(count) < 100_000 for count in counts.groups()), ended
+
+
 @pytest.mark.parametrize("arguments, words", [
     (["measure", "no/such"], "no cell is called no/such"),
+    (["builds", "--beside", "same=.", "client/once"], "banterd has no part in client/once"),
+    (["builds", "--beside", "same=."], "banterd is not there"),
+    (["instructions", "no/such"], "nothing is called no/such"),
     (["measure", "--peers", "nobody"], "nothing is called nobody"),
     (["report"], "nothing has been measured yet"),
 ])
