@@ -91,14 +91,28 @@ def pipe():
         end.close()
 
 
+def connect_unseen(banterd, address):
+    """Connects to a server whose readiness line can't be seen."""
+    def connected():
+        try:
+            return banterd.connect(address)
+        except (ConnectionError, FileNotFoundError):
+            return None
+    return wait_until(connected, "it listens")
+
+
+def server_with_log(server, folder, output, **how):
+    """A server whose log goes into an open file, which is closed here, and a client of it."""
+    address = f"unix:{folder}/socket"
+    banterd = server(listen=address, stdout=output, **how)
+    output.close()
+    return banterd, connect_unseen(banterd, address)
+
+
 def test_a_reader_that_never_reads_holds_nobody_up(server, folder, pipe):
     """What it could not take is counted: lines and told drops are all the lines there would have been."""
     reading, writing = pipe
-    address = f"unix:{folder}/socket"
-    banterd = server(listen=address, stdout=writing)
-    writing.close()
-    wait_until((folder / "socket").exists, "it listens")
-    client = wait_until_connected(banterd, address)
+    banterd, client = server_with_log(server, folder, writing)
     count = 30000
     client.send_in_background("message\n" * count)
     assert client.lines(count) == [b"Hello MESSAGE"] * count
@@ -116,24 +130,10 @@ def test_a_reader_that_never_reads_holds_nobody_up(server, folder, pipe):
     assert lines[-1] == f"Server stopped after 1 clients, {count} requests"
 
 
-def wait_until_connected(banterd, address):
-    """For a server whose readiness line can't be seen."""
-    def connected():
-        try:
-            return banterd.connect(address)
-        except ConnectionError:
-            return None
-    return wait_until(connected, "it listens")
-
-
 @pytest.mark.slow
 def test_a_reader_that_never_reads_does_not_hold_up_the_stop(server, folder, pipe):
     reading, writing = pipe
-    address = f"unix:{folder}/socket"
-    banterd = server(listen=address, stdout=writing)
-    writing.close()
-    wait_until((folder / "socket").exists, "it listens")
-    client = wait_until_connected(banterd, address)
+    banterd, client = server_with_log(server, folder, writing)
     client.send_in_background("message\n" * 5000)
     assert client.lines(5000) == [b"Hello MESSAGE"] * 5000
     client.close()
@@ -142,12 +142,8 @@ def test_a_reader_that_never_reads_does_not_hold_up_the_stop(server, folder, pip
 
 def test_a_reader_that_has_gone(server, folder, pipe):
     reading, writing = pipe
-    address = f"unix:{folder}/socket"
-    banterd = server(listen=address, stdout=writing, expect_stderr=r".*")
-    writing.close()
     reading.close()
-    wait_until((folder / "socket").exists, "it listens")
-    client = wait_until_connected(banterd, address)
+    banterd, client = server_with_log(server, folder, writing, expect_stderr=r".*")
     for _ in range(100):
         assert client.ask("Zack") == b"Hello ZACK"
     client.close()
@@ -155,11 +151,7 @@ def test_a_reader_that_has_gone(server, folder, pipe):
 
 
 def test_a_full_disk(server, folder):
-    address = f"unix:{folder}/socket"
-    with open("/dev/full", "w") as full:
-        banterd = server(listen=address, stdout=full, expect_stderr=r".*")
-    wait_until((folder / "socket").exists, "it listens")
-    client = wait_until_connected(banterd, address)
+    banterd, client = server_with_log(server, folder, open("/dev/full", "w"), expect_stderr=r".*")
     for _ in range(100):
         assert client.ask("Zack") == b"Hello ZACK"
     client.close()
@@ -170,8 +162,7 @@ def test_closed_standard_output(bench, folder):
     """The log must not go into whatever gets descriptor 1 then, such as a client's socket."""
     banterd = bench.start(["sh", "-c", 'exec "$0" "$@" <&- >&-', harness.BANTERD, "--listen", f"unix:{folder}/socket"],
                           kind=harness.Server, ready=False, stdout=subprocess.DEVNULL, expect_stderr=r".*")
-    wait_until((folder / "socket").exists, "it listens")
-    client = wait_until_connected(banterd, f"unix:{folder}/socket")
+    client = connect_unseen(banterd, f"unix:{folder}/socket")
     for descriptor in (0, 1):
         assert not os.readlink(f"/proc/{banterd.pid}/fd/{descriptor}").startswith(("socket:", "anon_inode:"))
     others = [banterd.connect(f"unix:{folder}/socket") for _ in range(5)]
