@@ -9,6 +9,8 @@ import harness
 import pages
 import shared_object
 
+pytestmark = pytest.mark.no_sanitizer
+
 PROGRAMS = {"banter": "banter.1", "banterd": "banterd.8"}
 
 
