@@ -2,10 +2,10 @@
  * request: one request on its way through a handler, answered exactly once, now or later, from any
  * thread. This is the handler's view; server/request_owner.h has that of those who run it.
  *
- * Inside handle() the request may be used as it is. A handler that answers later takes a hold before
- * handle() returns and before another thread sees the request; each hold is released once, after the
- * answer. A request that nobody holds any more and nobody has answered gets "-ERR handler-failed", so
- * a reply can't get lost by forgetting it.
+ * Inside handle() the request may be used as it is. A handler that answers later takes a hold
+ * before handle() returns and before another thread sees the request; each hold is released once,
+ * after the answer. A request that nobody holds any more and nobody has answered gets "-ERR
+ * handler-failed", so a reply can't get lost by forgetting it.
  */
 #ifndef BANTER_SERVER_REQUEST_H
 #define BANTER_SERVER_REQUEST_H
@@ -52,8 +52,8 @@ void request_reply(struct request *request, const void *reply, size_t size);
 void request_refuse(struct request *request, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Builds a reply in pieces, by one thread at a time: room for `size` bytes behind what was added so far
- * (NULL: out of memory), then how many of them were used, and in the end the answer. */
+/* Builds a reply in pieces, by one thread at a time: room for `size` bytes behind what was added so
+ * far (NULL: out of memory), then how many of them were used, and in the end the answer. */
 char *request_room(struct request *request, size_t size);
 void request_added(struct request *request, size_t size);
 void request_reply_built(struct request *request);

@@ -2,25 +2,26 @@
  * request_owner: a request as those see it who run it and wait for it; server/request.h is the
  * handler's view.
  *
- * Who asks. A request knows its asker through two functions (struct asker): a session is one kind of
- * asker, and requests may come from elsewhere. Both are called in the owner of the request's loop.
+ * Who asks. A request knows its asker through two functions (struct asker): a session is one kind
+ * of asker, and requests may come from elsewhere. Both are called in the owner of the request's
+ * loop.
  *
  * Who may touch what. `message`, `size`, `session_number` and `loop` don't change after
  * request_start(), except for the copy that a hold makes within handle(). `reply` belongs to the
- * handler until the request is answered, then to the loop's owner. The fields from `context` on belong
- * to the loop's owner. `state` and `holds` are for everybody.
+ * handler until the request is answered, then to the loop's owner. The fields from `context` on
+ * belong to the loop's owner. `state` and `holds` are for everybody.
  *
  * How an answer finds its way. The asker has one reference to a request, all holds together have
- * another; whoever drops the last one frees it. An answer is CLAIMED first (exactly one side wins: a
- * handler's answer, or the asker's own verdict such as a time-out), then it is ANSWERED. While handle()
- * runs in the loop's owner, the owner looks at the answer when handle() returns. Otherwise the request
- * is DETACHED (it was held, or its loop was taken, or the executor ran it): whichever of ANSWERED and
- * DETACHED comes second delivers it; if that is the answer, into the loop's inbox.
+ * another; whoever drops the last one frees it. An answer is CLAIMED first (exactly one side wins:
+ * a handler's answer, or the asker's own verdict such as a time-out), then it is ANSWERED. While
+ * handle() runs in the loop's owner, the owner looks at the answer when handle() returns. Otherwise
+ * the request is DETACHED (it was held, or its loop was taken, or the executor ran it): whichever
+ * of ANSWERED and DETACHED comes second delivers it; if that is the answer, into the loop's inbox.
  *
- * Two nodes, three inboxes. `job.node` goes to the executor's inbox and later, with the answer, to the
- * loop's (server/engine/job.h says why that is safe). `return_node` goes to the loop's inbox when a
- * call outside of the loop has returned before its answer is there; it has the call's hold, so the
- * request stays until it has been delivered, even if the answer overtakes it.
+ * Two nodes, three inboxes. `job.node` goes to the executor's inbox and later, with the answer, to
+ * the loop's (server/engine/job.h says why that is safe). `return_node` goes to the loop's inbox
+ * when a call outside of the loop has returned before its answer is there; it has the call's hold,
+ * so the request stays until it has been delivered, even if the answer overtakes it.
  */
 #ifndef BANTER_SERVER_REQUEST_OWNER_H
 #define BANTER_SERVER_REQUEST_OWNER_H
@@ -97,7 +98,7 @@ enum request_outcome {
 /* What came of a call whose handle() has returned in the loop's owner. */
 enum request_outcome request_outcome(const struct request *request);
 
-/* From here on the answer comes through the inbox. True if it is there already: then it does not. */
+/* From here on the answer comes through the inbox. True: it is there already, and does not. */
 bool request_detach(struct request *request);
 
 /* Takes the right to answer. False if somebody else has it: the answer is there or about to be. */
@@ -111,8 +112,8 @@ bool request_cancel(struct request *request);
 bool request_keep_message(struct request *request);
 
 /* A call outside of the loop is over, and the request is detached: drops the call's hold. If the
- * handler has kept the request to answer it later, the hold goes to the loop instead, which drops it:
- * so the asker learns that its next request may be called. */
+ * handler has kept the request to answer it later, the hold goes to the loop instead, which drops
+ * it: so the asker learns that its next request may be called. */
 void request_returned(struct request *request);
 
 /* ---- in the loop's owner: what came out of the inbox ---- */

@@ -1,9 +1,9 @@
 /*
  * serve: wait; tell apart what epoll reports; deadlines; those that are ready; and again.
  *
- * Only turns call handlers, and only in a call can the loop be taken. So whatever happens between the
- * sockets' turns (the inbox, deadlines, accepting) may keep a list on the stack; what must outlive a
- * turn is in the loop or in the shard. A function that returns false has lost the loop.
+ * Only turns call handlers, and only in a call can the loop be taken. So whatever happens between
+ * the sockets' turns (the inbox, deadlines, accepting) may keep a list on the stack; what must
+ * outlive a turn is in the loop or in the shard. A function that returns false has lost the loop.
  */
 #include "server/serve.h"
 
@@ -61,8 +61,8 @@ static void log_busy(const struct shared *shared, const struct address *peer)
     log_tell(shared->log, LOG_BUSY, 0, "%s", text);
 }
 
-/* Sends a connection to the shard to which it is assigned; `shard` is the caller's own, which needs no
- * inbox, or NULL. False with errno set: out of memory, and it is closed. */
+/* Sends a connection to the shard to which it is assigned; `shard` is the caller's own, which needs
+ * no inbox, or NULL. False with errno set: out of memory, and it is closed. */
 static bool deal(const struct shared *shared, const struct accepted *accepted, struct shard *shard,
                  struct scratch *scratch)
 {
@@ -205,8 +205,8 @@ static void run_deadlines(struct shard *shard, struct scratch *scratch)
 
 /* ---- batches ---- */
 
-/* Those that are ready when it begins; one that becomes ready meanwhile waits until the sockets were
- * looked at. */
+/* Those that are ready when it begins; one that becomes ready meanwhile waits until the sockets
+ * were looked at. */
 static bool run_ready(struct shard *shard, struct scratch *scratch)
 {
     struct loop_item *item;

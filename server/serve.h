@@ -1,6 +1,6 @@
 /*
- * serve: what the owner of a loop does from one wait to the next, and what the threads of the pool do
- * for a server. The first page to read: everything else is below it and is called from here.
+ * serve: what the owner of a loop does from one wait to the next, and what the threads of the pool
+ * do for a server. The first page to read: everything else is below it and is called from here.
  */
 #ifndef BANTER_SERVER_SERVE_H
 #define BANTER_SERVER_SERVE_H

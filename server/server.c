@@ -323,10 +323,11 @@ static void wait_for_stop(const struct server *server)
 }
 
 /* The order is what makes the stop lose nobody. First the last connections are dealt to shards, and
- * nobody accepts any more. Then the scaler freezes: no session, accepted or moving, is on its way to
- * another loop's inbox behind that. Only then is each loop told to stop: the node comes behind all
- * sessions in its inbox, and a loop that has drained gets no more. The pool waits for the loops and for
- * calls that run on, which may need the monitor to take their loops; so the monitor goes last. */
+ * nobody accepts any more. Then the scaler freezes: no session, accepted or moving, is on its way
+ * to another loop's inbox behind that. Only then is each loop told to stop: the node comes behind
+ * all sessions in its inbox, and a loop that has drained gets no more. The pool waits for the loops
+ * and for calls that run on, which may need the monitor to take their loops; so the monitor goes
+ * last. */
 static void stop_loops(struct server *server)
 {
     struct accepted accepted;

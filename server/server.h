@@ -13,8 +13,8 @@
  *     server_run(server);      in a thread of the caller's choice, until server_stop()
  *     server_close(server);
  *
- * It touches no signal's mask or disposition, prints nothing, and never ends the process. Several can
- * live in one process.
+ * It touches no signal's mask or disposition, prints nothing, and never ends the process. Several
+ * can live in one process.
  */
 #ifndef BANTER_SERVER_SERVER_H
 #define BANTER_SERVER_SERVER_H
@@ -42,22 +42,22 @@ enum server_failure {
 };
 
 /* Binds and listens: when it returns, connects succeed. NULL, with `error` and `*failure` (may be
- * NULL) set, if it can't; then handler and sockets are still the caller's. The config may go when it
- * returns. */
+ * NULL) set, if it can't; then handler and sockets are still the caller's. The config may go when
+ * it returns. */
 struct server *server_open(const struct server_config *config, enum server_failure *failure,
                            struct error *error);
 
-/* Serves until server_stop(), answers what has been received, and ends all threads. Returns how many of
- * them are left behind in handlers that did not return within the drain's time, or -1 if no thread
- * could be started. Once a server. */
+/* Serves until server_stop(), answers what has been received, and ends all threads. Returns how
+ * many of them are left behind in handlers that did not return within the drain's time, or -1 if no
+ * thread could be started. Once a server. */
 int server_run(struct server *server);
 
-/* Lets server_run() begin to stop. From any thread, from a signal handler, also before server_run(),
- * and more than once. */
+/* Lets server_run() begin to stop. From any thread, from a signal handler, also before
+ * server_run(), and more than once. */
 void server_stop(struct server *server);
 
-/* Gives everything back, the handler included. If server_run() left threads behind, what they use is
- * leaked, since they may still use it. NULL is left alone. */
+/* Gives everything back, the handler included. If server_run() left threads behind, what they use
+ * is leaked, since they may still use it. NULL is left alone. */
 void server_close(struct server *server);
 
 /* What a server has done so far, and does now. */
@@ -78,8 +78,9 @@ struct server_stats {
     unsigned loops_in_use;
 };
 
-/* Sums without a lock. From any thread, from server_open() until server_close(). What goes on meanwhile
- * may be in one number and not yet in another; what is counted "so far" never goes down. */
+/* Sums without a lock. From any thread, from server_open() until server_close(). What goes on
+ * meanwhile may be in one number and not yet in another; what is counted "so far" never goes down.
+ */
 void server_stats(const struct server *server, struct server_stats *stats);
 
 /* The addresses it listens on, as bound, in the order of the config; they outlive the stop. */

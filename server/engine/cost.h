@@ -1,6 +1,6 @@
 /*
- * cost: how much a session's requests cost, as far as its last ones show. A byte in the session that
- * decides where its next request runs: in the loop, or in the executor.
+ * cost: how much a session's requests cost, as far as its last ones show. A byte in the session
+ * that decides where its next request runs: in the loop, or in the executor.
  *
  * What counts is the CPU time of the thread that ran the handler, not the time that passed: a
  * handler that was preempted for long is still quick.
@@ -15,8 +15,8 @@
 enum cost {
     COST_UNKNOWN, /* no request was measured yet */
     COST_QUICK,
-    /* quick, except for one call that stalled its loop, and not for long. A machine that pauses for a
-     * moment looks like that, so it takes two in a row to be believed */
+    /* quick, except for one call that stalled its loop, and not for long. A machine that pauses for
+     * a moment looks like that, so it takes two in a row to be believed */
     COST_DOUBTED,
     COST_SLEEPS,   /* waits in the handler and needs next to no CPU time */
     COST_COMPUTES, /* and above: plus the binary logarithm of the quarters of a ms it takes */
@@ -42,7 +42,7 @@ void call_sample_describe(struct call_sample *sample, pthread_t thread, int64_t 
  * that made the call. */
 enum cost call_sample_end(const struct call_sample *sample, enum cost before);
 
-/* About how much the next request of a session of COST_COMPUTES and above costs, in microseconds. */
+/* About what the next request of a session of COST_COMPUTES and above costs, in microseconds. */
 int64_t cost_us(enum cost cost);
 
 #endif

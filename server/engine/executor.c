@@ -20,9 +20,9 @@
 /* A job that has used less than this between two samples has not computed. */
 #define STILL_NS (INT64_C(100000))
 
-/* How many threads are begun between two samples for jobs of unknown cost. Most of them are quick, and
- * done by the threads that are there before another one is needed. If they are not, making sixty
- * threads as fast as can be would keep the cores from the loops for longer than all else. */
+/* How many threads are begun between two samples for jobs of unknown cost. Most of them are quick,
+ * and done by the threads that are there before another one is needed. If they are not, making
+ * sixty threads as fast as can be would keep the cores from the loops for longer than all else. */
 enum { NEWCOMERS = 1 };
 
 struct executor {
@@ -92,8 +92,8 @@ static struct job *take_cheapest(struct executor *executor)
     return item ? (struct job *) ((char *) item - offsetof(struct job, place)) : NULL;
 }
 
-/* The next job that may begin in a thread of the lowest priority: one of unknown cost may turn out to
- * compute. */
+/* The next job that may begin in a thread of the lowest priority: one of unknown cost may turn out
+ * to compute. */
 static struct job *take_computing(struct executor *executor)
 {
     struct job *job = take_first(&executor->unknown);
@@ -171,8 +171,8 @@ void executor_adopt(struct executor *executor, struct pool_thread *thread)
 }
 
 /* Whether a job no longer uses its core, or has had it long enough. Asking /proc is expensive, and
- * when many share the cores most of them show no progress at any one sample. So the longer one shows
- * none the more rarely it is asked for: at the first such sample, the second, the fourth. */
+ * when many share the cores most of them show no progress at any one sample. So the longer one
+ * shows none the more rarely it is asked for: at the first such sample, the second, the fourth. */
 static bool is_over_its_time(struct permit *permit)
 {
     int64_t now_ns = clock_ns(permit->thread->cpu_clock);

@@ -1,17 +1,18 @@
 /*
  * executor: runs jobs that are known to take long, outside of the loops.
  *
- * The hand-over (server/engine/monitor.h) saves a loop from a call that takes long, but only after it
- * has stood still for some milliseconds, and it bounds nothing: sixty-four handlers that compute are
- * sixty-four threads that take the cores from the loops. So what is known to take long
- * (server/engine/cost.h) is not called in the loop at all. The loop's owner submits it; threads of the
- * pool run it.
+ * The hand-over (server/engine/monitor.h) saves a loop from a call that takes long, but only after
+ * it has stood still for some milliseconds, and it bounds nothing: sixty-four handlers that compute
+ * are sixty-four threads that take the cores from the loops. So what is known to take long
+ * (server/engine/cost.h) is not called in the loop at all. The loop's owner submits it; threads of
+ * the pool run it.
  *
- * At most as many jobs compute at a time as there are permits, one for each core; the others wait, the
- * cheaper ones first, but none for ever. A job that runs loses its permit, and the next one begins,
- * when it is over, when it sleeps, or when it has had a core for a tenth of a second; it goes on all
- * the same. Jobs that are known to sleep need no permit, and neither do those of unknown cost, so that
- * a newcomer never waits behind the others. A call that has lost its loop counts as if it had one.
+ * At most as many jobs compute at a time as there are permits, one for each core; the others wait,
+ * the cheaper ones first, but none for ever. A job that runs loses its permit, and the next one
+ * begins, when it is over, when it sleeps, or when it has had a core for a tenth of a second; it
+ * goes on all the same. Jobs that are known to sleep need no permit, and neither do those of
+ * unknown cost, so that a newcomer never waits behind the others. A call that has lost its loop
+ * counts as if it had one.
  *
  * The threads of those that compute, or may, have the lowest priority (server/engine/thread.h): the
  * loops' owners run whenever they have something to do, however many compute.
@@ -30,8 +31,8 @@ struct job_ops;
 struct pool;
 struct pool_thread;
 
-/* `permits` jobs may compute at a time, in threads of `pool`, whose work this becomes. `ops` outlives
- * it. NULL: out of memory. */
+/* `permits` jobs may compute at a time, in threads of `pool`, whose work this becomes. `ops`
+ * outlives it. NULL: out of memory. */
 struct executor *executor_new(unsigned permits, struct pool *pool, const struct job_ops *ops);
 
 /* Gives everything back; jobs that still wait are released. Nobody runs any more. NULL is left

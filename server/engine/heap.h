@@ -1,10 +1,10 @@
 /*
  * heap: a binary min-heap of 64-bit keys whose items know their place, so that any of them can be
- * moved or removed. Putting and removing cost O(log n), looking at the smallest key O(1), and an item
- * that is not in the heap costs nothing.
+ * moved or removed. Putting and removing cost O(log n), looking at the smallest key O(1), and an
+ * item that is not in the heap costs nothing.
  *
- * The key's meaning is the user's: a deadline in milliseconds, a priority. Not locked: one thread at
- * a time.
+ * The key's meaning is the user's: a deadline in milliseconds, a priority. Not locked: one thread
+ * at a time.
  */
 #ifndef BANTER_SERVER_ENGINE_HEAP_H
 #define BANTER_SERVER_ENGINE_HEAP_H

@@ -1,7 +1,7 @@
 /*
  * inbox: how other threads pass things to a loop without a lock. Any number of threads push; the
- * loop's owner takes everything at once. Intrusive: a node is embedded in what is sent, and belongs to
- * the inbox from the push until it is taken.
+ * loop's owner takes everything at once. Intrusive: a node is embedded in what is sent, and belongs
+ * to the inbox from the push until it is taken.
  */
 #ifndef BANTER_SERVER_ENGINE_INBOX_H
 #define BANTER_SERVER_ENGINE_INBOX_H

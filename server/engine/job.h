@@ -2,10 +2,10 @@
  * job: what the executor runs, embedded in a request.
  *
  * `node` comes first and serves two inboxes, one after the other: the executor's from
- * executor_submit() until a thread takes the job, then the loop's when the answer is posted. That is
- * safe because a job that is in the executor's inbox has not run, and so can't have been answered by
- * its call; if something else answers it meanwhile (a time-out), nothing is posted, since the request
- * is not detached before its call is over.
+ * executor_submit() until a thread takes the job, then the loop's when the answer is posted. That
+ * is safe because a job that is in the executor's inbox has not run, and so can't have been
+ * answered by its call; if something else answers it meanwhile (a time-out), nothing is posted,
+ * since the request is not detached before its call is over.
  */
 #ifndef BANTER_SERVER_ENGINE_JOB_H
 #define BANTER_SERVER_ENGINE_JOB_H

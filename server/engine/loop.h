@@ -2,15 +2,16 @@
  * loop: an epoll set and all that its owner needs from one wait to the next: an inbox, deadlines, a
  * list of what is ready to go on, and the number of the call that is under way.
  *
- * A loop is passive: what its owner does is server/serve.c, and what lives in it (sessions, listeners)
- * is known only to those above. One thread owns a loop at a time, but which one can change in the
- * middle of a batch: the hand-over (server/engine/monitor.h) gives the loop to a spare thread while
- * the owner is in a handler. So whatever must outlive a batch of events is kept in here, never on an
- * owner's stack. Other threads reach a loop through its inbox alone (loop_post()).
+ * A loop is passive: what its owner does is server/serve.c, and what lives in it (sessions,
+ * listeners) is known only to those above. One thread owns a loop at a time, but which one can
+ * change in the middle of a batch: the hand-over (server/engine/monitor.h) gives the loop to a
+ * spare thread while the owner is in a handler. So whatever must outlive a batch of events is kept
+ * in here, never on an owner's stack. Other threads reach a loop through its inbox alone
+ * (loop_post()).
  *
- * A call of a handler is published in `call`, by a number that never comes twice (no ABA). Ending the
- * call, in the owner, and taking the loop, in the monitor, are both a compare-and-swap of `call` from
- * that number to 0: exactly one of them wins.
+ * A call of a handler is published in `call`, by a number that never comes twice (no ABA). Ending
+ * the call, in the owner, and taking the loop, in the monitor, are both a compare-and-swap of
+ * `call` from that number to 0: exactly one of them wins.
  */
 #ifndef BANTER_SERVER_ENGINE_LOOP_H
 #define BANTER_SERVER_ENGINE_LOOP_H
@@ -47,10 +48,10 @@ struct loop {
     /* The hand-over's. */
     _Atomic uint64_t call;    /* number of the handler's call under way; 0: none */
     _Atomic bool is_in_batch; /* the monitor must not sleep */
-    /* who owns it, or is being given it. Written by whoever gives it away: the monitor once it runs */
+    /* the owner, also one that is just given it. Written by the giver: the monitor once it runs */
     struct pool_thread *owner;
-    /* the owner's CPU clock, and its number for the kernel (0: none has begun). Copies, since they are
-     * still read when the owner itself may have ended */
+    /* the owner's CPU clock, and its number for the kernel (0: none has begun). Copies, since they
+     * are still read when the owner itself may have ended */
     clockid_t owner_clock;
     _Atomic pid_t owner_tid;
     /* most of the loop's time goes into calls, so they are to be measured. Set by the monitor,
@@ -68,11 +69,11 @@ struct loop {
     struct loop_item *pass_last; /* the last one of the pass under way; NULL: the pass is over */
 };
 
-/* Makes a loop that watches nothing; all zero before. False with errno set; loop_fini() is due all the
- * same. */
+/* Makes a loop that watches nothing; all zero before. False with errno set; loop_fini() is due all
+ * the same. */
 bool loop_init(struct loop *loop);
 
-/* Gives everything back. Nobody owns the loop or posts to it any more, and its inbox was emptied. */
+/* Gives everything back. Nobody owns the loop or posts to it any more, and its inbox is empty. */
 void loop_fini(struct loop *loop);
 
 /* Sends something to the loop's owner. From any thread. */
@@ -91,8 +92,8 @@ enum loop_source {
     LOOP_SOURCE_MASK = 7,
 };
 
-/* Adds (EPOLL_CTL_ADD) or changes (EPOLL_CTL_MOD) what is watched of a descriptor. `object` is aligned
- * to 8 bytes. False with errno set. Owner only, or before the loop runs. */
+/* Adds (EPOLL_CTL_ADD) or changes (EPOLL_CTL_MOD) what is watched of a descriptor. `object` is
+ * aligned to 8 bytes. False with errno set. Owner only, or before the loop runs. */
 static inline bool loop_watch(struct loop *loop, int operation, int fd, uint32_t events,
                               enum loop_source source, void *object)
 {
@@ -134,8 +135,8 @@ struct loop_item *loop_next_ready(struct loop *loop);
 
 /* ---- calls ---- */
 
-/* Publishes that a handler is being called, and returns the call's number. All that the thread which
- * takes the loop will read must be in place. Owner only. */
+/* Publishes that a handler is being called, and returns the call's number. All that the thread
+ * which takes the loop will read must be in place. Owner only. */
 static inline uint64_t loop_begin_call(struct loop *loop)
 {
     uint64_t call = ++loop->calls;

@@ -19,11 +19,11 @@
 #include "server/log/log.h"
 
 enum {
-    /* A call that uses no CPU time is asked for at the second sample; if the kernel does not say that
-     * it sleeps, it is taken at this one. */
+    /* A call that uses no CPU time is asked for at the second sample; if the kernel does not say
+     * that it sleeps, it is taken at this one. */
     SLEEPING_SAMPLES = 10,
-    /* After so many samples in a row at which a loop was in some call, its calls are measured: none of
-     * them may be long enough to be taken, but together they keep everybody waiting. */
+    /* After so many samples in a row at which a loop was in some call, its calls are measured: none
+     * of them may be long enough to be taken, but together they keep everybody waiting. */
     CALLING_SAMPLES = 4,
     IDLE_SAMPLES = 50, /* after so many without anything to see, the monitor sleeps */
     CALM_SAMPLES = 50, /* after so many without a call of unknown cost, it is calm */
@@ -199,8 +199,8 @@ static bool sees_a_call(const struct monitor *monitor)
     return false;
 }
 
-/* Until the next sample; what was submitted is not kept waiting so long, and nor is a call of unknown
- * cost. */
+/* Until the next sample; what was submitted is not kept waiting so long, and nor is a call of
+ * unknown cost. */
 static void wait_for_next(struct monitor *monitor)
 {
     struct executor *executor = monitor->config.executor;

@@ -1,6 +1,6 @@
 /*
- * permit: a thread's leave to compute. There are as many as cores (server/engine/executor.h); this is
- * a thread's part in that, embedded in each thread of the pool.
+ * permit: a thread's leave to compute. There are as many as cores (server/engine/executor.h); this
+ * is a thread's part in that, embedded in each thread of the pool.
  */
 #ifndef BANTER_SERVER_ENGINE_PERMIT_H
 #define BANTER_SERVER_ENGINE_PERMIT_H

@@ -104,8 +104,8 @@ static void unlink_spare(struct pool_thread *thread)
     thread->is_spare = false;
 }
 
-/* Waits as a spare, with the lock held. True: it was given a loop or a job. False: nobody needs this
- * thread. One that is no spare was picked: it will be given something, or be put back. */
+/* Waits as a spare, with the lock held. True: it was given a loop or a job. False: nobody needs
+ * this thread. One that is no spare was picked: it will be given something, or be put back. */
 static bool wait_for_work(struct pool_thread *thread)
 {
     struct pool *pool = thread->pool;

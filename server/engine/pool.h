@@ -1,6 +1,6 @@
 /*
- * pool: the server's threads. Each one owns a loop, or is in a call whose loop was taken from it, or
- * runs the executor's jobs, or is a spare that waits to be given something.
+ * pool: the server's threads. Each one owns a loop, or is in a call whose loop was taken from it,
+ * or runs the executor's jobs, or is a spare that waits to be given something.
  *
  * A thread that ran a CPU-heavy job has been reniced to the lowest priority, which can't be undone
  * without privilege; so it is reused only for such jobs, unless the bound leaves no other thread.
@@ -95,8 +95,8 @@ void pool_thread_let_go(struct pool_thread *thread);
 /* ---- the end ---- */
 
 /* Waits until the loops have drained and every thread has ended. Threads in calls are waited for
- * until `deadline_ms` (CLOCK_MONOTONIC; CLOCK_NEVER: for ever), loops for `grace_ms` longer. Returns
- * how many threads are left behind, in calls. */
+ * until `deadline_ms` (CLOCK_MONOTONIC; CLOCK_NEVER: for ever), loops for `grace_ms` longer.
+ * Returns how many threads are left behind, in calls. */
 unsigned pool_stop(struct pool *pool, int64_t deadline_ms, int64_t grace_ms);
 
 /* Gives everything back. Only after pool_stop() has returned 0. NULL is left alone. */

@@ -20,16 +20,16 @@ enum {
 /* In cores, except WAITING. A load is worth a change if the owners
  *   - are not what anybody waits for below:          busy                <  BUSY
  *   - are slowed by others that want their cores:    waiting / busy      >  WAITING
- *   - have hardly a pause left:          (busy + waiting) / loops in use >  SATURATED (BUSY for slow
- *     requests, where a request that waits behind another one waits long)
+ *   - have hardly a pause left:          (busy + waiting) / loops in use >  SATURATED (BUSY for
+ * slow requests, where a request that waits behind another one waits long)
  *   - could use a core that has nothing to do:       idle                >= ROOM */
 #define BUSY 0.5
 #define WAITING 0.15
 #define SATURATED 0.85
 #define ROOM 0.5
 /* What a change must bring to be kept: rate after / rate before. More loops must bring more, since
- * they cost more; fewer, or more for slow requests (which are for those that wait, even if the rate is
- * the clients' own), may cost what a measurement over WINDOW_MS wavers by. */
+ * they cost more; fewer, or more for slow requests (which are for those that wait, even if the rate
+ * is the clients' own), may cost what a measurement over WINDOW_MS wavers by. */
 #define GAIN_OF_MORE 1.05
 #define GAIN_OF_OTHERS 0.97
 

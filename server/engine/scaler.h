@@ -3,14 +3,15 @@
  *
  * A loop for each core serves most if the cores are the server's own and there is enough to do.
  * Otherwise fewer loops serve more: each of them finds more to do at a look, nothing is passed from
- * core to core, and nobody waits for a core that the clients on the same machine need too. So a server
- * begins with one. If the owners of those in use are busy and there are idle cores, twice as many are
- * tried; if they are busy and wait for a core, half as many. A change that made the server slower is
- * undone and not tried again for a while, each time longer.
+ * core to core, and nobody waits for a core that the clients on the same machine need too. So a
+ * server begins with one. If the owners of those in use are busy and there are idle cores, twice as
+ * many are tried; if they are busy and wait for a core, half as many. A change that made the server
+ * slower is undone and not tried again for a while, each time longer.
  *
- * Every session is assigned to a loop by its number. One that is elsewhere moves there at the end of
- * its next turn, when nothing of it is under way (server/session/transfer.h). So nothing has to be
- * moved at once, a silent session stays where it is, and the loops know nothing of what is going on.
+ * Every session is assigned to a loop by its number. One that is elsewhere moves there at the end
+ * of its next turn, when nothing of it is under way (server/session/transfer.h). So nothing has to
+ * be moved at once, a silent session stays where it is, and the loops know nothing of what is going
+ * on.
  */
 #ifndef BANTER_SERVER_ENGINE_SCALER_H
 #define BANTER_SERVER_ENGINE_SCALER_H
@@ -63,8 +64,8 @@ struct scaler {
     bool is_settling;       /* the sessions are still on their way */
 };
 
-/* One of the loops is in use at first if the number `adapts`, else all of them, for good. `loops` is
- * an array of `count` pointers that outlives the scaler. */
+/* One of the loops is in use at first if the number `adapts`, else all of them, for good. `loops`
+ * is an array of `count` pointers that outlives the scaler. */
 void scaler_init(struct scaler *scaler, struct loop *const *loops, unsigned count, bool adapts);
 
 /* The index of the loop to which a session with this number is assigned now. From any thread. */
@@ -78,8 +79,8 @@ static inline unsigned scaler_assigned(struct scaler *scaler, uint64_t number)
  * more. From any thread. */
 void scaler_use(struct scaler *scaler, unsigned count);
 
-/* Around sending sessions to other loops, accepted ones or such that move. False: no more may be sent,
- * since the loops are about to stop. From any thread. */
+/* Around sending sessions to other loops, accepted ones or such that move. False: no more may be
+ * sent, since the loops are about to stop. From any thread. */
 bool scaler_begin_move(struct scaler *scaler);
 void scaler_end_move(struct scaler *scaler);
 
@@ -87,8 +88,8 @@ void scaler_end_move(struct scaler *scaler);
  * stop, since one that has drained takes nobody. */
 void scaler_freeze(struct scaler *scaler);
 
-/* Measures, and changes the number of loops if need be. By the monitor, at each of its samples; rarely
- * does anything. */
+/* Measures, and changes the number of loops if need be. By the monitor, at each of its samples;
+ * rarely does anything. */
 void scaler_run(struct scaler *scaler);
 
 /* What scaler_run() makes of a measurement: tries another number, keeps it, or undoes it. */

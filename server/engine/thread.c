@@ -18,9 +18,9 @@ enum {
     /* The shortest that the kernel takes. A thread that wakes up goes before one that runs if its
      * slice would end earlier and it has not just had more than its share. */
     INTERACTIVE_SLICE_NS = 100000,
-    /* The kernel's default. Longer slices would mean fewer switches, but with many threads of little
-     * weight the average by which the kernel judges who had too much then leaps by more than the
-     * heavy ones can wait. */
+    /* The kernel's default. Longer slices would mean fewer switches, but with many threads of
+     * little weight the average by which the kernel judges who had too much then leaps by more than
+     * the heavy ones can wait. */
     DEFAULT_SLICE_NS = 0,
 };
 

@@ -26,11 +26,12 @@ bool thread_is_asleep(pid_t tid);
  * count that. From any thread; opens a file in /proc. */
 int64_t thread_waited_ns(pid_t tid);
 
-/* Tells the kernel that the calling thread works in short bursts and should run as soon as it can. */
+/* Tells the kernel that the calling thread works in short bursts and should run when it can. */
 void thread_sched_interactive(void);
 
-/* Gives a thread of this process the lowest priority: it computes for long and yields to all others.
- * Only a privileged process could undo that, so the thread must not be used for anything else. */
+/* Gives a thread of this process the lowest priority: it computes for long and yields to all
+ * others. Only a privileged process could undo that, so the thread must not be used for anything
+ * else. */
 void thread_sched_background(pid_t tid);
 
 #endif

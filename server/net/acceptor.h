@@ -1,11 +1,11 @@
 /*
- * acceptor: gives the connections that wait at the listeners, one after the other. If descriptors or
- * memory run out it rests, 10 ms growing to a second; those who are connected don't notice.
+ * acceptor: gives the connections that wait at the listeners, one after the other. If descriptors
+ * or memory run out it rests, 10 ms growing to a second; those who are connected don't notice.
  *
  * It has no thread: the owner of one loop asks it for the next connection between two turns of its
- * sessions, since a thread of its own would have to be woken for each connection, and then to wake that
- * of a loop. The thread that stops the server must not depend on any loop, so acceptor_last() may come
- * from another thread at any time.
+ * sessions, since a thread of its own would have to be woken for each connection, and then to wake
+ * that of a loop. The thread that stops the server must not depend on any loop, so acceptor_last()
+ * may come from another thread at any time.
  */
 #ifndef BANTER_SERVER_NET_ACCEPTOR_H
 #define BANTER_SERVER_NET_ACCEPTOR_H
@@ -58,8 +58,8 @@ bool acceptor_start(struct acceptor *acceptor, struct loop *loop);
 bool acceptor_next(struct acceptor *acceptor, const struct listener *listener,
                    struct accepted *accepted);
 
-/* A connection could not be served, for the reason in errno (EMFILE, ENOMEM...): begins a rest, which
- * is logged at most once a second. acceptor_next() does so itself if accept(2) fails. */
+/* A connection could not be served, for the reason in errno (EMFILE, ENOMEM...): begins a rest,
+ * which is logged at most once a second. acceptor_next() does so itself if accept(2) fails. */
 void acceptor_rest(struct acceptor *acceptor);
 
 /* What was accepted is served: the next rest, if one comes, begins at its shortest. */

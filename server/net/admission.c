@@ -22,7 +22,7 @@ void admission_take_back(struct admission *admission, uint64_t number)
         return;
     }
     admission_client_left(admission);
-    /* If there is a later one by now its number stays what it is, and this one is not used again. */
+    /* If there is a later one by now it keeps its number, and this number is not used again. */
     atomic_compare_exchange_strong(&admission->accepted, &number, number - 1);
 }
 

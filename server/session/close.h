@@ -2,8 +2,8 @@
  * close: the ends of a session in its shard: at once, in order, or by leaving for another shard.
  *
  * The orderly close: our sending half is ended, and what still comes is read and thrown away, for
- * SESSION_LINGER_MS at most, since closing a socket with unread bytes would reset the connection and
- * destroy replies on their way.
+ * SESSION_LINGER_MS at most, since closing a socket with unread bytes would reset the connection
+ * and destroy replies on their way.
  */
 #ifndef BANTER_SERVER_SESSION_CLOSE_H
 #define BANTER_SERVER_SESSION_CLOSE_H
@@ -21,8 +21,8 @@ void close_in_order(struct session *session);
 /* Reads and throws away what comes while an orderly close is under way. */
 void close_linger(struct session *session, struct scratch *scratch);
 
-/* Takes the session out of its shard, as a part of its close or of its way to another one: the socket,
- * still open, is the caller's; the session's memory stays as above. */
+/* Takes the session out of its shard, as a part of its close or of its way to another one: the
+ * socket, still open, is the caller's; the session's memory stays as above. */
 void close_leave(struct session *session);
 
 #endif

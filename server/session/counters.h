@@ -1,6 +1,6 @@
 /*
- * counters: what one shard has done so far. Added to by the loop's owner alone, and read by any thread.
- * Requests are counted by the loop (loop->served), events by the log.
+ * counters: what one shard has done so far. Added to by the loop's owner alone, and read by any
+ * thread. Requests are counted by the loop (loop->served), events by the log.
  */
 #ifndef BANTER_SERVER_SESSION_COUNTERS_H
 #define BANTER_SERVER_SESSION_COUNTERS_H

@@ -15,7 +15,7 @@ static const struct server_config *config_of(const struct session *session)
 
 static int64_t now_ms(const struct session *session) { return session_shard(session)->loop.now_ms; }
 
-/* A half received request's time runs while the server reads, and stands still while it does not. */
+/* A half received request's time runs while the server reads, and stands still otherwise. */
 void deadlines_update_partial(struct session *session)
 {
     struct session_active *active = session->active;

@@ -1,10 +1,10 @@
 /*
  * deadlines: when a session has waited long enough, for a request's end, an answer, room to send, a
- * client that says nothing, or one that does not close. Says what is due; what is done about it is the
- * turn's (session/turn).
+ * client that says nothing, or one that does not close. Says what is due; what is done about it is
+ * the turn's (session/turn).
  *
- * Each session has one entry in the loop's heap, for the earliest of its deadlines. Only the owner of
- * the session's loop calls these.
+ * Each session has one entry in the loop's heap, for the earliest of its deadlines. Only the owner
+ * of the session's loop calls these.
  */
 #ifndef BANTER_SERVER_SESSION_DEADLINES_H
 #define BANTER_SERVER_SESSION_DEADLINES_H
@@ -16,9 +16,9 @@
 /* Lets the time of a half received request run, stand still or end, by the session's state. */
 void deadlines_update_partial(struct session *session);
 
-/* Puts the session's next deadline into the heap, if it comes before the one that is in there. One that
- * moves away, as it does with each request, costs nothing: the old entry comes first, nothing is due
- * then, and this is called again. */
+/* Puts the session's next deadline into the heap, if it comes before the one that is in there. One
+ * that moves away, as it does with each request, costs nothing: the old entry comes first, nothing
+ * is due then, and this is called again. */
 void deadlines_arm(struct session *session);
 
 enum due {

@@ -1,5 +1,6 @@
 /*
- * input: a session's input on its way to the handler: read, cut into requests, dispatched one by one.
+ * input: a session's input on its way to the handler: read, cut into requests, dispatched one by
+ * one.
  */
 #ifndef BANTER_SERVER_SESSION_INPUT_H
 #define BANTER_SERVER_SESSION_INPUT_H
@@ -20,8 +21,8 @@ bool input_wants_bytes(const struct session *session);
 bool input_run(struct session *session, struct scratch *scratch, bool readable);
 
 /* Nothing more is taken from the input. Half a request that is left over, if any, is answered with
- * why its end won't come, or with nothing if `why` is NULL. A request that was too long has its answer
- * already. */
+ * why its end won't come, or with nothing if `why` is NULL. A request that was too long has its
+ * answer already. */
 void input_end(struct session *session, struct scratch *scratch, const char *why);
 
 #endif

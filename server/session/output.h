@@ -1,9 +1,9 @@
 /*
  * output: a session's replies on their way out, in the order of the requests.
  *
- * A request that can't be answered at once waits in the session's queue, and so does every later one
- * behind it. What the kernel does not take at once waits in the session's output; while it does,
- * nothing more is delivered and nothing is read: that is the back-pressure.
+ * A request that can't be answered at once waits in the session's queue, and so does every later
+ * one behind it. What the kernel does not take at once waits in the session's output; while it
+ * does, nothing more is delivered and nothing is read: that is the back-pressure.
  */
 #ifndef BANTER_SERVER_SESSION_OUTPUT_H
 #define BANTER_SERVER_SESSION_OUTPUT_H
@@ -30,8 +30,8 @@ static inline bool output_unsent(const struct session *session)
 /* Whether the next reply in order is ready and may be delivered now. */
 bool output_deliverable(const struct session *session);
 
-/* Queues a request behind those that wait, in an active session; its asker's reference is the queue's
- * from now on. */
+/* Queues a request behind those that wait, in an active session; its asker's reference is the
+ * queue's from now on. */
 void output_queue(struct session *session, struct request *request);
 
 /* Queues a request whose call goes on or that is answered later, and detaches it: from here on its
@@ -39,8 +39,8 @@ void output_queue(struct session *session, struct request *request);
  * meanwhile. */
 void output_queue_late(struct session *session, struct request *request);
 
-/* The turn's request has been answered in its call: delivers the reply, or queues it behind those that
- * wait. */
+/* The turn's request has been answered in its call: delivers the reply, or queues it behind those
+ * that wait. */
 void output_answered(struct session *session, struct scratch *scratch);
 
 /* Replies with an error of the server's in the place of the request that is being taken. `code` and
@@ -48,7 +48,7 @@ void output_answered(struct session *session, struct scratch *scratch);
 void output_error(struct session *session, struct scratch *scratch, const char *code,
                   const char *text);
 
-/* Answers a request instead of the handler, if that has not answered yet. Returns whether it did. */
+/* Answers a request instead of the handler, if that has not yet. Returns whether it did. */
 bool output_overrule(struct request *request, const char *code, const char *text);
 
 /* Sends a frame that nobody asked for; nothing is owed. */

@@ -33,8 +33,8 @@ static inline struct scratch *scratch_of(struct pool_thread *thread)
     return pool_thread_context(thread);
 }
 
-/* For struct pool_ops: the call under way is over, and its loop was taken; the request is the session's
- * by now, which waits for it. */
+/* For struct pool_ops: the call under way is over, and its loop was taken; the request is the
+ * session's by now, which waits for it. */
 void scratch_lost(void *context);
 
 /* For struct pool_ops: gives everything back. */

@@ -1,8 +1,9 @@
 /*
  * session: one client's conversation with the server, idle or active. Requests come in
  * (session/input), are answered (session/dispatch), replies go out in the order of the requests
- * (session/output), and what waits too long is ended (session/deadlines); a turn (session/turn) is what
- * the loop's owner does for one session before it looks at the next. Here is what all of those share.
+ * (session/output), and what waits too long is ended (session/deadlines); a turn (session/turn) is
+ * what the loop's owner does for one session before it looks at the next. Here is what all of those
+ * share.
  *
  * Only the owner of the session's loop calls these.
  */
@@ -25,8 +26,8 @@ struct session_active *session_activate(struct session *session);
 /* Gives that back, with what is in it; a session that has none is left alone. */
 void session_deactivate(struct session *session);
 
-/* Gives the session up: it is closed at the end of its turn. `why` is logged; NULL if the client has
- * gone, which its closing tells. */
+/* Gives the session up: it is closed at the end of its turn. `why` is logged; NULL if the client
+ * has gone, which its closing tells. */
 void session_break(struct session *session, const char *why);
 
 /* Logs an event of the session whose text is the address of its peer. */

@@ -58,8 +58,8 @@ struct shard {
     int64_t drain_deadline_ms;
 };
 
-/* Makes a shard with no sessions; all zero before. False with errno set; shard_fini() is due all the
- * same. `shared` outlives it. */
+/* Makes a shard with no sessions; all zero before. False with errno set; shard_fini() is due all
+ * the same. `shared` outlives it. */
 bool shard_init(struct shard *shard, const struct shared *shared);
 
 /* Gives everything back; no sessions are left, and the loop's inbox was emptied. */

@@ -15,8 +15,8 @@
 
 #include "server/session/state.h"
 
-/* Reads at most `size` bytes. 0: the other end has closed its sending half. -1 with errno set: EAGAIN
- * if there is nothing now; otherwise the connection has failed. */
+/* Reads at most `size` bytes. 0: the other end has closed its sending half. -1 with errno set:
+ * EAGAIN if there is nothing now; otherwise the connection has failed. */
 static inline ssize_t socket_read(struct session *session, void *data, size_t size)
 {
     ssize_t got;

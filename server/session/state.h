@@ -53,8 +53,8 @@ struct session_active {
     int64_t partial_left_ms;
 };
 
-/* An idle session costs these bytes and no others, so each of them counts. Its shard is found by its
- * address: session_shard(). */
+/* An idle session costs these bytes and no others, so each of them counts. Its shard is found by
+ * its address: session_shard(). */
 struct session {
     union {
         struct session_active *active;   /* NULL: idle */

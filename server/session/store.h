@@ -1,9 +1,10 @@
 /*
  * store: the memory of one shard's sessions.
  *
- * Sessions live in blocks, side by side: an idle one costs its own bytes and nothing else, no malloc
- * header, no entry in a list. A block is aligned to its size, so that the address of a session leads to
- * its block, and the block to its shard. What a session needs while it is active is lent to it.
+ * Sessions live in blocks, side by side: an idle one costs its own bytes and nothing else, no
+ * malloc header, no entry in a list. A block is aligned to its size, so that the address of a
+ * session leads to its block, and the block to its shard. What a session needs while it is active
+ * is lent to it.
  *
  * Owned by the shard; only its loop's owner calls these.
  */

@@ -72,16 +72,16 @@ struct session *transfer_end(struct transfer *transfer, struct shard *shard, boo
 
 /* ---- to another shard ---- */
 
-/* Whether nothing holds the session here: what a handler keeps of it may know its loop, and one that
- * is about to end need not move. */
+/* Whether nothing holds the session here: what a handler keeps of it may know its loop, and one
+ * that is about to end need not move. */
 static bool can_move(const struct session *session)
 {
     return session->number && !session->active && !session->handler_data && !session->closed &&
            !session->closing && !session->input_over && !session->draining;
 }
 
-/* Its socket and its state go to another shard, and nothing is left but memory to be freed. What the
- * client sends meanwhile waits in the socket. */
+/* Its socket and its state go to another shard, and nothing is left but memory to be freed. What
+ * the client sends meanwhile waits in the socket. */
 static void move(struct session *session, struct shard *to)
 {
     struct shard *shard = session_shard(session);

@@ -1,6 +1,7 @@
 /*
- * transfer: a connected socket on its way to a shard, which makes a session of it: from the acceptor,
- * or from another shard, in which it was a session that had nothing under way (server/engine/scaler.h).
+ * transfer: a connected socket on its way to a shard, which makes a session of it: from the
+ * acceptor, or from another shard, in which it was a session that had nothing under way
+ * (server/engine/scaler.h).
  */
 #ifndef BANTER_SERVER_SESSION_TRANSFER_H
 #define BANTER_SERVER_SESSION_TRANSFER_H
@@ -23,15 +24,15 @@ struct transfer {
     uint64_t since_ms; /* when something happened last */
 };
 
-/* A connection that becomes the session with this number; takes the socket. NULL: out of memory, and
- * the socket is still the caller's. From any thread. */
+/* A connection that becomes the session with this number; takes the socket. NULL: out of memory,
+ * and the socket is still the caller's. From any thread. */
 struct transfer *transfer_new(const struct accepted *accepted, uint64_t number);
 
 /* One that does not reach its shard: closes the socket. */
 void transfer_free(struct transfer *transfer, const struct shared *shared);
 
-/* Makes a session of it, in the owner of the shard's loop, and frees it. `*is_new`: it was in no shard
- * before. NULL: out of memory; the connection is closed, which is logged. */
+/* Makes a session of it, in the owner of the shard's loop, and frees it. `*is_new`: it was in no
+ * shard before. NULL: out of memory; the connection is closed, which is logged. */
 struct session *transfer_end(struct transfer *transfer, struct shard *shard, bool *is_new);
 
 /* At the end of a session's turn, in the owner of its loop: if the session is assigned to another

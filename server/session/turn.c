@@ -36,8 +36,8 @@ static void watch(struct session *session, bool in, bool out)
 
 static void update_interest(struct session *session)
 {
-    /* That reading is not wanted is only told to epoll when something does come (turn_event()): most
-     * often it is wanted again before that. */
+    /* That reading is not wanted is only told to epoll when something does come (turn_event()):
+     * most often it is wanted again before that. */
     bool in = session->watches_in || session->closing || input_wants_bytes(session);
     bool out = output_unsent(session);
     if (in != session->watches_in || out != session->watches_out)
@@ -164,8 +164,8 @@ static void log_timeout(struct session *session, enum log_event event, int64_t m
     log_put(session_shard(session)->log, event, session->number, text, (size_t) size);
 }
 
-/* epoll reports room only when there is much of it, so a reader that is merely slow may not have been
- * seen: it is tried once more. False: the session is closed. */
+/* epoll reports room only when there is much of it, so a reader that is merely slow may not have
+ * been seen: it is tried once more. False: the session is closed. */
 static bool end_write(struct session *session)
 {
     output_flush(session);

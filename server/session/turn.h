@@ -1,10 +1,11 @@
 /*
- * turn: what a loop's owner does for one session before it looks at the next: send what is ready, read
- * once, dispatch the requests that are complete, send once. What the session waits for then (readable,
- * writable, a deadline) is worked out from its state at the end of each turn, in one place.
+ * turn: what a loop's owner does for one session before it looks at the next: send what is ready,
+ * read once, dispatch the requests that are complete, send once. What the session waits for then
+ * (readable, writable, a deadline) is worked out from its state at the end of each turn, in one
+ * place.
  *
- * Only the owner of the session's loop calls these. Those that return a bool return false if the loop
- * was taken in a handler's call: then it must not be touched any more.
+ * Only the owner of the session's loop calls these. Those that return a bool return false if the
+ * loop was taken in a handler's call: then it must not be touched any more.
  */
 #ifndef BANTER_SERVER_SESSION_TURN_H
 #define BANTER_SERVER_SESSION_TURN_H
@@ -41,8 +42,8 @@ void turn_drain(struct session *session, struct scratch *scratch);
 /* The drain's time is over: all that is owed is refused. */
 void turn_refuse(struct session *session);
 
-/* The loop was taken from this thread, in a turn that had come to a handler's call: moves what the turn
- * had finished into its session. */
+/* The loop was taken from this thread, in a turn that had come to a handler's call: moves what the
+ * turn had finished into its session. */
 void turn_adopt(struct pool_thread *from);
 
 /* Sessions as askers. */

@@ -4,9 +4,9 @@
  *
  *     timed RUNS COMMAND [ARGUMENT]...
  *
- * The command's standard input and output are /dev/null, unless it redirects them itself. Writes one
- * line of JSON. What Python could tell about its children would include its own memory: a process
- * inherits its peak from the one that starts it, and this one is small.
+ * The command's standard input and output are /dev/null, unless it redirects them itself. Writes
+ * one line of JSON. What Python could tell about its children would include its own memory: a
+ * process inherits its peak from the one that starts it, and this one is small.
  *
  * Exit: 0 each run was good, 1 one was not, 64 usage.
  */

@@ -197,3 +197,16 @@ def test_page_names_no_section_that_is_not_there(page):
         pages.section(text, title)
     for title in re.findall(r"^\.Sx (.*?)(?: [.,;])?$", source, re.M):
         pages.section(text, title)
+
+
+# ---- the READMEs
+
+READMES = sorted(str(page.relative_to(harness.TOP)) for folder in (".", "server", "client", "tests/*")
+                 for page in harness.TOP.glob(f"{folder}/README.md"))
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_links_of_a_readme_lead_somewhere(page):
+    text = (harness.TOP / page).read_text()
+    for target in re.findall(r"\]\(([^):]+)\)", text):
+        assert (harness.TOP / page).parent.joinpath(target).exists(), target
