@@ -42,7 +42,7 @@ static size_t strip(const uint8_t *text, size_t size)
  * not in the second; nothing is carried from one byte into the next. */
 static uint64_t upper_eight(uint64_t bytes)
 {
-    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t each = UINT64_C(0x0101010101010101);
     uint64_t from_a = bytes + each * (0x80 - 'a');
     uint64_t behind_z = bytes + each * (0x80 - 'z' - 1);
     return bytes - ((from_a & ~behind_z & each * 0x80) >> 2);

@@ -109,7 +109,7 @@ static int exec_result(struct pipes *pipes)
 static int start_child(struct command *command, struct pipes *pipes, struct group *group,
                        int *pid_fd)
 {
-    const int ends[3] = {pipes->input[0], pipes->output[1], pipes->errors[1]};
+    int ends[3] = {pipes->input[0], pipes->output[1], pipes->errors[1]};
     pid_t parent = getpid();
     pid_t pid = group_fork(group);
     if (pid == 0)
