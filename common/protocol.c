@@ -53,15 +53,21 @@ bool protocol_is_error_code(const char *reply, size_t size, const char *code)
     return protocol_is_error(reply, size) && has_code(reply, size, code);
 }
 
-int protocol_error_code(const char *reply, size_t size)
+/* Apart from the test of the first byte, which can then be inlined. */
+__attribute__((noinline)) static int error_code(const char *reply, size_t size)
 {
-    /* Every reply of the server comes through here, and hardly any is an error. */
     if (!protocol_is_error(reply, size))
         return -1;
     int code = 0;
     while (code < PROTOCOL_CODE_OTHER && !has_code(reply, size, protocol_codes[code]))
         code++;
     return code;
+}
+
+int protocol_error_code(const char *reply, size_t size)
+{
+    /* Every reply of the server comes through here, and hardly any is an error. */
+    return size > 0 && reply[0] == PROTOCOL_ERROR[0] ? error_code(reply, size) : -1;
 }
 
 bool protocol_is_unasked(const char *reply, size_t size)
