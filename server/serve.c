@@ -43,7 +43,7 @@ static void begin_session(struct transfer *transfer, struct shard *shard, struct
         turn_begin(session, is_new, scratch);
 }
 
-/* There are too many that are told so in order: this one is told as it is. */
+/* Too many are being refused in order already: this one reads it as it is, and is closed. */
 static void refuse_at_once(const struct shared *shared, int fd)
 {
     struct buffer frame = {0};

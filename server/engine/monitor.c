@@ -56,7 +56,7 @@ struct monitor {
     _Atomic unsigned passed_ms;          /* by its samples */
     struct counter handovers;            /* added to by its thread alone */
     unsigned idle_samples, calm_samples; /* in a row */
-    bool has_told_no_spare;
+    bool has_logged_no_spare;
     struct loop_sample samples[];
 };
 
@@ -100,12 +100,12 @@ uint64_t monitor_handovers(const struct monitor *monitor)
 
 /* ---- the hand-over ---- */
 
-static void tell_no_spare(struct monitor *monitor)
+static void log_no_spare(struct monitor *monitor)
 {
-    if (!monitor->has_told_no_spare)
+    if (!monitor->has_logged_no_spare)
         log_tell(monitor->config.log, LOG_NO_SPARE, 0, "%u threads at most",
                  pool_bound(monitor->config.pool));
-    monitor->has_told_no_spare = true;
+    monitor->has_logged_no_spare = true;
 }
 
 /* A spare must be there before the loop is taken: there is no way back. */
@@ -114,10 +114,10 @@ static void hand_over(struct monitor *monitor, struct loop *loop, const struct l
 {
     struct pool_thread *spare = pool_get(monitor->config.pool, POOL_INTERACTIVE);
     if (!spare) {
-        tell_no_spare(monitor);
+        log_no_spare(monitor);
         return;
     }
-    monitor->has_told_no_spare = false;
+    monitor->has_logged_no_spare = false;
     struct pool_thread *owner = loop->owner;
     if (!loop_take(loop, sample->call)) {
         pool_put_back(spare);

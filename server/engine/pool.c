@@ -51,7 +51,7 @@ struct pool {
     bool stopping;
 };
 
-/* ---- what is told about a thread ---- */
+/* ---- about a thread ---- */
 
 void *pool_thread_context(struct pool_thread *thread) { return thread->context; }
 

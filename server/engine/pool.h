@@ -27,7 +27,7 @@ struct pool_thread;
 
 /* What the pool's user does in its threads. All are called in the thread itself, but for fini(). */
 struct pool_ops {
-    /* Each thread has so many bytes of the user's, all zero at first. */
+    /* How many bytes of the user's each thread has, all zero at first. */
     size_t context_bytes;
 
     /* Owns the loop until it has drained (true), or until it was taken in a call (false): then the

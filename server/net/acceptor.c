@@ -12,7 +12,7 @@
 enum {
     FIRST_REST_MS = 10,
     LONGEST_REST_MS = 1000,
-    TELL_AGAIN_MS = 1000,
+    LOG_AGAIN_MS = 1000,
     TRIES = 64,                 /* connections in a row that fail before they are accepted */
     LAST_CONNECTIONS = 1 << 16, /* at the stop: more than any accept queue holds */
 };
@@ -20,7 +20,7 @@ enum {
 enum outcome {
     ACCEPTED,
     NONE_WAITS,
-    FAILED, /* out of something; errno tells of what */
+    FAILED, /* out of something; errno says of what */
 };
 
 static enum outcome accept_next(const struct listener *listener, struct accepted *accepted)
@@ -73,9 +73,9 @@ void acceptor_rest(struct acceptor *acceptor)
     acceptor->rest_until_ms = now_ms + acceptor->next_rest_ms;
     acceptor->next_rest_ms =
         2 * acceptor->next_rest_ms < LONGEST_REST_MS ? 2 * acceptor->next_rest_ms : LONGEST_REST_MS;
-    if (!acceptor->told_ms || now_ms - acceptor->told_ms >= TELL_AGAIN_MS) {
+    if (!acceptor->logged_ms || now_ms - acceptor->logged_ms >= LOG_AGAIN_MS) {
         log_tell(acceptor->log, LOG_ACCEPT_FAILED, 0, "%s", strerror(why));
-        acceptor->told_ms = now_ms;
+        acceptor->logged_ms = now_ms;
     }
 }
 

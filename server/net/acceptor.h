@@ -32,7 +32,7 @@ struct acceptor {
     /* The owner's of that loop. */
     int64_t rest_until_ms; /* CLOCK_NEVER: it does not rest */
     int next_rest_ms;
-    int64_t told_ms; /* when the log was last told of a rest; 0: never */
+    int64_t logged_ms; /* when a rest was last logged; 0: never */
 };
 
 /* A connection. */

@@ -1,6 +1,6 @@
 /*
  * admission: which connections become clients, and how many there are. Counts sessions that are
- * served, and those that are only told "-ERR busy".
+ * served, and those that only get "-ERR busy".
  */
 #ifndef BANTER_SERVER_NET_ADMISSION_H
 #define BANTER_SERVER_NET_ADMISSION_H
@@ -11,7 +11,7 @@
 /* So many sessions at a time may live only to be told "-ERR busy" in order. */
 enum { ADMISSION_MAX_REFUSED = 16 };
 
-/* What a refused client is told. */
+/* What a refused client reads. */
 #define ADMISSION_BUSY_TEXT "too many clients, try again later"
 
 /* All zero at first, except for `max_clients`. */
@@ -24,8 +24,8 @@ struct admission {
 
 enum admission_verdict {
     ADMISSION_CLIENT, /* it has the next number */
-    ADMISSION_BUSY,   /* it becomes a session that is told so; its number is 0 */
-    ADMISSION_FULL,   /* there are too many of those as well: it is told at once, and closed */
+    ADMISSION_BUSY,   /* it becomes a session that gets "-ERR busy"; its number is 0 */
+    ADMISSION_FULL,   /* there are too many of those as well: it gets that at once, and is closed */
 };
 
 /* Counts a connection and says what is to become of it; `*number` is its session's number. By one

@@ -13,7 +13,7 @@
 #include "server/session/scratch.h"
 #include "server/session/state.h"
 
-/* What owed requests are told when the server can't wait for them any longer. */
+/* The answer to owed requests for which the server can't wait any longer. */
 #define OUTPUT_STOPPING_TEXT "the server is stopping"
 
 /* Whether replies are still to be delivered, or bytes to be sent. */

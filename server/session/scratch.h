@@ -19,7 +19,8 @@ struct scratch {
     /* `input`, or `large` if much was left over. Read by the new owner */
     struct buffer *reading;
     struct buffer output; /* replies that are complete. Read by the new owner */
-    /* whose turn it is; NULL: nobody's, and no handler may be called. Read by the new owner */
+    /* the session whose turn it is; NULL: none, and no handler may be called. Read by the new owner
+     */
     struct session *session;
     /* for the next call, or in the call under way. Taken by the new owner */
     struct request *request;
@@ -27,7 +28,7 @@ struct scratch {
     unsigned begun_ms;   /* when the turn began, by monitor_clock_ms() */
 };
 
-/* A thread's. In the thread itself, or as told above. */
+/* A thread's. In the thread itself, or as described above. */
 static inline struct scratch *scratch_of(struct pool_thread *thread)
 {
     return pool_thread_context(thread);

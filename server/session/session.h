@@ -27,7 +27,7 @@ struct session_active *session_activate(struct session *session);
 void session_deactivate(struct session *session);
 
 /* Gives the session up: it is closed at the end of its turn. `why` is logged; NULL if the client
- * has gone, which its closing tells. */
+ * has gone, which its closing shows. */
 void session_break(struct session *session, const char *why);
 
 /* Logs an event of the session whose text is the address of its peer. */

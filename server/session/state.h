@@ -60,7 +60,7 @@ struct session {
         struct session_active *active;   /* NULL: idle */
         SLIST_ENTRY(session) dead_entry; /* closed: in shard->dead */
     };
-    void *handler_data; /* the handler's own; it is told when the session ends */
+    void *handler_data; /* the handler's; it is notified when the session ends */
     struct peer peer;
     uint64_t number : 48; /* from 1; 0: refused, it gets "-ERR busy" and is not counted */
     uint64_t cost : 6;    /* enum cost: what its requests cost */

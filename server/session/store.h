@@ -28,7 +28,7 @@ struct store_block {
     uint64_t in_use[43]; /* a bit for each */
 };
 
-/* All zero is empty; store_take() is told the shard. */
+/* All zero is empty; store_take() learns the shard. */
 struct store {
     struct store_block **blocks; /* owned; NULL: a block that was given back */
     size_t block_count, block_capacity;
