@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* So many sessions at a time may live only to be told "-ERR busy" in order. */
+/* How many sessions at a time may live only to get "-ERR busy" in order. */
 enum { ADMISSION_MAX_REFUSED = 16 };
 
 /* What a refused client reads. */

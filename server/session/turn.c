@@ -36,8 +36,8 @@ static void watch(struct session *session, bool in, bool out)
 
 static void update_interest(struct session *session)
 {
-    /* That reading is not wanted is only told to epoll when something does come (turn_event()):
-     * most often it is wanted again before that. */
+    /* epoll learns that reading is not wanted only when something does come (turn_event()): most
+     * often it is wanted again before that. */
     bool in = session->watches_in || session->closing || input_wants_bytes(session);
     bool out = output_unsent(session);
     if (in != session->watches_in || out != session->watches_out)
