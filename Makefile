@@ -115,7 +115,7 @@ c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/b
                                          tests/unit tests/handlers tests/bench tests/bench/peers))
 
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
-                    SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)'
+                    SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
 .PHONY: all deps run check check-unit check-end-to-end tests bench-programs compare lint format install uninstall clean help bench instructions FORCE
 .DELETE_ON_ERROR:

@@ -201,11 +201,13 @@ def test_sanitizer_builds_have_folders_of_their_own():
 def check_unit(folder, **programs):
     """tests/tools/check with unit tests that are scripts: what it prints last, and its exit status."""
     tests = folder / "tests"
-    tests.mkdir()
+    tests.mkdir(exist_ok=True)
     for name, script in programs.items():
         (tests / f"test_{name}").write_text("#!/bin/sh\n" + script)
         (tests / f"test_{name}").chmod(0o755)
-    run = subprocess.run([TOP / "tests/tools/check", "unit"], env=dict(environment(), BUILD=str(folder), JOBS="2"),
+    unit = " ".join(str(tests / f"test_{name}") for name in programs)
+    run = subprocess.run([TOP / "tests/tools/check", "unit"],
+                         env=dict(environment(), BUILD=str(folder), JOBS="2", UNIT=unit),
                          capture_output=True, text=True, timeout=harness.LIMIT)
     return run.stdout, run.stdout.splitlines()[-1], run.returncode
 
@@ -238,6 +240,13 @@ def test_a_broken_test_program_is_a_failure(folder, script):
 
 def test_a_test_program_without_tests_is_a_failure(folder):
     assert check_unit(folder, one="exit 0")[1:] == ("0 passed, 1 failed", 1)
+
+
+def test_a_program_that_is_no_test_any_more_is_not_run(folder):
+    (folder / "tests").mkdir()
+    (folder / "tests/test_old").write_text("#!/bin/sh\necho 1..1; echo not ok 1")
+    (folder / "tests/test_old").chmod(0o755)
+    assert check_unit(folder, one=GOOD)[1:] == ("2 passed, 0 failed", 0)
 
 
 def test_no_test_at_all_is_a_failure(folder):
