@@ -3,7 +3,6 @@ outside of the tree. And what the page, the header and the examples have in comm
 import os
 import re
 import subprocess
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,7 +100,6 @@ def test_store_has_an_end(example):
 def test_store_is_shared_by_all_clients(example):
     server = example("store", "-q")
     count = harness.scaled(500, 100)
-    failures = []
 
     def talk(name):
         client = server.connect()
@@ -109,17 +107,10 @@ def test_store_is_shared_by_all_clients(example):
             client.send_message(f"set {name}.{number} {number}", f"set all {name}", "get all", f"get {name}.{number}",
                                 f"delete {name}.{number}" if number % 2 else "count")
             first, second, shared, own, last = client.lines(5)
-            if not (first == second == b"ok" and shared in b"abcdefgh" and own == b"%d" % number and
-                    (last == b"ok" if number % 2 else last.isdigit())):
-                failures.append((name, number))
+            assert first == second == b"ok" and shared in b"abcdefgh" and own == b"%d" % number
+            assert last == b"ok" if number % 2 else last.isdigit()
 
-    talkers = [threading.Thread(target=talk, args=(name,), daemon=True) for name in "abcdefgh"]
-    for talker in talkers:
-        talker.start()
-    for talker in talkers:
-        talker.join(harness.LIMIT)
-        assert not talker.is_alive()
-    assert not failures
+    harness.Talkers(talk, "abcdefgh").join()
     assert server.connect().ask("count") == b"%d" % (8 * count // 2 + 1)
 
 
