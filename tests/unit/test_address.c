@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "common/address.h"
+#include "tests/unit/resolve_one.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -302,18 +303,6 @@ static void test_unknown_hosts(void **state)
         assert_null(list.items);
         assert_int_equal(list.count, 0);
     }
-}
-
-static struct address resolve_one(const char *text)
-{
-    struct address_list list;
-    struct error error = {"none"};
-    address_resolve(text, ADDRESS_TO_LISTEN, &list, &error);
-    assert_string_equal(error.text, "none");
-    assert_int_equal(list.count, 1);
-    struct address address = list.items[0];
-    address_list_fini(&list);
-    return address;
 }
 
 /* What resolving does not make, but accept() and getsockname() do. */

@@ -28,24 +28,13 @@
 #include <cmocka.h>
 
 #include "common/address.h"
+#include "tests/unit/resolve_one.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define BACKLOG 16
 #define LONG_MS 60000 /* a limit that only something broken reaches */
 
 /* ---- a folder and sockets to test with ---- */
-
-static struct address resolve_one(const char *text)
-{
-    struct address_list list;
-    struct error error = {"none"};
-    address_resolve(text, ADDRESS_TO_LISTEN, &list, &error);
-    assert_string_equal(error.text, "none");
-    assert_int_equal(list.count, 1);
-    struct address address = list.items[0];
-    address_list_fini(&list);
-    return address;
-}
 
 static bool has_v6(void)
 {
