@@ -2,8 +2,10 @@
  * frame_feed: feeds bytes to a decoder piece by piece, as a program does that reads a socket, and
  * writes down what came out as text, so that a table can hold it:
  *
- * [Zack]  message      !    oversize      !7   its end, 7 bytes long L9      bad length 9      B
- * malformed .       end               ~    end with bytes left over
+ *     [Zack]  message         !7  its end, 7 bytes long
+ *     L9      bad length 9    B   malformed
+ *     .       end             ~   end with bytes left over
+ *     !       oversize
  *
  * Each call of frame_next() sees a heap block of just the bytes that it may look at, for the
  * sanitizers.

@@ -1,5 +1,5 @@
 /*
- * The buffer, and beside it the error text: what common/ is made of.
+ * test_buffer: bytes come out as they went in, and memory grows no more than it must.
  */
 #include "common/buffer.h"
 
@@ -10,8 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#include "common/error.h"
 
 static void all_zero_is_empty_and_holds_no_memory(void **state)
 {
@@ -153,21 +151,6 @@ static void reading_again_and_again_does_not_grow(void **state)
     buffer_fini(&buffer);
 }
 
-static void an_error_is_a_text_and_false(void **state)
-{
-    (void) state;
-    struct error error;
-    assert_false(error_set(&error, "unable to open %s: %s", "FILE", "no such file"));
-    assert_string_equal(error.text, "unable to open FILE: no such file");
-
-    /* A longer one is cut, and is a string. */
-    char longer[2 * sizeof error.text];
-    memset(longer, 'x', sizeof(longer) - 1);
-    longer[sizeof(longer) - 1] = '\0';
-    assert_false(error_set(&error, "%s", longer));
-    assert_int_equal(strlen(error.text), sizeof error.text - 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,7 +161,6 @@ int main(void)
         cmocka_unit_test(growing_doubles),
         cmocka_unit_test(a_long_queue_costs_no_more_than_its_bytes),
         cmocka_unit_test(reading_again_and_again_does_not_grow),
-        cmocka_unit_test(an_error_is_a_text_and_false),
     };
     return cmocka_run_group_tests_name("buffer", tests, NULL, NULL);
 }
