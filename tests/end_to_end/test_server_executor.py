@@ -8,6 +8,8 @@ import pytest
 import harness
 from harness import is_error, wait_until
 
+pytestmark = pytest.mark.slow
+
 CORES = os.sysconf("SC_NPROCESSORS_ONLN")
 
 
@@ -60,7 +62,6 @@ def test_newcomers_in_a_storm_of_them_are_all_under_way_at_once(server):
     assert [client.readline() for client in clients] == [b"met"] * len(clients)
 
 
-@pytest.mark.slow
 def test_what_computes_gives_way_and_nothing_else_does(server):
     """A thread keeps its low priority for good: none of them may own a loop, or wait in a handler, after that."""
     banterd = server("-H", "test", "-t", "2")
@@ -80,7 +81,6 @@ def test_what_computes_gives_way_and_nothing_else_does(server):
         assert {client.ask("priority") for client in light} == {usual}
 
 
-@pytest.mark.slow
 def test_one_that_computes_for_very_long_does_not_keep_its_place(server):
     banterd = server("-H", "test", "--handler-timeout", "0")
     *endless, other = learned(banterd, CORES + 1, "compute 20")
@@ -90,7 +90,6 @@ def test_one_that_computes_for_very_long_does_not_keep_its_place(server):
     assert [client.readline() for client in endless] == [b"long"] * len(endless)
 
 
-@pytest.mark.slow
 def test_a_light_client_and_a_newcomer_do_not_wait_for_the_queue(server):
     banterd = server("-H", "test", "-t", "1", "--handler-timeout", "0")
     light = banterd.connect()

@@ -129,6 +129,7 @@ def test_what_comes_behind_a_stall(server, behind, expected):
     assert_replies(client.replies(), ["stalled", *expected])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heavy", ["sleep 500 heavy", "compute 400 heavy"])
 @pytest.mark.parametrize("way", ["close", "reset", "half_close"])
 def test_a_client_that_leaves_during_a_stall(server, heavy, way):
