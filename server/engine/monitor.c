@@ -176,8 +176,10 @@ static void sleep_until_a_batch(struct monitor *monitor)
     if ((any_in_batch(monitor) || atomic_load(&monitor->stopping)) &&
         atomic_exchange(&monitor->asleep, false))
         return;
-    while (atomic_load(&monitor->asleep))
-        sem_wait(&monitor->wake);
+    /* Any wake-up ends the sleep: what was submitted in a batch that came and went meanwhile, too. */
+    while (sem_wait(&monitor->wake) != 0)
+        continue;
+    atomic_store(&monitor->asleep, false);
 }
 
 /* Whether the next sample may come later: no request of unknown cost was taken for a while. */

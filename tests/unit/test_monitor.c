@@ -276,6 +276,21 @@ static void what_was_submitted_begins_when_the_monitor_is_woken(void **state)
     free_all();
 }
 
+/* As when a batch that submits begins and ends just before the monitor goes to sleep. */
+static void what_was_submitted_begins_even_if_the_monitor_sleeps(void **state)
+{
+    (void) state;
+    struct toy_job toy_job = {.job.cost = COST_SLEEPS};
+    start_monitor(4, STALL_MS);
+    sem_init(&toy_job.begun, 0, 0);
+    await_sleep();
+    assert_true(executor_submit(executor, &toy_job.job));
+    monitor_wake(monitor);
+    wait_for(&toy_job.begun);
+    stop();
+    free_all();
+}
+
 static void without_a_monitor_there_is_nothing_to_do(void **state)
 {
     (void) state;
@@ -298,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_loop_stays_where_it_is_when_there_is_no_spare_and_that_is_logged_once),
         cmocka_unit_test(a_batch_wakes_the_monitor),
         cmocka_unit_test(what_was_submitted_begins_when_the_monitor_is_woken),
+        cmocka_unit_test(what_was_submitted_begins_even_if_the_monitor_sleeps),
         cmocka_unit_test(without_a_monitor_there_is_nothing_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
