@@ -342,8 +342,8 @@ static void sample_until_nothing_computes(void)
 static void a_job_that_sleeps_loses_its_permit_to_the_next_one(void **state)
 {
     (void) state;
-    struct toy_job sleeper, next;
-    open_executor(1, BOUND);
+    struct toy_job sleeper, next, last;
+    open_executor(1, 2);
     begin(&sleeper, cheap_cost);
     init(&next, cheap_cost);
     executor_submit(executor, &next.job);
@@ -352,8 +352,20 @@ static void a_job_that_sleeps_loses_its_permit_to_the_next_one(void **state)
     executor_dispatch(executor);
     wait_for(&next.begun);
     assert_int_equal(executor_computing(executor), 1);
-    sem_post(&sleeper.end); /* it has nothing to give back */
+
+    /* When it is over it has no permit to give to the last one. */
+    init(&last, cheap_cost);
+    executor_submit(executor, &last.job);
+    sem_post(&sleeper.end);
+    struct pool_thread *thread;
+    while (!(thread = pool_get(pool, POOL_BACKGROUND)))
+        sched_yield();
+    pool_put_back(thread);
+    assert_int_equal(last.place, 0);
+    assert_int_equal(executor_computing(executor), 1);
     sem_post(&next.end);
+    wait_for(&last.begun);
+    sem_post(&last.end);
     close_executor();
 }
 

@@ -1,5 +1,8 @@
-/* test_scaler: what is made of a measurement. The measuring itself is the benchmark's to see. */
+/* test_scaler: what is made of a measurement, and moves. The measuring itself is the benchmark's to
+ * see. */
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -182,6 +185,56 @@ static void test_what_was_fixed_stays(void **state)
     assert_int_equal(scaler.in_use, 3);
 }
 
+/* ---- moves ---- */
+
+static void test_moves_may_begin_until_the_freeze(void **state)
+{
+    (void) state;
+    struct scaler scaler;
+    init(&scaler, 2);
+    assert_true(scaler_begin_move(&scaler));
+    assert_true(scaler_begin_move(&scaler)); /* another thread's */
+    assert_int_equal(scaler.moving, 2);
+    scaler_end_move(&scaler);
+    scaler_end_move(&scaler);
+    scaler_freeze(&scaler);
+    assert_false(scaler_begin_move(&scaler));
+    assert_int_equal(scaler.moving, 0);
+}
+
+struct freeze {
+    struct scaler scaler;
+    _Atomic bool is_over;
+};
+
+static void *run_freeze(void *argument)
+{
+    struct freeze *freeze = argument;
+    scaler_freeze(&freeze->scaler);
+    atomic_store(&freeze->is_over, true);
+    return NULL;
+}
+
+static void test_the_freeze_waits_for_moves_that_have_begun(void **state)
+{
+    (void) state;
+    struct freeze freeze = {.is_over = false};
+    pthread_t thread;
+    init(&freeze.scaler, 2);
+    assert_true(scaler_begin_move(&freeze.scaler));
+    assert_int_equal(pthread_create(&thread, NULL, run_freeze, &freeze), 0);
+    while (!atomic_load(&freeze.scaler.is_frozen))
+        sched_yield();
+    for (int i = 0; i < 100; i++) {
+        assert_false(scaler_begin_move(&freeze.scaler));
+        sched_yield();
+    }
+    assert_false(atomic_load(&freeze.is_over));
+    scaler_end_move(&freeze.scaler);
+    pthread_join(thread, NULL);
+    assert_true(freeze.is_over);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +248,8 @@ int main(void)
         cmocka_unit_test(test_fewer_are_kept_where_they_serve_as_much),
         cmocka_unit_test(test_fewer_that_serve_less_are_undone),
         cmocka_unit_test(test_what_was_fixed_stays),
+        cmocka_unit_test(test_moves_may_begin_until_the_freeze),
+        cmocka_unit_test(test_the_freeze_waits_for_moves_that_have_begun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
