@@ -1,0 +1,289 @@
+/*
+ * shard_fixture: a shard with everything that its sessions need but threads. The test is the owner of its
+ * loop, says what time it is, and is the client at the other end of each session, a socketpair.
+ *
+ * The handler echoes, except:
+ *
+ * hold...    is held: fixture.held[0], then [1]...     forget    gets no answer
+ * big N      gets N bytes                               lines     gets a reply that no line can carry
+ * lose       loses its loop in the call, then answers   stay      waits in the call for fixture.leave
+ */
+#ifndef BANTER_TESTS_UNIT_SHARD_FIXTURE_H
+#define BANTER_TESTS_UNIT_SHARD_FIXTURE_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "common/protocol.h"
+#include "server/engine/scaler.h"
+#include "server/handler.h"
+#include "server/net/acceptor.h"
+#include "server/net/admission.h"
+#include "server/session/close.h"
+#include "server/session/scratch.h"
+#include "server/session/session.h"
+#include "server/session/shard.h"
+#include "server/session/transfer.h"
+#include "server/session/turn.h"
+#include "tests/unit/log_capture.h"
+
+enum { FIXTURE_HELD = 256, FIXTURE_NOW_MS = 1000000, FIXTURE_MAX_MESSAGE = 100 };
+
+static struct shard_fixture {
+    struct shared shared;
+    struct shard shard;
+    struct admission admission;
+    struct acceptor acceptor;
+    struct scaler scaler;
+    struct loop *loops[1];
+    struct handler handler;
+    struct scratch scratch;
+    struct log_capture capture;
+    struct request *held[FIXTURE_HELD];
+    unsigned held_count;
+    unsigned calls;
+    pthread_t caller; /* the thread of the last call */
+    sem_t leave;
+} fixture;
+
+/* ---- the handler ---- */
+
+static inline void fixture_big(struct request *request, size_t size)
+{
+    char *text = malloc(size);
+    memset(text, 'x', size);
+    request_reply(request, text, size);
+    free(text);
+}
+
+static void fixture_handle(struct handler *handler, struct request *request)
+{
+    (void) handler;
+    char text[FIXTURE_MAX_MESSAGE + 1] = "";
+    memcpy(text, request_message(request), request_size(request));
+    fixture.calls++;
+    fixture.caller = pthread_self();
+    if (strncmp(text, "hold", 4) == 0 && request_hold(request)) {
+        fixture.held[fixture.held_count++] = request;
+        return;
+    }
+    if (strcmp(text, "forget") == 0)
+        return;
+    if (strcmp(text, "lose") == 0)
+        loop_take(&fixture.shard.loop, fixture.shard.loop.call);
+    if (strcmp(text, "stay") == 0)
+        while (sem_wait(&fixture.leave) != 0)
+            continue;
+    if (strncmp(text, "big ", 4) == 0)
+        fixture_big(request, strtoul(text + 4, NULL, 10));
+    else if (strcmp(text, "lines") == 0)
+        request_reply(request, "two\nlines", 9);
+    else
+        request_reply(request, text, strlen(text));
+}
+
+static const struct handler_kind fixture_kind = {.name = "fixture", .handle = fixture_handle};
+
+/* Answers a request that was held; nobody holds it any more. */
+static inline void fixture_answer(unsigned index, const char *reply)
+{
+    request_reply(fixture.held[index], reply, strlen(reply));
+    request_release(fixture.held[index]);
+    fixture.held[index] = NULL;
+}
+
+/* ---- a test's set-up and tear-down ---- */
+
+static int fixture_set_up(void **state)
+{
+    (void) state;
+    memset(&fixture, 0, sizeof fixture);
+    log_capture_init(&fixture.capture);
+    struct shared *shared = &fixture.shared;
+    shared->settings.config = (struct server_config){
+        .codec = FRAME_LINE, .max_message = FIXTURE_MAX_MESSAGE, .handler = &fixture.handler};
+    shared->settings.rules = (struct frame_rules){FRAME_LINE, FIXTURE_MAX_MESSAGE, PROTOCOL_QUIT};
+    strcpy(shared->settings.too_long_text, "too long");
+    shared->log = fixture.capture.log;
+    shared->admission = &fixture.admission;
+    shared->acceptor = &fixture.acceptor;
+    shared->scaler = &fixture.scaler;
+    shared->asker = &turn_asker;
+    shared->shards = &fixture.shard;
+    fixture.loops[0] = &fixture.shard.loop;
+    fixture.handler.kind = &fixture_kind;
+    fixture.admission.max_clients = 100;
+    fixture.acceptor.listeners.items[0].address.socket.any.sa_family = AF_UNIX;
+    fixture.shard.loop.now_ms = FIXTURE_NOW_MS;
+    sem_init(&fixture.leave, 0, 0);
+    scaler_init(&fixture.scaler, fixture.loops, 1, false);
+    return shard_init(&fixture.shard, shared) ? 0 : -1;
+}
+
+static int fixture_tear_down(void **state)
+{
+    (void) state;
+    shard_for_each(&fixture.shard, close_now);
+    for (unsigned i = 0; i < fixture.held_count; i++)
+        if (fixture.held[i])
+            request_release(fixture.held[i]);
+    for (struct inbox_node *node = inbox_take_all(&fixture.shard.loop.inbox), *next; node;
+         node = next) {
+        next = node->next;
+        request_discard(node);
+    }
+    scratch_fini(&fixture.scratch);
+    shard_fini(&fixture.shard);
+    if (fixture.capture.log)
+        log_capture_read(&fixture.capture);
+    return 0;
+}
+
+#define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
+
+/* Ends the log; how often a text was logged. The shard is not to be used any more. */
+static inline unsigned fixture_logged(const char *text)
+{
+    log_nudge(fixture.shard.log);
+    if (fixture.capture.log)
+        log_capture_read(&fixture.capture);
+    return log_capture_count(&fixture.capture, text);
+}
+
+static inline struct server_config *fixture_config(void) { return &fixture.shared.settings.config; }
+
+static inline void fixture_pass_ms(int64_t ms) { fixture.shard.loop.now_ms += ms; }
+
+/* ---- sessions ---- */
+
+/* `*client` is the other end. */
+static inline struct session *fixture_session(int *client)
+{
+    int fds[2];
+    bool is_new;
+    struct accepted accepted = {.address.socket.any.sa_family = AF_UNIX};
+    uint64_t number;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    accepted.fd = fds[0];
+    *client = fds[1];
+    assert_int_equal(admission_ask(&fixture.admission, &number), ADMISSION_CLIENT);
+    struct transfer *transfer = transfer_new(&accepted, number);
+    assert_non_null(transfer);
+    struct session *session = transfer_end(transfer, &fixture.shard, &is_new);
+    assert_non_null(session);
+    assert_true(is_new);
+    turn_begin(session, is_new, &fixture.scratch);
+    return session;
+}
+
+/* One without a socket: nothing of it is read, and what is sent to it fails. */
+static inline struct session *fixture_session_without_socket(void)
+{
+    struct session *session = store_take(&fixture.shard.store, &fixture.shard);
+    assert_non_null(session);
+    assert_true(heap_reserve(&fixture.shard.loop.deadlines, fixture.shard.store.count));
+    session->fd = -1;
+    session->number = 1;
+    session->since_ms = (uint64_t) fixture.shard.loop.now_ms;
+    return session;
+}
+
+/* ---- the loop ---- */
+
+static inline void fixture_deliver(struct inbox_node *node)
+{
+    if (node->kind == INBOX_ANSWER)
+        request_deliver_answer(node);
+    else
+        request_deliver_return(node);
+}
+
+static inline void fixture_open_inbox(void)
+{
+    for (struct inbox_node *node = loop_take_inbox(&fixture.shard.loop), *next; node; node = next) {
+        next = node->next;
+        fixture_deliver(node);
+    }
+}
+
+static inline bool fixture_run_ready(void)
+{
+    struct loop_item *item;
+    loop_begin_pass(&fixture.shard.loop);
+    while ((item = loop_next_ready(&fixture.shard.loop))) {
+        struct session_active *active =
+            (struct session_active *) ((char *) item - offsetof(struct session_active, ready));
+        if (!turn_ready(active->session, &fixture.scratch))
+            return false;
+    }
+    return true;
+}
+
+/* One batch, as server/serve.c has it; waits for an event up to this time. Returns the events. False in
+ * `*owned`: the loop was lost. */
+static inline int fixture_batch(int wait_ms, bool *owned)
+{
+    struct loop *loop = &fixture.shard.loop;
+    struct epoll_event events[16];
+    struct heap_item *item;
+    int count = epoll_wait(loop->epoll_fd, events, 16, wait_ms);
+    *owned = true;
+    for (int i = 0; i < count && *owned; i++) {
+        if (loop_event_source(&events[i]) == LOOP_INBOX)
+            fixture_open_inbox();
+        else
+            *owned = turn_event(loop_event_object(&events[i]), &fixture.scratch, events[i].events);
+    }
+    while (*owned && (item = heap_take(&loop->deadlines, loop->now_ms)))
+        turn_deadline((struct session *) ((char *) item - offsetof(struct session, deadline)),
+                      &fixture.scratch);
+    *owned = *owned && fixture_run_ready();
+    return count;
+}
+
+/* Batches until there is nothing left to do. False: the loop was lost. */
+static inline bool fixture_run(void)
+{
+    bool owned;
+    while (fixture_batch(0, &owned) > 0 || !TAILQ_EMPTY(&fixture.shard.loop.ready))
+        if (!owned)
+            return false;
+    return owned;
+}
+
+/* ---- the client ---- */
+
+static inline void fixture_say(int client, const char *text)
+{
+    assert_int_equal(send(client, text, strlen(text), MSG_NOSIGNAL), (ssize_t) strlen(text));
+}
+
+/* The client has got just this since it was last asked. */
+static inline void fixture_expect(int client, const char *text)
+{
+    char got[4096] = "";
+    ssize_t size = recv(client, got, sizeof got - 1, MSG_DONTWAIT);
+    assert_string_equal(got, text);
+    assert_int_equal(size > 0 ? size : 0, strlen(text));
+}
+
+/* Our sending half has ended behind this. */
+static inline void fixture_expect_end(int client, const char *text)
+{
+    char byte;
+    fixture_expect(client, text);
+    assert_int_equal(recv(client, &byte, 1, MSG_DONTWAIT), 0);
+}
+
+/* Says something, lets the server answer, and expects this. */
+static inline void fixture_ask(int client, const char *requests, const char *replies)
+{
+    fixture_say(client, requests);
+    assert_true(fixture_run());
+    fixture_expect(client, replies);
+}
+
+#endif
