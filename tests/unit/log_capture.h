@@ -1,5 +1,6 @@
 /*
- * log_capture: a log that is written into memory, for tests that look at what was logged.
+ * log_capture: a log that is written into memory, for tests that look at what was logged (all but
+ * messages).
  */
 #ifndef BANTER_TESTS_UNIT_LOG_CAPTURE_H
 #define BANTER_TESTS_UNIT_LOG_CAPTURE_H
@@ -27,7 +28,7 @@ static inline void log_capture_init(struct log_capture *capture)
     struct error error;
     *capture = (struct log_capture){.fd = memfd_create("log", MFD_CLOEXEC)};
     assert_true(capture->fd >= 0);
-    capture->log = log_open(capture->fd, LOG_MESSAGES, &error);
+    capture->log = log_open(capture->fd, LOG_CONNECTIONS, &error);
     assert_non_null(capture->log);
 }
 

@@ -123,18 +123,25 @@ static int fixture_set_up(void **state)
     return shard_init(&fixture.shard, shared) ? 0 : -1;
 }
 
-static int fixture_tear_down(void **state)
+/* Ends all sessions, and what the handler still holds. */
+static inline void fixture_end(void)
 {
-    (void) state;
     shard_for_each(&fixture.shard, close_now);
     for (unsigned i = 0; i < fixture.held_count; i++)
         if (fixture.held[i])
             request_release(fixture.held[i]);
-    for (struct inbox_node *node = inbox_take_all(&fixture.shard.loop.inbox), *next; node;
-         node = next) {
+    fixture.held_count = 0;
+    struct inbox_node *node = loop_take_inbox(&fixture.shard.loop);
+    for (struct inbox_node *next; node; node = next) {
         next = node->next;
         request_discard(node);
     }
+}
+
+static int fixture_tear_down(void **state)
+{
+    (void) state;
+    fixture_end();
     scratch_fini(&fixture.scratch);
     shard_fini(&fixture.shard);
     if (fixture.capture.log)
@@ -144,12 +151,16 @@ static int fixture_tear_down(void **state)
 
 #define FIXTURE_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
 
-/* Ends the log; how often a text was logged. The shard is not to be used any more. */
+/* Ends the test's sessions and its log. How often a text was logged. */
 static inline unsigned fixture_logged(const char *text)
 {
-    log_nudge(fixture.shard.log);
-    if (fixture.capture.log)
+    if (fixture.capture.log) {
+        fixture_end();
+        log_ring_free(fixture.shard.log);
+        fixture.shard.log = fixture.shard.transcript = NULL;
+        fixture.shared.log = NULL;
         log_capture_read(&fixture.capture);
+    }
     return log_capture_count(&fixture.capture, text);
 }
 
