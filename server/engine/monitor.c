@@ -176,7 +176,8 @@ static void sleep_until_a_batch(struct monitor *monitor)
     if ((any_in_batch(monitor) || atomic_load(&monitor->stopping)) &&
         atomic_exchange(&monitor->asleep, false))
         return;
-    /* Any wake-up ends the sleep: what was submitted in a batch that came and went meanwhile, too. */
+    /* Any wake-up ends the sleep: what was submitted in a batch that came and went meanwhile, too.
+     */
     while (sem_wait(&monitor->wake) != 0)
         continue;
     atomic_store(&monitor->asleep, false);

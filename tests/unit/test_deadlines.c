@@ -1,4 +1,5 @@
-/* test_deadlines: what is due of a session in each of its states, and what its turn does about it. */
+/* test_deadlines: what is due of a session in each of its states, and what its turn does about it.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /*
- * test_monitor: a real monitor and pool with a toy loop, whose owner makes calls until its loop is taken,
- * or until the monitor has had the time to.
+ * test_monitor: a real monitor and pool with a toy loop, whose owner makes calls until its loop is
+ * taken, or until the monitor has had the time to.
  *
  * Times are counted in the monitor's own samples, so that a busy machine changes nothing.
  */

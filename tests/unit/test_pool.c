@@ -1,10 +1,10 @@
 /*
- * test_pool: threads with toy work: which of them is given something, what they do when a loop is lost,
- * and how they end.
+ * test_pool: threads with toy work: which of them is given something, what they do when a loop is
+ * lost, and how they end.
  *
- * A toy loop's owner waits until the test says how its loop ends; a toy job runs until the test lets it
- * go. The test waits for a thread to become a spare by asking for one while the bound allows no
- * new one.
+ * A toy loop's owner waits until the test says how its loop ends; a toy job runs until the test
+ * lets it go. The test waits for a thread to become a spare by asking for one while the bound
+ * allows no new one.
  */
 #include <assert.h>
 #include <pthread.h>

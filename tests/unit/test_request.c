@@ -1,6 +1,6 @@
 /*
- * test_request: requests of a toy asker that is no session: answered in the call, late, twice, in vain or
- * never; and which of the two ways an answer takes.
+ * test_request: requests of a toy asker that is no session: answered in the call, late, twice, in
+ * vain or never; and which of the two ways an answer takes.
  *
  * The test is the loop's owner. What is not given back is the sanitizer's to find.
  */

@@ -1,4 +1,5 @@
-/* test_session_output: replies in the order of the requests, whatever becomes of each; and back-pressure. */
+/* test_session_output: replies in the order of the requests, whatever becomes of each; and
+ * back-pressure. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -223,9 +224,9 @@ static void sent_and_received_bytes_are_counted(void **state)
     int client;
     fixture_session(&client);
     fixture_ask(client, "abc\nde\n", "abc\nde\n");
-    assert_int_equal(counter_read(&fixture.shard.counters.received), 7);
-    assert_int_equal(counter_read(&fixture.shard.counters.sent), 7);
-    assert_int_equal(fixture.shard.loop.served, 2);
+    assert_int_equal(counter_get(&fixture.shard.counters.received), 7);
+    assert_int_equal(counter_get(&fixture.shard.counters.sent), 7);
+    assert_int_equal(counter_get(&fixture.shard.loop.served), 2);
     close(client);
 }
 
