@@ -154,8 +154,9 @@ def test_late_reply_where_replies_go_elsewhere(shell_screen, script, folder):
 
 def test_a_request_is_named_harmlessly_and_short(at_terminal, script):
     screen = at_terminal(script, columns=120)
+    drawn = len(screen.written)
     screen.type("\026\033[2J" + "x" * 200 + "\r")
-    harness.wait_until(lambda: script.asked, "the request")
+    screen.wait(lambda: script.asked and b"\n" in screen.written[drawn:], "the request, and its line drawn")
     screen.type("\003")
     screen.wait_last("^C", "->")
     script.send(b"done\n")

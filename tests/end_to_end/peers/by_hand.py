@@ -27,9 +27,11 @@ class Script:
         wait_until(lambda: self.asked == list(lines), f"requests {lines!r}; there are {self.asked!r}")
 
     def receive(self, screen, line):
-        """Enters a line at the client's prompt and waits until the request is here."""
-        before = list(self.asked)
+        """Enters a line at the client's prompt and waits until the request is here, and the line drawn:
+        a Ctrl-C would throw away what the terminal still has of it."""
+        before, drawn = list(self.asked), len(screen.written)
         screen.enter(line)
+        screen.wait(lambda: b"\n" in screen.written[drawn:], f"the end of the line {line!r}")
         self.wait_asked(*before, line.encode())
 
     def owe(self, screen, line):
