@@ -207,7 +207,7 @@ def test_an_idle_connection_that_is_closed_is_told(server, load):
     status, report, _ = load(server("--quiet", "--max-clients", "2"), "--idle", "2", "--requests", "1")
     assert status == 1
     assert counts(report) == {"lost": 1, "unasked": 1, "closed": 1}
-    status, report, _ = load(server("--quiet", "--idle-timeout", "50ms", "--max-clients", "3"), "--idle", "2",
+    status, report, _ = load(server("--quiet", "--idle-timeout", "500ms", "--max-clients", "3"), "--idle", "2",
                              "--rate", "100", "--duration", "1s")
     assert status == 1
     assert (report["closed"], report["unasked"], report["lost"]) == (2, 2, 0)
