@@ -1,14 +1,13 @@
 /*
- * shard_fixture: a shard with everything that its sessions need but threads. The test is the owner
- * of its loop, says what time it is, and is the client at the other end of each session, a
- * socketpair.
+ * shard_fixture: a shard with everything that its sessions need but threads. The test is the owner of its
+ * loop, says what time it is, and is the client at the other end of each session, a socketpair.
  *
  * The handler echoes, except:
  *
  * hold...    is held: fixture.held[0], then [1]...     forget    gets no answer
- * big N      gets N bytes                               lines     gets a reply that no line can
- * carry lose       loses its loop in the call, then answers   stay      waits in the call for
- * fixture.leave
+ * big N      gets N bytes                               lines     gets a reply that no line can carry
+ * built      is answered as the last thing of the call  stay      waits in the call for fixture.leave
+ * lose ...   loses its loop in the call, and then is answered as the rest of these says
  */
 #ifndef BANTER_TESTS_UNIT_SHARD_FIXTURE_H
 #define BANTER_TESTS_UNIT_SHARD_FIXTURE_H
@@ -61,29 +60,36 @@ static inline void fixture_big(struct request *request, size_t size)
     free(text);
 }
 
+static inline void fixture_built(struct request *request)
+{
+    memcpy(request_room(request, 5), "built", 5);
+    request_added(request, 5);
+    request_reply_and_return(request);
+}
+
 static void fixture_handle(struct handler *handler, struct request *request)
 {
     (void) handler;
-    char text[FIXTURE_MAX_MESSAGE + 1] = "";
-    memcpy(text, request_message(request), request_size(request));
+    char message[FIXTURE_MAX_MESSAGE + 1] = "", *text = message;
+    memcpy(message, request_message(request), request_size(request));
     fixture.calls++;
     fixture.caller = pthread_self();
-    if (strncmp(text, "hold", 4) == 0 && request_hold(request)) {
-        fixture.held[fixture.held_count++] = request;
-        return;
-    }
-    if (strcmp(text, "forget") == 0)
-        return;
-    if (strcmp(text, "lose") == 0)
+    if (strncmp(text, "lose ", 5) == 0) {
         loop_take(&fixture.shard.loop, fixture.shard.loop.call);
+        text += 5;
+    }
     if (strcmp(text, "stay") == 0)
         while (sem_wait(&fixture.leave) != 0)
             continue;
-    if (strncmp(text, "big ", 4) == 0)
+    if (strncmp(text, "hold", 4) == 0 && request_hold(request))
+        fixture.held[fixture.held_count++] = request;
+    else if (strncmp(text, "big ", 4) == 0)
         fixture_big(request, strtoul(text + 4, NULL, 10));
+    else if (strcmp(text, "built") == 0)
+        fixture_built(request);
     else if (strcmp(text, "lines") == 0)
         request_reply(request, "two\nlines", 9);
-    else
+    else if (strcmp(text, "forget") != 0)
         request_reply(request, text, strlen(text));
 }
 
@@ -235,8 +241,7 @@ static inline bool fixture_run_ready(void)
     return true;
 }
 
-/* One batch, as server/serve.c has it; waits for an event up to this time. Returns the events.
- * False in
+/* One batch, as server/serve.c has it; waits for an event up to this time. Returns the events. False in
  * `*owned`: the loop was lost. */
 static inline int fixture_batch(int wait_ms, bool *owned)
 {

@@ -367,11 +367,33 @@ static void a_call_that_returns_behind_its_answer_does_not_say_so(void **state)
     assert_true(request_hold(request));
     assert_false(request_detach(request));
     reply("late"); /* by another thread, say */
-    request_release(request);
     request_returned(request);
     assert_int_equal(open_inbox(), 1);
     assert_int_equal(asked.answered, 1);
     assert_int_equal(asked.returned, 0);
+    request_release(request);
+    request_unref(request);
+}
+
+static void a_call_outside_of_the_loop_that_forgets_its_request_gets_an_error(void **state)
+{
+    (void) state;
+    assert_false(request_detach(request));
+    request_returned(request);
+    assert_int_equal(open_inbox(), 1);
+    assert_int_equal(asked.answered, 1);
+    assert_int_equal(asked.returned, 0);
+    assert_reply("-ERR handler-failed the handler has not answered");
+    request_unref(request);
+}
+
+static void a_call_that_returns_behind_a_verdict_delivers_nothing(void **state)
+{
+    (void) state;
+    assert_true(request_claim(request));
+    assert_false(request_detach(request));
+    request_returned(request);
+    assert_true(inbox_is_empty());
     request_unref(request);
 }
 
@@ -438,6 +460,8 @@ int main(void)
         REQUEST_TEST(a_call_outside_of_the_loop_says_when_it_has_returned_without_an_answer),
         REQUEST_TEST(an_answer_may_overtake_the_return_of_its_call),
         REQUEST_TEST(a_call_that_returns_behind_its_answer_does_not_say_so),
+        REQUEST_TEST(a_call_outside_of_the_loop_that_forgets_its_request_gets_an_error),
+        REQUEST_TEST(a_call_that_returns_behind_a_verdict_delivers_nothing),
         REQUEST_TEST(what_nobody_will_deliver_can_be_discarded),
         REQUEST_TEST(an_answer_that_races_the_return_of_its_call_is_delivered_once),
     };

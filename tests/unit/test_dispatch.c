@@ -1,0 +1,335 @@
+/*
+ * test_dispatch: whether a request is called in the loop or in the executor, what comes of it, and how a
+ * turn goes on whose loop was taken in the call.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "server/engine/executor.h"
+#include "server/engine/monitor.h"
+#include "server/engine/pool.h"
+#include "server/session/dispatch.h"
+#include "server/session/input.h"
+#include "server/session/output.h"
+#include "tests/unit/shard_fixture.h"
+
+/* ---- an executor ---- */
+
+static struct pool *pool;
+static struct executor *executor;
+static struct monitor *monitor;
+
+static bool own_nothing(struct loop *loop, struct pool_thread *thread, struct pool_thread *from)
+{
+    (void) loop, (void) thread, (void) from;
+    return true;
+}
+
+static void ignore(void *context) { (void) context; }
+
+static const struct pool_ops pool_ops = {.own = own_nothing, .lost = ignore, .fini = ignore};
+
+/* The monitor only begins what was submitted: no call is long enough to lose its loop. */
+static int set_up_executor(void **state)
+{
+    if (fixture_set_up(state) != 0)
+        return -1;
+    pool = pool_new(4, &pool_ops, NULL);
+    executor = executor_new(2, pool, &dispatch_job_ops);
+    struct monitor_config config = {
+        .scaler = &fixture.scaler, .pool = pool, .executor = executor, .stall_ms = INT32_MAX / 100};
+    monitor = monitor_start(&config);
+    fixture.shared.executor = executor;
+    fixture.shared.monitor = monitor;
+    return monitor ? 0 : -1;
+}
+
+static int tear_down_executor(void **state)
+{
+    unsigned left = pool_stop(pool, CLOCK_NEVER, 0);
+    monitor_stop(monitor);
+    monitor_free(monitor);
+    fixture.shared.monitor = NULL;
+    int failure = fixture_tear_down(state);
+    executor_free(executor);
+    pool_free(pool);
+    return failure || left ? -1 : 0;
+}
+
+/* As the owner of a loop that is in a batch, so that the monitor does not sleep. */
+static void ask_in_batch(int client, const char *requests)
+{
+    monitor_batch_begins(monitor, &fixture.shard.loop);
+    fixture_say(client, requests);
+    assert_true(fixture_run());
+}
+
+static void await_reply(int client, const char *reply)
+{
+    bool owned;
+    while (fixture_batch(-1, &owned) == 0)
+        continue;
+    assert_true(fixture_run());
+    fixture_expect(client, reply);
+    monitor_batch_ends(&fixture.shard.loop);
+}
+
+/* ---- where a request is called ---- */
+
+static void *begin_session(struct handler *handler, uint64_t session)
+{
+    (void) handler, (void) session;
+    return NULL;
+}
+
+static const struct handler_kind kind_with_data = {
+    .name = "data", .handle = fixture_handle, .session_begun = begin_session};
+
+static const struct {
+    enum cost cost;
+    bool alarm;    /* a call has lost the loop a moment ago */
+    bool has_data; /* the handler has data of each session */
+    bool in_executor;
+} choices[] = {
+    {COST_UNKNOWN, false, false, false},     {COST_UNKNOWN, true, false, true},
+    {COST_UNKNOWN, true, true, false},       {COST_QUICK, false, false, false},
+    {COST_QUICK, true, false, false},        {COST_DOUBTED, false, false, false},
+    {COST_DOUBTED, true, false, false},      {COST_SLEEPS, false, false, true},
+    {COST_SLEEPS, false, true, false},       {COST_COMPUTES, false, false, true},
+    {COST_COMPUTES + 5, false, false, true}, {COST_COMPUTES + 5, true, true, false},
+};
+
+static void what_takes_long_is_called_in_the_executor(void **state)
+{
+    (void) state;
+    int client;
+    uint64_t submitted = 0;
+    struct session *session = fixture_session(&client);
+    for (unsigned i = 0; i < sizeof choices / sizeof choices[0]; i++) {
+        fixture.handler.kind = choices[i].has_data ? &kind_with_data : &fixture_kind;
+        fixture.shard.loop.alarm_until_ms = fixture.shard.loop.now_ms + choices[i].alarm;
+        session->cost = choices[i].cost;
+        ask_in_batch(client, "x\n");
+        if (choices[i].in_executor)
+            await_reply(client, "x\n");
+        else
+            fixture_expect(client, "x\n");
+        submitted += choices[i].in_executor;
+        assert_int_equal(executor_submitted(executor), submitted);
+        assert_int_equal(fixture.calls, i + 1);
+        assert_int_equal(!pthread_equal(fixture.caller, pthread_self()), choices[i].in_executor);
+    }
+    close(client);
+}
+
+static void all_is_called_in_the_loop_when_there_is_no_executor(void **state)
+{
+    (void) state;
+    int client;
+    struct session *session = fixture_session(&client);
+    session->cost = COST_COMPUTES;
+    fixture_ask(client, "x\n", "x\n");
+    assert_true(pthread_equal(fixture.caller, pthread_self()));
+    assert_int_equal(session->cost, COST_QUICK); /* it was, after all */
+    close(client);
+}
+
+static void a_call_that_was_measured_makes_its_session_known(void **state)
+{
+    (void) state;
+    int client;
+    struct session *session = fixture_session(&client);
+    atomic_store(&fixture.shard.loop.measures, true);
+    session->cost = COST_COMPUTES + 5;
+    ask_in_batch(client, "x\n");
+    await_reply(client, "x\n");
+    assert_int_not_equal(session->cost, COST_COMPUTES + 5); /* it took less */
+    assert_true(atomic_load(&fixture.shard.loop.measures)); /* the loop has measured nothing */
+    session->cost = COST_QUICK;
+    ask_in_batch(client, "y\n");
+    fixture_expect(client, "y\n");
+    assert_int_equal(atomic_load(&fixture.shard.loop.measures), session->cost != COST_QUICK);
+    close(client);
+}
+
+static void no_other_request_is_taken_while_a_call_outside_of_the_loop_goes_on(void **state)
+{
+    (void) state;
+    int client;
+    struct session *session = fixture_session(&client);
+    session->cost = COST_SLEEPS;
+    ask_in_batch(client, "stay\nnext\nlast\n");
+    fixture_expect(client, "");
+    assert_false(input_open(session));
+    assert_non_null(session->active->stalled);
+    sem_post(&fixture.leave);
+    for (unsigned calls = 0; calls < 3;) {
+        bool owned;
+        fixture_batch(-1, &owned);
+        assert_true(fixture_run());
+        calls = session->active ? 0 : 3;
+    }
+    fixture_expect(client, "stay\nnext\nlast\n");
+    assert_int_equal(fixture.calls, 3);
+    close(client);
+}
+
+static void a_call_outside_of_the_loop_may_hold_its_request(void **state)
+{
+    (void) state;
+    int client;
+    struct session *session = fixture_session(&client);
+    session->cost = COST_SLEEPS;
+    ask_in_batch(client, "hold\n");
+    bool owned;
+    while (session->active->stalled) /* until the call has returned */
+        fixture_batch(-1, &owned);
+    fixture_expect(client, "");
+    assert_true(input_open(session));
+    assert_int_equal(fixture.held_count, 1);
+    session->cost = COST_QUICK;
+    ask_in_batch(client, "next\n");
+    fixture_expect(client, "");
+    fixture_answer(0, "late");
+    await_reply(client, "late\nnext\n");
+    close(client);
+}
+
+/* ---- no call ---- */
+
+static void nothing_is_called_when_what_is_owed_is_refused(void **state)
+{
+    (void) state;
+    int client;
+    fixture_session(&client);
+    fixture.shard.refusing = true;
+    fixture_ask(client, "x\n", "-ERR stopping the server is stopping\n");
+    assert_int_equal(fixture.calls, 0);
+    close(client);
+}
+
+static void nothing_is_called_while_the_handler_is_full(void **state)
+{
+    (void) state;
+    int client;
+    struct session *session = fixture_session(&client);
+    atomic_store(&fixture.handler.full, true);
+    fixture_ask(client, "x\n", "");
+    assert_int_equal(fixture.calls, 0);
+    assert_false(session->watches_in);
+    atomic_store(&fixture.handler.full, false);
+    turn_resume(session);
+    assert_true(session->watches_in);
+    assert_true(fixture_run());
+    fixture_expect(client, "x\n");
+    close(client);
+}
+
+/* ---- the loop is taken in a call ---- */
+
+/* The new owner takes over the session, and the former one ends its call. */
+static void hand_over(struct session *session, bool has_waited)
+{
+    struct scratch *from = &fixture.scratch;
+    struct call_sample stall;
+    call_sample_describe(&stall, pthread_self(), 0, has_waited);
+    assert_ptr_equal(from->session, session);
+    dispatch_adopt(session, from, &stall);
+    scratch_lost(from);
+    assert_null(from->session);
+    assert_null(from->request);
+    loop_ready(&fixture.shard.loop, &session->active->ready);
+}
+
+static const struct {
+    const char *requests;
+    const char *at_once, *then; /* replies */
+} lost_turns[] = {
+    {"lose a\n", "", "a\n"},
+    {"first\nlose a\n", "first\n", "a\n"},
+    {"first\nlose a\nnext\n", "first\n", "a\nnext\n"},
+    {"lose built\nnext\n", "", "built\nnext\n"},
+    {"lose forget\nnext\n", "", "-ERR handler-failed the handler has not answered\nnext\n"},
+};
+
+static void a_turn_whose_loop_was_taken_goes_on(void **state)
+{
+    (void) state;
+    int client;
+    struct session *session = fixture_session(&client);
+    for (unsigned i = 0; i < sizeof lost_turns / sizeof lost_turns[0]; i++) {
+        fixture_say(client, lost_turns[i].requests);
+        assert_false(fixture_run());
+        fixture_expect(client, "");
+        hand_over(session, true);
+        assert_int_equal(session->cost, COST_SLEEPS); /* as it was seen from outside */
+        fixture_expect(client, lost_turns[i].at_once);
+        assert_true(fixture_run());
+        fixture_expect(client, lost_turns[i].then);
+        assert_null(session->active);
+        session->cost = COST_QUICK;
+    }
+    close(client);
+}
+
+static void what_was_read_of_the_next_request_is_kept(void **state)
+{
+    (void) state;
+    int client;
+    struct session *session = fixture_session(&client);
+    fixture_say(client, "lose a\nha");
+    assert_false(fixture_run());
+    hand_over(session, false);
+    assert_int_equal(session->cost, COST_DOUBTED);
+    assert_true(fixture_run());
+    fixture_expect(client, "a\n");
+    fixture_ask(client, "lf\n", "half\n");
+    close(client);
+}
+
+static void no_other_request_is_taken_before_the_lost_call_has_returned(void **state)
+{
+    (void) state;
+    int client;
+    struct session *session = fixture_session(&client);
+    fixture_ask(client, "hold 1\n", "");
+    fixture_say(client, "lose hold 2\nnext\n");
+    assert_false(fixture_run());
+    hand_over(session, true);
+    assert_false(input_open(session)); /* its return is in the inbox */
+    assert_int_equal(fixture.calls, 2);
+    assert_true(fixture_run());
+    assert_int_equal(fixture.calls, 3);
+    fixture_expect(client, "");
+    fixture_answer(1, "second");
+    fixture_answer(0, "first");
+    assert_true(fixture_run());
+    fixture_expect(client, "first\nsecond\nnext\n");
+    close(client);
+}
+
+#define EXECUTOR_TEST(test)                                                                        \
+    cmocka_unit_test_setup_teardown(test, set_up_executor, tear_down_executor)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        EXECUTOR_TEST(what_takes_long_is_called_in_the_executor),
+        FIXTURE_TEST(all_is_called_in_the_loop_when_there_is_no_executor),
+        EXECUTOR_TEST(a_call_that_was_measured_makes_its_session_known),
+        EXECUTOR_TEST(no_other_request_is_taken_while_a_call_outside_of_the_loop_goes_on),
+        EXECUTOR_TEST(a_call_outside_of_the_loop_may_hold_its_request),
+        FIXTURE_TEST(nothing_is_called_when_what_is_owed_is_refused),
+        FIXTURE_TEST(nothing_is_called_while_the_handler_is_full),
+        FIXTURE_TEST(a_turn_whose_loop_was_taken_goes_on),
+        FIXTURE_TEST(what_was_read_of_the_next_request_is_kept),
+        FIXTURE_TEST(no_other_request_is_taken_before_the_lost_call_has_returned),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
