@@ -70,12 +70,15 @@ static void ask_in_batch(int client, const char *requests)
     assert_true(fixture_run());
 }
 
+/* It may be there already. */
 static void await_reply(int client, const char *reply)
 {
+    char byte;
     bool owned;
-    while (fixture_batch(-1, &owned) == 0)
-        continue;
-    assert_true(fixture_run());
+    while (recv(client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0) {
+        fixture_batch(-1, &owned);
+        assert_true(fixture_run());
+    }
     fixture_expect(client, reply);
     monitor_batch_ends(&fixture.shard.loop);
 }
@@ -169,11 +172,10 @@ static void no_other_request_is_taken_while_a_call_outside_of_the_loop_goes_on(v
     assert_false(input_open(session));
     assert_non_null(session->active->stalled);
     sem_post(&fixture.leave);
-    for (unsigned calls = 0; calls < 3;) {
+    while (session->active) {
         bool owned;
         fixture_batch(-1, &owned);
         assert_true(fixture_run());
-        calls = session->active ? 0 : 3;
     }
     fixture_expect(client, "stay\nnext\nlast\n");
     assert_int_equal(fixture.calls, 3);

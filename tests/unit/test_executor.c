@@ -1,9 +1,9 @@
 /*
- * test_executor: toy jobs in threads of a real pool: which of them begin, in which order, and when
- * one loses its permit. The test does the monitor's part.
+ * test_executor: toy jobs in threads of a real pool: which of them begin, in which order, and when one
+ * loses its permit. The test does the monitor's part.
  *
- * What must not happen is looked for when all that could make it happen has returned: a thread that
- * was given a job is counted by then.
+ * What must not happen is looked for when all that could make it happen has returned: a thread that was
+ * given a job is counted by then.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -74,7 +74,9 @@ static const struct job_ops job_ops = {.run = run, .release = release};
 
 struct toy_loop {
     struct loop loop; /* first */
-    sem_t owned, lose, drain;
+    sem_t owned;
+    sem_t end;   /* of the call, awaited by the first owner */
+    sem_t drain; /* awaited by the second one */
 };
 
 /* The first owner loses its loop, the second one drains it. */
@@ -85,7 +87,7 @@ static bool own(struct loop *loop, struct pool_thread *thread, struct pool_threa
     if (from)
         pool_thread_let_go(from);
     sem_post(&toy->owned);
-    wait_for(from ? &toy->drain : &toy->lose);
+    wait_for(from ? &toy->drain : &toy->end);
     return from;
 }
 
@@ -130,6 +132,14 @@ static void submit_all(struct toy_job *jobs, int count)
 {
     for (int i = 0; i < count; i++)
         executor_submit(executor, &jobs[i].job);
+}
+
+static void init_loop(struct toy_loop *toy)
+{
+    *toy = (struct toy_loop){0};
+    sem_init(&toy->owned, 0, 0);
+    sem_init(&toy->end, 0, 0);
+    sem_init(&toy->drain, 0, 0);
 }
 
 /* One that has begun, and waits. */
@@ -392,12 +402,10 @@ static void a_job_loses_its_permit_when_it_has_computed_for_a_tenth_of_a_second(
 static void a_call_that_has_lost_its_loop_counts_and_then_runs_what_waits(void **state)
 {
     (void) state;
-    struct toy_loop toy = {0};
+    struct toy_loop toy;
     struct toy_job waiting;
     open_executor(1, BOUND);
-    sem_init(&toy.owned, 0, 0);
-    sem_init(&toy.lose, 0, 0);
-    sem_init(&toy.drain, 0, 0);
+    init_loop(&toy);
     struct pool_thread *former = pool_get(pool, POOL_INTERACTIVE);
     struct pool_thread *owner = pool_get(pool, POOL_INTERACTIVE);
     pool_give_loop(former, &toy.loop, NULL);
@@ -411,7 +419,7 @@ static void a_call_that_has_lost_its_loop_counts_and_then_runs_what_waits(void *
     executor_dispatch(executor);
     assert_int_equal(pool_threads(pool), 2); /* it got no thread */
 
-    sem_post(&toy.lose); /* the call is over */
+    sem_post(&toy.end); /* the call is over */
     pool_give_loop(owner, &toy.loop, former);
     wait_for(&waiting.begun);
     assert_int_equal(executor_computing(executor), 1);
@@ -424,12 +432,10 @@ static void a_call_that_has_lost_its_loop_counts_and_then_runs_what_waits(void *
 static void calls_that_have_lost_their_loops_can_be_more_than_the_permits(void **state)
 {
     (void) state;
-    struct toy_loop toy = {0};
+    struct toy_loop toy;
     struct toy_job computing;
     open_executor(1, BOUND);
-    sem_init(&toy.owned, 0, 0);
-    sem_init(&toy.lose, 0, 0);
-    sem_init(&toy.drain, 0, 0);
+    init_loop(&toy);
     struct pool_thread *former = pool_get(pool, POOL_INTERACTIVE);
     pool_give_loop(former, &toy.loop, NULL);
     wait_for(&toy.owned);
@@ -438,7 +444,7 @@ static void calls_that_have_lost_their_loops_can_be_more_than_the_permits(void *
     executor_adopt(executor, former);
     assert_true(executor_is_crowded(executor));
     sem_post(&computing.end);
-    sem_post(&toy.lose);
+    sem_post(&toy.end);
     pool_give_loop(pool_get(pool, POOL_INTERACTIVE), &toy.loop, former);
     sem_post(&toy.drain);
     close_executor();

@@ -26,10 +26,11 @@
 enum { NO_GRACE = 0, SOON_MS = 5000, LONG_MS = 60000 };
 
 struct toy_loop {
-    struct loop loop; /* first */
-    sem_t owned;      /* posted by each owner */
-    sem_t end;        /* awaited by each owner */
-    _Atomic bool drains;
+    struct loop loop;           /* first */
+    sem_t owned;                /* posted by each owner */
+    sem_t end;                  /* awaited by the first owner */
+    sem_t drain;                /* awaited by one that has taken the loop */
+    bool is_lost;               /* the first owner loses it */
     _Atomic bool to_background; /* the owner gets the lowest priority */
 };
 
@@ -65,11 +66,11 @@ static bool own(struct loop *loop, struct pool_thread *thread, struct pool_threa
     if (toy->to_background)
         pool_thread_set_background(thread);
     sem_post(&toy->owned);
-    wait_for(&toy->end);
+    wait_for(from ? &toy->drain : &toy->end);
     /* The test looks at the context of the former owner until then. */
     if (from)
         pool_thread_let_go(from);
-    return toy->drains;
+    return from || !toy->is_lost;
 }
 
 static void lost(void *argument)
@@ -126,9 +127,10 @@ static void close_pool(struct pool *pool)
 
 static void init_loop(struct toy_loop *toy)
 {
-    *toy = (struct toy_loop){.drains = true};
+    *toy = (struct toy_loop){0};
     sem_init(&toy->owned, 0, 0);
     sem_init(&toy->end, 0, 0);
+    sem_init(&toy->drain, 0, 0);
 }
 
 static void init_job(struct toy_job *toy)
@@ -299,13 +301,13 @@ static void a_thread_that_has_lost_its_loop_waits_to_be_let_go_and_then_works(vo
     struct pool *pool = open_pool(2);
     struct toy_loop toy;
     init_loop(&toy);
+    toy.is_lost = true;
     struct pool_thread *former = get(pool, POOL_INTERACTIVE);
     struct pool_thread *owner = get(pool, POOL_INTERACTIVE);
     struct context *context = pool_thread_context(former);
     give_loop(former, &toy, NULL);
     pid_t tid = pool_thread_self(former)->tid;
 
-    toy.drains = false;
     sem_post(&toy.end);
     /* Either it waits, as it should, or it works; a lock that it waits for does no harm. */
     while (!thread_is_asleep(tid) && !atomic_load(&idle_thread))
@@ -315,8 +317,7 @@ static void a_thread_that_has_lost_its_loop_waits_to_be_let_go_and_then_works(vo
     assert_int_equal(context->lost, 0);
     assert_ptr_equal(toy.loop.owner, owner);
 
-    toy.drains = true;
-    sem_post(&toy.end);
+    sem_post(&toy.drain);
     assert_int_equal(pool_stop(pool, CLOCK_NEVER, NO_GRACE), 0);
     assert_ptr_equal(atomic_load(&idle_thread), former);
     assert_int_equal(idle_lost, 1);
