@@ -152,7 +152,8 @@ static void an_answer_that_was_built_and_returned_is_there_too(void **state)
     for (int i = 0; i < 2; i++) {
         char *room = request_room(request, 3);
         assert_non_null(room);
-        memcpy(room, "ab", 2);
+        room[0] = 'a';
+        room[1] = 'b';
         request_added(request, 2);
     }
     request_reply_and_return(request);
