@@ -243,6 +243,7 @@ static void hand_over(struct session *session, bool has_waited)
     call_sample_describe(&stall, pthread_self(), 0, has_waited);
     assert_ptr_equal(from->session, session);
     dispatch_adopt(session, from, &stall);
+    assert_true(session->unparsed); /* there may be more requests in what was read */
     scratch_lost(from);
     assert_null(from->session);
     assert_null(from->request);
