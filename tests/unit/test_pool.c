@@ -392,7 +392,11 @@ static void a_thread_that_was_picked_before_the_stop_can_still_be_put_back(void 
 {
     (void) state;
     struct pool *pool = open_pool(1);
-    struct pool_thread *thread = get(pool, POOL_INTERACTIVE);
+    struct toy_loop toy;
+    init_loop(&toy);
+    give_loop(get(pool, POOL_INTERACTIVE), &toy, NULL);
+    sem_post(&toy.end);
+    struct pool_thread *thread = await_spare(pool, POOL_INTERACTIVE); /* it waits by now */
     assert_int_equal(pool_stop(pool, clock_ms() - 1, NO_GRACE), 1);
     pool_put_back(thread);
     /* It ends by itself, and not only when it has not been needed for ten seconds. */
