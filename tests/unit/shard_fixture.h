@@ -1,13 +1,15 @@
 /*
- * shard_fixture: a shard with everything that its sessions need but threads. The test is the owner of its
- * loop, says what time it is, and is the client at the other end of each session, a socketpair.
+ * shard_fixture: a shard with everything that its sessions need but threads. The test is the owner
+ * of its loop, says what time it is, and is the client at the other end of each session, a
+ * socketpair.
  *
  * The handler echoes, except:
  *
  * hold...    is held: fixture.held[0], then [1]...     forget    gets no answer
- * big N      gets N bytes                               lines     gets a reply that no line can carry
- * built      is answered as the last thing of the call  stay      waits in the call for fixture.leave
- * lose ...   loses its loop in the call, and then is answered as the rest of these says
+ * big N      gets N bytes                               lines     gets a reply that no line can
+ * carry built      is answered as the last thing of the call  stay      waits in the call for
+ * fixture.leave lose ...   loses its loop in the call, and then is answered as the rest of these
+ * says
  */
 #ifndef BANTER_TESTS_UNIT_SHARD_FIXTURE_H
 #define BANTER_TESTS_UNIT_SHARD_FIXTURE_H
@@ -241,7 +243,8 @@ static inline bool fixture_run_ready(void)
     return true;
 }
 
-/* One batch, as server/serve.c has it; waits for an event up to this time. Returns the events. False in
+/* One batch, as server/serve.c has it; waits for an event up to this time. Returns the events.
+ * False in
  * `*owned`: the loop was lost. */
 static inline int fixture_batch(int wait_ms, bool *owned)
 {

@@ -1,6 +1,6 @@
 /*
- * test_dispatch: whether a request is called in the loop or in the executor, what comes of it, and how a
- * turn goes on whose loop was taken in the call.
+ * test_dispatch: whether a request is called in the loop or in the executor, what comes of it, and
+ * how a turn goes on whose loop was taken in the call.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
 /*
- * test_executor: toy jobs in threads of a real pool: which of them begin, in which order, and when one
- * loses its permit. The test does the monitor's part.
+ * test_executor: toy jobs in threads of a real pool: which of them begin, in which order, and when
+ * one loses its permit. The test does the monitor's part.
  *
- * What must not happen is looked for when all that could make it happen has returned: a thread that was
- * given a job is counted by then.
+ * What must not happen is looked for when all that could make it happen has returned: a thread that
+ * was given a job is counted by then.
  */
 #include <pthread.h>
 #include <sched.h>
