@@ -345,7 +345,9 @@ def test_an_answer_over_the_limit(server):
 
 def test_an_answer_without_end_takes_no_memory(server):
     banterd = program(server, "cat", "/dev/zero")
-    assert is_error(banterd.connect().ask("x"), "handler-failed")
+    reply = banterd.connect().ask("x")
+    # It writes before it is asked, so it may have been given up by then.
+    assert is_error(reply, "handler-failed") or is_error(reply, "unavailable")
     assert banterd.memory("VmHWM") < harness.scaled(100, 600) << 20
 
 

@@ -16,7 +16,7 @@ enum { THREADS = 4, NODES = 20000 };
 static void nodes_are_taken_the_oldest_first(void **state)
 {
     (void) state;
-    struct inbox inbox = {0};
+    struct inbox inbox = {NULL};
     struct inbox_node nodes[3] = {0};
     for (int i = 0; i < 3; i++)
         inbox_push(&inbox, &nodes[i]);
@@ -29,7 +29,7 @@ static void nodes_are_taken_the_oldest_first(void **state)
 static void only_a_push_onto_an_empty_inbox_says_so(void **state)
 {
     (void) state;
-    struct inbox inbox = {0};
+    struct inbox inbox = {NULL};
     struct inbox_node nodes[2] = {0};
     for (int round = 0; round < 2; round++) {
         assert_true(inbox_push(&inbox, &nodes[0]));
@@ -41,7 +41,7 @@ static void only_a_push_onto_an_empty_inbox_says_so(void **state)
 static void nothing_is_taken_from_an_empty_inbox(void **state)
 {
     (void) state;
-    struct inbox inbox = {0};
+    struct inbox inbox = {NULL};
     struct inbox_node node = {0};
     assert_null(inbox_take_all(&inbox));
     inbox_push(&inbox, &node);
@@ -85,7 +85,7 @@ static void start(struct pusher *pusher, struct inbox *inbox, unsigned thread)
 static void nothing_is_lost_when_many_threads_push(void **state)
 {
     (void) state;
-    struct inbox inbox = {0};
+    struct inbox inbox = {NULL};
     struct pusher pushers[THREADS];
     unsigned next[THREADS] = {0}, batches = 0, woken = 0;
     for (unsigned i = 0; i < THREADS; i++)
