@@ -2,6 +2,7 @@
 #include "server/handlers/program/command.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,20 +60,59 @@ static int find_program(const char *name, char **path)
     }
 }
 
+/* Whether two strings "NAME=value" have the same name. */
+static bool same_name(const char *one, const char *other)
+{
+    size_t size = strcspn(one, "=");
+    return strncmp(one, other, size) == 0 && other[size] == '=';
+}
+
+static bool has_name(const char *const *strings, size_t count, const char *variable)
+{
+    for (size_t i = 0; i < count; i++)
+        if (same_name(strings[i], variable))
+            return true;
+    return false;
+}
+
+/* Copies those variables that have none of the strings' names. */
+static void copy_others(char **to, char *const *environment, const char *const *strings,
+                        size_t count)
+{
+    for (; environment && *environment; environment++)
+        if (!has_name(strings, count, *environment))
+            *to++ = *environment;
+}
+
+static size_t count_of(char *const *environment)
+{
+    size_t count = 0;
+    while (environment && environment[count])
+        count++;
+    return count;
+}
+
+/* A server that runs as a program of another one has these; they say nothing about its own
+ * instances. */
 static bool copy_environment(struct command *command)
 {
-    static const char own[] = "BANTER_WORKER=";
-    size_t count = 0;
-    while (environ && environ[count])
-        count++;
-    char **variable = command->environment = calloc(count + 2, sizeof *variable);
-    if (!variable)
-        return false;
-    *variable++ = command->worker;
+    static const char *const names[] = {
+        "BANTER_WORKER=", "BANTER_SESSION=", "BANTER_ADDRESS=", "BANTER_IDENTITY="};
+    command->environment = calloc(count_of(environ) + 1, sizeof *command->environment);
+    if (command->environment)
+        copy_others(command->environment, environ, names, sizeof names / sizeof *names);
+    return command->environment;
+}
+
+char **command_environment(const struct command *command, const char *const *strings, size_t count)
+{
+    char **environment = calloc(count + count_of(command->environment) + 1, sizeof *environment);
+    if (!environment)
+        return NULL;
     for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], own, sizeof own - 1) != 0)
-            *variable++ = environ[i];
-    return true;
+        environment[i] = (char *) (uintptr_t) strings[i]; /* execve() takes it so, changes none */
+    copy_others(environment + count, command->environment, strings, count);
+    return environment;
 }
 
 bool command_init(struct command *command, char *const *argv, struct error *error)
@@ -93,12 +133,6 @@ void command_fini(struct command *command)
     free(command->path);
     free(command->environment);
     *command = (struct command){0};
-}
-
-void command_set_worker(struct command *command, uint64_t number)
-{
-    snprintf(command->worker, sizeof command->worker, "BANTER_WORKER=%llu",
-             (unsigned long long) number);
 }
 
 bool command_error(const char *program, int failure, struct error *error)

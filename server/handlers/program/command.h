@@ -6,17 +6,16 @@
 #define BANTER_SERVER_HANDLERS_PROGRAM_COMMAND_H
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 #include <sys/resource.h>
 
 #include "common/error.h"
 
-/* Must stay where it is: `environment` points to `worker`. */
 struct command {
-    char *const *argv;   /* the caller's */
-    char *path;          /* the file to execute; owned */
-    char **environment;  /* owned, except for its strings */
-    char worker[40];     /* "BANTER_WORKER=3", the first string of the environment */
+    char *const *argv; /* the caller's */
+    char *path;        /* the file to execute; owned */
+    /* The server's, without what is set for each instance; owned, except for its strings. */
+    char **environment;
     struct rlimit files; /* the limit of descriptors with which the server was started */
 };
 
@@ -24,8 +23,9 @@ struct command {
 bool command_init(struct command *command, char *const *argv, struct error *error);
 void command_fini(struct command *command);
 
-/* Sets BANTER_WORKER for the next instance. */
-void command_set_worker(struct command *command, uint64_t number);
+/* The environment of an instance: of these strings, "NAME=value", each takes the place of the
+ * inherited one of its name. To be freed, its strings not; NULL: out of memory. */
+char **command_environment(const struct command *command, const char *const *strings, size_t count);
 
 /* Sets `error` to the reason why the program can't be run, an errno; always false. */
 bool command_error(const char *program, int failure, struct error *error);

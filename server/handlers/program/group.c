@@ -11,25 +11,22 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all that foll
 static LIST_HEAD(, group) groups = LIST_HEAD_INITIALIZER(groups);
 static bool aborted;
 
-pid_t group_fork(struct group *group)
+bool groups_are_aborted(void)
 {
-    /* With the lock held, so that an abort sees every group that there is. */
     pthread_mutex_lock(&lock);
-    errno = ECANCELED;
-    pid_t pid = aborted ? -1 : fork();
-    if (pid == 0) {
-        setpgid(0, 0);
-        return 0;
-    }
-    int failure = errno;
-    if (pid > 0) {
-        setpgid(pid, pid); /* both do it, whoever is first */
-        group->id = pid;
-        LIST_INSERT_HEAD(&groups, group, entry);
-    }
+    bool result = aborted;
     pthread_mutex_unlock(&lock);
-    errno = failure;
-    return pid;
+    return result;
+}
+
+void group_add(struct group *group, pid_t pid)
+{
+    pthread_mutex_lock(&lock);
+    group->id = pid;
+    LIST_INSERT_HEAD(&groups, group, entry);
+    if (aborted) /* while it was started */
+        kill(-pid, SIGKILL);
+    pthread_mutex_unlock(&lock);
 }
 
 void group_signal(const struct group *group, int number) { kill(-group->id, number); }

@@ -16,10 +16,12 @@ struct group {
     pid_t id;                /* and the process id of its leader */
 };
 
-/* Forks the leader of a new group and adds the group to the list. Returns 0 in the child, which
- * may then do only what is async-signal-safe, and call none of these; else the child's process id,
- * or -1 with errno set. */
-pid_t group_fork(struct group *group);
+/* Whether groups_abort() was called: then no group may be started. */
+bool groups_are_aborted(void);
+
+/* Adds the new group that a child of this process leads. If groups_abort() came meanwhile, the
+ * group is killed, and its leader is to be reaped as any. */
+void group_add(struct group *group, pid_t pid);
 
 void group_signal(const struct group *group, int number);
 

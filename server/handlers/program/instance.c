@@ -69,7 +69,9 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
 {
     struct instance *instance = instance_new(instances, number, worker);
     struct spawned spawned = {-1, -1, -1, -1}; /* gcc cannot see that failure is checked */
-    *failure = instance ? spawn(instances->command, number, &instance->group, &spawned) : ENOMEM;
+    struct spawn_options options = {0};
+    *failure =
+        instance ? spawn(instances->command, &options, number, &instance->group, &spawned) : ENOMEM;
     if (*failure) {
         if (instance)
             instance_remove(instances, instance);

@@ -1,61 +1,93 @@
-/* spawn: what happens between the fork and the exec, and around both. */
+/* spawn: what happens between the clone and the exec, and around both. */
 #include "server/handlers/program/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
-/* ---- in the child: only what is async-signal-safe ---- */
+/* A sanitizer keeps books in memory, which a child that shares it would disturb. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SHARED 0
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SHARED 0
+#endif
+#endif
+#ifndef SHARED
+#define SHARED CLONE_VM
+#endif
 
-/* A program expects all signals at their defaults: SIGPIPE not ignored, and none blocked. */
+/* Between clone and exec; both processes see it, even if they share nothing else. */
+struct birth {
+    const struct command *command;
+    char *const *environment;
+    pid_t parent;
+    int ends[3]; /* what becomes the descriptors 0, 1 and 2 */
+    int failure; /* written by the child: the errno of what failed */
+    _Alignas(16) char stack[32 << 10];
+};
+
+/* ---- in the child ----
+ *
+ * It runs in the parent's memory, on a stack of its own, while all other threads go on: it may
+ * write to nothing but `birth`, errno (the thread that it belongs to sleeps) and what the kernel
+ * keeps for it. System calls by number, since a library's functions may keep books, too. */
+
+/* A program expects all signals at their defaults: SIGPIPE not ignored, and none blocked. To the
+ * kernel zeros are that, in each of its machines' layouts. */
 static void reset_signals(void)
 {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    sigset_t none;
-    for (int number = 1; number <= SIGRTMAX; number++)
-        sigaction(number, &action, NULL); /* fails for those that can't be changed */
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    static const unsigned long zeros[16];
+    enum { SET_BYTES = (NSIG - 1) / CHAR_BIT };
+    for (int number = 1; number < NSIG; number++) /* fails for those that can't be changed */
+        syscall(SYS_rt_sigaction, number, zeros, NULL, SET_BYTES);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, zeros, NULL, SET_BYTES);
 }
 
-/* Makes the pipes' ends the descriptors 0, 1 and 2. The ends are above 2, since main() has made
- * sure that those are taken. */
+/* The ends are above 2, since main() has made sure that those are taken. */
 static bool place_descriptors(const int ends[3])
 {
     for (int fd = 0; fd < 3; fd++)
-        if (dup2(ends[fd], fd) < 0)
+        if (syscall(SYS_dup3, ends[fd], fd, 0) < 0)
             return false;
-    /* For the descriptors that the server was given by mistake; it opens all others to be closed by
-     * exec. */
-    return close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0 || errno == ENOSYS || errno == EINVAL;
+    /* Exec would close nearly all of them, but the parent goes on before it does: an epoll set
+     * would still report what the parent has closed since, as long as this process holds it. */
+    return syscall(SYS_close_range, 3, UINT_MAX, 0) == 0 || errno == ENOSYS;
 }
 
-/* Ends with exec, or writes its errno to `status_fd`. */
-static _Noreturn void run_child(const struct command *command, pid_t parent, const int ends[3],
-                                int status_fd)
+/* Ends with exec, or sets birth->failure. */
+static int run_child(void *argument)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == parent && place_descriptors(ends)) {
-        setrlimit(RLIMIT_NOFILE, &command->files);
+    struct birth *birth = argument;
+    syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    syscall(SYS_setpgid, 0, 0);
+    if (syscall(SYS_getppid) == birth->parent && place_descriptors(birth->ends)) {
+        syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &birth->command->files, NULL);
         reset_signals();
-        execve(command->path, command->argv, command->environment);
+        syscall(SYS_execve, birth->command->path, birth->command->argv, birth->environment);
     }
-    int failure = errno;
-    ssize_t written = write(status_fd, &failure, sizeof failure);
-    _exit(written == sizeof failure ? 127 : 126);
+    birth->failure = errno;
+    syscall(SYS_exit_group, 127);
+    return 127;
 }
 
-/* ---- in the parent ---- */
+/* ---- descriptors ---- */
 
 /* -1: closed */
 struct pipes {
     int input[2], output[2], errors[2];
-    int status[2]; /* closed by a successful exec, else carries its errno */
 };
 
 static void close_fd(int *fd)
@@ -76,65 +108,117 @@ static void close_pipes(struct pipes *pipes)
     close_pipe(pipes->input);
     close_pipe(pipes->output);
     close_pipe(pipes->errors);
-    close_pipe(pipes->status);
 }
 
-static int open_pipes(struct pipes *pipes)
+/* `ours` is 0 or 1: the end that does not block. */
+static bool open_pipe(int ends[2], int ours)
 {
-    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
-    if (pipe2(pipes->input, O_CLOEXEC) == 0 && pipe2(pipes->output, O_CLOEXEC) == 0 &&
-        pipe2(pipes->errors, O_CLOEXEC) == 0 && pipe2(pipes->status, O_CLOEXEC) == 0 &&
-        fcntl(pipes->input[1], F_SETFL, O_NONBLOCK) == 0 &&
-        fcntl(pipes->output[0], F_SETFL, O_NONBLOCK) == 0 &&
-        fcntl(pipes->errors[0], F_SETFL, O_NONBLOCK) == 0)
+    return pipe2(ends, O_CLOEXEC) == 0 && fcntl(ends[ours], F_SETFL, O_NONBLOCK) == 0;
+}
+
+/* A terminal, as if it were a pipe: what is written to the second comes out of the first. */
+static bool open_terminal(int ends[2])
+{
+    struct termios mode;
+    ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    if (ends[0] < 0 || unlockpt(ends[0]) != 0)
+        return false;
+    ends[1] = ioctl(ends[0], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (ends[1] < 0 || tcgetattr(ends[1], &mode) != 0)
+        return false;
+    cfmakeraw(&mode);
+    return tcsetattr(ends[1], TCSANOW, &mode) == 0;
+}
+
+static int open_pipes(struct pipes *pipes, const struct spawn_options *options)
+{
+    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
+    if (open_pipe(pipes->input, 1) &&
+        (options->pty ? open_terminal(pipes->output) : open_pipe(pipes->output, 0)) &&
+        (options->stderr_to_output || open_pipe(pipes->errors, 0)))
         return 0;
     int failure = errno;
     close_pipes(pipes);
     return failure;
 }
 
-/* Waits for the exec. Returns 0, or its errno. */
-static int exec_result(struct pipes *pipes)
+/* ---- environment ---- */
+
+/* To be freed, its strings not; NULL: out of memory. `worker` is the variable BANTER_WORKER. */
+static char **make_environment(const struct command *command, const struct spawn_options *options,
+                               const char *worker)
 {
-    int failure = 0;
-    ssize_t got;
-    close_fd(&pipes->status[1]);
-    do {
-        got = read(pipes->status[0], &failure, sizeof failure);
-    } while (got < 0 && errno == EINTR);
-    return got == (ssize_t) sizeof failure ? failure : 0;
+    const char *strings[3 + SPAWN_VARIABLES] = {worker};
+    size_t count = 1;
+    if (options->pty) {
+        strings[count++] = "TERM=dumb";
+        strings[count++] = "NO_COLOR=1";
+    }
+    for (size_t i = 0; i < SPAWN_VARIABLES && options->environment[i]; i++)
+        strings[count++] = options->environment[i];
+    return command_environment(command, strings, count);
 }
 
+/* ---- in the parent ---- */
+
 /* Returns 0, or the errno of what failed; then there is no child any more. */
-static int start_child(struct command *command, struct pipes *pipes, struct group *group,
-                       int *pid_fd)
+static int start_child(struct birth *birth, struct group *group, int *pid_fd)
 {
-    int ends[3] = {pipes->input[0], pipes->output[1], pipes->errors[1]};
-    pid_t parent = getpid();
-    pid_t pid = group_fork(group);
-    if (pid == 0)
-        run_child(command, parent, ends, pipes->status[1]);
-    if (pid < 0)
-        return errno;
-    int failure = exec_result(pipes);
+    sigset_t all, before;
+    if (groups_are_aborted())
+        return ECANCELED;
+    /* No handler of this process may run in the child. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = clone(run_child, birth->stack + sizeof birth->stack,
+                      SHARED | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, birth, pid_fd);
+    int failure = pid < 0 ? errno : birth->failure;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!failure) {
-        *pid_fd = (int) syscall(SYS_pidfd_open, pid, 0);
-        failure = *pid_fd < 0 ? errno : 0;
+        group_add(group, pid);
+    } else if (pid > 0) {
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+        close_fd(pid_fd);
     }
-    if (failure)
-        group_kill(group);
     return failure;
 }
 
-int spawn(struct command *command, uint64_t number, struct group *group, struct spawned *spawned)
+static int start(const struct command *command, const struct spawn_options *options,
+                 const char *worker, const struct pipes *pipes, struct group *group, int *pid_fd)
+{
+    int errors_fd = options->stderr_to_output ? pipes->output[1] : pipes->errors[1];
+    char **environment = make_environment(command, options, worker);
+    if (!environment)
+        return ENOMEM;
+    int failure = ENOMEM;
+    struct birth *birth =
+        mmap(NULL, sizeof *birth, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (birth != MAP_FAILED) {
+        birth->command = command;
+        birth->environment = environment;
+        birth->parent = getpid();
+        birth->ends[0] = pipes->input[0];
+        birth->ends[1] = pipes->output[1];
+        birth->ends[2] = errors_fd;
+        failure = start_child(birth, group, pid_fd);
+        munmap(birth, sizeof *birth);
+    }
+    free(environment);
+    return failure;
+}
+
+int spawn(const struct command *command, const struct spawn_options *options, uint64_t number,
+          struct group *group, struct spawned *spawned)
 {
     struct pipes pipes;
+    char worker[40];
     int pid_fd = -1;
-    command_set_worker(command, number);
-    int failure = open_pipes(&pipes);
+    int failure = open_pipes(&pipes, options);
     if (failure)
         return failure;
-    failure = start_child(command, &pipes, group, &pid_fd);
+    snprintf(worker, sizeof worker, "BANTER_WORKER=%llu", (unsigned long long) number);
+    failure = start(command, options, worker, &pipes, group, &pid_fd);
     if (!failure) {
         *spawned = (struct spawned){pid_fd, pipes.input[1], pipes.output[0], pipes.errors[0]};
         pipes.input[1] = pipes.output[0] = pipes.errors[0] = -1;
