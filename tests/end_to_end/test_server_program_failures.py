@@ -53,6 +53,14 @@ def test_one_request_pays(server, message, code):
     banterd.log.wait_for(r"^Worker 1 is replaced: the program .")
 
 
+def test_how_a_copy_ended_is_known_even_if_sigchld_was_ignored(bench):
+    """Whoever starts the server may ignore it, and the kernel then keeps nobody's status."""
+    banterd = bench.start(["env", "--ignore-signal=CHLD", harness.BANTERD, "--listen", "127.0.0.1:0", "-w", "1", "--",
+                           str(WORKER)], kind=harness.Server)
+    assert is_error(banterd.connect().ask("exit 3"), "handler-failed")
+    banterd.log.wait_for("replaced.*: the program ended with status 3")
+
+
 def test_what_waits_behind_a_failure_is_answered(server):
     banterd = program(server, WORKER, workers=2)
     client = banterd.connect()
