@@ -46,7 +46,8 @@ static bool read_file(int folder_fd, const char *name, char text[TEXT_MAX])
 enum sleep {
     SLEEP_NOT,      /* it runs, or will be woken by time or by a device */
     SLEEP_EVENT,    /* until something happens outside */
-    SLEEP_CHILDREN, /* the same, which may be the end of a child */
+    SLEEP_SIGNAL,   /* the same, which may be the end of a child */
+    SLEEP_CHILDREN, /* until a child ends */
     SLEEP_READ,     /* until a descriptor has something to read */
     SLEEP_UNKNOWN,  /* the system does not say */
 };
@@ -87,9 +88,9 @@ static const struct {
     {SYS_pselect6, SLEEP_EVENT, TIMEOUT_POINTER, 4},
     {SYS_futex, SLEEP_EVENT, TIMEOUT_NEVER, 0},
 #ifdef SYS_pause
-    {SYS_pause, SLEEP_CHILDREN, TIMEOUT_NEVER, 0},
+    {SYS_pause, SLEEP_SIGNAL, TIMEOUT_NEVER, 0},
 #endif
-    {SYS_rt_sigsuspend, SLEEP_CHILDREN, TIMEOUT_NEVER, 0},
+    {SYS_rt_sigsuspend, SLEEP_SIGNAL, TIMEOUT_NEVER, 0},
     {SYS_wait4, SLEEP_CHILDREN, TIMEOUT_NEVER, 0},
     {SYS_waitid, SLEEP_CHILDREN, TIMEOUT_NEVER, 0},
     {SYS_restart_syscall, SLEEP_EVENT, TIMEOUT_RESTARTED, 2},
@@ -226,10 +227,13 @@ static enum look_state walk_child(struct walk *walk, pid_t pid)
     return state;
 }
 
-/* A thread's state and that of its children. Any that works is enough to know; one that the system
- * does not describe is worse than one that rests. */
-static enum look_state walk_children(struct walk *walk, int folder_fd, pid_t task)
+/* The children of a thread that is asleep in some call. Any that works is enough to know; one that
+ * the system does not describe is worse than one that rests. The end of a child is about to wake a
+ * thread that waits for that, and where it waits for one and has none, that has just been so. */
+static enum look_state walk_children(struct walk *walk, int folder_fd, pid_t task, enum sleep sleep,
+                                     bool first)
 {
+    bool awaits = sleep == SLEEP_CHILDREN || sleep == SLEEP_SIGNAL;
     char path[48], text[TEXT_MAX];
     enum look_state all = LOOK_RESTS;
     snprintf(path, sizeof path, "task/%d/children", (int) task);
@@ -237,7 +241,11 @@ static enum look_state walk_children(struct walk *walk, int folder_fd, pid_t tas
         return LOOK_RESTS; /* the thread has ended, or the system has no such lists */
     const char *next = text;
     pid_t child;
+    if (sleep == SLEEP_CHILDREN && first && !*text)
+        return works(walk, "works");
     while (all != LOOK_WORKS && (child = next_child(&next)) > 0) {
+        if (awaits && !is_alive(child))
+            return works(walk, "works");
         enum look_state state = walk_child(walk, child);
         if (state != LOOK_RESTS)
             all = state;
@@ -267,7 +275,8 @@ static enum look_state walk_task(struct walk *walk, int folder_fd, pid_t pid, pi
         (sleep == SLEEP_READ && !may_read(walk, folder_fd, fd, first && !walk->depth)))
         return works(walk, walk->depth ? "has a child that works" : "has a thread that works");
     /* Another thread's children matter if it seems to wait for them. */
-    return first || sleep != SLEEP_EVENT ? walk_children(walk, folder_fd, task) : LOOK_RESTS;
+    return first || sleep != SLEEP_EVENT ? walk_children(walk, folder_fd, task, sleep, first)
+                                         : LOOK_RESTS;
 }
 
 static enum look_state walk_tasks(struct walk *walk, int folder_fd, pid_t pid)
@@ -359,6 +368,7 @@ enum look_state look_at(struct look *look)
     char text[TEXT_MAX];
     int unread;
     uint64_t fd = 0;
+    look->has_threads = look->has_children = false;
     /* First of all: see the head of look.h. */
     if (ioctl(look->input_fd, FIONREAD, &unread) != 0 || unread > 0)
         return found(look, LOOK_WORKS, "has not read all of its input");
@@ -373,6 +383,7 @@ enum look_state look_at(struct look *look)
         if (!reads_from(look->folder_fd, fd, look->input))
             return found(look, LOOK_WORKS, "reads something else than its input");
         return look_at_reader(look);
+    case SLEEP_SIGNAL:
     case SLEEP_CHILDREN:
         return look_around(look, "waits for a child or a signal");
     default:
