@@ -36,6 +36,9 @@ struct handler_host {
     struct log *log;            /* the caller's, until the handler is closed; NULL: no log */
     int64_t handler_timeout_ms; /* how long a request may wait for its answer; 0: for ever */
     unsigned cores;             /* how many processor cores the handler may use; at least 1 */
+    bool one_line;              /* a reply can't have a newline in it */
+    /* Readable once the start is to be given up; 0: never. */
+    int stop_fd;
 };
 
 struct handler_kind {
@@ -71,6 +74,11 @@ struct handler_kind {
      * get no answer. Called by the loop's owner: must not block. NULL: not notified. */
     void (*session_ended)(struct handler *handler, void *data);
 
+    /* How long the time of this session's requests (`data` as for session_ended()) has stood still,
+     * all in all, in ms at `now_ms`; it does while nobody could answer yet. It never becomes less.
+     * From any thread. NULL: never. */
+    int64_t (*paused_ms)(struct handler *handler, void *data, int64_t now_ms);
+
     /* The process is about to end without close(): ends what would outlive it. From any thread.
      * NULL: nothing would. */
     void (*abort)(struct handler *handler);
@@ -87,9 +95,10 @@ struct handler {
     unsigned descriptors, descriptors_per_client;
 };
 
-/* While a handler is full it is given no more requests, and no session is read (requests that are
- * on their way at this moment may still come): the back-pressure of a handler that queues. From any
- * thread, but not from within handler->resume(). */
+/* While a handler is full, no session is read that is owed a reply: the back-pressure of a handler
+ * that queues. The others are given one request at a time (and what is on its way at this moment
+ * may still come), so that those that have filled the queue don't stop the others. From any thread,
+ * but not from within handler->resume(). */
 void handler_set_full(struct handler *handler, bool full);
 
 static inline bool handler_is_full(const struct handler *handler)

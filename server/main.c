@@ -71,10 +71,18 @@ static enum status open_and_serve(const struct options *options, int signal_fd)
     if (!log)
         return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
     struct handler handler;
-    struct handler_host host = {log, options->config.handler_timeout_ms, cpus_count()};
-    enum status status = handler_open(&handler, &options->handler, &host, &error)
-                             ? serve(options, &handler, log, signal_fd)
-                             : fail(STATUS_NOT_STARTED, "banterd: ", error.text);
+    struct handler_host host = {
+        .log = log,
+        .handler_timeout_ms = options->config.handler_timeout_ms,
+        .cores = cpus_count(),
+        .one_line = options->config.codec == FRAME_LINE,
+        .stop_fd = signal_fd,
+    };
+    enum status status = STATUS_STOPPED;
+    if (handler_open(&handler, &options->handler, &host, &error))
+        status = serve(options, &handler, log, signal_fd);
+    else if (!run_is_stopped(signal_fd))
+        status = fail(STATUS_NOT_STARTED, "banterd: ", error.text);
     log_stop(log);
     if (status != STATUS_LEFT_BEHIND) /* those threads may still log */
         log_free(log);

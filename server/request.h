@@ -24,8 +24,11 @@ size_t request_size(const struct request *request);
  * function. It is the handler's own, and good until the kind's session_ended() gets it. */
 void *request_session_data(const struct request *request);
 
+/* The number of the session that asks. */
+uint64_t request_session(const struct request *request);
+
 /* When the request must have been answered, in ms of CLOCK_MONOTONIC; INT64_MAX: there is no
- * time-out. */
+ * time-out. It moves away while the handler lets its time stand still. */
 int64_t request_deadline_ms(const struct request *request);
 
 /* Whether an answer would come too late: the request was answered, its time is over, or its session

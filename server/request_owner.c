@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/protocol.h"
 #include "server/engine/loop.h"
+#include "server/handler.h"
 #include "server/log/log.h"
 
 enum {                /* bits of request->state */
@@ -29,7 +31,33 @@ size_t request_size(const struct request *request) { return request->size; }
 
 void *request_session_data(const struct request *request) { return request->session_data; }
 
-int64_t request_deadline_ms(const struct request *request) { return request->deadline_ms; }
+uint64_t request_session(const struct request *request) { return request->session_number; }
+
+static int64_t paused_ms(const struct request *request, int64_t now_ms)
+{
+    struct handler *handler = request->handler;
+    return handler && handler->kind->paused_ms
+               ? handler->kind->paused_ms(handler, request->session_data, now_ms)
+               : 0;
+}
+
+int64_t request_deadline_at(const struct request *request, int64_t now_ms)
+{
+    if (request->deadline_ms == CLOCK_NEVER)
+        return CLOCK_NEVER;
+    return request->deadline_ms + paused_ms(request, now_ms) - request->paused_ms;
+}
+
+int64_t request_deadline_ms(const struct request *request)
+{
+    return request_deadline_at(request, clock_ms());
+}
+
+void request_set_deadline(struct request *request, int64_t at_ms, int64_t now_ms)
+{
+    request->deadline_ms = at_ms;
+    request->paused_ms = paused_ms(request, now_ms);
+}
 
 _Bool request_is_over(const struct request *request)
 {

@@ -58,9 +58,11 @@ struct request {
     uint64_t session_number;
     const char *message; /* a view into the owner's input until a hold copies it */
     size_t size;
-    void *session_data;  /* the handler's own, of the session that asks; set before the call */
-    int64_t deadline_ms; /* when the handler must have answered; set before the call */
-    char *copy;          /* owned; NULL before a hold */
+    void *session_data; /* the handler's own, of the session that asks; set before the call */
+    /* When the handler must have answered, had its time not stood still since; set before the call,
+     * with how long it had stood still by then. */
+    int64_t deadline_ms, paused_ms;
+    char *copy; /* owned; NULL before a hold */
     /* `reply` is the answer as soon as handle() has returned; for the thread that is in it alone.
      * It is claimed and made known only if that call is not the loop's any more. */
     bool built;
@@ -86,6 +88,12 @@ void request_free(struct request *request);
 /* Makes it ready for a call of handle() with a view of the message. */
 void request_start(struct request *request, struct loop *loop, void *context,
                    uint64_t session_number, const char *message, size_t size);
+
+/* Sets the deadline, CLOCK_NEVER for none, of a request that has its session data. */
+void request_set_deadline(struct request *request, int64_t at_ms, int64_t now_ms);
+
+/* What request_deadline_ms() returns at `now_ms`. */
+int64_t request_deadline_at(const struct request *request, int64_t now_ms);
 
 enum request_outcome {
     REQUEST_ANSWERED,  /* `reply` is there; the caller may use the request for the next call */

@@ -36,6 +36,12 @@ int run_open_signals(void)
     return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
+bool run_is_stopped(int signal_fd)
+{
+    struct pollfd poll_fd = {signal_fd, POLLIN, 0};
+    return poll(&poll_fd, 1, 0) > 0;
+}
+
 /* Ends the process as that signal ends a process. */
 static void end_by_signal(int number)
 {

@@ -5,6 +5,7 @@
 #ifndef BANTER_SERVER_RUN_H
 #define BANTER_SERVER_RUN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct handler;
@@ -13,6 +14,9 @@ struct server;
 /* Blocks the signals that stop the server, in this thread and in all that it starts from now on,
  * and ignores SIGPIPE. Returns a descriptor that reports them, or -1 with errno set. */
 int run_open_signals(void);
+
+/* Whether such a signal has come. */
+bool run_is_stopped(int signal_fd);
 
 /* Serves until a signal comes or `run_for_ms` are over (0: never); then stops the server and closes
  * it. A second signal aborts `handler`, which is the server's, and ends the process.

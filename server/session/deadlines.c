@@ -49,7 +49,7 @@ static int64_t handler_deadline(const struct session *session)
     const struct request *request;
     STAILQ_FOREACH(request, &session->active->requests, entry)
         if (!request->ready)
-            return request->deadline_ms;
+            return request_deadline_at(request, now_ms(session));
     return CLOCK_NEVER;
 }
 

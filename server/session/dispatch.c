@@ -35,11 +35,11 @@ static bool prepare(struct session *session, struct scratch *scratch, const char
         return false;
     }
     request_start(request, &shard->loop, session, session->number, message, size);
-    int64_t timeout = shared->settings.config.handler_timeout_ms;
-    request->deadline_ms = timeout ? shard->loop.now_ms + timeout : CLOCK_NEVER;
     if (!session->handler_data && handler->kind->session_begun)
         session->handler_data = handler->kind->session_begun(handler, session->number);
     request->session_data = session->handler_data;
+    int64_t timeout = shared->settings.config.handler_timeout_ms, now_ms = shard->loop.now_ms;
+    request_set_deadline(request, timeout ? now_ms + timeout : CLOCK_NEVER, now_ms);
     return true;
 }
 

@@ -33,12 +33,14 @@ enum step {
 bool input_open(const struct session *session)
 {
     const struct shard *shard = session_shard(session);
+    const struct session_active *active = session->active;
     if (session->input_over || session->broken || session->closing)
         return false;
-    if (handler_is_full(shard->shared->settings.config.handler) &&
-        !shard->refusing) /* refusing is not its work */
+    /* A session that is owed nothing is read all the same: it has no part in that. Refusing is not
+     * the handler's work. */
+    if (active && active->pending > 0 && !shard->refusing &&
+        handler_is_full(shard->shared->settings.config.handler))
         return false;
-    const struct session_active *active = session->active;
     return !active || (!active->stalled && active->pending < SESSION_MAX_PENDING &&
                        buffer_size(&active->output) == 0);
 }

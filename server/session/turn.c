@@ -180,11 +180,6 @@ static bool end_write(struct session *session)
 static void end_idle(struct session *session, struct scratch *scratch)
 {
     const struct shard *shard = session_shard(session);
-    if (!input_wants_bytes(session)) {
-        /* The handler is full: the client may have asked, and has not been read. */
-        session->since_ms = (uint64_t) shard->loop.now_ms;
-        return;
-    }
     log_timeout(session, LOG_IDLE, shard->shared->settings.config.idle_timeout_ms);
     output_unasked(session, scratch, PROTOCOL_IDLE, "nothing was asked for too long");
     session->input_over = true;
@@ -195,7 +190,7 @@ static void overrule_late(struct session *session)
     const struct shard *shard = session_shard(session);
     struct request *request;
     STAILQ_FOREACH(request, &session->active->requests, entry) {
-        if (request->ready || request->deadline_ms > shard->loop.now_ms)
+        if (request->ready || request_deadline_at(request, shard->loop.now_ms) > shard->loop.now_ms)
             continue;
         /* If the handler has just been quicker, its answer is on its way through the inbox. */
         if (output_overrule(request, PROTOCOL_HANDLER_TIMEOUT,
