@@ -123,6 +123,8 @@ _banter_values() { # NAME
     local lead=${word%"$value"} hosts kinds
     case $1:$value in
     CODEC:*) _banter_offer "$lead"{line,netstring,raw} ;;
+    END:*) _banter_offer "$lead"{newline,waits,line:} ;;
+    WHERE:*) _banter_offer "$lead"{log,reply} ;;
     WHEN:*) _banter_offer "$lead"{auto,always,never} ;;
     NAME:*:*)
         [[ " ${handlers[*]} " != *" ${value%%:*}:FILE "* ]] || _banter_files "$lead${value%%:*}:"

@@ -15,6 +15,8 @@ enum {
     MAX_THREADS = 1024,
     MAX_CLIENTS = 1 << 24,
     MAX_WORKERS = 1024,
+    MAX_LINE = 1024,
+    START_TIMEOUT_MS = 60000,
 };
 
 #define MAX_MESSAGE ((size_t) 1 << 30)
@@ -42,6 +44,14 @@ static bool take_count(const char *value, long max, unsigned *count, struct erro
     return true;
 }
 
+/* Whether the text is one line, and not too long for a program to be given. */
+static bool check_line(const char *text, struct error *error)
+{
+    if (strchr(text, '\n') || strlen(text) > MAX_LINE)
+        return error_set(error, "it must be one line of up to %d bytes", MAX_LINE);
+    return true;
+}
+
 static bool take_workers(const char *value, void *context, struct error *error)
 {
     return take_count(value, MAX_WORKERS, &((struct options *) context)->program.workers, error);
@@ -52,6 +62,53 @@ static bool take_worker_per_client(const char *value, void *context, struct erro
     (void) value, (void) error;
     ((struct options *) context)->program.worker_per_client = true;
     return true;
+}
+
+/* newline, waits, or line:TEXT. */
+static bool take_reply_end(const char *value, void *context, struct error *error)
+{
+    static const char line[] = "line:";
+    struct program_options *program = &((struct options *) context)->program;
+    program->reply_mark = NULL;
+    if (strcmp(value, "newline") == 0) {
+        program->reply_end = REPLY_END_NEWLINE;
+    } else if (strcmp(value, "waits") == 0) {
+        program->reply_end = REPLY_END_WAITS;
+    } else if (strncmp(value, line, sizeof line - 1) == 0) {
+        program->reply_end = REPLY_END_LINE;
+        program->reply_mark = value + sizeof line - 1;
+        return check_line(program->reply_mark, error);
+    } else {
+        return error_set(
+            error, "\"%s\" is no end of a reply; it can be newline, waits or line:TEXT", value);
+    }
+    return true;
+}
+
+static bool take_request_end(const char *value, void *context, struct error *error)
+{
+    ((struct options *) context)->program.request_end = value;
+    return check_line(value, error);
+}
+
+static bool take_pty(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->program.pty = true;
+    return true;
+}
+
+static bool take_stderr(const char *value, void *context, struct error *error)
+{
+    bool reply = strcmp(value, "reply") == 0;
+    ((struct options *) context)->program.stderr_to_reply = reply;
+    return reply || strcmp(value, "log") == 0 ||
+           error_set(error, "\"%s\" is no place for it; it can be log or reply", value);
+}
+
+static bool take_start_timeout(const char *value, void *context, struct error *error)
+{
+    return args_duration(value, &((struct options *) context)->program.start_timeout_ms, error);
 }
 
 static bool take_framing(const char *value, void *context, struct error *error)
@@ -141,6 +198,19 @@ static const struct args_option table[] = {
     {0, "worker-per-client", NULL,
      "each client gets a copy of PROGRAM to itself, which may keep state", NULL,
      take_worker_per_client},
+    {0, "reply-end", "END",
+     "what ends a reply of PROGRAM: newline (a reply is one line), waits (all until PROGRAM reads "
+     "again) or line:TEXT (the lines before one that is TEXT)",
+     "newline", take_reply_end},
+    {0, "request-end", "TEXT",
+     "a line for PROGRAM behind each request, which makes it write the one of --reply-end", NULL,
+     take_request_end},
+    {0, "pty", NULL,
+     "PROGRAM writes to a terminal, so that it does not keep its output in a buffer", NULL,
+     take_pty},
+    {0, "stderr", "WHERE", "where PROGRAM's standard error goes: log or reply", "log", take_stderr},
+    {0, "start-timeout", "T", "how long a copy may take until it is ready for a request", "60s",
+     take_start_timeout},
     {'f', "framing", "CODEC", "how messages are separated: line, netstring or raw", "line",
      take_framing},
     {'m', "max-message", "BYTES",
@@ -179,13 +249,29 @@ static const struct args_program banterd = {
     .option_count = sizeof table / sizeof table[0],
 };
 
+/* The name of an option that concerns a program, if one was given; else NULL. */
+static const char *program_option(const struct program_options *program)
+{
+    return program->workers                                ? "--workers"
+           : program->worker_per_client                    ? "--worker-per-client"
+           : program->reply_end != REPLY_END_NEWLINE       ? "--reply-end"
+           : program->pty                                  ? "--pty"
+           : program->stderr_to_reply                      ? "--stderr"
+           : program->request_end                          ? "--request-end"
+           : program->start_timeout_ms != START_TIMEOUT_MS ? "--start-timeout"
+                                                           : NULL;
+}
+
 /* Whether the options that concern a program fit together. */
 static bool check_program(const struct options *options, struct error *error)
 {
     const struct program_options *program = &options->program;
-    if (!program->argv && (program->workers || program->worker_per_client))
+    const char *given = program_option(program);
+    if (!program->argv && given)
         return error_set(error, "%s needs a program: -- PROGRAM [ARGUMENT]...; see banterd --help",
-                         program->workers ? "--workers" : "--worker-per-client");
+                         given);
+    if (program->request_end && program->reply_end != REPLY_END_LINE)
+        return error_set(error, "--request-end needs --reply-end line:TEXT; see banterd --help");
     if (program->argv && options->handler.kind)
         return error_set(error,
                          "--handler and a program can't both answer: leave out --handler, or -- "
@@ -214,7 +300,8 @@ static bool take_program(struct options *options, int argc, char **argv, int ope
 
 bool options_parse(struct options *options, int argc, char **argv, struct error *error)
 {
-    *options = (struct options){.config = server_defaults()};
+    *options =
+        (struct options){.config = server_defaults(), .program.start_timeout_ms = START_TIMEOUT_MS};
     bool separator;
     int operand = args_parse(&banterd, argc, argv, options, &separator, error);
     if (operand < 0)

@@ -74,6 +74,12 @@ enum log_level {
     /* when the next try is */                                                                     \
     EVENT(WORKERS_DOWN, ERRORS, false, "All workers have failed again and again, next try in ",    \
           "", "workers_down")                                                                      \
+    /* its number, and what it has written before its first request */                             \
+    EVENT(WORKER_GREETING, CONNECTIONS, false, "Worker ", "", "worker_greetings")                  \
+    /* its number, and what it has written behind a reply */                                       \
+    EVENT(WORKER_SURPLUS, ERRORS, false, "Worker ", "", "worker_surpluses")                        \
+    /* its number, and why it can't be seen to wait any more */                                    \
+    EVENT(WORKER_RESTS, ERRORS, false, "Worker ", "", "workers_resting")                           \
     /* its number, and a line of its standard error */                                             \
     EVENT(WORKER, ERRORS, false, "Worker ", "", "worker_lines")
 

@@ -100,7 +100,7 @@ def test_offers_the_options_of_help(bench, bash, program):
 
 # What an argument's name stands for; "" is for those that are numbers and durations.
 KINDS = {"ADDRESS": "127.0.0.1:8000", "CODEC": "line", "WHEN": "auto", "NAME": "hello", "FILE": "file.txt",
-         "T": "", "N": "", "BYTES": ""}
+         "END": "waits", "WHERE": "reply", "T": "", "N": "", "BYTES": "", "TEXT": ""}
 
 
 @pytest.mark.parametrize("program", ["banter", "banterd"])

@@ -64,6 +64,7 @@ def test_synopsis_names_every_option(program, shown):
 
 # How a page says what --help shows as the default.
 IN_WORDS = {"0": "never", "none": "never", "5s": "5 seconds", "10s": "10 seconds", "30s": "30 seconds",
+            "60s": "60 seconds",
             "one a core": "processor cores", "for ever": "for ever"}
 
 

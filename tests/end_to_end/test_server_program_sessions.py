@@ -96,8 +96,8 @@ def test_one_session_s_slow_copy_delays_no_other(server, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("message, code", [("exit 1", "handler-failed"), ("signal KILL", "handler-failed"),
-                                           ("half x", "handler-failed"), ("twice one two", "handler-failed"),
-                                           ("silent", "handler-timeout"), ("signal STOP", "handler-timeout")])
+                                           ("half x", "handler-failed"),
+                                           ("signal STOP", "handler-timeout")])
 def test_a_failure_costs_one_request_and_the_state(server, message, code):
     banterd = per_client(server, WORKER, options=["--handler-timeout", "2s"] if "time" in code else [])
     client, other = banterd.connect(), banterd.connect()

@@ -217,7 +217,7 @@ def test_run_for_ends_the_programs(server, folder):
 
 def test_the_stop_while_it_is_unavailable(server):
     """A copy that waits out its back-off holds nothing up."""
-    banterd = program(server, "sh", "-c", "exit 1", workers=2)
+    banterd = program(server, "sh", "-c", "[ -e used ] && exit 1; read -r x; touch used; exit 1", workers=2)
     client = banterd.connect()
     wait_until(lambda: is_error(client.ask("x"), "unavailable"), "no copy lives")
     assert banterd.stop() == 0

@@ -18,7 +18,8 @@ SHOWN = [pytest.param(block, id=f"{name}-{number}") for name, text in TEXTS.item
          for number, block in enumerate(pages.blocks(text), 1) if not block.commands[0].startswith("cc ")]
 
 # What a server is asked, and its reply, by what is in its command line.
-ASKED = [("jq", '{"a": [1, 2]}', '{"a":[1,2]}'), ("perl", "20.5", "20.5"), ("tr a-z", "Zack", "ZACK"),
+ASKED = [("bc", "2^300", re.sub(r"(.{68})(?=.)", r"\1\\\n", str(2 ** 300))), ("sqlite3", "select 6 * 7;", "42"),
+         ("jq", '{"a": [1, 2]}', '{"a":[1,2]}'), ("perl", "20.5", "20.5"), ("tr a-z", "Zack", "ZACK"),
          ("sed -u", "route 66", "route ##"), ("reverse.py", "Was it a car", "rac a ti saW"),
          ("echo", "x" * 100_000, "x" * 100_000), ("", "Zack", "Hello ZACK")]
 
@@ -73,7 +74,7 @@ def test_server(bench, folder, here, block):
     for command in block.commands:
         command = patient(command).replace("8000", "0").replace("/tmp/", f"{folder}/")
         server = bench.start(["sh", "-c", "exec " + command], kind=harness.Server, env=here,
-                             framing="raw" if "raw" in command else "line")
+                             framing=next((word for word in ("raw", "netstring") if word in command), "line"))
         request, reply = next((request, reply) for word, request, reply in ASKED if word in command)
         assert harness.text_of(server.connect().ask(request)) == reply, command
         assert server.stop() == 0, command

@@ -1,25 +1,44 @@
-/* exchange: one line out, one line back. */
+/* exchange: a line out, and what comes back. */
 #include "server/handlers/program/exchange.h"
 
 #include <errno.h>
 #include <stdint.h>
-#include <string.h>
 #include <sys/uio.h>
 
-#include "common/protocol.h"
 #include "server/request.h"
 
 void exchange_begin(struct exchange *exchange, struct request *request)
 {
-    *exchange = (struct exchange){.request = request};
+    exchange->request = request;
+    exchange->written = 0;
+    exchange->replied = false;
+    answer_clear(&exchange->answer);
+}
+
+struct request *exchange_return(struct exchange *exchange)
+{
+    struct request *request = exchange->request;
+    exchange->request = NULL;
+    answer_clear(&exchange->answer);
+    return request;
 }
 
 void exchange_end(struct exchange *exchange)
 {
-    if (exchange->request)
-        request_release(exchange->request);
-    buffer_fini(&exchange->answer);
-    *exchange = (struct exchange){0};
+    struct request *request = exchange_return(exchange);
+    if (request)
+        request_release(request);
+}
+
+void exchange_fini(struct exchange *exchange) { buffer_fini(&exchange->answer.text); }
+
+/* ---- the answer ---- */
+
+void exchange_reply(struct exchange *exchange, const char *reply, size_t size)
+{
+    if (!exchange->replied && !request_is_over(exchange->request))
+        request_reply(exchange->request, reply, size);
+    exchange->replied = true;
 }
 
 void exchange_refuse(struct exchange *exchange, const char *code, const char *text)
@@ -31,70 +50,38 @@ void exchange_refuse(struct exchange *exchange, const char *code, const char *te
 
 /* ---- the request ---- */
 
-bool exchange_is_written(const struct exchange *exchange)
+bool exchange_is_written(const struct exchange *exchange, size_t end_size)
 {
-    return exchange->written > request_size(exchange->request);
+    return exchange->written >= request_size(exchange->request) + end_size;
 }
 
-/* One write of the rest of the message and its newline. */
-static ssize_t write_some(const struct exchange *exchange, int fd)
+/* A part of the line from its byte `from` on; writev(2) does not write to it. */
+static struct iovec rest_of(const char *text, size_t size, size_t from)
 {
-    static char newline[] = "\n";
-    size_t size = request_size(exchange->request);
+    return (struct iovec){(char *) (uintptr_t) text + from, size - from};
+}
+
+/* One write of the rest of the message and its end. */
+static ssize_t write_some(const struct exchange *exchange, int fd, const char *end, size_t end_size)
+{
+    size_t size = request_size(exchange->request), written = exchange->written;
     struct iovec parts[2];
     int count = 0;
-    if (exchange->written < size) {
-        /* writev(2) does not write to it. */
-        char *message = (char *) (uintptr_t) request_message(exchange->request);
-        parts[count++] = (struct iovec){message + exchange->written, size - exchange->written};
-    }
-    parts[count++] = (struct iovec){newline, 1};
+    if (written < size)
+        parts[count++] = rest_of(request_message(exchange->request), size, written);
+    parts[count++] = rest_of(end, end_size, written > size ? written - size : 0);
     return writev(fd, parts, count);
 }
 
-enum exchange_progress exchange_write(struct exchange *exchange, int fd)
+enum exchange_progress exchange_write(struct exchange *exchange, int fd, const char *end,
+                                      size_t end_size)
 {
     ssize_t written;
     do {
-        written = write_some(exchange, fd);
+        written = write_some(exchange, fd, end, end_size);
     } while (written < 0 && errno == EINTR);
     if (written < 0 && errno != EAGAIN)
         return EXCHANGE_CLOSED;
     exchange->written += written > 0 ? (size_t) written : 0;
-    return exchange_is_written(exchange) ? EXCHANGE_WRITTEN : EXCHANGE_BLOCKED;
-}
-
-/* ---- the answer ---- */
-
-static void reply(struct exchange *exchange, const char *line, size_t size)
-{
-    if (size > 0 && line[size - 1] == '\r')
-        size--; /* CR LF ends a line too */
-    if (size > PROTOCOL_MAX_REPLY)
-        exchange_refuse(exchange, PROTOCOL_HANDLER_FAILED,
-                        "the program's answer is longer than 16 MiB");
-    else if (!request_is_over(exchange->request))
-        request_reply(exchange->request, line, size);
-    exchange->replied = true;
-}
-
-const char *exchange_take(struct exchange *exchange, const char *text, size_t size)
-{
-    struct buffer *answer = &exchange->answer;
-    const char *newline = memchr(text, '\n', size);
-    size_t length = newline ? (size_t) (newline - text) : size;
-    bool whole = newline && buffer_size(answer) == 0; /* most often: needs no buffer */
-    if (!whole && buffer_size(answer) + length > PROTOCOL_MAX_REPLY + 1)
-        return "the program's answer is longer than 16 MiB";
-    if (!whole && !buffer_append(answer, text, length))
-        return "out of memory";
-    if (newline && length + 1 < size)
-        return "the program has answered more than one line";
-    if (whole) {
-        reply(exchange, text, length);
-    } else if (newline) {
-        reply(exchange, buffer_head(answer), buffer_size(answer));
-        buffer_fini(answer);
-    }
-    return NULL;
+    return exchange_is_written(exchange, end_size) ? EXCHANGE_WRITTEN : EXCHANGE_BLOCKED;
 }

@@ -1,6 +1,6 @@
 /*
- * exchange: one request and its answer. The request is written as a line, and the line that comes
- * back is the answer. Knows pipes and requests, neither workers nor processes.
+ * exchange: one request and its answer: the request is written as a line, and what comes back in
+ * the turn is collected. Knows pipes and requests, neither workers nor processes.
  *
  * Only the supervisor's thread calls these.
  */
@@ -10,16 +10,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/buffer.h"
+#include "server/handlers/program/answer.h"
 
 struct request;
 
 /* All zero: none. */
 struct exchange {
     struct request *request; /* held; NULL: none */
-    size_t written;          /* bytes of the request and its newline */
-    bool replied;            /* the request is answered */
-    struct buffer answer;    /* the line so far */
+    size_t written;          /* bytes of the request and its end */
+    bool replied;            /* the request is answered; the turn may go on */
+    struct answer answer;
 };
 
 /* Takes over the hold of the request. */
@@ -31,26 +31,26 @@ enum exchange_progress {
     EXCHANGE_CLOSED,  /* there is no reader any more */
 };
 
-/* Writes the next part of the request to a descriptor that does not block. */
-enum exchange_progress exchange_write(struct exchange *exchange, int fd);
+/* Writes the next part of the request and its end, which is a newline at least, to a descriptor
+ * that does not block. */
+enum exchange_progress exchange_write(struct exchange *exchange, int fd, const char *end,
+                                      size_t end_size);
 
-bool exchange_is_written(const struct exchange *exchange);
+/* Whether the request and an end of that size are written. */
+bool exchange_is_written(const struct exchange *exchange, size_t end_size);
 
-/* Takes the next part of the answer; not for a request that is answered. NULL, or why the writer
- * can't be trusted any more. */
-const char *exchange_take(struct exchange *exchange, const char *text, size_t size);
-
-/* Answers "-ERR CODE TEXT", unless the request is answered or over: a second answer would only be
- * logged as dropped. */
+/* Replies, or answers "-ERR CODE TEXT", unless the request is answered or over: a second answer
+ * would only be logged as dropped. */
+void exchange_reply(struct exchange *exchange, const char *reply, size_t size);
 void exchange_refuse(struct exchange *exchange, const char *code, const char *text);
 
-/* Whether a part of the answer has come. */
-static inline bool exchange_is_in_answer(const struct exchange *exchange)
-{
-    return buffer_size(&exchange->answer) > 0;
-}
+/* Gives the request back, with its hold, as if it had never been taken. */
+struct request *exchange_return(struct exchange *exchange);
 
 /* Releases the request, if there is one, and forgets the answer. */
 void exchange_end(struct exchange *exchange);
+
+/* Gives the memory back; there is no request. */
+void exchange_fini(struct exchange *exchange);
 
 #endif

@@ -45,6 +45,7 @@ bool group_reap(struct group *group, int pid_fd)
     pthread_mutex_lock(&lock);
     siginfo_t info;
     waitid(P_PIDFD, (id_t) pid_fd, &info, WEXITED | WNOHANG);
+    group->reaped = true;
     bool gone = gone_locked(group);
     pthread_mutex_unlock(&lock);
     return gone;
@@ -70,6 +71,7 @@ void group_kill(struct group *group)
 {
     pthread_mutex_lock(&lock);
     kill(-group->id, SIGKILL);
+    kill(group->id, SIGKILL);
     while (waitpid(group->id, NULL, 0) < 0 && errno == EINTR)
         continue;
     LIST_REMOVE(group, entry);
@@ -81,7 +83,10 @@ void groups_abort(void)
     pthread_mutex_lock(&lock);
     aborted = true;
     struct group *group;
-    LIST_FOREACH(group, &groups, entry)
+    LIST_FOREACH(group, &groups, entry) {
         kill(-group->id, SIGKILL);
+        if (!group->reaped)
+            kill(group->id, SIGKILL);
+    }
     pthread_mutex_unlock(&lock);
 }

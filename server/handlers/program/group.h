@@ -14,6 +14,7 @@
 struct group {
     LIST_ENTRY(group) entry; /* in the list of all */
     pid_t id;                /* and the process id of its leader */
+    bool reaped;             /* the leader is: its process id may be another one's */
 };
 
 /* Whether groups_abort() was called: then no group may be started. */
@@ -38,7 +39,8 @@ void group_forget(struct group *group);
 /* Kills a group, waits for its leader's end, and takes it off the list. */
 void group_kill(struct group *group);
 
-/* Kills all groups; from now on none can be started. At any time. */
+/* Kills all groups, and leaders that have left theirs; from now on none can be started. At any
+ * time. */
 void groups_abort(void);
 
 #endif

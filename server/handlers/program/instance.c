@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "server/log/log.h"
 
 enum {
@@ -42,6 +45,12 @@ bool instance_watch_input(struct instances *instances, struct instance *instance
     return epoll_ctl(instances->epoll_fd, EPOLL_CTL_DEL, instance->input.fd, NULL) == 0;
 }
 
+static void close_input(struct instance *instance)
+{
+    look_close(&instance->look);
+    channel_close(&instance->input);
+}
+
 /* ---- start ---- */
 
 static struct instance *instance_new(struct instances *instances, uint64_t number,
@@ -69,9 +78,9 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
 {
     struct instance *instance = instance_new(instances, number, worker);
     struct spawned spawned = {-1, -1, -1, -1}; /* gcc cannot see that failure is checked */
-    struct spawn_options options = {0};
     *failure =
-        instance ? spawn(instances->command, &options, number, &instance->group, &spawned) : ENOMEM;
+        instance ? spawn(instances->command, &instances->spawn, number, &instance->group, &spawned)
+                 : ENOMEM;
     if (*failure) {
         if (instance)
             instance_remove(instances, instance);
@@ -81,9 +90,10 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
     instance->input = (struct channel){CHANNEL_INPUT, spawned.input_fd, instance};
     instance->output = (struct channel){CHANNEL_OUTPUT, spawned.output_fd, instance};
     instance->errors = (struct channel){CHANNEL_ERRORS, spawned.errors_fd, instance};
+    look_open(&instance->look, instance->group.id, spawned.input_fd);
     if (channel_watch(instances, &instance->end, EPOLLIN) &&
         channel_watch(instances, &instance->output, EPOLLIN) &&
-        channel_watch(instances, &instance->errors, EPOLLIN)) {
+        (spawned.errors_fd < 0 || channel_watch(instances, &instance->errors, EPOLLIN))) {
         char text[80];
         int size = snprintf(text, sizeof text, "%llu started, process %d",
                             (unsigned long long) number, (int) instance->group.id);
@@ -93,11 +103,46 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
     *failure = errno;
     group_kill(&instance->group);
     channel_close(&instance->end);
-    channel_close(&instance->input);
+    close_input(instance);
     channel_close(&instance->output);
     channel_close(&instance->errors);
     instance_remove(instances, instance);
     return NULL;
+}
+
+/* ---- input and output ---- */
+
+size_t instance_unread(const struct instance *instance)
+{
+    int unread = 0;
+    return ioctl(instance->input.fd, FIONREAD, &unread) == 0 ? (size_t) unread : 0;
+}
+
+ssize_t instance_read(struct instances *instances, struct instance *instance)
+{
+    struct channel *output = &instance->output;
+    ssize_t got;
+    do {
+        got = output->fd >= 0 ? read(output->fd, instances->scratch, sizeof instances->scratch) : 0;
+    } while (got < 0 && errno == EINTR);
+    if (got > 0 || (got < 0 && errno == EAGAIN))
+        return got > 0 ? got : 0;
+    channel_close(output);
+    return -1;
+}
+
+void instance_log(const struct instances *instances, const struct instance *instance,
+                  enum log_event event, const char *what, const char *text, size_t size)
+{
+    char line[LINE_MAX_BYTES];
+    const char *newline = memchr(text, '\n', size);
+    if (newline)
+        size = (size_t) (newline - text);
+    int prefix = snprintf(line, 200, "%llu %s: ", (unsigned long long) instance->number, what);
+    size_t room = sizeof line - (size_t) prefix;
+    size = size < room ? size : room;
+    memcpy(line + prefix, text, size);
+    log_put(instances->log, event, 0, line, (size_t) prefix + size);
 }
 
 /* ---- standard error ---- */
@@ -110,6 +155,9 @@ static void log_line(struct instances *instances, struct instance *instance)
     if (size > 0)
         memcpy(text + prefix, buffer_head(&instance->line), size);
     log_put(instances->log, LOG_WORKER, 0, text, (size_t) prefix + size);
+    if (size > 0)
+        snprintf(instances->last_error, sizeof instances->last_error, "%.*s", (int) size,
+                 text + prefix);
     buffer_clear(&instance->line);
 }
 
@@ -165,23 +213,53 @@ void instance_log_errors(struct instances *instances, struct instance *instance)
     read_errors(instances, instance);
 }
 
+void instance_last_words(struct instances *instances, struct instance *instance)
+{
+    for (int reads = 0; reads < LAST_READS && read_errors(instances, instance); reads++)
+        continue;
+    if (buffer_size(&instance->line) > 0)
+        log_line(instances, instance);
+    buffer_fini(&instance->line);
+    channel_close(&instance->errors);
+}
+
 /* ---- the end ---- */
 
-void instance_describe_end(const struct instance *instance, char *text, size_t size)
+static siginfo_t end_of(const struct instance *instance)
 {
     siginfo_t info = {0};
     waitid(P_PIDFD, (id_t) instance->end.fd, &info, WEXITED | WNOHANG | WNOWAIT);
+    return info;
+}
+
+bool instance_ended_well(const struct instance *instance)
+{
+    siginfo_t info = end_of(instance);
+    return info.si_code == CLD_EXITED && info.si_status == 0;
+}
+
+void instance_describe_end(const struct instance *instance, char *text, size_t size)
+{
+    siginfo_t info = end_of(instance);
     if (info.si_code == CLD_EXITED)
         snprintf(text, size, "ended with status %d", info.si_status);
     else
         snprintf(text, size, "was killed by signal %d", info.si_status);
 }
 
+/* The group, and the process itself, which may have left it. */
+static void send_signal(const struct instance *instance, int number)
+{
+    group_signal(&instance->group, number);
+    if (!instance->reaped && getpgid(instance->group.id) != instance->group.id)
+        syscall(SYS_pidfd_send_signal, instance->end.fd, number, NULL, 0);
+}
+
 static void terminate(struct instances *instances, struct instance *instance)
 {
-    channel_close(&instance->input);
+    close_input(instance);
     channel_close(&instance->output);
-    group_signal(&instance->group, SIGTERM);
+    send_signal(instance, SIGTERM);
     instance->phase = INSTANCE_TERMINATED;
     instance->due_ms = instances->now_ms + TERM_MS;
     instances_schedule(instances, instance->due_ms);
@@ -195,7 +273,7 @@ void instance_end(struct instances *instances, struct instance *instance, bool g
         return;
     }
     /* Its output is still read, so that it does not fail while it ends. */
-    channel_close(&instance->input);
+    close_input(instance);
     instance->phase = INSTANCE_INPUT_CLOSED;
     instance->due_ms = instances->now_ms + GENTLE_MS;
     instances_schedule(instances, instance->due_ms);
@@ -203,24 +281,12 @@ void instance_end(struct instances *instances, struct instance *instance, bool g
 
 void instance_discard_output(struct instances *instances, struct instance *instance)
 {
-    ssize_t got = read(instance->output.fd, instances->scratch, sizeof instances->scratch);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-        channel_close(&instance->output);
-}
-
-static void last_words(struct instances *instances, struct instance *instance)
-{
-    for (int reads = 0; reads < LAST_READS && read_errors(instances, instance); reads++)
-        continue;
-    if (buffer_size(&instance->line) > 0)
-        log_line(instances, instance);
-    buffer_fini(&instance->line);
-    channel_close(&instance->errors);
+    instance_read(instances, instance);
 }
 
 void instance_exited(struct instances *instances, struct instance *instance)
 {
-    last_words(instances, instance);
+    instance_last_words(instances, instance);
     /* The rest of its group, now: after the reap the group's number may be another one's. */
     if (instance->phase == INSTANCE_RUNS || instance->phase == INSTANCE_INPUT_CLOSED)
         terminate(instances, instance);
@@ -244,7 +310,7 @@ static void next_phase(struct instances *instances, struct instance *instance)
         terminate(instances, instance);
         return;
     }
-    group_signal(&instance->group, SIGKILL);
+    send_signal(instance, SIGKILL);
     instance->phase = INSTANCE_KILLED;
     instance->due_ms = INT64_MAX;
     if (instance->reaped) {
@@ -274,10 +340,12 @@ void instances_act(struct instances *instances)
 
 /* ---- all instances ---- */
 
-bool instances_init(struct instances *instances, struct command *command, struct log *log)
+bool instances_init(struct instances *instances, const struct command *command,
+                    const struct spawn_options *options, struct log *log)
 {
     *instances = (struct instances){
         .command = command,
+        .spawn = *options,
         .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
         .log = log_ring_new(log),
         .due_ms = INT64_MAX,
@@ -290,6 +358,12 @@ void instances_fini(struct instances *instances)
     if (instances->epoll_fd >= 0)
         close(instances->epoll_fd);
     log_ring_free(instances->log);
+}
+
+void instances_update_time(struct instances *instances)
+{
+    instances->now_us = clock_ns(CLOCK_MONOTONIC) / 1000;
+    instances->now_ms = instances->now_us / 1000;
 }
 
 void instances_sweep(struct instances *instances)

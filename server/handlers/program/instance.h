@@ -12,7 +12,9 @@
 #include <sys/queue.h>
 
 #include "common/buffer.h"
+#include "server/handlers/program/look.h"
 #include "server/handlers/program/spawn.h"
+#include "server/log/events.h"
 
 struct log;
 struct log_ring;
@@ -21,6 +23,7 @@ struct worker;
 
 enum channel_kind {
     CHANNEL_WAKE,   /* an eventfd: another thread has something for this one */
+    CHANNEL_TIMER,  /* a timerfd: it is time for the next look */
     CHANNEL_END,    /* a pidfd: the process has ended */
     CHANNEL_INPUT,  /* its standard input has room */
     CHANNEL_OUTPUT, /* it has written to its standard output */
@@ -31,7 +34,7 @@ enum channel_kind {
 struct channel {
     enum channel_kind kind;
     int fd;                    /* -1: closed */
-    struct instance *instance; /* NULL: CHANNEL_WAKE */
+    struct instance *instance; /* NULL: CHANNEL_WAKE, CHANNEL_TIMER */
 };
 
 enum instance_phase {
@@ -49,32 +52,39 @@ struct instance {
     struct worker *worker; /* whose it is; NULL: it is being ended */
     uint64_t number;
     enum instance_phase phase;
-    bool reaped;        /* its process is; others may be left in its group */
-    int64_t due_ms;     /* when the next phase begins */
-    struct channel end; /* a pidfd */
-    struct channel input, output, errors;
-    struct buffer line; /* of its standard error, not ended yet */
-    bool line_cut;      /* the rest of that line is dropped */
+    bool reaped;                          /* its process is; others may be left in its group */
+    int64_t due_ms;                       /* when the next phase begins */
+    struct channel end;                   /* a pidfd */
+    struct channel input, output, errors; /* `errors` is closed if they go to `output` */
+    struct look look;                     /* good while `input` is open */
+    struct buffer line;                   /* of its standard error, not ended yet */
+    bool line_cut;                        /* the rest of that line is dropped */
 };
 
 /* All instances of one handler. */
 struct instances {
-    struct command *command;
+    const struct command *command;
+    struct spawn_options spawn; /* the same for all */
     int epoll_fd;
     struct log_ring *log; /* NULL: no log */
     LIST_HEAD(, instance) all;
     SLIST_HEAD(, instance) dead; /* not in `all` any more; freed when the batch is over */
-    int64_t now_ms;              /* when this batch of events began */
+    int64_t now_us, now_ms;      /* when this batch of events began */
     int64_t due_ms;              /* no instance or worker needs to act before it */
+    char last_error[256];        /* the last line that one wrote to its standard error, cut */
     char scratch[64 << 10];      /* for one read */
 };
 
 /* False, with errno set, if descriptors are out; instances_fini() must follow in both cases. The
  * log may be NULL. */
-bool instances_init(struct instances *instances, struct command *command, struct log *log);
+bool instances_init(struct instances *instances, const struct command *command,
+                    const struct spawn_options *options, struct log *log);
 
 /* None is left. */
 void instances_fini(struct instances *instances);
+
+/* Reads the clock: at the beginning of a batch. */
+void instances_update_time(struct instances *instances);
 
 /* Lowers due_ms. */
 static inline void instances_schedule(struct instances *instances, int64_t at_ms)
@@ -95,6 +105,23 @@ bool channel_watch(struct instances *instances, struct channel *channel, uint32_
 
 /* Does nothing if it is closed. */
 void channel_close(struct channel *channel);
+
+/* How many bytes of its input it has not read. */
+size_t instance_unread(const struct instance *instance);
+
+/* Reads its output once: how many bytes came into instances.scratch, 0: there is none now; -1:
+ * there will be none any more, and the channel is closed. */
+ssize_t instance_read(struct instances *instances, struct instance *instance);
+
+/* Logs "NUMBER WHAT: LINE" with the first line of the text. */
+void instance_log(const struct instances *instances, const struct instance *instance,
+                  enum log_event event, const char *what, const char *text, size_t size);
+
+/* Its process has ended: whether with status 0. */
+bool instance_ended_well(const struct instance *instance);
+
+/* Its process has ended: logs what it has written to its standard error. */
+void instance_last_words(struct instances *instances, struct instance *instance);
 
 /* Its process has ended: writes how, to follow "the program". */
 void instance_describe_end(const struct instance *instance, char *text, size_t size);

@@ -3,6 +3,7 @@
 #include "server/handlers/program/program.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ enum { QUEUE_BYTES = 8 << 20 };
 
 struct program {
     struct command command;
+    char *request_end; /* a newline, and the option's line with its own; owned */
     struct queue queue;
     struct supervisor supervisor;
 };
@@ -63,6 +65,15 @@ static void handle(struct handler *handler, struct request *request)
         enqueue(program, flow, request);
 }
 
+static int64_t paused_ms(struct handler *handler, void *data, int64_t now_ms)
+{
+    struct program *program = handler->state;
+    const struct flow *flow = data;
+    if (program->supervisor.count)
+        return pause_ms(&program->supervisor.pause, now_ms);
+    return flow ? pause_ms(&flow->pause, now_ms) : 0;
+}
+
 static void abort_all(struct handler *handler)
 {
     (void) handler;
@@ -79,17 +90,35 @@ static unsigned shared_workers(const struct program_options *options, unsigned c
     return options->workers ? options->workers : cores;
 }
 
-/* Returns 0, or the errno of what failed. */
-static int start_supervisor(struct program *program, unsigned count, struct log *log)
+/* NULL: out of memory. */
+static char *make_request_end(const char *line)
 {
-    int failure =
-        supervisor_init(&program->supervisor, &program->queue, count, &program->command, log);
+    char *text = NULL;
+    return asprintf(&text, "\n%s%s", line ? line : "", line ? "\n" : "") < 0 ? NULL : text;
+}
+
+static bool start_supervisor(struct program *program, const struct program_options *options,
+                             const struct handler_host *host, struct error *error)
+{
+    struct turn_rules rules = {
+        .reply = {options->reply_end, options->reply_mark, host->one_line},
+        .end = program->request_end,
+        .end_size = strlen(program->request_end),
+        .start_timeout_ms = options->start_timeout_ms,
+    };
+    struct spawn_options spawned = {
+        .pty = options->pty,
+        .stderr_to_output = options->stderr_to_reply,
+    };
+    struct supervisor *supervisor = &program->supervisor;
+    int failure = supervisor_init(supervisor, &program->queue, shared_workers(options, host->cores),
+                                  &rules, &program->command, &spawned, host->log);
     if (failure)
-        return failure;
-    failure = supervisor_start(&program->supervisor);
-    if (failure)
-        supervisor_fini(&program->supervisor);
-    return failure;
+        return command_error(options->argv[0], failure, error);
+    if (supervisor_start(supervisor, host->stop_fd, error))
+        return true;
+    supervisor_fini(supervisor);
+    return false;
 }
 
 /* Of one whose supervisor is not there. */
@@ -97,6 +126,7 @@ static void program_free(struct program *program)
 {
     queue_fini(&program->queue);
     command_fini(&program->command);
+    free(program->request_end);
     free(program);
 }
 
@@ -112,11 +142,11 @@ static bool open_program(struct handler *handler, const struct handler_spec *spe
     handler->descriptors = SUPERVISOR_DESCRIPTORS + count * SUPERVISOR_DESCRIPTORS_PER_WORKER;
     handler->descriptors_per_client = count ? 0 : SUPERVISOR_DESCRIPTORS_PER_WORKER;
     queue_init(&program->queue, handler, QUEUE_BYTES, !count);
-    bool found = command_init(&program->command, options->argv, error);
-    int failure = found ? start_supervisor(program, count, host->log) : 0;
-    if (failure)
-        command_error(options->argv[0], failure, error);
-    if (found && !failure)
+    program->request_end = make_request_end(options->request_end);
+    if (!program->request_end)
+        command_error(options->argv[0], ENOMEM, error);
+    else if (command_init(&program->command, options->argv, error) &&
+             start_supervisor(program, options, host, error))
         return true;
     program_free(program);
     return false;
@@ -138,5 +168,6 @@ const struct handler_kind handler_program = {
     .close = close_program,
     .session_begun = session_begun,
     .session_ended = session_ended,
+    .paused_ms = paused_ms,
     .abort = abort_all,
 };

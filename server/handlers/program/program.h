@@ -1,7 +1,8 @@
 /*
  * program: the handler behind `banterd -- PROGRAM ARGUMENT...`: any line filter as a concurrent
  * service. Instances of the program are started once and kept; each is given one request at a time,
- * as a line on its standard input, and answers with one line on its standard output.
+ * as a line on its standard input. What it writes to its standard output until it waits for the
+ * next one is the answer.
  *
  * One thread, the supervisor, forks, writes, reads and reaps. The threads that call handle() only
  * put requests into a queue.
@@ -10,12 +11,21 @@
 #define BANTER_SERVER_HANDLERS_PROGRAM_PROGRAM_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "server/handlers/program/answer.h"
 
 /* What the command line says about the program. */
 struct program_options {
     char *const *argv; /* the program, its arguments, NULL; NULL instead: there is no program */
     unsigned workers;  /* how many instances run; 0: one a core */
     bool worker_per_client; /* instead: one for each session, from its first request to its end */
+    enum reply_end reply_end;
+    const char *reply_mark;   /* REPLY_END_LINE: the line that ends a reply */
+    const char *request_end;  /* a line behind each request; NULL: none */
+    bool pty;                 /* the standard output of an instance is a terminal */
+    bool stderr_to_reply;     /* its standard error is a part of its answers */
+    int64_t start_timeout_ms; /* until an instance is ready for a request; 0: for ever */
 };
 
 #endif

@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include "server/handler.h"
+#include "server/handlers/program/pause.h"
 
 struct request;
 struct worker;
@@ -28,7 +29,7 @@ struct queue_item {
     size_t cost;
 };
 
-/* One session's waiting requests. The queue's lock guards all but the last two fields. */
+/* One session's waiting requests. The queue's lock guards all but the last three fields. */
 struct flow {
     TAILQ_ENTRY(flow) entry;       /* in queue.ready */
     SLIST_ENTRY(flow) ended_entry; /* in queue.ended */
@@ -37,6 +38,7 @@ struct flow {
     unsigned first, count, capacity;
     bool taken; /* queue.one_at_a_time: its last request is not done */
     uint64_t session;
+    struct pause pause;    /* of its requests' time; the taker's, and the queue ignores it */
     struct worker *worker; /* the taker's: the worker of this session; the queue ignores it */
 };
 

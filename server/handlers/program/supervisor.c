@@ -2,12 +2,14 @@
 #include "server/handlers/program/supervisor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -26,10 +28,15 @@ static void add_worker(struct supervisor *supervisor, struct worker *worker)
     LIST_INSERT_HEAD(&supervisor->all, worker, entry);
 }
 
-static void remove_worker(struct supervisor *supervisor, struct worker *worker)
+static void remove_worker(struct supervisor *supervisor, struct worker *worker, bool gently)
 {
     LIST_REMOVE(worker, entry);
-    worker_fini(&supervisor->workers, worker);
+    worker_fini(&supervisor->workers, worker, gently);
+}
+
+static struct supervisor *supervisor_of(struct workers *workers)
+{
+    return (struct supervisor *) ((char *) workers - offsetof(struct supervisor, workers));
 }
 
 static void refuse(struct request *request, const char *code, const char *text)
@@ -49,39 +56,76 @@ static void go_down(struct supervisor *supervisor)
     log_put(supervisor->instances.log, LOG_WORKERS_DOWN, 0, text, (size_t) size);
 }
 
+/* Lets the time of requests stand still as long as no instance can take them, but all are
+ * starting. */
+static void update_pause(struct pause *pause, bool paused, int64_t now_ms)
+{
+    if (paused)
+        pause_begin(pause, now_ms);
+    else
+        pause_end(pause, now_ms);
+}
+
 /* When all workers are down no request waits for the next instances, since they come rarely. */
 static void update_down(struct supervisor *supervisor)
 {
     if (!supervisor->workers.changed || !supervisor->count)
         return;
     supervisor->workers.changed = false;
-    bool down = true;
+    bool down = true, ready = false;
     const struct worker *worker;
-    LIST_FOREACH(worker, &supervisor->all, entry)
+    LIST_FOREACH(worker, &supervisor->all, entry) {
         down = down && worker_is_down(worker);
+        ready = ready || worker_is_ready(worker);
+    }
     if (down && !supervisor_is_down(supervisor))
         go_down(supervisor);
     atomic_store_explicit(&supervisor->down, down, memory_order_relaxed);
+    update_pause(&supervisor->pause, !ready && !down, supervisor->instances.now_ms);
+}
+
+/* The request of a lost instance, which has not read any of it. */
+static void unread(struct workers *workers, struct request *request)
+{
+    struct supervisor *supervisor = supervisor_of(workers);
+    supervisor->unread[supervisor->unread_count++] = request;
+}
+
+/* The next request that an idle worker gets; NULL: there is none. */
+static struct request *next_request(struct supervisor *supervisor)
+{
+    if (supervisor->unread_count > 0)
+        return supervisor->unread[--supervisor->unread_count];
+    return queue_take(supervisor->queue, NULL);
 }
 
 static void serve_shared(struct supervisor *supervisor)
 {
     struct worker *worker;
     struct request *request;
-    while ((worker = workers_idle(&supervisor->workers)) &&
-           (request = queue_take(supervisor->queue, NULL)))
+    while ((worker = workers_idle(&supervisor->workers)) && (request = next_request(supervisor)))
         worker_give(&supervisor->workers, worker, request);
     update_down(supervisor);
     if (supervisor_is_down(supervisor))
-        while ((request = queue_take(supervisor->queue, NULL)))
+        while ((request = next_request(supervisor)))
             refuse(request, PROTOCOL_UNAVAILABLE, WORKER_DOWN_TEXT);
 }
 
 static void flow_done(struct workers *workers, struct worker *worker)
 {
-    struct supervisor *supervisor =
-        (struct supervisor *) ((char *) workers - offsetof(struct supervisor, workers));
-    queue_flow_done(supervisor->queue, worker->flow);
+    queue_flow_done(supervisor_of(workers)->queue, worker->flow);
+}
+
+/* The same as update_down() does for shared workers. */
+static void update_own_pauses(struct supervisor *supervisor)
+{
+    if (!supervisor->workers.changed)
+        return;
+    supervisor->workers.changed = false;
+    const struct worker *worker;
+    LIST_FOREACH(worker, &supervisor->all, entry)
+        update_pause(&worker->flow->pause, !worker_is_ready(worker) && !worker_is_down(worker),
+                     supervisor->instances.now_ms);
 }
 
 static struct worker *own_worker(struct supervisor *supervisor, struct flow *flow)
@@ -97,7 +141,7 @@ static struct worker *own_worker(struct supervisor *supervisor, struct flow *flo
 static void end_flow(struct supervisor *supervisor, struct flow *flow)
 {
     if (flow->worker)
-        remove_worker(supervisor, flow->worker);
+        remove_worker(supervisor, flow->worker, true);
     free(flow->worker);
     flow_free(flow);
 }
@@ -117,6 +161,7 @@ static void serve_own(struct supervisor *supervisor)
             queue_flow_done(supervisor->queue, flow);
         }
     }
+    update_own_pauses(supervisor);
 }
 
 static void serve(struct supervisor *supervisor)
@@ -155,6 +200,9 @@ static void take_event(struct supervisor *supervisor, struct channel *channel)
     case CHANNEL_WAKE:
         eventfd_read(channel->fd, &count);
         break;
+    case CHANNEL_TIMER: /* edge-triggered: need not be read */
+        supervisor->timer_us = CLOCK_NEVER;
+        break;
     case CHANNEL_END:
         exited(supervisor, instance);
         break;
@@ -183,13 +231,28 @@ static void act_on_time(struct supervisor *supervisor)
         worker_act(&supervisor->workers, worker);
 }
 
+/* The timer goes off when the next look is due. One that goes off too early does no harm, so it is
+ * not set anew with each turn. False: a look is due already. */
+static bool set_timer(struct supervisor *supervisor)
+{
+    int64_t at_us = supervisor->workers.look_due_us;
+    if (at_us >= supervisor->timer_us)
+        return true;
+    if (at_us <= clock_ns(CLOCK_MONOTONIC) / 1000)
+        return false;
+    struct itimerspec spec = {.it_value = {at_us / 1000000, at_us % 1000000 * 1000}};
+    timerfd_settime(supervisor->timer.fd, TFD_TIMER_ABSTIME, &spec, NULL);
+    supervisor->timer_us = at_us;
+    return true;
+}
+
 /* In ms; -1: until something happens. */
 static int time_to_sleep(struct supervisor *supervisor)
 {
     /* A request wakes the thread only if a worker can take it. */
-    bool wants = !supervisor->count || !LIST_EMPTY(&supervisor->workers.idle) ||
+    bool wants = !supervisor->count || !TAILQ_EMPTY(&supervisor->workers.idle) ||
                  supervisor_is_down(supervisor);
-    if (wants && !queue_sleep(supervisor->queue))
+    if ((wants && !queue_sleep(supervisor->queue)) || !set_timer(supervisor))
         return 0;
     if (supervisor->instances.due_ms == INT64_MAX)
         return -1;
@@ -202,9 +265,10 @@ static void run_batch(struct supervisor *supervisor)
     struct epoll_event events[MAX_EVENTS];
     int timeout = time_to_sleep(supervisor);
     int count = epoll_wait(supervisor->instances.epoll_fd, events, MAX_EVENTS, timeout);
-    supervisor->instances.now_ms = clock_ms();
+    instances_update_time(&supervisor->instances);
     for (int i = 0; i < count; i++)
         take_event(supervisor, events[i].data.ptr);
+    workers_look(&supervisor->workers);
     act_on_time(supervisor);
     if (!atomic_load(&supervisor->closing))
         serve(supervisor);
@@ -218,7 +282,7 @@ static void run_batch(struct supervisor *supervisor)
 static int start_shared(struct supervisor *supervisor)
 {
     int failure = 0;
-    supervisor->instances.now_ms = clock_ms();
+    instances_update_time(&supervisor->instances);
     for (unsigned i = supervisor->count; i > 0; i--) {
         supervisor->shared[i - 1].number = i;
         add_worker(supervisor, &supervisor->shared[i - 1]);
@@ -228,28 +292,57 @@ static int start_shared(struct supervisor *supervisor)
     return failure;
 }
 
-/* All sessions have ended: ends the instances, and waits for them. */
+/* All sessions have ended, or none has begun: ends the instances, and waits for them. */
 static void end_all(struct supervisor *supervisor)
 {
     struct flow *flow;
-    supervisor->instances.now_ms = clock_ms();
+    bool gently = supervisor->workers.started || !supervisor->count;
+    instances_update_time(&supervisor->instances);
     while ((flow = queue_ended(supervisor->queue)))
         end_flow(supervisor, flow);
     while (!LIST_EMPTY(&supervisor->all))
-        remove_worker(supervisor, LIST_FIRST(&supervisor->all));
+        remove_worker(supervisor, LIST_FIRST(&supervisor->all), gently);
     while (!LIST_EMPTY(&supervisor->instances.all))
         run_batch(supervisor);
     instances_sweep(&supervisor->instances);
     log_nudge(supervisor->instances.log);
 }
 
+static void fail_start(struct supervisor *supervisor)
+{
+    const struct instances *instances = &supervisor->instances;
+    const char *why = supervisor->workers.why, *last = instances->last_error;
+    if (supervisor->workers.unseen)
+        error_set(&supervisor->error, "%s", why);
+    else
+        error_set(&supervisor->error, "unable to run %s: %s%s%s", instances->command->argv[0], why,
+                  *last ? ": " : "", last);
+    supervisor->failed = true;
+}
+
+/* Starts the instances of shared workers, and runs until one is ready, or none can be. */
+static void run_start(struct supervisor *supervisor)
+{
+    int failure = start_shared(supervisor);
+    const struct workers *workers = &supervisor->workers;
+    if (failure)
+        supervisor->failed =
+            !command_error(supervisor->instances.command->argv[0], failure, &supervisor->error);
+    while (supervisor->count && !workers->started && !supervisor->failed &&
+           !atomic_load(&supervisor->closing)) {
+        run_batch(supervisor);
+        if (supervisor_is_down(supervisor) || workers->unseen)
+            fail_start(supervisor);
+    }
+    if (supervisor->failed)
+        atomic_store(&supervisor->closing, true);
+    eventfd_write(supervisor->started_fd, 1);
+}
+
 static void *run(void *argument)
 {
     struct supervisor *supervisor = argument;
-    supervisor->failure = start_shared(supervisor);
-    if (supervisor->failure)
-        atomic_store(&supervisor->closing, true);
-    sem_post(&supervisor->started);
+    run_start(supervisor);
     while (!atomic_load(&supervisor->closing))
         run_batch(supervisor);
     end_all(supervisor);
@@ -268,16 +361,22 @@ static int start_thread(struct supervisor *supervisor)
     return failure;
 }
 
-int supervisor_start(struct supervisor *supervisor)
+bool supervisor_start(struct supervisor *supervisor, int stop_fd, struct error *error)
 {
     int failure = start_thread(supervisor);
     if (failure)
-        return failure;
-    while (sem_wait(&supervisor->started) != 0)
+        return command_error(supervisor->instances.command->argv[0], failure, error);
+    struct pollfd fds[] = {{supervisor->started_fd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
+    while (poll(fds, stop_fd ? 2 : 1, -1) < 0)
         continue;
-    if (supervisor->failure)
-        pthread_join(supervisor->thread, NULL);
-    return supervisor->failure;
+    if (fds[0].revents && !supervisor->failed)
+        return true;
+    supervisor_stop(supervisor);
+    if (supervisor->failed)
+        *error = supervisor->error;
+    else
+        error_set(error, "stopped before the program was ready");
+    return false;
 }
 
 void supervisor_stop(struct supervisor *supervisor)
@@ -289,24 +388,37 @@ void supervisor_stop(struct supervisor *supervisor)
 
 /* ---- preparation ---- */
 
-static bool open_wake(struct supervisor *supervisor)
+static bool open_channels(struct supervisor *supervisor)
 {
+    struct instances *instances = &supervisor->instances;
     supervisor->wake = (struct channel){CHANNEL_WAKE, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), NULL};
-    return supervisor->wake.fd >= 0 &&
-           channel_watch(&supervisor->instances, &supervisor->wake, EPOLLIN);
+    supervisor->timer = (struct channel){
+        CHANNEL_TIMER, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), NULL};
+    supervisor->started_fd = eventfd(0, EFD_CLOEXEC);
+    return supervisor->wake.fd >= 0 && supervisor->timer.fd >= 0 && supervisor->started_fd >= 0 &&
+           channel_watch(instances, &supervisor->wake, EPOLLIN) &&
+           channel_watch(instances, &supervisor->timer, EPOLLIN | EPOLLET);
 }
 
 int supervisor_init(struct supervisor *supervisor, struct queue *queue, unsigned count,
-                    struct command *command, struct log *log)
+                    const struct turn_rules *rules, const struct command *command,
+                    const struct spawn_options *options, struct log *log)
 {
-    *supervisor = (struct supervisor){.queue = queue, .count = count, .wake.fd = -1};
-    supervisor->workers.instances = &supervisor->instances;
+    *supervisor = (struct supervisor){.queue = queue,
+                                      .count = count,
+                                      .rules = *rules,
+                                      .wake.fd = -1,
+                                      .timer.fd = -1,
+                                      .started_fd = -1,
+                                      .timer_us = CLOCK_NEVER};
+    workers_init(&supervisor->workers, &supervisor->instances, &supervisor->rules);
     supervisor->workers.on_demand = !count;
     supervisor->workers.done = count ? NULL : flow_done;
+    supervisor->workers.unread = count ? unread : NULL;
     supervisor->shared = calloc(count + 1, sizeof *supervisor->shared);
-    sem_init(&supervisor->started, 0, 0);
-    if (instances_init(&supervisor->instances, command, log) && supervisor->shared &&
-        open_wake(supervisor))
+    supervisor->unread = calloc(count + 1, sizeof(struct request *));
+    if (instances_init(&supervisor->instances, command, options, log) && supervisor->shared &&
+        supervisor->unread && open_channels(supervisor))
         return 0;
     int failure = errno;
     supervisor_fini(supervisor);
@@ -316,7 +428,10 @@ int supervisor_init(struct supervisor *supervisor, struct queue *queue, unsigned
 void supervisor_fini(struct supervisor *supervisor)
 {
     channel_close(&supervisor->wake);
+    channel_close(&supervisor->timer);
+    if (supervisor->started_fd >= 0)
+        close(supervisor->started_fd);
     instances_fini(&supervisor->instances);
-    sem_destroy(&supervisor->started);
     free(supervisor->shared);
+    free(supervisor->unread);
 }

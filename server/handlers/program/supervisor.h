@@ -10,7 +10,6 @@
 #define BANTER_SERVER_HANDLERS_PROGRAM_SUPERVISOR_H
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/queue.h>
@@ -21,9 +20,9 @@
 
 struct log;
 
-/* How many descriptors it needs: an instance has four, and keeps two of them while it is ended;
- * there are epoll, the eventfd, and the pipes of one start. */
-enum { SUPERVISOR_DESCRIPTORS = 16, SUPERVISOR_DESCRIPTORS_PER_WORKER = 6 };
+/* How many descriptors it needs: an instance has eight, four of them for looks, and keeps two while
+ * it is ended; there are epoll, eventfds, a timerfd, and the pipes of one start. */
+enum { SUPERVISOR_DESCRIPTORS = 20, SUPERVISOR_DESCRIPTORS_PER_WORKER = 10 };
 
 struct supervisor {
     struct queue *queue;
@@ -33,26 +32,38 @@ struct supervisor {
     LIST_HEAD(, worker) all; /* workers */
     unsigned count;          /* of workers that all sessions share; 0: each session has its own */
     struct worker *shared;   /* those workers; owned */
+    /* Requests that an instance was given, and lost before it read any of them; they come first.
+     * One for each shared worker at most; owned. */
+    struct request **unread;
+    unsigned unread_count;
+    struct channel timer; /* timerfd, for looks */
+    int64_t timer_us;     /* when it is set to; CLOCK_NEVER: it is not */
     /* for all threads */
-    struct channel wake; /* eventfd */
+    struct turn_rules rules; /* constant */
+    struct channel wake;     /* eventfd */
     pthread_t thread;
-    sem_t started;       /* the first instances have started, or `failure` says why not */
-    int failure;         /* an errno */
-    atomic_bool closing; /* set once by supervisor_stop() */
+    int started_fd; /* eventfd: an instance is ready for a request, or `failed` */
+    bool failed;    /* `error` says why none is; read after `started_fd` */
+    struct error error;
+    struct pause pause;  /* shared: while all are starting */
+    atomic_bool closing; /* set once */
     atomic_bool down;    /* see supervisor_is_down() */
 };
 
 /* Prepares it; nothing runs yet. `count` workers are shared; 0: each session has its own, and the
- * queue is one_at_a_time. Queue, command and log must outlive it. Returns 0, or an errno. */
+ * queue is one_at_a_time. Queue, command, log, and what the rules point to must outlive it. Returns
+ * 0, or an errno. */
 int supervisor_init(struct supervisor *supervisor, struct queue *queue, unsigned count,
-                    struct command *command, struct log *log);
+                    const struct turn_rules *rules, const struct command *command,
+                    const struct spawn_options *options, struct log *log);
 
 /* For one that was prepared, and runs not yet or no more. */
 void supervisor_fini(struct supervisor *supervisor);
 
-/* Starts the thread, and returns when the shared workers have their first instances: 0, or the
- * errno of what failed; then nothing runs. */
-int supervisor_start(struct supervisor *supervisor);
+/* Starts the thread, and returns when the first instance of a shared worker is ready for a request.
+ * False, with `error` set, if none can be or `stop_fd` (0: none) becomes readable before; then
+ * nothing runs. */
+bool supervisor_start(struct supervisor *supervisor, int stop_fd, struct error *error);
 
 /* Ends the instances, as gently as they let it, and the thread. All sessions have ended. */
 void supervisor_stop(struct supervisor *supervisor);

@@ -1,13 +1,12 @@
 /* worker: from one request to the next, and from one instance to the next. */
 #include "server/handlers/program/worker.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
+#include "common/clock.h"
 #include "common/protocol.h"
+#include "server/handlers/program/turns.h"
 #include "server/log/log.h"
 #include "server/request.h"
 
@@ -18,36 +17,47 @@ enum {
     BROKEN_MS = 100,
 };
 
+void workers_init(struct workers *workers, struct instances *instances,
+                  const struct turn_rules *rules)
+{
+    *workers = (struct workers){.instances = instances, .rules = rules, .look_due_us = CLOCK_NEVER};
+    TAILQ_INIT(&workers->idle);
+}
+
 bool worker_is_down(const struct worker *worker)
 {
-    return !worker->instance && worker->failures >= WORKER_MAX_FAILURES;
+    return !worker_is_ready(worker) && worker->failures >= WORKER_MAX_FAILURES;
 }
 
-/* ---- idle workers ---- */
+/* ---- phases ---- */
 
-static void join_idle(struct workers *workers, struct worker *worker)
+static void enter(struct workers *workers, struct worker *worker, enum worker_phase phase)
 {
-    worker->is_idle = true;
-    LIST_INSERT_HEAD(&workers->idle, worker, idle_entry);
+    if (worker->phase == WORKER_IDLE)
+        TAILQ_REMOVE(&workers->idle, worker, idle_entry);
+    worker->phase = phase;
+    if (phase == WORKER_IDLE && worker->state.answered)
+        TAILQ_INSERT_HEAD(&workers->idle, worker, idle_entry);
+    else if (phase == WORKER_IDLE)
+        TAILQ_INSERT_TAIL(&workers->idle, worker, idle_entry);
+    workers->changed = workers->changed || (phase != WORKER_IDLE && phase != WORKER_IN_TURN);
 }
-
-static void leave_idle(struct worker *worker)
-{
-    if (worker->is_idle)
-        LIST_REMOVE(worker, idle_entry);
-    worker->is_idle = false;
-}
-
-/* ---- the next time to act ---- */
 
 static int64_t due_ms(const struct worker *worker, const struct workers *workers)
 {
-    if (!worker->instance)
-        return !workers->on_demand || worker->exchange.request ? worker->start_ms : INT64_MAX;
-    int64_t at_ms = worker->broken ? worker->broken_ms : INT64_MAX;
-    if (worker->exchange.request && worker->late_ms < at_ms)
-        at_ms = worker->late_ms;
-    return at_ms;
+    switch (worker->phase) {
+    case WORKER_EMPTY:
+        return !workers->on_demand || worker->exchange.request ? worker->start_ms : CLOCK_NEVER;
+    case WORKER_STARTING:
+        return worker->state.ready_ms;
+    case WORKER_IN_TURN:
+        return worker->late_ms;
+    case WORKER_BROKEN:
+        return worker->given && worker->late_ms < worker->broken_ms ? worker->late_ms
+                                                                    : worker->broken_ms;
+    default:
+        return CLOCK_NEVER;
+    }
 }
 
 static void schedule(struct workers *workers, const struct worker *worker)
@@ -57,28 +67,25 @@ static void schedule(struct workers *workers, const struct worker *worker)
 
 /* ---- the request's end ---- */
 
-static void release(struct workers *workers, struct worker *worker)
+/* The request has gone: the session's next one can come. */
+static void request_gone(struct workers *workers, struct worker *worker)
 {
-    exchange_end(&worker->exchange);
     worker->given = false;
     if (workers->done)
         workers->done(workers, worker);
 }
 
-static void stop_watching_input(struct workers *workers, struct worker *worker)
+static void release(struct workers *workers, struct worker *worker)
 {
-    if (worker->input_watched)
-        instance_watch_input(workers->instances, worker->instance, false);
-    worker->input_watched = false;
+    exchange_end(&worker->exchange);
+    request_gone(workers, worker);
 }
 
-/* The request is answered, and has been written to its end: the next one can come. */
-static void finish(struct workers *workers, struct worker *worker)
+static void end_turn(struct workers *workers, struct worker *worker)
 {
-    stop_watching_input(workers, worker);
+    turns_stop(workers, worker);
     release(workers, worker);
-    if (!worker->broken)
-        join_idle(workers, worker);
+    enter(workers, worker, WORKER_IDLE);
 }
 
 /* ---- losing an instance ---- */
@@ -91,15 +98,17 @@ static int64_t delay_ms(unsigned failures)
     return delay < WORKER_MAX_DELAY_MS ? delay : WORKER_MAX_DELAY_MS;
 }
 
-static void log_lost(const struct workers *workers, const struct worker *worker, const char *why)
+static void log_lost(struct workers *workers, const struct worker *worker, const char *why)
 {
-    char text[300], when[64] = "";
+    char text[400], when[64] = "";
     int64_t delay = worker->start_ms - workers->instances->now_ms;
     if (delay > 0)
         snprintf(when, sizeof when, " in %lld ms", (long long) delay);
     int size = snprintf(text, sizeof text, "%llu is replaced%s: %s",
                         (unsigned long long) worker->number, when, why);
     log_put(workers->instances->log, LOG_WORKER_LOST, 0, text, (size_t) size);
+    if (why != workers->why)
+        snprintf(workers->why, sizeof workers->why, "%s", why);
 }
 
 static void count_failure(struct workers *workers, struct worker *worker)
@@ -117,123 +126,126 @@ void worker_retry_slowly(struct workers *workers, struct worker *worker)
     schedule(workers, worker);
 }
 
-/* Ends the instance, and fails the request that was given to it. The next instance comes at once if
+/* Whether the instance was given a request and has not read a byte of it: its input was empty
+ * then. */
+static bool is_unread(const struct worker *worker)
+{
+    return worker->given && !worker->exchange.replied &&
+           instance_unread(worker->instance) == worker->exchange.written;
+}
+
+/* What becomes of the request that the lost instance was given. */
+static void lose_request(struct workers *workers, struct worker *worker, bool unread,
+                         const char *why)
+{
+    if (!worker->given)
+        return;
+    if (!unread) {
+        exchange_refuse(&worker->exchange, PROTOCOL_HANDLER_FAILED, why);
+        release(workers, worker);
+    } else if (workers->unread) {
+        workers->unread(workers, exchange_return(&worker->exchange));
+        request_gone(workers, worker);
+    } else {
+        exchange_begin(&worker->exchange, worker->exchange.request);
+        worker->given = false;
+    }
+}
+
+static void refuse_unavailable(struct workers *workers, struct worker *worker)
+{
+    exchange_refuse(&worker->exchange, PROTOCOL_UNAVAILABLE, WORKER_DOWN_TEXT);
+    release(workers, worker);
+}
+
+static void detach(struct workers *workers, struct worker *worker)
+{
+    turns_stop(workers, worker);
+    buffer_fini(&worker->state.greeting.text);
+    enter(workers, worker, WORKER_EMPTY);
+    worker->instance = NULL;
+    worker->state = (struct instance_state){0};
+}
+
+/* Ends the instance, and answers the request that was given to it with an error; or, if the
+ * instance has not read any of that, gives it to another one. The next instance comes at once if
  * this one has answered; else the more have failed, the later. */
 static void lose(struct workers *workers, struct worker *worker, const char *why)
 {
-    leave_idle(worker);
-    stop_watching_input(workers, worker);
-    if (worker->answered)
+    struct instance *instance = worker->instance;
+    bool unread = is_unread(worker);
+    if (worker->state.answered)
         worker->start_ms = workers->instances->now_ms;
     else
         count_failure(workers, worker);
     log_lost(workers, worker, why);
-    instance_end(workers->instances, worker->instance, false);
-    worker->instance = NULL;
-    worker->broken = NULL;
-    worker->answered = false;
-    workers->changed = true;
-    if (worker->given) {
-        exchange_refuse(&worker->exchange, PROTOCOL_HANDLER_FAILED, why);
-        release(workers, worker);
-    }
+    detach(workers, worker);
+    instance_end(workers->instances, instance, false);
+    lose_request(workers, worker, unread, why);
+    if (worker->exchange.request && worker_is_down(worker))
+        refuse_unavailable(workers, worker);
     schedule(workers, worker);
 }
 
-/* The instance can't go on. How it ends, if it does, will be known in a moment. */
-static void breaks(struct workers *workers, struct worker *worker, const char *why)
+/* The turn is over, but another instance shall take this one's place, which is no failure: it is
+ * started first. */
+static void replace(struct workers *workers, struct worker *worker)
 {
-    if (worker->broken)
+    struct instance *instance = worker->instance;
+    worker->start_ms = workers->instances->now_ms;
+    log_lost(workers, worker, workers->why);
+    detach(workers, worker);
+    release(workers, worker);
+    if (!workers->on_demand)
+        worker_start(workers, worker);
+    instance_end(workers->instances, instance, false);
+}
+
+/* The instance can't go on. How it ends, if it does, will be known in a moment. */
+static void break_off(struct workers *workers, struct worker *worker)
+{
+    if (worker->phase == WORKER_BROKEN)
         return;
-    leave_idle(worker);
-    stop_watching_input(workers, worker);
-    worker->broken = why;
+    turns_stop(workers, worker);
+    enter(workers, worker, WORKER_BROKEN);
     worker->broken_ms = workers->instances->now_ms + BROKEN_MS;
     schedule(workers, worker);
 }
 
-/* ---- writing and reading ---- */
+static void hand_over(struct workers *workers, struct worker *worker);
 
-static void watch_input(struct workers *workers, struct worker *worker)
+/* The instance is ready for its first request. */
+static void get_ready(struct workers *workers, struct worker *worker)
 {
-    if (worker->input_watched)
-        return;
-    worker->input_watched = instance_watch_input(workers->instances, worker->instance, true);
-    if (!worker->input_watched)
-        lose(workers, worker, "out of memory");
+    workers->started = true;
+    workers->changed = true;
+    enter(workers, worker, WORKER_IDLE);
+    if (worker->exchange.request)
+        hand_over(workers, worker);
 }
 
-void worker_write(struct workers *workers, struct worker *worker)
+/* What has come of its instance. */
+static void act_on(struct workers *workers, struct worker *worker, enum turn_outcome outcome)
 {
-    if (!worker->given || worker->broken)
-        return;
-    switch (exchange_write(&worker->exchange, worker->instance->input.fd)) {
-    case EXCHANGE_WRITTEN:
-        stop_watching_input(workers, worker);
-        if (worker->exchange.replied)
-            finish(workers, worker);
+    switch (outcome) {
+    case TURN_GOES_ON:
         break;
-    case EXCHANGE_BLOCKED:
-        watch_input(workers, worker);
+    case TURN_READY:
+        get_ready(workers, worker);
         break;
-    case EXCHANGE_CLOSED:
-        breaks(workers, worker, "the program has closed its input");
+    case TURN_OVER:
+        end_turn(workers, worker);
+        break;
+    case TURN_REPLACE:
+        replace(workers, worker);
+        break;
+    case TURN_BROKEN:
+        break_off(workers, worker);
+        break;
+    case TURN_LOST:
+        lose(workers, worker, workers->why);
         break;
     }
-}
-
-/* Takes what the instance has written. False if it was lost over that. */
-static bool take(struct workers *workers, struct worker *worker, const char *text, size_t size)
-{
-    bool asked = worker->given && !worker->exchange.replied;
-    const char *why = asked ? exchange_take(&worker->exchange, text, size)
-                            : "the program has written something that nobody had asked for";
-    if (why) {
-        lose(workers, worker, why);
-        return false;
-    }
-    if (!worker->exchange.replied)
-        return true;
-    worker->answered = true;
-    worker->failures = 0;
-    if (exchange_is_written(&worker->exchange))
-        finish(workers, worker);
-    return true;
-}
-
-/* Reads once. False if there is nothing more to read, or the instance was lost. */
-static bool read_some(struct workers *workers, struct worker *worker)
-{
-    struct instances *instances = workers->instances;
-    struct channel *output = &worker->instance->output;
-    if (output->fd < 0)
-        return false;
-    ssize_t got = read(output->fd, instances->scratch, sizeof instances->scratch);
-    if (got > 0)
-        return take(workers, worker, instances->scratch, (size_t) got);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return false;
-    channel_close(output);
-    breaks(workers, worker, "the program has closed its output");
-    return false;
-}
-
-void worker_read(struct workers *workers, struct worker *worker) { read_some(workers, worker); }
-
-void worker_exited(struct workers *workers, struct worker *worker)
-{
-    struct instance *instance = worker->instance;
-    char how[64], why[128];
-    /* It may have answered before it ended. */
-    while (worker->instance && read_some(workers, worker))
-        continue;
-    if (worker->instance) {
-        instance_describe_end(instance, how, sizeof how);
-        snprintf(why, sizeof why, "the program %s%s", how,
-                 exchange_is_in_answer(&worker->exchange) ? " in the middle of its answer" : "");
-        lose(workers, worker, why);
-    }
-    instance_exited(workers->instances, instance);
 }
 
 /* ---- starting ---- */
@@ -241,10 +253,14 @@ void worker_exited(struct workers *workers, struct worker *worker)
 int worker_start(struct workers *workers, struct worker *worker)
 {
     int failure;
+    int64_t timeout = workers->rules->start_timeout_ms;
     worker->instance = instance_start(workers->instances, worker->number, worker, &failure);
     workers->changed = true;
     if (worker->instance) {
-        join_idle(workers, worker);
+        worker->state.ready_ms = timeout ? workers->instances->now_ms + timeout : CLOCK_NEVER;
+        enter(workers, worker, WORKER_STARTING);
+        schedule(workers, worker);
+        act_on(workers, worker, turns_start(workers, worker));
         return 0;
     }
     char why[128];
@@ -255,52 +271,101 @@ int worker_start(struct workers *workers, struct worker *worker)
     return failure;
 }
 
-/* Whether the instance has written something while it had no request. */
-static bool has_spoken(const struct worker *worker)
+/* Too late: as good as if it had failed again and again. */
+static void give_up_start(struct workers *workers, struct worker *worker)
 {
-    int readable = 0;
-    return ioctl(worker->instance->output.fd, FIONREAD, &readable) == 0 && readable > 0;
+    char why[128];
+    snprintf(why, sizeof why, "the program was not ready for a request within %lld ms",
+             (long long) workers->rules->start_timeout_ms);
+    worker->failures = WORKER_MAX_FAILURES - 1;
+    lose(workers, worker, why);
+}
+
+/* ---- requests ---- */
+
+/* The instance is idle: it gets the request, unless nobody waits for the answer any more. */
+static void hand_over(struct workers *workers, struct worker *worker)
+{
+    struct request *request = worker->exchange.request;
+    if (request_is_over(request)) {
+        release(workers, worker);
+        return;
+    }
+    int64_t deadline_ms = request_deadline_ms(request);
+    worker->late_ms = deadline_ms == CLOCK_NEVER ? CLOCK_NEVER : deadline_ms + LATE_GRACE_MS;
+    worker->given = true;
+    enter(workers, worker, WORKER_IN_TURN);
+    schedule(workers, worker);
+    act_on(workers, worker, turns_begin(workers, worker));
 }
 
 struct worker *workers_idle(struct workers *workers)
 {
     struct worker *worker;
-    while ((worker = LIST_FIRST(&workers->idle)) && has_spoken(worker))
+    while ((worker = TAILQ_FIRST(&workers->idle)) && turns_broken(workers, worker))
         worker_read(workers, worker);
     return worker;
 }
 
-/* ---- requests ---- */
-
-/* The request gets an instance, waits for one, or is refused because none will come soon. */
+/* The request of a session gets its instance, waits for one, or is refused because none will come
+ * soon. */
 static void find_instance(struct workers *workers, struct worker *worker)
 {
-    if (!worker->instance && worker->start_ms <= workers->instances->now_ms)
+    if (worker->phase == WORKER_EMPTY && worker->start_ms <= workers->instances->now_ms)
         worker_start(workers, worker);
-    if (worker->instance) {
-        leave_idle(worker);
-        worker->given = true;
-        worker_write(workers, worker);
+    if (worker->phase == WORKER_IDLE) {
+        hand_over(workers, worker);
     } else if (worker_is_down(worker)) {
-        exchange_refuse(&worker->exchange, PROTOCOL_UNAVAILABLE, WORKER_DOWN_TEXT);
-        release(workers, worker);
-        return;
+        refuse_unavailable(workers, worker);
+    } else {
+        schedule(workers, worker);
     }
-    schedule(workers, worker);
 }
 
 void worker_give(struct workers *workers, struct worker *worker, struct request *request)
 {
-    int64_t deadline_ms = request_deadline_ms(request);
     exchange_begin(&worker->exchange, request);
-    worker->late_ms = deadline_ms == INT64_MAX ? INT64_MAX : deadline_ms + LATE_GRACE_MS;
     worker->given = false;
     /* For a shared worker, workers_idle() has checked this. */
-    if (worker->instance && worker->broken)
+    if (worker->phase == WORKER_BROKEN)
         lose(workers, worker, worker->broken);
-    else if (workers->on_demand && worker->instance && has_spoken(worker))
+    else if (workers->on_demand && worker->phase == WORKER_IDLE && turns_broken(workers, worker))
         worker_read(workers, worker);
     find_instance(workers, worker);
+}
+
+void worker_read(struct workers *workers, struct worker *worker)
+{
+    act_on(workers, worker, turns_read(workers, worker));
+}
+
+void worker_write(struct workers *workers, struct worker *worker)
+{
+    act_on(workers, worker, turns_write(workers, worker));
+}
+
+void worker_exited(struct workers *workers, struct worker *worker)
+{
+    struct instance *instance = worker->instance;
+    act_on(workers, worker, turns_exited(workers, worker));
+    instance_exited(workers->instances, instance);
+}
+
+void workers_look(struct workers *workers)
+{
+    int64_t now_us = workers->instances->now_us;
+    if (workers->look_due_us > now_us)
+        return;
+    struct worker *worker, *next;
+    for (worker = LIST_FIRST(&workers->looking); worker; worker = next) {
+        next = LIST_NEXT(worker, timer.entry); /* this one may leave the list */
+        if (worker->timer.due_us <= now_us)
+            act_on(workers, worker, turns_look(workers, worker));
+    }
+    workers->look_due_us = CLOCK_NEVER;
+    LIST_FOREACH(worker, &workers->looking, timer.entry)
+        if (worker->timer.due_us < workers->look_due_us)
+            workers->look_due_us = worker->timer.due_us;
 }
 
 void worker_act(struct workers *workers, struct worker *worker)
@@ -308,13 +373,17 @@ void worker_act(struct workers *workers, struct worker *worker)
     int64_t now_ms = workers->instances->now_ms;
     if (due_ms(worker, workers) > now_ms) {
         schedule(workers, worker);
-    } else if (!worker->instance) {
+    } else if (worker->phase == WORKER_EMPTY) {
         if (worker->exchange.request)
             find_instance(workers, worker);
         else
             worker_start(workers, worker);
-    } else if (worker->broken && worker->broken_ms <= now_ms) {
+    } else if (worker->phase == WORKER_STARTING) {
+        give_up_start(workers, worker);
+    } else if (worker->phase == WORKER_BROKEN && worker->broken_ms <= now_ms) {
         lose(workers, worker, worker->broken);
+    } else if (worker->exchange.replied) {
+        lose(workers, worker, "the program has not asked for more in time");
     } else {
         exchange_refuse(&worker->exchange, PROTOCOL_HANDLER_TIMEOUT,
                         "the handler has not answered in time");
@@ -322,10 +391,13 @@ void worker_act(struct workers *workers, struct worker *worker)
     }
 }
 
-void worker_fini(struct workers *workers, struct worker *worker)
+void worker_fini(struct workers *workers, struct worker *worker, bool gently)
 {
-    leave_idle(worker);
-    if (worker->instance)
-        instance_end(workers->instances, worker->instance, true);
+    struct instance *instance = worker->instance;
+    if (instance) {
+        detach(workers, worker);
+        instance_end(workers->instances, instance, gently);
+    }
     exchange_end(&worker->exchange);
+    exchange_fini(&worker->exchange);
 }

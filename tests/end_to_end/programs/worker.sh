@@ -4,7 +4,7 @@
 #   gate FILE [TEXT]      waits until FILE exists, then answers TEXT
 #   number FILE           waits until FILE exists, then answers BANTER_WORKER
 #   twice A B             answers A and B, in one write
-#   more FILE A B         answers A; when FILE exists, writes B, which nobody asked for
+#   more FILE A B         answers A; when FILE exists, writes B, and only then reads on
 #   half TEXT             writes TEXT without a newline and ends
 #   hang TEXT             writes TEXT without a newline and does nothing more
 #   silent                gives no answer and reads on
@@ -26,12 +26,10 @@
 #   log=FILE    adds each line it reads to FILE; at the end of its input "eof", at a SIGTERM "term"
 #   stay        does not end at the end of its input
 #   hard        ignores SIGTERM
-#   deaf        does not read
 #   args        answers each line with all its arguments, each in angle brackets, and nothing else
 
 log=/dev/null
 stay=
-deaf=
 args=
 for word; do
     case $word in
@@ -40,7 +38,6 @@ for word; do
     log=*) log=${word#log=} ;;
     stay) stay=1 ;;
     hard) trap '' TERM ;;
-    deaf) deaf=1 ;;
     args) args=1 ;;
     esac
 done
@@ -53,7 +50,6 @@ say() { printf '%s\n' "$1"; }
 forever() { while :; do sleep 0.05; done; } # short, so that a trap runs soon
 await() { until [ -e "$1" ]; do sleep 0.01; done; }
 
-[ -z "$deaf" ] || forever
 count=0
 while IFS= read -r line; do
     count=$((count + 1))

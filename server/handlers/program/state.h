@@ -1,0 +1,101 @@
+/*
+ * state: what there is of workers: types that worker.h and turns.h share.
+ */
+#ifndef BANTER_SERVER_HANDLERS_PROGRAM_STATE_H
+#define BANTER_SERVER_HANDLERS_PROGRAM_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "server/handlers/program/exchange.h"
+#include "server/handlers/program/instance.h"
+
+struct flow;
+struct request;
+
+enum worker_phase {
+    WORKER_EMPTY,    /* it has no instance: one is to be started, from start_ms on */
+    WORKER_STARTING, /* its instance has not waited yet */
+    WORKER_IDLE,     /* it can be given a request */
+    WORKER_IN_TURN,  /* it has been given one */
+    WORKER_BROKEN,   /* its instance can't go on, and may end by itself until broken_ms */
+};
+
+/* When the next look at an instance is due. All zero: never. */
+struct look_timer {
+    LIST_ENTRY(worker) entry; /* in workers.looking */
+    int64_t due_us;           /* 0: it is not in that list */
+    int64_t delay_us;         /* the time before the last look; it doubles */
+};
+
+/* All zero at first, except for its number and flow. */
+struct worker {
+    LIST_ENTRY(worker) entry;       /* in the supervisor's list */
+    TAILQ_ENTRY(worker) idle_entry; /* in workers.idle, if it is WORKER_IDLE */
+    uint64_t number;
+    struct flow *flow; /* the supervisor's: the session that has it to itself; NULL: all do */
+    enum worker_phase phase;
+    struct instance *instance; /* NULL: WORKER_EMPTY */
+    /* Its request waits for an instance unless `given`; a shared worker's is always given. */
+    struct exchange exchange;
+    bool given;
+    int64_t late_ms; /* given: when the turn must be over */
+    bool input_watched;
+    unsigned failures;  /* instances in a row that never answered */
+    int64_t start_ms;   /* WORKER_EMPTY: when the next may be started */
+    const char *broken; /* WORKER_BROKEN: why; static */
+    int64_t broken_ms;
+    /* of the instance; all zero at its start */
+    struct instance_state {
+        bool answered;         /* it has answered once */
+        bool rests;            /* it was seen to have threads or children that stay */
+        int64_t spoken_us;     /* when it last wrote something, or was started */
+        int64_t emptied_us;    /* when it was last seen to wait, and all that it wrote was read */
+        int64_t rested_us;     /* since when it rests without a break; 0: it does not */
+        int64_t unsure_us;     /* since when it may wait, which can't be seen; 0: it does not */
+        int64_t hold_us;       /* until when a reply is held; 0: there is none */
+        unsigned silent_turns; /* in a row */
+        uint64_t silent_session;
+        bool silent_to_several; /* sessions */
+        int64_t ready_ms;       /* WORKER_STARTING: when it must have waited */
+        struct answer greeting;
+    } state;
+    struct look_timer timer;
+    int outcome; /* private to turns.c */
+};
+
+/* How requests and replies are told apart; the same for all workers. */
+struct turn_rules {
+    struct reply_rules reply;
+    const char *end; /* what is written behind each request: a newline, and the request end */
+    size_t end_size;
+    int64_t start_timeout_ms; /* 0: never */
+};
+
+struct workers {
+    struct instances *instances;
+    const struct turn_rules *rules;
+    TAILQ_HEAD(, worker) idle; /* those that have answered before first */
+    LIST_HEAD(, worker) looking;
+    int64_t look_due_us; /* no look is due before it */
+    bool on_demand;      /* an instance is started when there is a request for it */
+    bool started;        /* an instance was ready for a request, ever */
+    bool answered;       /* an instance has answered, ever */
+    bool unseen;         /* replies can't be told apart, since an instance can't be seen to wait */
+    bool changed;        /* a worker can be given requests since the supervisor looked, or can't */
+    char why[300];       /* why an instance was lost or replaced, the last one */
+    /* A request has left a worker that belongs to a session; NULL: workers are shared. */
+    void (*done)(struct workers *workers, struct worker *worker);
+    /* Takes back a request of a shared worker whose instance was lost before it read any of it. */
+    void (*unread)(struct workers *workers, struct request *request);
+};
+
+/* Whether its instance is there and has started: else a request waits for the next one. */
+static inline bool worker_is_ready(const struct worker *worker)
+{
+    return worker->phase == WORKER_IDLE || worker->phase == WORKER_IN_TURN || worker->given;
+}
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * turns: what happens between a worker and its instance, from the start of an instance on: writes
+ * the request, reads what comes, looks whether the turn is over, and judges (answer.h). What is to
+ * become of the worker is for the caller to do.
+ *
+ * Only the supervisor's thread calls these.
+ */
+#ifndef BANTER_SERVER_HANDLERS_PROGRAM_TURNS_H
+#define BANTER_SERVER_HANDLERS_PROGRAM_TURNS_H
+
+#include <stdbool.h>
+
+#include "server/handlers/program/state.h"
+
+enum turn_outcome {
+    TURN_GOES_ON,
+    TURN_READY,   /* the instance has started: it waits for its first request */
+    TURN_OVER,    /* the request is answered, and the instance waits for the next one */
+    TURN_REPLACE, /* the same, but another instance should take its place: workers.why */
+    TURN_BROKEN,  /* it can't go on, and may be about to end: worker.broken */
+    TURN_LOST,    /* it can't be trusted any more, or has ended: workers.why */
+};
+
+/* The instance was started: from now on it is looked at, until TURN_READY. */
+enum turn_outcome turns_start(struct workers *workers, struct worker *worker);
+
+/* It has been given its request: the same, until TURN_OVER. */
+enum turn_outcome turns_begin(struct workers *workers, struct worker *worker);
+
+/* A look at it is due. */
+enum turn_outcome turns_look(struct workers *workers, struct worker *worker);
+
+/* Events of it: it has written, its input has room, its process has ended (TURN_LOST). */
+enum turn_outcome turns_read(struct workers *workers, struct worker *worker);
+enum turn_outcome turns_write(struct workers *workers, struct worker *worker);
+enum turn_outcome turns_exited(struct workers *workers, struct worker *worker);
+
+/* Neither looks at it any more, nor waits for room in its input. */
+void turns_stop(struct workers *workers, struct worker *worker);
+
+/* Whether an idle instance has written something that nobody asked for. */
+bool turns_broken(const struct workers *workers, const struct worker *worker);
+
+#endif
