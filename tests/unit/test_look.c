@@ -361,7 +361,7 @@ static void stop(struct child *child)
 {
     siginfo_t info;
     kill(child->pid, SIGSTOP);
-    assert_int_equal(waitid(P_PID, (id_t) child->pid, &info, WSTOPPED), 0);
+    assert_int_equal(waitid(P_PID, (id_t) child->pid, &info, WSTOPPED | WNOWAIT), 0);
 }
 
 static void stopped(void **state)

@@ -13,12 +13,16 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "common/clock.h"
 
 enum {
     TEXT_MAX = 1024,  /* of a file of /proc */
     TASKS_MAX = 1024, /* threads in all processes; with more of them it is said to work */
     DEPTH_MAX = 16,   /* generations of processes */
+    SURE_US = 1000,   /* how long what is costly to see is taken for granted */
 };
 
 /* Reads a file of /proc from its start. False, with errno set, if that fails. */
@@ -344,15 +348,54 @@ static enum look_state look_around(struct look *look, const char *why)
     return found(look, state, state == LOOK_WORKS ? walk.why : why);
 }
 
-/* It is in a read of its input, which was empty before that was seen. */
-static enum look_state look_at_reader(struct look *look)
+/* The folder of its threads has a link for each, and the two of any folder. */
+static bool has_threads(const struct look *look)
+{
+    struct stat status;
+    return fstat(look->tasks_fd, &status) != 0 || status.st_nlink != 3;
+}
+
+/* Whether a signal has stopped it. Leaves that to be seen again. */
+static bool is_stopped(const struct look *look)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t) look->pid, &info, WSTOPPED | WNOHANG | WNOWAIT) != 0 || info.si_pid;
+}
+
+static bool works_because(struct look *look, const char *why)
+{
+    found(look, LOOK_WORKS, why);
+    return false;
+}
+
+/* Whether it is asleep, and the descriptor that it reads is its input. That it has other files as
+ * descriptors, or a tracer, is looked for once in a millisecond only: each costs as much as all the
+ * rest. */
+static bool sleeps_in_its_input(struct look *look, uint64_t fd)
 {
     char text[TEXT_MAX];
-    long threads = 0;
+    long threads;
+    int64_t now_us = clock_ns(CLOCK_MONOTONIC) / 1000;
+    if (look->sure_until_us > now_us && look->sure_fd == fd)
+        return !is_stopped(look) || works_because(look, "is stopped");
+    look->sure_until_us = 0;
+    if (!reads_from(look->folder_fd, fd, look->input))
+        return works_because(look, "reads something else than its input");
     if (!read_text(look->stat_fd, text) || state_of(text, &threads) != 'S')
-        return found(look, LOOK_WORKS, "is stopped");
+        return works_because(look, "is stopped");
+    look->sure_until_us = now_us + SURE_US;
+    look->sure_fd = fd;
+    return true;
+}
+
+/* It is in a read, and its input was empty before that was seen. */
+static enum look_state look_at_reader(struct look *look, uint64_t fd)
+{
+    char text[TEXT_MAX];
+    if (!sleeps_in_its_input(look, fd))
+        return LOOK_WORKS;
     /* In this order: a thread that ends after it was counted may have left a child. */
-    look->has_threads = threads != 1;
+    look->has_threads = has_threads(look);
     if (look->has_threads)
         return look_around(look, "has several threads");
     if (look->children_fd < 0 || !read_text(look->children_fd, text))
@@ -380,9 +423,7 @@ enum look_state look_at(struct look *look)
     case SLEEP_UNKNOWN:
         return look_at_hidden(look);
     case SLEEP_READ:
-        if (!reads_from(look->folder_fd, fd, look->input))
-            return found(look, LOOK_WORKS, "reads something else than its input");
-        return look_at_reader(look);
+        return look_at_reader(look, fd);
     case SLEEP_SIGNAL:
     case SLEEP_CHILDREN:
         return look_around(look, "waits for a child or a signal");
@@ -405,6 +446,7 @@ int look_open(struct look *look, pid_t pid, int input_fd)
     look->syscall_fd = openat(look->folder_fd, "syscall", O_RDONLY | O_CLOEXEC);
     if (!failure && (look->syscall_fd < 0 || look->stat_fd < 0))
         failure = errno;
+    look->tasks_fd = openat(look->folder_fd, "task", O_PATH | O_DIRECTORY | O_CLOEXEC);
     snprintf(path, sizeof path, "task/%d/children", (int) pid);
     look->children_fd = openat(look->folder_fd, path, O_RDONLY | O_CLOEXEC);
     if (fstat(input_fd, &status) != 0)
@@ -424,6 +466,7 @@ void look_close(struct look *look)
     close_fd(look->folder_fd);
     close_fd(look->syscall_fd);
     close_fd(look->stat_fd);
+    close_fd(look->tasks_fd);
     close_fd(look->children_fd);
-    look->folder_fd = look->syscall_fd = look->stat_fd = look->children_fd = -1;
+    look->folder_fd = look->syscall_fd = look->stat_fd = look->tasks_fd = look->children_fd = -1;
 }

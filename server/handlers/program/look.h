@@ -24,6 +24,7 @@
 #define BANTER_SERVER_HANDLERS_PROGRAM_LOOK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum look_state {
@@ -42,15 +43,19 @@ enum look_state {
     LOOK_UNKNOWN,
 };
 
-/* Up to four descriptors, which stay valid, and of this process, until look_close(). */
+/* Up to five descriptors, which stay valid, and of this process, until look_close(). */
 struct look {
     pid_t pid;
     int input_fd;    /* the caller's: the end that it writes */
     char input[32];  /* "pipe:[7]", as /proc names the process's standard input */
-    int folder_fd;   /* /proc/PID; this and the next three: -1 if it can't be opened */
+    int folder_fd;   /* /proc/PID; this and the next four: -1 if it can't be opened */
     int syscall_fd;  /* its files: what the process is asleep in */
-    int stat_fd;     /* its state, and how many threads it has */
+    int stat_fd;     /* its state */
+    int tasks_fd;    /* the folder of its threads */
     int children_fd; /* of its first thread */
+    /* Until then it is known that it is not traced, and that this descriptor is its input. */
+    int64_t sure_until_us;
+    uint64_t sure_fd;
     /* What the last look has found in which all else spoke for LOOK_WAITS: why it only rests. */
     bool has_threads;
     bool has_children; /* living ones */
@@ -68,8 +73,9 @@ int look_open(struct look *look, pid_t pid, int input_fd);
 
 void look_close(struct look *look);
 
-/* Looks at it now. For a process that runs this costs an ioctl and a pread; for one that waits, two
- * more and a readlink; for one that rests, opening three files for each thread and process. */
+/* Looks at it now. For a process that runs this costs an ioctl and a pread; for one that waits, a
+ * little more, and twice as much once in a millisecond; for one that rests, opening three files for
+ * each thread and process. */
 enum look_state look_at(struct look *look);
 
 #endif
