@@ -12,9 +12,12 @@
 #include "server/request.h"
 
 enum {
-    /* From the hand-over of a request to the first look, if nothing comes before. A timer costs
-     * more than most answers take. */
-    BEGIN_LOOK_US = 100,
+    /* From the hand-over of a request to the first look, if nothing comes before: of an instance
+     * that is expected to answer with something, and of one that is not. A timer costs more than
+     * most answers do. */
+    BEGIN_LOOK_US = 1000,
+    BEGIN_DOUBTED_LOOK_US = 100,
+    QUICK_LOOKS = 4,    /* behind a line, at once */
     FIRST_LOOK_US = 20, /* from one look to the next; doubles */
     MAX_LOOK_US = 1000,
     HOLD_US = 10000,          /* how long a line is held while the turn is not over */
@@ -326,7 +329,8 @@ static void end_turn(struct workers *workers, struct worker *worker, enum answer
         end(worker, TURN_OVER);
 }
 
-static void look_in_turn(struct workers *workers, struct worker *worker)
+/* True if the turn goes on. */
+static bool look_in_turn(struct workers *workers, struct worker *worker)
 {
     bool unsure = false, all_read = true;
     enum turn_state turn = TURN_WORKS;
@@ -336,26 +340,26 @@ static void look_in_turn(struct workers *workers, struct worker *worker)
     if (turn == TURN_WAITS || turn == TURN_RESTS) {
         enum reading reading = read_all(workers, worker);
         if (reading == READ_LOST)
-            return;
+            return false;
         all_read = reading == READ_ALL;
     }
     if (turn == TURN_WAITS && all_read) {
         worker->state.emptied_us = workers->instances->now_us;
         if (is_buffered(workers, worker)) {
             lose(workers, worker, BUFFERS_TEXT);
-            return;
+            return false;
         }
     }
     if (workers->rules->reply.end == REPLY_END_WAITS && turn != TURN_WAITS && unsure &&
         workers->instances->now_us - worker->state.unsure_us >= UNSURE_US) {
         refuse_unseen(worker);
-        return;
+        return false;
     }
     enum answer_outcome outcome = judge(workers, worker, all_read ? turn : TURN_WORKS);
-    if (outcome > ANSWER_HELD && all_read && turn != TURN_WORKS)
-        end_turn(workers, worker, outcome);
-    else
-        look_again(workers, worker);
+    if (outcome <= ANSWER_HELD || !all_read || turn == TURN_WORKS)
+        return true;
+    end_turn(workers, worker, outcome);
+    return false;
 }
 
 /* ---- the start ---- */
@@ -414,8 +418,8 @@ enum turn_outcome turns_look(struct workers *workers, struct worker *worker)
 {
     if (worker->phase == WORKER_STARTING)
         look_at_start(workers, worker);
-    else
-        look_in_turn(workers, worker);
+    else if (look_in_turn(workers, worker))
+        look_again(workers, worker);
     return take_outcome(worker);
 }
 
@@ -463,7 +467,9 @@ enum turn_outcome turns_begin(struct workers *workers, struct worker *worker)
 {
     worker->state.hold_us = 0;
     worker->state.unsure_us = 0;
-    look_after(workers, worker, BEGIN_LOOK_US);
+    bool doubted = !worker->state.answered || worker->state.silent_turns > 0 ||
+                   workers->rules->reply.end == REPLY_END_WAITS;
+    look_after(workers, worker, doubted ? BEGIN_DOUBTED_LOOK_US : BEGIN_LOOK_US);
     write_request(workers, worker);
     return take_outcome(worker);
 }
@@ -481,8 +487,12 @@ bool turns_broken(const struct workers *workers, const struct worker *worker)
 enum turn_outcome turns_read(struct workers *workers, struct worker *worker)
 {
     if (read_some(workers, worker) == READ_SOME && worker->phase == WORKER_IN_TURN) {
-        look_after(workers, worker, FIRST_LOOK_US / 2);
-        look_in_turn(workers, worker);
+        /* What has just written a line is most often about to wait, and a timer takes longer. */
+        bool goes_on = look_in_turn(workers, worker);
+        for (int i = 0; i < QUICK_LOOKS && goes_on && worker->state.hold_us; i++)
+            goes_on = look_in_turn(workers, worker);
+        if (goes_on)
+            look_after(workers, worker, FIRST_LOOK_US);
     }
     return take_outcome(worker);
 }
