@@ -244,8 +244,7 @@ static inline bool fixture_run_ready(void)
 }
 
 /* One batch, as server/serve.c has it; waits for an event up to this time. Returns the events.
- * False in
- * `*owned`: the loop was lost. */
+ * `*owned` is false if the loop was lost. */
 static inline int fixture_batch(int wait_ms, bool *owned)
 {
     struct loop *loop = &fixture.shard.loop;

@@ -258,17 +258,22 @@ static void a_silent_client_is_told_so_and_lingers(void **state)
     close(client);
 }
 
-static void a_client_is_not_idle_while_the_handler_is_full(void **state)
+static void a_client_that_is_owed_a_reply_is_not_idle(void **state)
 {
     (void) state;
     int client;
     struct session *session = fixture_session(&client);
-    atomic_store(&fixture.handler.full, true);
+    fixture_config()->handler_timeout_ms = 0;
+    fixture_ask(client, "hold 1\n", "");
+    atomic_store(&fixture.handler.full, true); /* and is not read either */
     fixture_pass_ms(IDLE_MS);
     assert_true(fixture_run());
     fixture_expect(client, "");
     atomic_store(&fixture.handler.full, false);
     turn_resume(session);
+    fixture_answer(0, "1");
+    assert_true(fixture_run());
+    fixture_expect(client, "1\n");
     fixture_pass_ms(IDLE_MS - 1);
     fixture_ask(client, "a\n", "a\n");
     close(client);
@@ -336,7 +341,7 @@ int main(void)
         DEADLINES_TEST(a_complete_request_ends_the_time_of_its_half),
         DEADLINES_TEST(half_a_request_is_answered_and_the_session_ends),
         DEADLINES_TEST(a_silent_client_is_told_so_and_lingers),
-        DEADLINES_TEST(a_client_is_not_idle_while_the_handler_is_full),
+        DEADLINES_TEST(a_client_that_is_owed_a_reply_is_not_idle),
         DEADLINES_TEST(a_late_answer_is_replaced_and_the_session_goes_on),
         DEADLINES_TEST(a_client_that_reads_nothing_is_closed),
     };

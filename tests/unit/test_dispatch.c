@@ -216,20 +216,35 @@ static void nothing_is_called_when_what_is_owed_is_refused(void **state)
     close(client);
 }
 
-static void nothing_is_called_while_the_handler_is_full(void **state)
+static void a_full_handler_gets_nothing_from_one_that_is_owed_a_reply(void **state)
 {
     (void) state;
     int client;
     struct session *session = fixture_session(&client);
+    fixture_ask(client, "hold 1\n", "");
     atomic_store(&fixture.handler.full, true);
     fixture_ask(client, "x\n", "");
-    assert_int_equal(fixture.calls, 0);
+    assert_int_equal(fixture.calls, 1);
     assert_false(session->watches_in);
     atomic_store(&fixture.handler.full, false);
     turn_resume(session);
     assert_true(session->watches_in);
     assert_true(fixture_run());
-    fixture_expect(client, "x\n");
+    assert_int_equal(fixture.calls, 2);
+    fixture_answer(0, "1");
+    assert_true(fixture_run());
+    fixture_expect(client, "1\nx\n");
+    close(client);
+}
+
+/* Those that have filled it don't stop the others. */
+static void a_full_handler_gets_a_request_from_one_that_is_owed_nothing(void **state)
+{
+    (void) state;
+    int client;
+    fixture_session(&client);
+    atomic_store(&fixture.handler.full, true);
+    fixture_ask(client, "x\n", "x\n");
     close(client);
 }
 
@@ -329,7 +344,8 @@ int main(void)
         EXECUTOR_TEST(no_other_request_is_taken_while_a_call_outside_of_the_loop_goes_on),
         EXECUTOR_TEST(a_call_outside_of_the_loop_may_hold_its_request),
         FIXTURE_TEST(nothing_is_called_when_what_is_owed_is_refused),
-        FIXTURE_TEST(nothing_is_called_while_the_handler_is_full),
+        FIXTURE_TEST(a_full_handler_gets_nothing_from_one_that_is_owed_a_reply),
+        FIXTURE_TEST(a_full_handler_gets_a_request_from_one_that_is_owed_nothing),
         FIXTURE_TEST(a_turn_whose_loop_was_taken_goes_on),
         FIXTURE_TEST(what_was_read_of_the_next_request_is_kept),
         FIXTURE_TEST(no_other_request_is_taken_before_the_lost_call_has_returned),
