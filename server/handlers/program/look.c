@@ -248,9 +248,9 @@ static enum look_state walk_children(struct walk *walk, int folder_fd, pid_t tas
     if (sleep == SLEEP_CHILDREN && first && !*text)
         return works(walk, "works");
     while (all != LOOK_WORKS && (child = next_child(&next)) > 0) {
-        if (awaits && !is_alive(child))
-            return works(walk, "works");
         enum look_state state = walk_child(walk, child);
+        if (awaits && state == LOOK_RESTS && !is_alive(child)) /* it may have ended meanwhile */
+            return works(walk, "works");
         if (state != LOOK_RESTS)
             all = state;
     }

@@ -329,6 +329,15 @@ static void end_turn(struct workers *workers, struct worker *worker, enum answer
         end(worker, TURN_OVER);
 }
 
+/* Whether the last look has found that it rests, too. A look at many threads and processes takes
+ * time, in which one may wake another; that happens seldom, and hardly twice in a row. */
+static bool rested_before(const struct workers *workers, struct worker *worker)
+{
+    bool before = worker->state.rested_us > 0;
+    worker->state.rested_us = workers->instances->now_us;
+    return before;
+}
+
 /* True if the turn goes on. */
 static bool look_in_turn(struct workers *workers, struct worker *worker)
 {
@@ -337,6 +346,10 @@ static bool look_in_turn(struct workers *workers, struct worker *worker)
     /* One that waits for the rest of its request looks as if it waited for the next one. */
     if (exchange_is_written(&worker->exchange, workers->rules->end_size))
         turn = look_once(workers, worker, &unsure);
+    if (turn == TURN_RESTS && !rested_before(workers, worker))
+        turn = TURN_WORKS;
+    else if (turn == TURN_WORKS)
+        worker->state.rested_us = 0;
     if (turn == TURN_WAITS || turn == TURN_RESTS) {
         enum reading reading = read_all(workers, worker);
         if (reading == READ_LOST)
@@ -467,6 +480,7 @@ enum turn_outcome turns_begin(struct workers *workers, struct worker *worker)
 {
     worker->state.hold_us = 0;
     worker->state.unsure_us = 0;
+    worker->state.rested_us = 0;
     bool doubted = !worker->state.answered || worker->state.silent_turns > 0 ||
                    workers->rules->reply.end == REPLY_END_WAITS;
     look_after(workers, worker, doubted ? BEGIN_DOUBTED_LOOK_US : BEGIN_LOOK_US);
