@@ -184,6 +184,28 @@ def test_clients_are_not_read_when_the_queue_is_full(server, folder):
     assert banterd.memory("VmHWM") - before < scaled(48, 300) << 20
 
 
+def test_a_client_that_waits_for_nothing_is_read_though_the_queue_is_full(server, folder):
+    script = "read -r line; until [ -e gate ]; do sleep 0.01; done; echo open; exec cat"
+    banterd = program(server, "sh", "-c", script, options=["-m", "1m", "--handler-timeout", "0"])
+    clients = [banterd.connect() for _ in range(40)]
+    clients[0].send_message("wait")
+    processing(banterd, "wait")
+    heavy = b"heavy" + b"x" * 400000 + b"\n"  # 40 MB in all, five times what the queue may hold
+    for client in clients[1:]:
+        client.send_in_background(heavy * 3)
+    processing(banterd, "heavy.*", 15)
+    wait_until(Same(lambda: len(banterd.log.find("Processing")), 20), "no more is read of them")
+    assert len(banterd.log.find("Processing")) < 39 * 3
+    light = banterd.connect()
+    light.send_message("light")
+    processing(banterd, "light$")
+    (folder / "gate").touch()
+    assert light.readline() == b"light"
+    assert clients[0].readline() == b"open"
+    for client in clients[1:]:
+        assert client.lines(3) == [heavy[:-1]] * 3
+
+
 def test_small_requests_beyond_the_queue(server, folder):
     banterd = program(server, "cat", workers=2, options=["-qq"])
     clients = [banterd.connect() for _ in range(10)]

@@ -279,6 +279,39 @@ static void a_client_that_is_owed_a_reply_is_not_idle(void **state)
     close(client);
 }
 
+/* The handler has let the time of its requests stand still for so long. */
+static int64_t paused_sum_ms;
+
+static int64_t paused_ms(struct handler *handler, void *data, int64_t now_ms)
+{
+    (void) handler, (void) data, (void) now_ms;
+    return paused_sum_ms;
+}
+
+static void the_time_of_a_request_stands_still_while_the_handler_says_so(void **state)
+{
+    (void) state;
+    int client;
+    fixture_session(&client);
+    struct handler_kind kind = *fixture.handler.kind;
+    kind.paused_ms = paused_ms;
+    fixture.handler.kind = &kind;
+    paused_sum_ms = 1000;
+    fixture_ask(client, "hold 1\n", "");
+    paused_sum_ms += 3 * HANDLER_MS;
+    fixture_pass_ms(HANDLER_MS);
+    assert_true(fixture_run());
+    fixture_expect(client, "");
+    fixture_pass_ms(3 * HANDLER_MS - 1);
+    assert_true(fixture_run());
+    fixture_expect(client, "");
+    fixture_pass_ms(1);
+    assert_true(fixture_run());
+    fixture_expect(client, "-ERR handler-timeout the handler has not answered in time\n");
+    request_release(fixture.held[0]);
+    close(client);
+}
+
 static void a_late_answer_is_replaced_and_the_session_goes_on(void **state)
 {
     (void) state;
@@ -342,6 +375,7 @@ int main(void)
         DEADLINES_TEST(half_a_request_is_answered_and_the_session_ends),
         DEADLINES_TEST(a_silent_client_is_told_so_and_lingers),
         DEADLINES_TEST(a_client_that_is_owed_a_reply_is_not_idle),
+        DEADLINES_TEST(the_time_of_a_request_stands_still_while_the_handler_says_so),
         DEADLINES_TEST(a_late_answer_is_replaced_and_the_session_goes_on),
         DEADLINES_TEST(a_client_that_reads_nothing_is_closed),
     };
