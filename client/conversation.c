@@ -212,7 +212,7 @@ enum conversation_asked conversation_ask(struct conversation *conversation, cons
     return CONVERSATION_ASKED;
 }
 
-bool conversation_ask_block(struct conversation *conversation, const char *lines, size_t size,
+bool conversation_ask_lines(struct conversation *conversation, const char *lines, size_t size,
                             size_t count)
 {
     assert(conversation_takes_requests(conversation) && conversation->rules.codec == FRAME_LINE);
@@ -425,7 +425,7 @@ enum conversation_event conversation_next(struct conversation *conversation, str
     return conversation->end ? CONVERSATION_END : CONVERSATION_NOTHING;
 }
 
-size_t conversation_next_block(struct conversation *conversation, const char **lines, size_t *size)
+size_t conversation_next_lines(struct conversation *conversation, const char **lines, size_t *size)
 {
     /* Error replies and unasked frames begin like this. */
     static const char special[] = {PROTOCOL_ERROR[0], '\0'};
@@ -435,7 +435,7 @@ size_t conversation_next_block(struct conversation *conversation, const char **l
     if (conversation->end)
         return 0;
     *size =
-        frame_next_block(&conversation->rules, &conversation->decoder, *lines,
+        frame_next_lines(&conversation->rules, &conversation->decoder, *lines,
                          buffer_size(incoming), special, conversation_owed(conversation), &count);
     buffer_consume(incoming, *size);
     conversation->replies += count;

@@ -60,9 +60,9 @@ enum conversation_asked {
 enum conversation_asked conversation_ask(struct conversation *conversation, const char *message,
                                          size_t size, const char **why);
 
-/* Queues `count` requests at once, in FRAME_LINE: a block of lines as frame_next_block() finds it,
+/* Queues `count` requests at once, in FRAME_LINE: lines as frame_next_lines() finds them,
  * none of which is the word for quit. False, with nothing queued, if memory is out. */
-bool conversation_ask_block(struct conversation *conversation, const char *lines, size_t size,
+bool conversation_ask_lines(struct conversation *conversation, const char *lines, size_t size,
                             size_t count);
 
 /* Queues a copy of a piece of a request that is too long to be held, in FRAME_LINE. Further pieces
@@ -95,10 +95,10 @@ enum conversation_event {
  * before which all events must be taken. */
 enum conversation_event conversation_next(struct conversation *conversation, struct frame *frame);
 
-/* Takes replies that need no look (no errors, no CR at a line's end), in FRAME_LINE, as a block of
- * lines with their ends. Returns their number; 0: call conversation_next(). `lines` is good until
+/* Takes replies that need no look (no errors, no CR at a line's end), in FRAME_LINE, as lines
+ * with their ends. Returns their number; 0: call conversation_next(). `lines` is good until
  * the next conversation_step(). */
-size_t conversation_next_block(struct conversation *conversation, const char **lines, size_t *size);
+size_t conversation_next_lines(struct conversation *conversation, const char **lines, size_t *size);
 
 enum conversation_end {
     CONVERSATION_GOES_ON,

@@ -280,7 +280,7 @@ enum frame_outcome frame_next(const struct frame_rules *rules, struct frame_deco
     return skip_line(decoder, data, size, frame);
 }
 
-size_t frame_next_block(const struct frame_rules *rules, const struct frame_decoder *decoder,
+size_t frame_next_lines(const struct frame_rules *rules, const struct frame_decoder *decoder,
                         const char *data, size_t size, const char *but_not, size_t max_count,
                         size_t *count)
 {

@@ -92,11 +92,11 @@ enum frame_outcome frame_next(const struct frame_rules *rules, struct frame_deco
 
 /* FRAME_LINE, for speed: returns how many bytes at the head of the data are whole messages, framed
  * exactly as they would be sent again; `*count`, at most `max_count`, becomes the number of these
- * messages. The caller must drop these bytes. The block ends before a message that is over the
- * limit or begins with one of the bytes in `but_not`: that one is for frame_next(). 0 if there is
- * no such block, in the other codecs, and if frame_next() has seen a part of the data already. The
- * rules must have no exempt word. */
-size_t frame_next_block(const struct frame_rules *rules, const struct frame_decoder *decoder,
+ * messages. The caller must drop these bytes. They end before a message that is over the limit or
+ * begins with one of the bytes in `but_not`: that one is for frame_next(). 0 if there is no such
+ * message, in the other codecs, and if frame_next() has seen a part of the data already. The rules
+ * must have no exempt word. */
+size_t frame_next_lines(const struct frame_rules *rules, const struct frame_decoder *decoder,
                         const char *data, size_t size, const char *but_not, size_t max_count,
                         size_t *count);
 

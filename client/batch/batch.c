@@ -20,7 +20,7 @@
 struct batch {
     struct conversation *conversation;
     struct input input;
-    bool takes_blocks; /* nothing has to be done for each request, or for each reply */
+    bool takes_lines; /* nothing has to be done for each request, or for each reply */
     struct output *output;
     struct progress progress;
     struct stopwatch stopwatch;
@@ -90,9 +90,9 @@ static void ask(struct batch *batch, const char *text, size_t size)
     batch->is_inside = false;
 }
 
-static void ask_block(struct batch *batch, const char *lines, size_t size)
+static void ask_lines(struct batch *batch, const char *lines, size_t size)
 {
-    if (!conversation_ask_block(batch->conversation, lines, size, batch->input.block_count))
+    if (!conversation_ask_lines(batch->conversation, lines, size, batch->input.line_count))
         refuse(batch, EXIT_STATUS_IO, "out of memory");
 }
 
@@ -119,8 +119,8 @@ static void feed(struct batch *batch)
         case INPUT_MESSAGE:
             ask(batch, text, size);
             break;
-        case INPUT_BLOCK:
-            ask_block(batch, text, size);
+        case INPUT_LINES:
+            ask_lines(batch, text, size);
             break;
         case INPUT_PIECE:
             ask_piece(batch, text, size);
@@ -234,11 +234,11 @@ static void take_reply(struct batch *batch, const struct frame *reply)
 }
 
 /* Takes most replies, by far. */
-static void take_block(struct batch *batch)
+static void take_lines(struct batch *batch)
 {
     const char *lines;
     size_t size;
-    if (batch->takes_blocks && conversation_next_block(batch->conversation, &lines, &size) > 0)
+    if (batch->takes_lines && conversation_next_lines(batch->conversation, &lines, &size) > 0)
         output_lines(batch->output, lines, size);
 }
 
@@ -247,7 +247,7 @@ static void take_events(struct batch *batch)
     struct frame frame;
     stopwatch_read_clock(&batch->stopwatch);
     for (;;) {
-        take_block(batch);
+        take_lines(batch);
         switch (conversation_next(batch->conversation, &frame)) {
         case CONVERSATION_REPLY:
             take_reply(batch, &frame);
@@ -347,10 +347,10 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
     struct batch batch = {
         .conversation = conversation,
         .output = output,
-        .takes_blocks = !output->is_terminal && !options->wants_times,
+        .takes_lines = !output->is_terminal && !options->wants_times,
         .status = EXIT_STATUS_ANSWERED,
     };
-    input_init(&batch.input, options, batch.takes_blocks);
+    input_init(&batch.input, options, batch.takes_lines);
     if (!stopwatch_init(&batch.stopwatch, options->wants_times, batch.input.unit)) {
         report_io("measure", "times", ENOMEM);
         return EXIT_STATUS_IO;

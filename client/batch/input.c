@@ -20,7 +20,7 @@
 /* The server judges how long a request may be. (The sums with line ends must not overflow.) */
 static const struct frame_rules line_rules = {.codec = FRAME_LINE, .max_bytes = SIZE_MAX / 2};
 
-void input_init(struct input *input, const struct options *options, bool takes_blocks)
+void input_init(struct input *input, const struct options *options, bool takes_lines)
 {
     bool is_script = !*options->messages;
     off_t position = is_script ? lseek(STDIN_FILENO, 0, SEEK_CUR) : 0;
@@ -31,7 +31,7 @@ void input_init(struct input *input, const struct options *options, bool takes_b
         .options = options,
         .next = options->messages,
         .first_byte = position > 0 ? (uint64_t) position : 0,
-        .takes_blocks = takes_blocks,
+        .takes_lines = takes_lines,
     };
 }
 
@@ -80,15 +80,15 @@ static enum input_outcome give_piece(struct input *input, const char **text, siz
 }
 
 /* Whole lines that need no look: none of them can be a word that ends the input. */
-static bool give_block(struct input *input, const char **text, size_t *text_size)
+static bool give_lines(struct input *input, const char **text, size_t *text_size)
 {
     static const char literal[] = {PROTOCOL_QUIT[0], '\0'};
     static const char special[] = {PROTOCOL_QUIT[0], OPTIONS_QUIT[0], '\0'};
-    if (!input->takes_blocks || !goes_out_as_it_is(input) || input->is_inside)
+    if (!input->takes_lines || !goes_out_as_it_is(input) || input->is_inside)
         return false;
-    size_t size = frame_next_block(
+    size_t size = frame_next_lines(
         &line_rules, &input->decoder, buffer_head(&input->buffer), buffer_size(&input->buffer),
-        input->options->is_literal ? literal : special, SIZE_MAX, &input->block_count);
+        input->options->is_literal ? literal : special, SIZE_MAX, &input->line_count);
     if (size > 0)
         give(input, size, size, text, text_size);
     return size > 0;
@@ -99,8 +99,8 @@ static enum input_outcome next_line(struct input *input, const char **text, size
     struct buffer *buffer = &input->buffer;
     if (input->has_quit)
         return INPUT_END;
-    if (give_block(input, text, size))
-        return INPUT_BLOCK;
+    if (give_lines(input, text, size))
+        return INPUT_LINES;
     struct frame line;
     enum frame_outcome outcome =
         frame_next(&line_rules, &input->decoder, buffer_head(buffer), buffer_size(buffer), &line);

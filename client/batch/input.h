@@ -17,11 +17,11 @@
 #include "common/frame.h"
 
 struct input {
-    const char *unit;   /* the name of one message in errors: "input line" */
-    bool is_script;     /* standard input; otherwise the messages of the command line */
-    int fd;             /* to poll after INPUT_NOT_YET; -1: that does not occur */
-    int failure;        /* errno of a read that failed, or 0; INPUT_END follows */
-    size_t block_count; /* of INPUT_BLOCK: how many messages it holds */
+    const char *unit;  /* the name of one message in errors: "input line" */
+    bool is_script;    /* standard input; otherwise the messages of the command line */
+    int fd;            /* to poll after INPUT_NOT_YET; -1: that does not occur */
+    int failure;       /* errno of a read that failed, or 0; INPUT_END follows */
+    size_t line_count; /* of INPUT_LINES: how many messages it holds */
 
     /* private */
     const struct options *options;
@@ -30,7 +30,7 @@ struct input {
     struct frame_decoder decoder;
     uint64_t taken_bytes; /* of standard input, since we began */
     uint64_t first_byte;  /* the offset of these in a file */
-    bool takes_blocks;
+    bool takes_lines;
     bool is_inside; /* a line, whose beginning was given */
     bool has_ended; /* read(2) said so, or failed */
     bool has_quit;  /* the word came: what is behind it is no request */
@@ -39,13 +39,13 @@ struct input {
 /* Takes the options' messages, each as plain text, if there are any; standard input is then not
  * touched. Otherwise the lines of standard input (LF, or CR LF; the last one may lack it), up to a
  * line `quit` or `--QUIT--`. With --literal no line ends it. The options must outlive the input.
- * `takes_blocks`: INPUT_BLOCK is welcome. */
-void input_init(struct input *input, const struct options *options, bool takes_blocks);
+ * `takes_lines`: INPUT_LINES is welcome. */
+void input_init(struct input *input, const struct options *options, bool takes_lines);
 void input_fini(struct input *input);
 
 enum input_outcome {
     INPUT_MESSAGE, /* or the last piece of one */
-    INPUT_BLOCK,   /* many messages, as conversation_ask_block() takes them */
+    INPUT_LINES,   /* many messages, as conversation_ask_lines() takes them */
     INPUT_PIECE,   /* of a message that is too long to be held; more of it follows */
     INPUT_NOT_YET, /* call input_read() when `fd` is readable */
     INPUT_END,

@@ -651,31 +651,31 @@ static void what_is_encoded_is_decoded_to_the_same(void **state)
     }
 }
 
-/* What frame_next_block() should find: message after message, as frame_next() gives them, as long
+/* What frame_next_lines() should find: message after message, as frame_next() gives them, as long
  * as each is on the wire as it would be sent. */
-static size_t simple_block(const struct frame_rules *rules, const char *data, size_t size,
+static size_t simple_lines(const struct frame_rules *rules, const char *data, size_t size,
                            size_t max_count, size_t *count)
 {
     struct frame_decoder decoder = {0};
     struct frame frame;
-    size_t block = 0;
+    size_t taken = 0;
     for (*count = 0; *count < max_count; ++*count) {
-        const char *at = data + block;
-        if (frame_next(rules, &decoder, at, size - block, &frame) != FRAME_MESSAGE ||
+        const char *at = data + taken;
+        if (frame_next(rules, &decoder, at, size - taken, &frame) != FRAME_MESSAGE ||
             frame.consumed != frame.size + 1 || *at == '-' || *at == '\0')
             break;
-        block += frame.consumed;
+        taken += frame.consumed;
     }
-    return block;
+    return taken;
 }
 
-static void a_block_is_what_needs_no_look(void **state)
+static void the_lines_are_those_that_need_no_look(void **state)
 {
     (void) state;
     static const char alphabet[] = {'a', '-', '\r', '\n', '\0'};
     enum { LETTERS = sizeof alphabet, LENGTH = 7 };
     struct frame_rules rules = {FRAME_LINE, 2, NULL};
-    size_t blocks = 0;
+    size_t found = 0;
     /* Every stream of so many bytes. */
     for (size_t number = 0; number < 78125; number++) {
         char data[LENGTH];
@@ -686,16 +686,16 @@ static void a_block_is_what_needs_no_look(void **state)
             struct frame_decoder decoder = {0};
             size_t count = 99;
             size_t expected = 0;
-            size_t size = frame_next_block(&rules, &decoder, data, LENGTH, "-", max_count, &count);
-            assert_int_equal(size, simple_block(&rules, data, LENGTH, max_count, &expected));
+            size_t size = frame_next_lines(&rules, &decoder, data, LENGTH, "-", max_count, &count);
+            assert_int_equal(size, simple_lines(&rules, data, LENGTH, max_count, &expected));
             assert_int_equal(count, expected);
-            blocks += count > 1;
+            found += count > 1;
         }
     }
-    assert_true(blocks > 1000);
+    assert_true(found > 1000);
 }
 
-static void there_is_no_block_within_a_message_nor_in_other_codecs(void **state)
+static void there_are_no_lines_within_a_message_nor_in_other_codecs(void **state)
 {
     (void) state;
     static const char data[] = "a\nb\n";
@@ -704,15 +704,15 @@ static void there_is_no_block_within_a_message_nor_in_other_codecs(void **state)
     size_t count = 99;
     for (enum frame_codec codec = FRAME_NETSTRING; codec <= FRAME_RAW; codec++) {
         struct frame_rules rules = {codec, 100, NULL};
-        assert_int_equal(frame_next_block(&rules, &decoder, data, 4, "", 9, &count), 0);
+        assert_int_equal(frame_next_lines(&rules, &decoder, data, 4, "", 9, &count), 0);
         assert_int_equal(count, 0);
     }
     struct frame_rules rules = {FRAME_LINE, 100, NULL};
-    assert_int_equal(frame_next_block(&rules, &decoder, data, 4, "", 9, &count), 4);
+    assert_int_equal(frame_next_lines(&rules, &decoder, data, 4, "", 9, &count), 4);
     assert_int_equal(count, 2);
-    assert_int_equal(frame_next_block(&rules, &decoder, NULL, 0, "", 9, &count), 0);
+    assert_int_equal(frame_next_lines(&rules, &decoder, NULL, 0, "", 9, &count), 0);
     assert_int_equal(frame_next(&rules, &decoder, data, 1, &frame), FRAME_MORE);
-    assert_int_equal(frame_next_block(&rules, &decoder, data, 4, "", 9, &count), 0);
+    assert_int_equal(frame_next_lines(&rules, &decoder, data, 4, "", 9, &count), 0);
     assert_int_equal(count, 0);
 }
 
@@ -775,8 +775,8 @@ int main(void)
         cmocka_unit_test(encoding_frames_or_refuses),
         cmocka_unit_test(the_longest_length_fits_into_the_head),
         cmocka_unit_test(what_is_encoded_is_decoded_to_the_same),
-        cmocka_unit_test(a_block_is_what_needs_no_look),
-        cmocka_unit_test(there_is_no_block_within_a_message_nor_in_other_codecs),
+        cmocka_unit_test(the_lines_are_those_that_need_no_look),
+        cmocka_unit_test(there_are_no_lines_within_a_message_nor_in_other_codecs),
         cmocka_unit_test(refusals_and_codecs_have_names),
         cmocka_unit_test(a_decoder_stays_small),
     };

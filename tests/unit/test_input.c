@@ -48,8 +48,8 @@ static void put_message(struct buffer *out, const char *text, size_t size)
     put(out, "]", 1);
 }
 
-/* A block has its line ends. */
-static void put_block(struct buffer *out, const char *text, size_t size, size_t count)
+/* The lines have their ends. */
+static void put_lines(struct buffer *out, const char *text, size_t size, size_t count)
 {
     const char *end = text + size;
     for (; text != end; count--) {
@@ -70,8 +70,8 @@ static enum input_outcome take(struct input *input, struct buffer *out)
         enum input_outcome outcome = input_next(input, &text, &size);
         if (outcome == INPUT_MESSAGE) {
             put_message(out, text, size);
-        } else if (outcome == INPUT_BLOCK) {
-            put_block(out, text, size, input->block_count);
+        } else if (outcome == INPUT_LINES) {
+            put_lines(out, text, size, input->line_count);
         } else if (outcome == INPUT_PIECE) {
             put(out, text, size);
             put(out, "+", 1);
@@ -106,13 +106,13 @@ static const struct {
 };
 
 /* The first `split` bytes come in one read, the others in another one. */
-static void check(size_t i, size_t split, bool is_literal, bool takes_blocks)
+static void check(size_t i, size_t split, bool is_literal, bool takes_lines)
 {
     struct options options = {.messages = no_messages, .is_literal = is_literal};
     struct input input;
     struct buffer out = {0};
     int end = open_stdin_pipe();
-    input_init(&input, &options, takes_blocks);
+    input_init(&input, &options, takes_lines);
     assert_int_equal(input.fd, STDIN_FILENO);
     if (split > 0) {
         assert_int_equal(write(end, table[i].script, split), split);
