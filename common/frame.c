@@ -3,7 +3,8 @@
  *
  * LINE searches for LF with one memchr() over the new bytes; it knows that there is none in the old
  * ones. NETSTRING reads each digit once and then only counts. The bytes of an oversize message are
- * consumed as they come, so that the limit bounds the caller's memory.
+ * consumed as they come, so that the limit bounds the caller's memory. BLOCK goes from LF to LF in
+ * the same way, and counts.
  */
 #include "common/frame.h"
 
@@ -20,14 +21,13 @@ enum {
     SKIPPING_CR, /* the same, and the last of them was a CR, perhaps of the line end */
     BEHIND_WORD, /* line: the exempt word and white space, over the limit; `length` bytes dropped */
     DECLARED,    /* netstring: `length` is known, and the payload begins at `scanned` */
-    REFUSED_LENGTH, /* netstring: sticky */
-    REFUSED,        /* netstring: sticky */
+    REFUSED_LENGTH, /* sticky */
+    REFUSED,        /* sticky */
 };
 
 static const char *const codec_names[] = {
-    [FRAME_LINE] = "line",
-    [FRAME_NETSTRING] = "netstring",
-    [FRAME_RAW] = "raw",
+    [FRAME_LINE] = "line",        [FRAME_CRLF] = "crlf",           [FRAME_BLOCK] = "block",
+    [FRAME_BLOCK_CRLF] = "block", [FRAME_NETSTRING] = "netstring", [FRAME_RAW] = "raw",
 };
 
 const char *frame_codec_name(enum frame_codec codec) { return codec_names[codec]; }
@@ -72,7 +72,7 @@ static enum frame_outcome give_message(struct frame *frame, const char *message,
     return FRAME_MESSAGE;
 }
 
-/* Reports that the message that begins with these bytes, without its line end, is too long. */
+/* Reports that the message that begins with these bytes, without its LF, is too long. */
 static enum frame_outcome start_skipping(struct frame_decoder *decoder, const char *data,
                                          size_t size, struct frame *frame)
 {
@@ -161,10 +161,13 @@ static enum frame_outcome next_line(const struct frame_rules *rules, struct fram
     }
 
     size_t line_size = (size_t) (lf - data);
-    size_t message_size = line_size - (line_size > 0 && lf[-1] == '\r');
+    frame->ends_in_crlf = line_size > 0 && lf[-1] == '\r';
+    size_t message_size = line_size - frame->ends_in_crlf;
     decoder->scanned = 0;
-    if (is_exempt(rules->exempt_word, data, message_size))
+    if (is_exempt(rules->exempt_word, data, message_size)) {
+        frame->ends_in_crlf = false; /* as in skip_white(), where it is not known any more */
         return give_message(frame, data, strlen(rules->exempt_word), line_size + 1);
+    }
     if (message_size > rules->max_bytes)
         return start_skipping(decoder, data, line_size, frame); /* skip_line() takes the LF */
     return give_message(frame, data, message_size, line_size + 1);
@@ -264,6 +267,100 @@ static enum frame_outcome next_raw(const struct frame_rules *rules, struct frame
     return FRAME_OVERSIZE;
 }
 
+/* ---- block ---- */
+
+/* The size of a line's part of the message: without the dot that was put in front, and without a CR
+ * that belongs, or may yet belong, to its end. */
+static size_t size_in_block(const char *line, size_t size)
+{
+    bool is_dotted = size > 0 && line[0] == '.';
+    bool has_cr = size > is_dotted && line[size - 1] == '\r';
+    return size - is_dotted - has_cr;
+}
+
+static bool is_dot(const char *line, size_t size)
+{
+    return size > 0 && line[0] == '.' && (size == 1 || (size == 2 && line[1] == '\r'));
+}
+
+/* The dot has come: the lines before it are the message. */
+static enum frame_outcome give_block(struct frame_decoder *decoder, const char *data,
+                                     size_t consumed, bool in_crlf, struct frame *frame)
+{
+    size_t wire_size = decoder->line;
+    size_t size = decoder->length > 0 ? decoder->length - 1 : 0;
+    frame->is_stuffed = decoder->length != wire_size;
+    frame->ends_in_crlf = in_crlf;
+    *decoder = (struct frame_decoder){0};
+    return give_message(frame, data, frame->is_stuffed ? wire_size : size, consumed);
+}
+
+static enum frame_outcome refuse_block(struct frame_decoder *decoder, size_t size,
+                                       struct frame *frame)
+{
+    decoder->length = SIZE_MAX;
+    decoder->line = 0;
+    return refuse(decoder, FRAME_BAD_LENGTH, size, frame);
+}
+
+/* Looks at a line that is not complete. */
+static enum frame_outcome begin_block_line(const struct frame_rules *rules,
+                                           struct frame_decoder *decoder, const char *data,
+                                           size_t size, struct frame *frame)
+{
+    const char *line = size > 0 ? data + decoder->line : data;
+    size_t line_size = size - decoder->line;
+    decoder->scanned = size;
+    /* It may yet be the dot. Anything else is a line of the message. */
+    if (line_size == 0 || is_dot(line, line_size) ||
+        decoder->length + size_in_block(line, line_size) <= rules->max_bytes)
+        return FRAME_MORE;
+    return refuse_block(decoder, size, frame);
+}
+
+static enum frame_outcome next_block(const struct frame_rules *rules, struct frame_decoder *decoder,
+                                     const char *data, size_t size, struct frame *frame)
+{
+    if (decoder->state == REFUSED_LENGTH)
+        return refuse(decoder, FRAME_BAD_LENGTH, size, frame);
+    while (decoder->scanned < size) {
+        const char *line = data + decoder->line;
+        const char *lf = memchr(data + decoder->scanned, '\n', size - decoder->scanned);
+        if (!lf)
+            break;
+        size_t line_size = (size_t) (lf - line);
+        size_t end = (size_t) (lf - data) + 1;
+        if (is_dot(line, line_size))
+            return give_block(decoder, data, end, line_size > 1, frame);
+        decoder->length += size_in_block(line, line_size);
+        if (decoder->length > rules->max_bytes)
+            return refuse_block(decoder, size, frame);
+        decoder->length++;
+        decoder->line = end;
+        decoder->scanned = end;
+    }
+    return begin_block_line(rules, decoder, data, size, frame);
+}
+
+bool frame_unstuff(struct buffer *out, const char *lines, size_t size)
+{
+    if (!buffer_reserve(out, size))
+        return false;
+    char *begin = buffer_tail(out);
+    char *at = begin;
+    const char *end = lines + size;
+    for (const char *line = lines; line < end;) {
+        const char *lf = memchr(line, '\n', (size_t) (end - line));
+        size_t line_size = size_in_block(line, (size_t) (lf - line));
+        if (line > lines)
+            *at++ = '\n';
+        at = mempcpy(at, line + (*line == '.'), line_size);
+        line = lf + 1;
+    }
+    buffer_added(out, (size_t) (at - begin));
+    return true;
+}
+
 enum frame_outcome frame_next(const struct frame_rules *rules, struct frame_decoder *decoder,
                               const char *data, size_t size, struct frame *frame)
 {
@@ -273,6 +370,8 @@ enum frame_outcome frame_next(const struct frame_rules *rules, struct frame_deco
         return next_netstring(rules, decoder, data, size, frame);
     if (rules->codec == FRAME_RAW)
         return next_raw(rules, decoder, data, size, frame);
+    if (rules->codec >= FRAME_BLOCK)
+        return next_block(rules, decoder, data, size, frame);
     if (decoder->state == AT_START)
         return next_line(rules, decoder, data, size, frame);
     if (decoder->state == BEHIND_WORD)
@@ -342,6 +441,45 @@ static size_t print_length(char *text, size_t size)
     return count + 1;
 }
 
+static enum frame_refusal encode_line(const char *message, size_t size, bool in_crlf,
+                                      struct frame_edges *edges)
+{
+    if (size > 0 && memchr(message, '\n', size))
+        return FRAME_HAS_LF;
+    if (size > 0 && message[size - 1] == '\r')
+        return FRAME_ENDS_IN_CR;
+    edges->head_size = 0;
+    edges->tail[0] = in_crlf ? '\r' : '\n';
+    edges->tail[1] = '\n';
+    edges->tail_size = 1 + (size_t) in_crlf;
+    edges->stuffing = 0;
+    return FRAME_FITS;
+}
+
+static enum frame_refusal encode_block(const char *message, size_t size, bool in_crlf,
+                                       struct frame_edges *edges)
+{
+    size_t stuffing = 0;
+    for (size_t at = 0; at < size;) {
+        const char *lf = memchr(message + at, '\n', size - at);
+        size_t end = lf ? (size_t) (lf - message) : size;
+        if (end > at && message[end - 1] == '\r')
+            return FRAME_LINE_ENDS_IN_CR;
+        stuffing += (size_t) (message[at] == '.') + (lf && in_crlf);
+        at = end + 1;
+    }
+    static const char lf_tail[] = "\n.\n";
+    static const char crlf_tail[] = "\r\n.\r\n";
+    const char *tail = in_crlf ? crlf_tail : lf_tail;
+    if (size == 0) /* no line, so no line end before the dot */
+        tail += in_crlf ? 2 : 1;
+    edges->head_size = 0;
+    edges->tail_size = strlen(tail);
+    memcpy(edges->tail, tail, edges->tail_size);
+    edges->stuffing = stuffing;
+    return FRAME_FITS;
+}
+
 enum frame_refusal frame_encode(enum frame_codec codec, const char *message, size_t size,
                                 size_t max_bytes, struct frame_edges *edges)
 {
@@ -349,24 +487,23 @@ enum frame_refusal frame_encode(enum frame_codec codec, const char *message, siz
         return FRAME_IS_TOO_LONG;
     switch (codec) {
     case FRAME_LINE:
-        if (size > 0 && memchr(message, '\n', size))
-            return FRAME_HAS_LF;
-        if (size > 0 && message[size - 1] == '\r')
-            return FRAME_ENDS_IN_CR;
-        edges->head_size = 0;
-        edges->tail[0] = '\n';
-        edges->tail_size = 1;
-        break;
+    case FRAME_CRLF:
+        return encode_line(message, size, codec == FRAME_CRLF, edges);
+    case FRAME_BLOCK:
+    case FRAME_BLOCK_CRLF:
+        return encode_block(message, size, codec == FRAME_BLOCK_CRLF, edges);
     case FRAME_NETSTRING:
         edges->head_size = print_length(edges->head, size);
         edges->tail[0] = ',';
         edges->tail_size = 1;
+        edges->stuffing = 0;
         break;
     case FRAME_RAW:
         if (size == 0)
             return FRAME_IS_EMPTY;
         edges->head_size = 0;
         edges->tail_size = 0;
+        edges->stuffing = 0;
         break;
     }
     return FRAME_FITS;
@@ -381,6 +518,8 @@ const char *frame_refusal_text(enum frame_refusal refusal)
         return "it holds a line feed";
     case FRAME_ENDS_IN_CR:
         return "it ends in a carriage return";
+    case FRAME_LINE_ENDS_IN_CR:
+        return "it has a line that ends in a carriage return";
     case FRAME_IS_EMPTY:
         return "it is empty";
     case FRAME_IS_TOO_LONG:
@@ -391,20 +530,39 @@ const char *frame_refusal_text(enum frame_refusal refusal)
     return "it can't be sent";
 }
 
+/* Copies a block's lines to `at`, stuffed. Returns the end. */
+static char *stuff(char *at, const char *message, size_t size, bool in_crlf)
+{
+    bool at_start = true;
+    for (size_t i = 0; i < size; i++) {
+        if (at_start && message[i] == '.')
+            *at++ = '.';
+        at_start = message[i] == '\n';
+        if (at_start && in_crlf)
+            *at++ = '\r';
+        *at++ = message[i];
+    }
+    return at;
+}
+
 bool frame_append(struct buffer *out, const struct frame_edges *edges, const char *message,
                   size_t size)
 {
     /* All the room first: then no piece can fail and leave half a frame behind. */
-    size_t total = edges->head_size + size + edges->tail_size;
+    size_t total = edges->head_size + size + edges->stuffing + edges->tail_size;
     if (!buffer_reserve(out, total))
         return false;
     char *at = buffer_tail(out);
     if (edges->head_size > 0)
         at = mempcpy(at, edges->head, edges->head_size);
-    if (size > 0) /* the pointer may be NULL otherwise */
+    if (edges->stuffing > 0)
+        at = stuff(at, message, size, edges->tail[0] == '\r');
+    else if (size > 0) /* the pointer may be NULL otherwise */
         at = mempcpy(at, message, size);
     if (edges->tail_size > 0)
-        *at = edges->tail[0];
+        *at++ = edges->tail[0];
+    if (edges->tail_size > 1)
+        memcpy(at, edges->tail + 1, edges->tail_size - 1);
     buffer_added(out, total);
     return true;
 }

@@ -163,9 +163,9 @@ static bool take_receive(const char *value, void *context, struct error *error)
 static bool take_framing(const char *value, void *context, struct error *error)
 {
     enum frame_codec *codec = &((struct load *) context)->plan.codec;
-    if (!frame_codec_from_name(value, codec) || *codec == FRAME_RAW) {
-        return error_set(
-            error, "'%s' is neither line nor netstring (raw has no boundaries to count)", value);
+    if (!frame_codec_from_name(value, codec) ||
+        (*codec != FRAME_LINE && *codec != FRAME_NETSTRING)) {
+        return error_set(error, "'%s' is neither line nor netstring", value);
     }
     return true;
 }

@@ -34,7 +34,8 @@ struct feeder {
     struct frame_rules rules;
     struct frame_decoder decoder;
     struct trace trace;
-    char *held; /* what frame_next() has not consumed */
+    struct trace ends; /* of each message: n for LF and r for CR LF */
+    char *held;        /* what frame_next() has not consumed */
     size_t held_size;
     bool refused;                         /* a sticky outcome has come */
     unsigned seen[FRAME_END_PARTIAL + 1]; /* how often each outcome came */
@@ -93,6 +94,23 @@ static void trace_outcome(struct trace *trace, enum frame_outcome outcome, const
     }
 }
 
+/* A message, or any other outcome. */
+static inline void feeder_take(struct feeder *feeder, enum frame_outcome outcome,
+                               const struct frame *frame)
+{
+    struct buffer plain = {0};
+    if (frame->is_stuffed) {
+        if (!frame_unstuff(&plain, frame->message, frame->size))
+            abort();
+        trace_outcome(&feeder->trace, outcome, buffer_head(&plain), buffer_size(&plain));
+    } else {
+        trace_outcome(&feeder->trace, outcome, frame->message, frame->size);
+    }
+    buffer_fini(&plain);
+    if (outcome == FRAME_MESSAGE)
+        trace_bytes(&feeder->ends, frame->ends_in_crlf ? "r" : "n", 1);
+}
+
 /* One more read of `size` bytes. */
 static inline void feeder_feed(struct feeder *feeder, const char *data, size_t size)
 {
@@ -113,7 +131,7 @@ static inline void feeder_feed(struct feeder *feeder, const char *data, size_t s
         enum frame_outcome outcome =
             frame_next(&feeder->rules, &feeder->decoder, block + done, total - done, &frame);
         assert(frame.consumed <= total - done);
-        trace_outcome(&feeder->trace, outcome, frame.message, frame.size);
+        feeder_take(feeder, outcome, &frame);
         feeder->seen[outcome]++;
         feeder->refused = outcome == FRAME_BAD || outcome == FRAME_BAD_LENGTH;
         done += frame.consumed;

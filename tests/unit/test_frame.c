@@ -76,7 +76,31 @@ static void check_netstring(size_t max_bytes, const char *input, size_t size, co
     check_all_cuts(&rules, input, size, expected, strlen(expected));
 }
 
+/* A client reads blocks, and has no exempt word. */
+static void check_block(size_t max_bytes, const char *input, size_t size, const char *expected,
+                        size_t expected_size)
+{
+    struct frame_rules rules = {FRAME_BLOCK, max_bytes, NULL};
+    check_all_cuts(&rules, input, size, expected, expected_size);
+}
+
+/* How the lines of the messages end. */
+static void check_ends(enum frame_codec codec, const char *input, const char *expected)
+{
+    size_t size = strlen(input);
+    for (size_t cut = 0; cut <= size; cut++) {
+        struct feeder feeder = {.rules = {codec, 4, NULL}};
+        feeder_feed(&feeder, input, cut);
+        feeder_feed(&feeder, input + cut, size - cut);
+        feeder_end(&feeder);
+        if (!trace_equals(&feeder.ends, expected, strlen(expected)))
+            fail_msg("%s, cut at %zu: %.*s", frame_codec_name(codec), cut, (int) feeder.ends.size,
+                     feeder.ends.text);
+    }
+}
+
 #define LINE(max_bytes, input, expected) check_line(max_bytes, BYTES(input), BYTES(expected))
+#define BLOCK(max_bytes, input, expected) check_block(max_bytes, BYTES(input), BYTES(expected))
 #define NETSTRING(max_bytes, input, expected) check_netstring(max_bytes, BYTES(input), expected)
 
 /* --- Mistakes of others --- */
@@ -511,6 +535,171 @@ static void the_word_s_length_in_a_netstring_waits_for_the_payload(void **state)
     check_all_cuts(&rules, BYTES("3"), BYTES("L3"));
 }
 
+/* --- Line ends --- */
+
+static void each_line_says_how_it_ended(void **state)
+{
+    (void) state;
+    for (enum frame_codec codec = FRAME_LINE; codec <= FRAME_CRLF; codec++) {
+        check_ends(codec, "a\nb\r\nc\n\n\r\n\r\r\n", "nrnnrr");
+        check_ends(codec, "12345\r\na\n12345\na\r\n", "nr");
+        check_ends(codec, "a\r", "");
+    }
+    check_ends(FRAME_BLOCK, "a\n.\nb\r\n.\r\n.\n.\r\n\r\n.\n", "nrnrn");
+    check_ends(FRAME_NETSTRING, "2:\r\n,", "n");
+}
+
+static void an_oversize_line_says_how_it_ends_if_its_end_is_there(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *input;
+        bool in_crlf;
+    } rows[] = {{"12345\r\n", true}, {"12345\n", false}, {"12345\r", false}, {"12345", false}};
+    struct frame_rules rules = {FRAME_LINE, 4, WORD};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct frame_decoder decoder = {0};
+        struct frame frame;
+        assert_int_equal(frame_next(&rules, &decoder, rows[i].input, strlen(rows[i].input), &frame),
+                         FRAME_OVERSIZE);
+        assert_int_equal(frame.ends_in_crlf, rows[i].in_crlf);
+    }
+}
+
+static void an_answer_s_codec_ends_as_its_request(void **state)
+{
+    (void) state;
+    static const struct {
+        enum frame_codec codec, with_lf, with_crlf;
+    } rows[] = {
+        {FRAME_LINE, FRAME_LINE, FRAME_CRLF},
+        {FRAME_CRLF, FRAME_CRLF, FRAME_CRLF},
+        {FRAME_BLOCK, FRAME_BLOCK, FRAME_BLOCK_CRLF},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(frame_codec_ending(rows[i].codec, false), rows[i].with_lf);
+        assert_int_equal(frame_codec_ending(rows[i].codec, true), rows[i].with_crlf);
+    }
+    /* Others have no line ends, and so no message that says one. */
+    assert_int_equal(frame_codec_ending(FRAME_NETSTRING, false), FRAME_NETSTRING);
+    assert_int_equal(frame_codec_ending(FRAME_RAW, false), FRAME_RAW);
+    for (enum frame_codec codec = FRAME_LINE; codec <= FRAME_RAW; codec++) {
+        bool is_block = codec == FRAME_BLOCK || codec == FRAME_BLOCK_CRLF;
+        assert_int_equal(frame_codec_of_requests(codec), is_block ? FRAME_LINE : codec);
+    }
+}
+
+static void crlf_takes_what_line_takes(void **state)
+{
+    (void) state;
+    struct frame_rules rules = {FRAME_CRLF, 4, WORD};
+    check_all_cuts(&rules, BYTES("a\nb\r\n12345\n\r\n" WORD " \r\na\rb\nc"),
+                   BYTES("[a][b]!!5[][" WORD "][a\rb]~"));
+}
+
+/* --- Block --- */
+
+static void a_block_is_its_lines_joined_by_lf(void **state)
+{
+    (void) state;
+    BLOCK(9, "", ".");
+    BLOCK(9, "Zack\n.\n", "[Zack].");
+    BLOCK(9, "a\nb\nc\n.\n", "[a\nb\nc].");
+    BLOCK(9, "a\r\nb\r\nc\r\n.\r\n", "[a\nb\nc].");
+    BLOCK(9, "a\r\nb\n.\r\n", "[a\nb].");
+    BLOCK(9, ".\n.\r\n\n.\n\n\n.\n", "[][][][\n].");
+    BLOCK(9, "\r\na\n\n.\n", "[\na\n].");
+    BLOCK(9, "a\rb\n\rc\n.\n", "[a\rb\n\rc].");
+    BLOCK(9, "a\0\n\0\n.\n", "[a\0\n\0].");
+    BLOCK(9, WORD "\n.\n", "[" WORD "].");
+}
+
+static void one_dot_is_taken_off_a_line(void **state)
+{
+    (void) state;
+    BLOCK(9, "..\n.\n", "[.].");
+    BLOCK(9, "...\n..a\n.\n", "[..\n.a].");
+    BLOCK(9, "..\r\na.\r\n.\r\n", "[.\na.].");
+    BLOCK(9, "a\n..\n\n.\n", "[a\n.\n].");
+    BLOCK(9, "\n..\n.\n", "[\n.].");
+    /* One that was not put there, too: RFC 3977, 3.1.1. */
+    BLOCK(9, ".a\n.\n", "[a].");
+    BLOCK(9, ". \n.\ra\n.\n", "[ \n\ra].");
+    BLOCK(9, ".\r\r\n.\n", "[\r].");
+}
+
+static void half_a_block_is_never_a_message(void **state)
+{
+    (void) state;
+    BLOCK(9, "a", "~");
+    BLOCK(9, "a\n", "~");
+    BLOCK(9, "a\n.", "~");
+    BLOCK(9, "a\n.\r", "~");
+    BLOCK(9, ".", "~");
+    BLOCK(9, "a\n.\nb\n", "[a]~");
+}
+
+static void the_limit_counts_the_message_alone(void **state)
+{
+    (void) state;
+    BLOCK(4, "1234\r\n.\r\n1234\n.\n", "[1234][1234].");
+    BLOCK(4, "12345", "L18446744073709551615");
+    BLOCK(4, "1234\r\r\n", "L18446744073709551615");
+    BLOCK(4, "1234\r", "~");
+    BLOCK(4, "1\r\n34\r\n.\r\n", "[1\n34].");
+    BLOCK(4, "1\n345", "L18446744073709551615");
+    BLOCK(4, "..\r\n..\r\n.\r\n", "[.\n.].");
+    BLOCK(4, "..\n..\n..\n", "L18446744073709551615");
+    BLOCK(4, "....\n.\n.\n", "[...][].");
+    BLOCK(1, "a\n.\n.\n", "[a][].");
+    BLOCK(1, "a\n.", "~");
+    BLOCK(1, "a\n.\r", "~");
+    BLOCK(1, "a\n\r", "L18446744073709551615");
+    BLOCK(1, "a\n\n", "L18446744073709551615");
+    BLOCK(1, "\n\n.\n", "[\n].");
+    BLOCK(1, "\n\n\n.\n", "L18446744073709551615");
+    /* Sticky: nothing behind it is a message. */
+    BLOCK(1, "a\n.\nab\n.\na\n.\n", "[a]L18446744073709551615");
+}
+
+static void a_block_without_stuffing_is_a_view(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *data;
+        size_t size, consumed;
+        bool is_stuffed;
+    } rows[] = {
+        {"a\nb\n.\nc", 3, 6, false}, {".\n", 0, 2, false},       {"\n.\n", 0, 3, false},
+        {"..\n.\n", 3, 5, true},     {"a\r\n.\r\n", 3, 6, true}, {"a\n.\r\n", 1, 5, false},
+    };
+    struct frame_rules rules = {FRAME_BLOCK, 9, NULL};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct frame_decoder decoder = {0};
+        struct frame frame;
+        assert_int_equal(frame_next(&rules, &decoder, rows[i].data, strlen(rows[i].data), &frame),
+                         FRAME_MESSAGE);
+        assert_ptr_equal(frame.message, rows[i].data);
+        assert_int_equal(frame.size, rows[i].size);
+        assert_int_equal(frame.consumed, rows[i].consumed);
+        assert_int_equal(frame.is_stuffed, rows[i].is_stuffed);
+    }
+}
+
+static void no_byte_is_searched_twice_in_a_block(void **state)
+{
+    (void) state;
+    struct frame_rules rules = {FRAME_BLOCK, 99, NULL};
+    struct frame_decoder decoder = {0};
+    struct frame frame;
+    char data[] = "a\nbcd";
+    assert_int_equal(frame_next(&rules, &decoder, data, 5, &frame), FRAME_MORE);
+    /* An end that is put where it has looked is not seen. */
+    data[3] = '\n';
+    assert_int_equal(frame_next(&rules, &decoder, data, 5, &frame), FRAME_MORE);
+    assert_int_equal(decoder.line, 2);
+}
+
 /* --- Raw --- */
 
 static void raw_makes_each_read_a_message(void **state)
@@ -572,6 +761,30 @@ static void encoding_frames_or_refuses(void **state)
         {FRAME_LINE, FRAME_HAS_LF, BYTES("a\r\n"), NULL, 0},
         {FRAME_LINE, FRAME_ENDS_IN_CR, BYTES("a\r"), NULL, 0},
         {FRAME_LINE, FRAME_ENDS_IN_CR, BYTES("\r"), NULL, 0},
+        {FRAME_CRLF, FRAME_FITS, BYTES("Zack"), BYTES("Zack\r\n")},
+        {FRAME_CRLF, FRAME_FITS, NULL, 0, BYTES("\r\n")},
+        {FRAME_CRLF, FRAME_FITS, BYTES(".\rb\0c"), BYTES(".\rb\0c\r\n")},
+        {FRAME_CRLF, FRAME_IS_TOO_LONG, BYTES("123456789"), NULL, 0},
+        {FRAME_CRLF, FRAME_HAS_LF, BYTES("a\r\n"), NULL, 0},
+        {FRAME_CRLF, FRAME_ENDS_IN_CR, BYTES("a\r"), NULL, 0},
+        {FRAME_BLOCK, FRAME_FITS, NULL, 0, BYTES(".\n")},
+        {FRAME_BLOCK, FRAME_FITS, BYTES("Zack"), BYTES("Zack\n.\n")},
+        {FRAME_BLOCK, FRAME_FITS, BYTES("a\nb\n"), BYTES("a\nb\n\n.\n")},
+        {FRAME_BLOCK, FRAME_FITS, BYTES("\n"), BYTES("\n\n.\n")},
+        {FRAME_BLOCK, FRAME_FITS, BYTES("."), BYTES("..\n.\n")},
+        {FRAME_BLOCK, FRAME_FITS, BYTES("a\n..\n.b"), BYTES("a\n...\n..b\n.\n")},
+        {FRAME_BLOCK, FRAME_FITS, BYTES("a.\0\n\rb"), BYTES("a.\0\n\rb\n.\n")},
+        {FRAME_BLOCK, FRAME_FITS, BYTES("a\n.\nb\n.\n"), BYTES("a\n..\nb\n..\n\n.\n")},
+        {FRAME_BLOCK, FRAME_FITS, BYTES("1234\n678"), BYTES("1234\n678\n.\n")},
+        {FRAME_BLOCK, FRAME_IS_TOO_LONG, BYTES("1234\n6789"), NULL, 0},
+        {FRAME_BLOCK, FRAME_LINE_ENDS_IN_CR, BYTES("a\r"), NULL, 0},
+        {FRAME_BLOCK, FRAME_LINE_ENDS_IN_CR, BYTES("a\r\nb"), NULL, 0},
+        {FRAME_BLOCK, FRAME_LINE_ENDS_IN_CR, BYTES("\n\r\n"), NULL, 0},
+        {FRAME_BLOCK_CRLF, FRAME_FITS, NULL, 0, BYTES(".\r\n")},
+        {FRAME_BLOCK_CRLF, FRAME_FITS, BYTES("Zack"), BYTES("Zack\r\n.\r\n")},
+        {FRAME_BLOCK_CRLF, FRAME_FITS, BYTES("a\n.\n"), BYTES("a\r\n..\r\n\r\n.\r\n")},
+        {FRAME_BLOCK_CRLF, FRAME_FITS, BYTES(".\rb"), BYTES("..\rb\r\n.\r\n")},
+        {FRAME_BLOCK_CRLF, FRAME_LINE_ENDS_IN_CR, BYTES("a\n\r"), NULL, 0},
         {FRAME_NETSTRING, FRAME_FITS, BYTES("Hello"), BYTES("5:Hello,")},
         {FRAME_NETSTRING, FRAME_FITS, BYTES("a\n\0\r"), BYTES("4:a\n\0\r,")},
         {FRAME_NETSTRING, FRAME_FITS, NULL, 0, BYTES("0:,")},
@@ -631,8 +844,9 @@ static void what_is_encoded_is_decoded_to_the_same(void **state)
         size_t size;
     } messages[] = {{BYTES("Zack")}, {BYTES("")},       {BYTES("a\rb")},
                     {BYTES("\0")},   {BYTES("12:ab,")}, {BYTES(WORD)}};
-    static const enum frame_codec codecs[] = {FRAME_LINE, FRAME_NETSTRING};
-    for (size_t c = 0; c < 2; c++) {
+    static const enum frame_codec codecs[] = {FRAME_LINE, FRAME_CRLF, FRAME_BLOCK, FRAME_BLOCK_CRLF,
+                                              FRAME_NETSTRING};
+    for (size_t c = 0; c < sizeof codecs / sizeof codecs[0]; c++) {
         struct buffer wire = {0};
         struct trace expected = {.size = 0};
         for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
@@ -702,7 +916,7 @@ static void there_are_no_lines_within_a_message_nor_in_other_codecs(void **state
     struct frame_decoder decoder = {0};
     struct frame frame;
     size_t count = 99;
-    for (enum frame_codec codec = FRAME_NETSTRING; codec <= FRAME_RAW; codec++) {
+    for (enum frame_codec codec = FRAME_CRLF; codec <= FRAME_RAW; codec++) {
         struct frame_rules rules = {codec, 100, NULL};
         assert_int_equal(frame_next_lines(&rules, &decoder, data, 4, "", 9, &count), 0);
         assert_int_equal(count, 0);
@@ -721,14 +935,23 @@ static void refusals_and_codecs_have_names(void **state)
     (void) state;
     for (int refusal = FRAME_FITS; refusal <= FRAME_NO_MEMORY; refusal++)
         assert_memory_equal(frame_refusal_text((enum frame_refusal) refusal), "it ", 3);
-    static const char *const names[] = {"line", "netstring", "raw"};
+    static const struct {
+        enum frame_codec codec;
+        const char *name;
+    } names[] = {{FRAME_LINE, "line"},
+                 {FRAME_CRLF, "crlf"},
+                 {FRAME_BLOCK, "block"},
+                 {FRAME_NETSTRING, "netstring"},
+                 {FRAME_RAW, "raw"}};
     static const char *const others[] = {"", "lin", "lines", "LINE", "json"};
     enum frame_codec codec = FRAME_RAW;
-    for (size_t i = 0; i < 3; i++) {
-        assert_true(frame_codec_from_name(names[i], &codec));
-        assert_int_equal(codec, i);
-        assert_string_equal(frame_codec_name(codec), names[i]);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_true(frame_codec_from_name(names[i].name, &codec));
+        assert_int_equal(codec, names[i].codec);
+        assert_string_equal(frame_codec_name(codec), names[i].name);
+        assert_non_null(strstr(FRAME_CODEC_NAMES, names[i].name));
     }
+    assert_string_equal(frame_codec_name(FRAME_BLOCK_CRLF), "block");
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         assert_false(frame_codec_from_name(others[i], &codec));
 }
@@ -736,8 +959,8 @@ static void refusals_and_codecs_have_names(void **state)
 static void a_decoder_stays_small(void **state)
 {
     (void) state;
-    /* Each session holds one. */
-    assert_true(sizeof(struct frame_decoder) <= 24);
+    /* Each active session holds one. */
+    assert_true(sizeof(struct frame_decoder) <= 32);
 }
 
 int main(void)
@@ -770,6 +993,16 @@ int main(void)
         cmocka_unit_test(oversize_is_told_with_the_byte_that_makes_it_certain),
         cmocka_unit_test(without_a_word_none_is_exempt),
         cmocka_unit_test(the_word_s_length_in_a_netstring_waits_for_the_payload),
+        cmocka_unit_test(each_line_says_how_it_ended),
+        cmocka_unit_test(an_oversize_line_says_how_it_ends_if_its_end_is_there),
+        cmocka_unit_test(an_answer_s_codec_ends_as_its_request),
+        cmocka_unit_test(crlf_takes_what_line_takes),
+        cmocka_unit_test(a_block_is_its_lines_joined_by_lf),
+        cmocka_unit_test(one_dot_is_taken_off_a_line),
+        cmocka_unit_test(half_a_block_is_never_a_message),
+        cmocka_unit_test(the_limit_counts_the_message_alone),
+        cmocka_unit_test(a_block_without_stuffing_is_a_view),
+        cmocka_unit_test(no_byte_is_searched_twice_in_a_block),
         cmocka_unit_test(raw_makes_each_read_a_message),
         cmocka_unit_test(raw_oversize_is_consumed_at_once_and_ends_at_the_next_call),
         cmocka_unit_test(encoding_frames_or_refuses),

@@ -58,11 +58,12 @@ static void add_token(struct stream *stream)
         const char *bytes;
         size_t size;
     } tokens[] = {
-        {BYTES("\n")}, {BYTES("\n")},         {BYTES("\r")},  {BYTES("\r\n")},
-        {BYTES("\0")}, {BYTES("a")},          {BYTES("bcd")}, {BYTES("--QUIT--")},
-        {BYTES("-")},  {BYTES("--QUIT--\n")}, {BYTES("--Q")}, {BYTES("UIT--")},
-        {BYTES(" ")},  {BYTES("  \t\v\f")},   {BYTES("0")},   {BYTES("7")},
-        {BYTES(":")},  {BYTES(",")},
+        {BYTES("\n")},    {BYTES("\n")},         {BYTES("\r")},   {BYTES("\r\n")},
+        {BYTES("\0")},    {BYTES("a")},          {BYTES("bcd")},  {BYTES("--QUIT--")},
+        {BYTES("-")},     {BYTES("--QUIT--\n")}, {BYTES("--Q")},  {BYTES("UIT--")},
+        {BYTES(" ")},     {BYTES("  \t\v\f")},   {BYTES("0")},    {BYTES("7")},
+        {BYTES(":")},     {BYTES(",")},          {BYTES(".")},    {BYTES(".\n")},
+        {BYTES("\n.\n")}, {BYTES("\n.\r\n")},    {BYTES("\n..")},
     };
     uint32_t i = random_below(sizeof tokens / sizeof tokens[0]);
     stream_add(stream, tokens[i].bytes, tokens[i].size);
@@ -126,8 +127,25 @@ static bool is_word_and_white(const char *word, const char *line, size_t size)
     return true;
 }
 
+static enum frame_codec random_codec(void)
+{
+    static const enum frame_codec codecs[] = {FRAME_LINE, FRAME_CRLF, FRAME_BLOCK, FRAME_BLOCK_CRLF,
+                                              FRAME_NETSTRING};
+    return codecs[random_below(sizeof codecs / sizeof codecs[0])];
+}
+
+static bool is_of_lines(enum frame_codec codec)
+{
+    return codec == FRAME_LINE || codec == FRAME_CRLF;
+}
+
+static bool is_block(enum frame_codec codec)
+{
+    return codec == FRAME_BLOCK || codec == FRAME_BLOCK_CRLF;
+}
+
 static void split_lines(const struct frame_rules *rules, const char *data, size_t size,
-                        struct trace *trace)
+                        struct trace *trace, struct trace *ends)
 {
     size_t start = 0;
     for (size_t i = 0; i < size; i++) {
@@ -138,8 +156,10 @@ static void split_lines(const struct frame_rules *rules, const char *data, size_
         start = i + 1;
         if (is_word_and_white(rules->exempt_word, line, line_size)) {
             trace_outcome(trace, FRAME_MESSAGE, rules->exempt_word, strlen(rules->exempt_word));
+            trace_bytes(ends, "n", 1);
         } else if (line_size <= rules->max_bytes) {
             trace_outcome(trace, FRAME_MESSAGE, line, line_size);
+            trace_bytes(ends, line[line_size] == '\r' ? "r" : "n", 1);
         } else {
             trace_outcome(trace, FRAME_OVERSIZE, NULL, 0);
             trace_outcome(trace, FRAME_OVERSIZE_END, NULL, line_size);
@@ -158,6 +178,48 @@ static void split_lines(const struct frame_rules *rules, const char *data, size_
         trace_outcome(trace, FRAME_OVERSIZE, NULL, 0);
         trace_outcome(trace, FRAME_OVERSIZE_END, NULL, rest_size);
     }
+}
+
+/* Adds a line of a block, or its beginning, to the message. False: that is over the limit now. */
+static bool join(const struct frame_rules *rules, struct trace *message, size_t count,
+                 const char *line, size_t size)
+{
+    if (count > 0)
+        trace_bytes(message, "\n", 1);
+    size_t dots = size > 0 && line[0] == '.';
+    trace_bytes(message, line + dots, without_cr(line + dots, size - dots));
+    return message->size <= rules->max_bytes;
+}
+
+static void split_blocks(const struct frame_rules *rules, const char *data, size_t size,
+                         struct trace *trace, struct trace *ends)
+{
+    struct trace message = {.size = 0};
+    size_t count = 0; /* of the message's lines */
+    size_t start = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (data[i] != '\n')
+            continue;
+        const char *line = data + start;
+        size_t line_size = i - start;
+        start = i + 1;
+        if (without_cr(line, line_size) == 1 && line[0] == '.') {
+            trace_outcome(trace, FRAME_MESSAGE, message.text, message.size);
+            trace_bytes(ends, line_size == 2 ? "r" : "n", 1);
+            message.size = 0;
+            count = 0;
+        } else if (!join(rules, &message, count++, line, line_size)) {
+            trace_outcome(trace, FRAME_BAD_LENGTH, NULL, SIZE_MAX);
+            return;
+        }
+    }
+    const char *rest = data + start;
+    size_t rest_size = size - start;
+    bool may_be_the_dot = rest_size == 0 || (without_cr(rest, rest_size) == 1 && rest[0] == '.');
+    if (!may_be_the_dot && !join(rules, &message, count, rest, rest_size))
+        trace_outcome(trace, FRAME_BAD_LENGTH, NULL, SIZE_MAX);
+    else
+        trace_outcome(trace, count == 0 && rest_size == 0 ? FRAME_END : FRAME_END_PARTIAL, NULL, 0);
 }
 
 /* heads[n] is "n:", all that a length may look like. */
@@ -263,22 +325,27 @@ static bool holds_too_much(const struct feeder *feeder)
     const struct frame_rules *rules = &feeder->rules;
     size_t word_size = rules->exempt_word ? strlen(rules->exempt_word) : 0;
     size_t longest = word_size > rules->max_bytes ? word_size : rules->max_bytes;
-    return !feeder->refused && feeder->held_size > longest + (rules->codec == FRAME_LINE ? 1 : 3);
+    if (is_block(rules->codec)) /* each dot may be two, and each LF CR LF */
+        return !feeder->refused && feeder->held_size > 2 * (rules->max_bytes + 1) + 2;
+    return !feeder->refused && feeder->held_size > longest + (is_of_lines(rules->codec) ? 1 : 3);
 }
 
 static void run_case(unsigned long number, unsigned long *seen)
 {
     struct frame_rules rules = {
-        random_below(2) == 0 ? FRAME_LINE : FRAME_NETSTRING,
+        random_codec(),
         1 + random_below(random_below(2) == 0 ? 12 : LARGEST_LIMIT),
         words[random_below(sizeof words / sizeof words[0])],
     };
     struct stream stream;
     struct trace expected = {.size = 0};
+    struct trace ends = {.size = 0};
     struct feeder feeder = {.rules = rules};
     fill_stream(&stream, &rules);
-    if (rules.codec == FRAME_LINE)
-        split_lines(&rules, stream.bytes, stream.size, &expected);
+    if (is_of_lines(rules.codec))
+        split_lines(&rules, stream.bytes, stream.size, &expected, &ends);
+    else if (is_block(rules.codec))
+        split_blocks(&rules, stream.bytes, stream.size, &expected, &ends);
     else
         split_netstrings(&rules, stream.bytes, stream.size, &expected);
 
@@ -291,13 +358,15 @@ static void run_case(unsigned long number, unsigned long *seen)
         at += size;
         if (holds_too_much(&feeder))
             report(number, &rules, &stream, &expected, &feeder, "it holds too much");
-        if (rules.codec == FRAME_LINE &&
+        if (is_of_lines(rules.codec) &&
             frame_is_partial(&feeder.decoder, feeder.held_size) != (stream.bytes[at - 1] != '\n'))
             report(number, &rules, &stream, &expected, &feeder, "frame_is_partial() is wrong");
     }
     feeder_end(&feeder);
     if (!trace_equals(&feeder.trace, expected.text, expected.size))
         report(number, &rules, &stream, &expected, &feeder, "other events");
+    if (rules.codec != FRAME_NETSTRING && !trace_equals(&feeder.ends, ends.text, ends.size))
+        report(number, &rules, &stream, &ends, &feeder, "other line ends");
     for (size_t i = 0; i <= FRAME_END_PARTIAL; i++)
         seen[i] += feeder.seen[i];
 }
@@ -317,14 +386,21 @@ static void random_streams_give_what_a_simple_splitter_gives(void **state)
         assert_true(cases < 1000 || seen[i] > cases / 100);
 }
 
+static bool has_line_with_cr(const struct stream *message)
+{
+    for (size_t i = 0; i < message->size; i++)
+        if (message->bytes[i] == '\r' && (i + 1 == message->size || message->bytes[i + 1] == '\n'))
+            return true;
+    return false;
+}
+
 /* The encoder refuses just what the decoder would not give back as it was. */
 static void random_messages_come_back_or_are_refused(void **state)
 {
     (void) state;
     random_state = seed;
     for (unsigned long number = 0; number < cases / 10; number++) {
-        struct frame_rules rules = {random_below(2) == 0 ? FRAME_LINE : FRAME_NETSTRING,
-                                    1 + random_below(LARGEST_LIMIT), NULL};
+        struct frame_rules rules = {random_codec(), 1 + random_below(LARGEST_LIMIT), NULL};
         struct stream message = {.size = 0};
         for (uint32_t count = random_below(6); count > 0; count--)
             add_token(&message);
@@ -337,9 +413,14 @@ static void random_messages_come_back_or_are_refused(void **state)
             assert_true(message.size > rules.max_bytes);
             continue;
         }
+        if (refusal != FRAME_FITS && is_block(rules.codec)) {
+            assert_true(message.size > rules.max_bytes || has_line_with_cr(&message));
+            continue;
+        }
         /* A refused line, framed nevertheless, must come back as something else. */
         if (refusal != FRAME_FITS)
             edges = (struct frame_edges){.tail = {'\n'}, .tail_size = 1};
+        assert_false(is_block(rules.codec) && has_line_with_cr(&message));
         struct buffer wire = {0};
         struct trace expected = {.size = 0};
         assert_true(frame_append(&wire, &edges, message.bytes, message.size));

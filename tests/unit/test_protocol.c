@@ -200,6 +200,9 @@ static void an_error_is_framed_in_every_codec(void **state)
         const char *wire;
     } rows[] = {
         {FRAME_LINE, "<-ERR busy too many clients\n"},
+        {FRAME_CRLF, "<-ERR busy too many clients\r\n"},
+        {FRAME_BLOCK, "<-ERR busy too many clients\n.\n"},
+        {FRAME_BLOCK_CRLF, "<-ERR busy too many clients\r\n.\r\n"},
         {FRAME_NETSTRING, "<26:-ERR busy too many clients,"},
         {FRAME_RAW, "<-ERR busy too many clients"},
     };
