@@ -366,12 +366,10 @@ enum frame_outcome frame_next(const struct frame_rules *rules, struct frame_deco
 {
     assert(decoder->scanned <= size);
     *frame = (struct frame){0};
-    if (rules->codec == FRAME_NETSTRING)
-        return next_netstring(rules, decoder, data, size, frame);
-    if (rules->codec == FRAME_RAW)
-        return next_raw(rules, decoder, data, size, frame);
-    if (rules->codec >= FRAME_BLOCK)
-        return next_block(rules, decoder, data, size, frame);
+    if (rules->codec > FRAME_CRLF)
+        return rules->codec == FRAME_NETSTRING ? next_netstring(rules, decoder, data, size, frame)
+               : rules->codec == FRAME_RAW     ? next_raw(rules, decoder, data, size, frame)
+                                               : next_block(rules, decoder, data, size, frame);
     if (decoder->state == AT_START)
         return next_line(rules, decoder, data, size, frame);
     if (decoder->state == BEHIND_WORD)
@@ -441,13 +439,21 @@ static size_t print_length(char *text, size_t size)
     return count + 1;
 }
 
-static enum frame_refusal encode_line(const char *message, size_t size, bool in_crlf,
-                                      struct frame_edges *edges)
+static enum frame_refusal check_line(const char *message, size_t size)
 {
     if (size > 0 && memchr(message, '\n', size))
         return FRAME_HAS_LF;
     if (size > 0 && message[size - 1] == '\r')
         return FRAME_ENDS_IN_CR;
+    return FRAME_FITS;
+}
+
+static enum frame_refusal encode_line(const char *message, size_t size, bool in_crlf,
+                                      struct frame_edges *edges)
+{
+    enum frame_refusal refusal = check_line(message, size);
+    if (refusal != FRAME_FITS)
+        return refusal;
     edges->head_size = 0;
     edges->tail[0] = in_crlf ? '\r' : '\n';
     edges->tail[1] = '\n';
@@ -567,10 +573,33 @@ bool frame_append(struct buffer *out, const struct frame_edges *edges, const cha
     return true;
 }
 
+/* Nearly every reply comes through here. */
+static enum frame_refusal put_line(struct buffer *out, bool in_crlf, const char *message,
+                                   size_t size)
+{
+    enum frame_refusal refusal = check_line(message, size);
+    if (refusal != FRAME_FITS)
+        return refusal;
+    if (!buffer_reserve(out, size + 2))
+        return FRAME_NO_MEMORY;
+    char *at = buffer_tail(out);
+    if (size > 0)
+        at = mempcpy(at, message, size);
+    if (in_crlf)
+        *at++ = '\r';
+    *at = '\n';
+    buffer_added(out, size + 1 + in_crlf);
+    return FRAME_FITS;
+}
+
 enum frame_refusal frame_put(struct buffer *out, enum frame_codec codec, const char *message,
                              size_t size, size_t max_bytes)
 {
-    struct frame_edges edges;
+    if (size > max_bytes)
+        return FRAME_IS_TOO_LONG;
+    if (codec <= FRAME_CRLF)
+        return put_line(out, codec == FRAME_CRLF, message, size);
+    struct frame_edges edges = {0};
     enum frame_refusal refusal = frame_encode(codec, message, size, max_bytes, &edges);
     if (refusal == FRAME_FITS && !frame_append(out, &edges, message, size))
         return FRAME_NO_MEMORY;

@@ -19,8 +19,8 @@ struct server_config {
     /* and stream sockets that are bound already: the server listens on them and owns them */
     const int *sockets;
     unsigned socket_count;
-    enum frame_codec codec;
-    size_t max_message; /* bytes of a request, without framing */
+    enum frame_codec codec; /* of replies, and so of requests: frame_codec_of_requests() */
+    size_t max_message;     /* bytes of a request, without framing */
     /* loops; 0: one a core, of which as many are in use as serve most */
     unsigned threads;
     unsigned max_clients; /* 0: as many of the default as descriptors allow */

@@ -74,6 +74,7 @@ struct request {
     const char *verdict_code;
     const char *verdict_text;
     bool ready;                    /* can be delivered when it is its turn */
+    bool ends_in_crlf;             /* the asker's: so did its line, and its reply will */
     struct inbox_node return_node; /* the call's way back, if it returns before the answer */
 };
 

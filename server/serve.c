@@ -47,7 +47,7 @@ static void begin_session(struct transfer *transfer, struct shard *shard, struct
 static void refuse_at_once(const struct shared *shared, int fd)
 {
     struct buffer frame = {0};
-    if (protocol_append_error(&frame, shared->settings.rules.codec, PROTOCOL_BUSY,
+    if (protocol_append_error(&frame, shared->settings.config.codec, PROTOCOL_BUSY,
                               ADMISSION_BUSY_TEXT))
         (void) !send(fd, buffer_head(&frame), buffer_size(&frame), MSG_NOSIGNAL | MSG_DONTWAIT);
     buffer_fini(&frame);

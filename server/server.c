@@ -77,7 +77,8 @@ static void take_config(struct server *server, const struct server_config *confi
 {
     struct settings *settings = &server->shared.settings;
     settings->config = *config;
-    settings->rules = (struct frame_rules){config->codec, config->max_message, PROTOCOL_QUIT};
+    settings->rules = (struct frame_rules){frame_codec_of_requests(config->codec),
+                                           config->max_message, PROTOCOL_QUIT};
     snprintf(settings->too_long_text, sizeof settings->too_long_text,
              "a request may have %zu bytes", config->max_message);
     server->cores = cpus_count();

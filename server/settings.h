@@ -10,7 +10,7 @@
 
 struct settings {
     struct server_config config; /* its addresses and sockets are not to be used after the start */
-    struct frame_rules rules;    /* of requests */
+    struct frame_rules rules;    /* of requests; replies are in config.codec */
     char too_long_text[80];      /* what a request over the limit is told */
 };
 

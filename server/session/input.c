@@ -251,11 +251,14 @@ static enum step take_next(struct session *session, struct scratch *scratch)
 
     switch (outcome) {
     case FRAME_MESSAGE:
+        session->crlf = frame.ends_in_crlf;
         if (rules->codec == FRAME_RAW || !protocol_is_quit(frame.message, frame.size))
             return dispatch(session, scratch, frame.message, frame.size) ? STEP_TAKEN : STEP_LOST;
         take_quit(session);
         return STEP_TAKEN;
     case FRAME_OVERSIZE:
+        if (frame.consumed < size) /* otherwise its end is not there yet */
+            session->crlf = frame.ends_in_crlf;
         take_too_long(session, scratch);
         return STEP_TAKEN;
     case FRAME_OVERSIZE_END:

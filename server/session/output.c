@@ -23,9 +23,10 @@ bool output_deliverable(const struct session *session)
 
 /* ---- framing ---- */
 
-static enum frame_codec codec_of(const struct shard *shard)
+/* Replies end as their requests did. */
+static enum frame_codec codec_of(const struct session *session, bool in_crlf)
 {
-    return shard->shared->settings.rules.codec;
+    return frame_codec_ending(session_shard(session)->shared->settings.config.codec, in_crlf);
 }
 
 static void count_error(struct shard *shard, int code)
@@ -35,46 +36,49 @@ static void count_error(struct shard *shard, int code)
 }
 
 /* Frames an error of the server's. */
-static void put_error(struct session *session, struct buffer *output, const char *code,
-                      const char *text)
+static void put_error(struct session *session, struct buffer *output, bool in_crlf,
+                      const char *code, const char *text)
 {
     struct shard *shard = session_shard(session);
     char error[PROTOCOL_ERROR_SIZE];
     size_t size = protocol_write_error(error, sizeof error, code, text);
     count_error(shard, protocol_error_code(error, size));
     log_put(shard->log, LOG_PROCESSED, session->number, error, size);
-    if (!protocol_append_error(output, codec_of(shard), code, text))
+    if (!protocol_append_error(output, codec_of(session, in_crlf), code, text))
         session_break(session, "out of memory");
 }
 
-static void put_handler_failed(struct session *session, struct buffer *output, const char *why)
+static void put_handler_failed(struct session *session, struct buffer *output, bool in_crlf,
+                               const char *why)
 {
     char text[200];
     snprintf(text, sizeof text, "the handler's reply can't be sent: %s", why);
     log_put(session_shard(session)->log, LOG_HANDLER_FAILED, session->number, text, strlen(text));
-    put_error(session, output, PROTOCOL_HANDLER_FAILED, text);
+    put_error(session, output, in_crlf, PROTOCOL_HANDLER_FAILED, text);
 }
 
 /* Frames a handler's reply, or the error that takes its place if it can't be sent. */
-static void put_reply(struct session *session, struct buffer *output, const struct buffer *reply)
+static void put_reply(struct session *session, struct buffer *output, bool in_crlf,
+                      const struct buffer *reply)
 {
     const char *text = buffer_head(reply);
     size_t size = buffer_size(reply);
     struct shard *shard = session_shard(session);
-    struct frame_edges edges;
-    enum frame_refusal refusal =
-        frame_encode(codec_of(shard), text, size, PROTOCOL_MAX_REPLY, &edges);
     int code = protocol_error_code(text, size);
-    if (refusal != FRAME_FITS) {
-        put_handler_failed(session, output, frame_refusal_text(refusal));
-    } else if (code >= 0 && protocol_is_unasked(text, size)) {
-        put_handler_failed(session, output, "its code is the server's alone");
-    } else {
+    if (code >= 0 && protocol_is_unasked(text, size)) {
+        put_handler_failed(session, output, in_crlf, "its code is the server's alone");
+        return;
+    }
+    enum frame_refusal refusal =
+        frame_put(output, codec_of(session, in_crlf), text, size, PROTOCOL_MAX_REPLY);
+    if (refusal == FRAME_FITS) {
         count_error(shard, code);
         if (shard->transcript)
             log_put(shard->transcript, LOG_PROCESSED, session->number, text, size);
-        if (!frame_append(output, &edges, text, size))
-            session_break(session, "out of memory");
+    } else if (refusal == FRAME_NO_MEMORY) {
+        session_break(session, "out of memory");
+    } else {
+        put_handler_failed(session, output, in_crlf, frame_refusal_text(refusal));
     }
 }
 
@@ -82,6 +86,7 @@ static void put_reply(struct session *session, struct buffer *output, const stru
 
 void output_queue(struct session *session, struct request *request)
 {
+    request->ends_in_crlf = session->crlf; /* it is the last one that was taken */
     STAILQ_INSERT_TAIL(&session->active->requests, request, entry);
     session->active->pending++;
 }
@@ -108,7 +113,7 @@ void output_answered(struct session *session, struct scratch *scratch)
 {
     struct request *request = scratch->request;
     if (!output_pending(session)) {
-        put_reply(session, &scratch->output, &request->reply);
+        put_reply(session, &scratch->output, session->crlf, &request->reply);
         return;
     }
     scratch->request = NULL;
@@ -121,7 +126,7 @@ void output_error(struct session *session, struct scratch *scratch, const char *
                   const char *text)
 {
     if (!output_pending(session)) {
-        put_error(session, &scratch->output, code, text);
+        put_error(session, &scratch->output, session->crlf, code, text);
         return;
     }
     struct shard *shard = session_shard(session);
@@ -151,7 +156,7 @@ bool output_overrule(struct request *request, const char *code, const char *text
 void output_unasked(struct session *session, struct scratch *scratch, const char *code,
                     const char *text)
 {
-    if (!protocol_append_error(&scratch->output, codec_of(session_shard(session)), code, text))
+    if (!protocol_append_error(&scratch->output, codec_of(session, session->crlf), code, text))
         session_break(session, "out of memory");
 }
 
@@ -160,9 +165,10 @@ void output_deliver(struct session *session, struct scratch *scratch)
     while (output_deliverable(session) && buffer_size(&scratch->output) < SESSION_MAX_UNSENT) {
         struct request *request = STAILQ_FIRST(&session->active->requests);
         if (request->verdict_code)
-            put_error(session, &scratch->output, request->verdict_code, request->verdict_text);
+            put_error(session, &scratch->output, request->ends_in_crlf, request->verdict_code,
+                      request->verdict_text);
         else
-            put_reply(session, &scratch->output, &request->reply);
+            put_reply(session, &scratch->output, request->ends_in_crlf, &request->reply);
         unqueue_first(session->active);
     }
 }

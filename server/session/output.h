@@ -30,8 +30,8 @@ static inline bool output_unsent(const struct session *session)
 /* Whether the next reply in order is ready and may be delivered now. */
 bool output_deliverable(const struct session *session);
 
-/* Queues a request behind those that wait, in an active session; its asker's reference is the
- * queue's from now on. */
+/* Queues the request that was taken last behind those that wait, in an active session; its asker's
+ * reference is the queue's from now on. */
 void output_queue(struct session *session, struct request *request);
 
 /* Queues a request whose call goes on or that is answered later, and detaches it: from here on its
@@ -51,7 +51,7 @@ void output_error(struct session *session, struct scratch *scratch, const char *
 /* Answers a request instead of the handler, if that has not yet. Returns whether it did. */
 bool output_overrule(struct request *request, const char *code, const char *text);
 
-/* Sends a frame that nobody asked for; nothing is owed. */
+/* Sends a frame that nobody asked for, with the line end of the last request; nothing is owed. */
 void output_unasked(struct session *session, struct scratch *scratch, const char *code,
                     const char *text);
 

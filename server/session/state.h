@@ -76,6 +76,7 @@ struct session {
     bool counted : 1;       /* among the clients that --max-clients bounds */
     uint64_t since_ms : 48; /* closing: when it began; otherwise: since when nothing has happened */
     uint64_t listener : 8;  /* the index of the one on which it connected */
+    uint64_t crlf : 1;      /* the last request's line ended in CR LF, not LF */
     int fd;
     struct heap_item deadline;
 };

@@ -19,7 +19,8 @@ struct transfer {
     struct peer peer;
     int fd; /* owned */
     uint8_t listener;
-    bool has_moved;    /* from another shard; then the next two are the session's too */
+    bool has_moved; /* from another shard; then the next ones are the session's too */
+    bool crlf;
     uint8_t cost;      /* enum cost */
     uint64_t since_ms; /* when something happened last */
 };

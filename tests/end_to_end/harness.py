@@ -69,9 +69,11 @@ def is_error(reply, code):
 
 
 def assert_replies(replies, expected):
-    """Holds replies against what was expected; for "-ERR CODE" the text behind the code is free."""
+    """Holds replies against what was expected; for "-ERR CODE" the text behind the code is free, but for a CR at its
+    end."""
     expected = [item.encode() if isinstance(item, str) else item for item in expected]
-    got = [wanted if re.fullmatch(rb"-ERR [^ ]+", wanted) and is_error(reply, wanted[5:].decode()) else reply
+    got = [wanted if (code := re.fullmatch(rb"-ERR ([^ \r]+)(\r?)", wanted)) and is_error(reply, code[1].decode()) and
+           reply.endswith(b"\r") == bool(code[2]) else reply
            for reply, wanted in zip(replies, expected)]
     assert got + replies[len(got):] == expected
 
@@ -375,7 +377,7 @@ class LineClient:
         message = message.encode() if isinstance(message, str) else message
         if self.framing == "netstring":
             return b"%d:%s," % (len(message), message)
-        return message + b"\n" if self.framing == "line" else message
+        return message + {"raw": b"", "crlf": b"\r\n"}.get(self.framing, b"\n")
 
     def send_message(self, *messages):
         self.send(b"".join(map(self.frame, messages)))
@@ -394,6 +396,12 @@ class LineClient:
             return self.readline()
         if self.framing == "raw":
             return self.receive() or None
+        if self.framing == "crlf":
+            line = self._take_until(b"\n")
+            assert line is None or line.endswith(b"\r\n"), line
+            return line and line[:-2]
+        if self.framing == "block":
+            return self._block()
         head = self._take_until(b":")
         if not head:
             assert not self._held, self._held
@@ -402,6 +410,18 @@ class LineClient:
         message = self.read(size)
         assert len(message) == size and message.endswith(b","), message
         return message[:-1]
+
+    def _block(self):
+        """The message of a block. All of its lines have the same end."""
+        lines = []
+        while (line := self._take_until(b"\n")) not in (b".\n", b".\r\n", None):
+            lines.append(line)
+        if line is None:
+            assert not lines and not self._held, (lines, self._held)
+            return None
+        end = line[1:]
+        assert all(each.endswith(b"\r\n") == (end == b"\r\n") for each in lines), (lines, line)
+        return b"\n".join(each[:-len(end)].removeprefix(b".") for each in lines)
 
     def replies(self):
         """All replies up to the end of the stream, which must come behind a whole one."""

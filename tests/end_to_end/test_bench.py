@@ -133,7 +133,7 @@ def test_latency_counts_from_the_due_time(server, load):
 
 def test_literal_requests(server, load):
     """As for a server with another line protocol: the bytes as they are, both ways, however they are cut."""
-    status, report, stderr = load(server("--quiet"), "--send", r"Za\x63k\r\n", "--receive", r"Hello ZACK\n",
+    status, report, stderr = load(server("--quiet"), "--send", r"Za\x63k\r\n", "--receive", r"Hello ZACK\r\n",
                                   "--requests", "3000", "--connections", "3", "--depth", "16")
     assert (status, stderr, counts(report)) == (0, "", {"answered": 3000})
 

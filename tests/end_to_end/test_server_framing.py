@@ -29,15 +29,15 @@ def run_case(server, codec, limit, sent, expected):
 LINE = [
     (5120, b"", []),
     (5120, b"a\nb\n", ["a", "b"]),
-    (5120, b"a\r\nb\r\n", ["a", "b"]),
-    (5120, b"a\nb\r\nc\n", ["a", "b", "c"]),
+    (5120, b"a\r\nb\r\n", ["a\r", "b\r"]),
+    (5120, b"a\nb\r\nc\n", ["a", "b\r", "c"]),
     (5120, b"\n", [""]),
-    (5120, b"\r\n", [""]),
-    (5120, b"\n\n\r\n\n", ["", "", "", ""]),
+    (5120, b"\r\n", ["\r"]),
+    (5120, b"\n\n\r\n\n", ["", "", "\r", ""]),
     (5120, b" \t \n", [" \t "]),
     (5120, b"a\rb\n", ["a\rb"]),
     (5120, b"\ra\n", ["\ra"]),
-    (5120, b"a\r\r\n", [FAILED]),
+    (5120, b"a\r\r\n", [FAILED + "\r"]),
     (5120, b"a\0b\n\0\n", ["a\0b", "\0"]),
     (5120, b"\xff\xfe\n", [b"\xff\xfe"]),
     (5120, b"--QUIT--\n", []),
@@ -50,25 +50,47 @@ LINE = [
     (5120, b"say --QUIT-- please\n", ["say --QUIT-- please"]),
     (5120, b"a\nb", ["a", PART]),
     (5120, b"a\n\r", ["a", PART]),
+    (5120, b"a\r\nb", ["a\r", PART + "\r"]),
+    (5120, b"a\r\nb\nc", ["a\r", "b", PART]),
     (5120, b"a", [PART]),
     (5120, b"--QUIT--", [PART]),
-    (1, b"a\nb\r\n\n\r\n", ["a", "b", "", ""]),
+    (1, b"a\nb\r\n\n\r\n", ["a", "b\r", "", "\r"]),
     (1, b"ab\na\n", [LONG, "a"]),
-    (1, b"a\r\n\rb\nc\n", ["a", LONG, "c"]),
+    (1, b"a\n\rb\nc\n", ["a", LONG, "c"]),
     (1, b"a\n--QUIT--\n", ["a"]),
     (1, b"--QUIT--" + b" " * 300 + b"\r\n", []),
     (1, b"--QUIT--x\na\n", [LONG, "a"]),
     (1, b"--QUIT\na\n", [LONG, "a"]),
     (1, b"ab", [LONG]),
     (5, b"12345\n123456\n12345\n", ["12345", LONG, "12345"]),
-    (5, b"12345\r\n123456\r\n12345\r\n", ["12345", LONG, "12345"]),
-    (5, b"12345\r\r\n1234\r\r\n1234\n", [LONG, FAILED, "1234"]),
+    (5, b"12345\r\n123456\r\n12345\r\n", ["12345\r", LONG + "\r", "12345\r"]),
+    (5, b"1\r\n12345\r\r\n1234\r\r\n1234\n", ["1\r", LONG + "\r", FAILED + "\r", "1234"]),
     (5, b"1\n" + b"x" * 400 + b"\n2\n" + b"y" * 6 + b"\n" + b"z" * 40 + b"\n3\n", ["1", LONG, "2", LONG, LONG, "3"]),
     (5, b"1\n" + b"x" * 400, ["1", LONG]),
     (5, b"1\n--QUIT-- x\n2\n--QUIT-- \t\n3\n", ["1", LONG, "2"]),
     (5, b"1\n--QUIT-- x", ["1", LONG]),
     (5120, b"x" * 5120 + b"\n" + b"y" * 5121 + b"\nz\n", ["x" * 5120, LONG, "z"]),
-    (5120, b"x" * 5120 + b"\r\n" + b"y" * 5121 + b"\r\nz\r\n", ["x" * 5120, LONG, "z"]),
+    (5120, b"x" * 5120 + b"\r\n" + b"y" * 5121 + b"\r\nz\r\n",
+     ["x" * 5120 + "\r", LONG + "\r", "z\r"]),
+]
+
+# What the server sends, as it is on the wire.
+CRLF = [
+    (5120, b"", b""),
+    (5120, b"a\nb\r\n\n", b"a\r\nb\r\n\r\n"),
+    (5120, b"a\n--QUIT--\nb\n", b"a\r\n"),
+    (5, b"a\n123456\nb\n", b"a\r\n-ERR too-long a request may have 5 bytes\r\nb\r\n"),
+    (5120, b"a\nb", b"a\r\n-ERR incomplete the stream ended before it did\r\n"),
+]
+
+BLOCK = [
+    (5120, b"", b""),
+    (5120, b"a\nb\n\n", b"a\n.\nb\n.\n.\n"),
+    (5120, b"a\r\nb\n\r\n", b"a\r\n.\r\nb\n.\n.\r\n"),
+    (5120, b".\n..\n.a\r\na.\n", b"..\n.\n...\n.\n..a\r\n.\r\na.\n.\n"),
+    (5120, b"a\r\n--QUIT--\r\nb\n", b"a\r\n.\r\n"),
+    (5, b"a\n123456\nb\n", b"a\n.\n-ERR too-long a request may have 5 bytes\n.\nb\n.\n"),
+    (5120, b"a\r\nb", b"a\r\n.\r\n-ERR incomplete the stream ended before it did\r\n.\r\n"),
 ]
 
 NETSTRING = [
@@ -113,6 +135,18 @@ def case_name(value):
 @pytest.mark.parametrize("limit, sent, expected", LINE, ids=case_name)
 def test_line(server, limit, sent, expected):
     run_case(server, "line", limit, sent, expected)
+
+
+@pytest.mark.parametrize("codec, limit, sent, expected",
+                         [("crlf", *case) for case in CRLF] + [("block", *case) for case in BLOCK], ids=case_name)
+def test_crlf_and_block(server, codec, limit, sent, expected):
+    banterd = server("-H", "echo", "--framing", codec, "--max-message", str(limit))
+    for send in (harness.LineClient.send, harness.LineClient.send_each):
+        client = banterd.connect()
+        send(client, sent)
+        client.half_close()
+        assert client.read_to_eof() == expected
+        client.close()
 
 
 @pytest.mark.parametrize("limit, sent, expected", NETSTRING, ids=case_name)
@@ -218,7 +252,7 @@ def test_a_limit_as_a_size(server):
     assert is_error(client.ask("x" * 65537), "too-long")
 
 
-@pytest.mark.parametrize("codec", ["line", "netstring"])
+@pytest.mark.parametrize("codec", ["line", "crlf", "block", "netstring"])
 def test_many_sizes_come_back_whole(server, codec):
     """Around powers of two and the engine's buffer sizes, ahead of each other."""
     banterd = server("-q", "-H", "echo", "--framing", codec, "--max-message", "1m")
@@ -227,6 +261,106 @@ def test_many_sizes_come_back_whole(server, codec):
     client = banterd.connect()
     client.send_in_background(b"".join(map(client.frame, messages)), client.half_close)
     assert client.replies() == messages
+
+
+# ---- line ends
+
+
+LATE = b"later 20 a\r\nlater 5 b\nc\r\nreply d\\ne\r\nf\nforget\r\nsleep 20 g\nh\r\n"
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_each_reply_ends_as_its_own_request(server, count):
+    """Also those that come late, wait behind others, run elsewhere, or are errors."""
+    client = server("-H", "test").connect()
+    client.send(LATE * count)
+    client.half_close()
+    assert_replies(client.replies(), ["a\r", "b", "c\r", FAILED + "\r", "f", FAILED + "\r", "g", "h\r"] * count)
+
+
+def test_a_late_error_ends_as_its_request(server):
+    client = server("-H", "test", "--handler-timeout", "50ms").connect()
+    client.send(b"hold\r\nhold\nhold\r\nnow go on\n")
+    late = "-ERR handler-timeout"
+    assert_replies(client.lines(3), [late + "\r", late, late + "\r"])
+
+
+def test_replies_at_the_stop_end_as_their_requests(server):
+    banterd = server("-H", "test", "--drain-timeout", "50ms")
+    client = banterd.connect()
+    client.send(b"a\r\nhold\r\nhold\n")
+    assert client.readline() == b"a\r"
+    banterd.log.wait_for("client: hold$", 2)
+    banterd.send_signal(15)
+    assert_replies(client.replies(), ["-ERR stopping\r", "-ERR stopping"])
+
+
+@pytest.mark.parametrize("sent, end", [(b"", b"\n"), (b"a\n", b"\n"), (b"a\r\n", b"\r\n"), (b"a\r\nb\n", b"\n")])
+@pytest.mark.parametrize("codec", ["line", "crlf", "block"])
+def test_a_frame_that_answers_nothing_ends_as_the_last_request(server, codec, sent, end):
+    banterd = server("--idle-timeout", "200ms", "--framing", codec)
+    client = banterd.connect()
+    client.send(sent)
+    end = b"\r\n" if codec == "crlf" else end
+    text = b"-ERR idle nothing was asked for too long" + end + (b"." + end if codec == "block" else b"")
+    assert client.read_to_eof().endswith(text)
+
+
+@pytest.mark.parametrize("first", [b"", b"a\n", b"a\r\n"])
+def test_too_long_ends_as_its_request_if_that_is_all_there(server, first):
+    """Otherwise its end is unknown: as the one before."""
+    banterd = server("-H", "echo", "-m", "5")
+    for end in (b"\n", b"\r\n"):
+        client = banterd.connect()
+        client.send(first + b"123456" + end)
+        assert b"".join(client.lines(1 + (first != b""))).endswith(b"bytes" + end[:-1])
+    client = banterd.connect()
+    client.send(first + b"123456")
+    assert b"".join(client.lines(1 + (first != b""))).endswith(b"bytes" + first[1:-1])
+
+
+def test_the_last_line_end_is_kept_when_the_session_moves(server):
+    banterd = server("-H", "test", "-t", "4", "--max-message", "12")
+    clients = [banterd.connect() for _ in range(8)]
+    for client in clients:
+        assert client.ask(b"loop\r") in (b"0\r", b"1\r", b"2\r", b"3\r")
+    for client in clients:
+        assert client.ask(b"loops 1 a\r") == b"a\r"
+        client.send(b"much too long for it")
+        assert client.readline().endswith(b"bytes\r")
+
+
+# ---- block
+
+
+def test_a_reply_of_several_lines(server):
+    client = server("-H", "test", "--framing", "block").connect()
+    for text, reply in (("a\\nb", b"a\nb"), (".\\n..\\n.c", b".\n..\n.c"), ("\\n", b"\n"), ("a\\n", b"a\n")):
+        assert client.ask("reply " + text) == reply
+        assert client.ask("reply " + text + "\r") == reply
+    client.send("reply a\\n.b\\n\r\n")
+    assert client.read(13) == b"a\r\n..b\r\n\r\n.\r\n"
+
+
+@pytest.mark.parametrize("text", ["a\\r", "a\\r\\nb", "\\r"])
+def test_a_line_that_ends_in_cr_is_no_line_of_a_block(server, text):
+    client = server("-H", "test", "--framing", "block").connect()
+    assert client.ask("reply " + text) == (b"-ERR handler-failed the handler's reply can't be sent: it has a line that "
+                                           b"ends in a carriage return")
+    assert client.ask("b") == b"b"
+
+
+def test_the_longest_block(server):
+    """16 MiB, without the dots that stuff it."""
+    banterd = server("-q", "-H", "echo", "--framing", "block", "-m", "17m")
+    client = banterd.connect()
+    most = 16 << 20
+    client.send_in_background(b"." * most + b"\n" + b"." * (most + 1) + b"\n")
+    assert client.reply() == b"." * most
+    assert harness.is_error(client.reply(), "handler-failed")
+
+
+# ---- raw
 
 
 def test_raw_limit(server):

@@ -12,7 +12,7 @@ from harness import is_error, wait_until
 FEW_CLIENTS = ("--max-clients", "2")
 
 
-@pytest.mark.parametrize("codec", ["line", "netstring", "raw"])
+@pytest.mark.parametrize("codec", ["line", "block", "netstring", "raw"])
 def test_one_client_too_many(server, codec):
     banterd = server(*FEW_CLIENTS, "--framing", codec)
     first, second = banterd.connect(), banterd.connect()
