@@ -71,11 +71,11 @@ exec {shlex.quote(str(harness.BANTERD))} --listen "${{LISTEN:-127.0.0.1:0}}" "$@
 @shown(is_server)
 def test_server(bench, folder, here, block):
     """Each line is a server of its own."""
-    for command in block.commands:
-        command = patient(command).replace("8000", "0").replace("/tmp/", f"{folder}/")
+    for shown in block.commands:
+        command = patient(shown).replace("8000", "0").replace("/tmp/", f"{folder}/")
         server = bench.start(["sh", "-c", "exec " + command], kind=harness.Server, env=here,
                              framing=next((word for word in ("raw", "netstring") if word in command), "line"))
-        request, reply = next((request, reply) for word, request, reply in ASKED if word in command)
+        request, reply = next((request, reply) for word, request, reply in ASKED if word in shown)
         assert harness.text_of(server.connect().ask(request)) == reply, command
         assert server.stop() == 0, command
 
