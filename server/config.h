@@ -4,6 +4,7 @@
 #ifndef BANTER_SERVER_CONFIG_H
 #define BANTER_SERVER_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,10 @@
 
 struct handler;
 struct log;
+
+/* Each session counts up to this in few bits. */
+#define SERVER_REQUESTS_BITS 15
+enum { SERVER_MAX_REQUESTS = (1 << SERVER_REQUESTS_BITS) - 1 };
 
 /* Times in milliseconds; 0 is never, for each of them. */
 struct server_config {
@@ -21,6 +26,10 @@ struct server_config {
     unsigned socket_count;
     enum frame_codec codec; /* of replies, and so of requests: frame_codec_of_requests() */
     size_t max_message;     /* bytes of a request, without framing */
+    bool telnet; /* telnet commands are taken out of what clients send; in codecs of lines only */
+    /* requests of one session; behind that many it is closed. 0: no bound; SERVER_MAX_REQUESTS at
+     * most */
+    unsigned max_requests;
     /* loops; 0: one a core, of which as many are in use as serve most */
     unsigned threads;
     unsigned max_clients; /* 0: as many of the default as descriptors allow */

@@ -37,7 +37,7 @@ static bool take_handler(const char *value, void *context, struct error *error)
 
 static bool take_count(const char *value, long max, unsigned *count, struct error *error)
 {
-    long number;
+    long number = 0;
     if (!args_number(value, 1, max, &number, error))
         return false;
     *count = (unsigned) number;
@@ -115,7 +115,14 @@ static bool take_framing(const char *value, void *context, struct error *error)
 {
     struct options *options = context;
     return frame_codec_from_name(value, &options->config.codec) ||
-           error_set(error, "\"%s\" is no framing; it can be line, netstring or raw", value);
+           error_set(error, "\"%s\" is no framing; it can be " FRAME_CODEC_NAMES, value);
+}
+
+static bool take_telnet(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->config.telnet = true;
+    return true;
 }
 
 static bool take_max_message(const char *value, void *context, struct error *error)
@@ -132,6 +139,12 @@ static bool take_threads(const char *value, void *context, struct error *error)
 static bool take_max_clients(const char *value, void *context, struct error *error)
 {
     return take_count(value, MAX_CLIENTS, &((struct options *) context)->config.max_clients, error);
+}
+
+static bool take_max_requests(const char *value, void *context, struct error *error)
+{
+    return take_count(value, SERVER_MAX_REQUESTS,
+                      &((struct options *) context)->config.max_requests, error);
 }
 
 static bool take_request_timeout(const char *value, void *context, struct error *error)
@@ -211,12 +224,16 @@ static const struct args_option table[] = {
     {0, "stderr", "WHERE", "where PROGRAM's standard error goes: log or reply", "log", take_stderr},
     {0, "start-timeout", "T", "how long a copy may take until it is ready for a request", "60s",
      take_start_timeout},
-    {'f', "framing", "CODEC", "how messages are separated: line, netstring or raw", "line",
+    {'f', "framing", "CODEC", "how messages are separated: " FRAME_CODEC_NAMES, "line",
      take_framing},
+    {0, "telnet", NULL, "take telnet commands out of what clients send, and refuse every option",
+     NULL, take_telnet},
     {'m', "max-message", "BYTES",
      "the longest request, such as 5120, 64k or 1m, without its framing", "5120", take_max_message},
     {'t', "threads", "N", "how many event loops", "one a core", take_threads},
     {0, "max-clients", "N", "the next client gets -ERR busy", "10000", take_max_clients},
+    {0, "max-requests", "N", "close a client's connection behind the reply to its Nth request",
+     "none", take_max_requests},
     {0, "request-timeout", "T",
      "how long a request may take from its first byte to its last; 0 is for ever, as for every T",
      "30s", take_request_timeout},
@@ -283,6 +300,14 @@ static bool check_program(const struct options *options, struct error *error)
     return true;
 }
 
+static bool check_framing(const struct options *options, struct error *error)
+{
+    bool is_of_lines = frame_codec_of_requests(options->config.codec) <= FRAME_CRLF;
+    return is_of_lines || !options->config.telnet ||
+           error_set(error,
+                     "--telnet needs lines: --framing line, crlf or block; see banterd --help");
+}
+
 /* Takes what follows the options: a program, after "--". */
 static bool take_program(struct options *options, int argc, char **argv, int operand,
                          bool separator, struct error *error)
@@ -307,7 +332,8 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
     if (operand < 0)
         return false;
     if (!options->help && !options->version &&
-        !take_program(options, argc, argv, operand, separator, error))
+        !(check_framing(options, error) &&
+          take_program(options, argc, argv, operand, separator, error)))
         return false;
     if (options->program.argv)
         options->handler = (struct handler_spec){&handler_program, NULL, &options->program};

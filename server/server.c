@@ -1,6 +1,7 @@
 /* server: puts the parts together, and takes them apart in the right order. */
 #include "server/server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,7 @@ struct server_config server_defaults(void)
 static void take_config(struct server *server, const struct server_config *config)
 {
     struct settings *settings = &server->shared.settings;
+    assert(config->max_requests <= SERVER_MAX_REQUESTS);
     settings->config = *config;
     settings->rules = (struct frame_rules){frame_codec_of_requests(config->codec),
                                            config->max_message, PROTOCOL_QUIT};

@@ -23,7 +23,7 @@ void deadlines_update_partial(struct session *session)
     if (!active)
         return;
     bool partial = timeout && !session->unparsed && !session->input_over && !session->draining &&
-                   frame_is_partial(&active->decoder, buffer_size(&active->input));
+                   session_is_partial(active);
     if (!partial) {
         active->partial_deadline_ms = CLOCK_NEVER;
         active->partial_left_ms = 0;

@@ -154,10 +154,12 @@ bool dispatch(struct session *session, struct scratch *scratch, const char *mess
 void dispatch_adopt(struct session *session, struct scratch *from, const struct call_sample *stall)
 {
     struct request *request = from->request;
-    if (!buffer_append(&session->active->input, buffer_head(from->reading),
-                       buffer_size(from->reading)))
-        session_break(session, "out of memory");
-    session->unparsed = true;
+    if (!session->input_over) {
+        if (!buffer_append(&session->active->input, buffer_head(from->reading),
+                           buffer_size(from->reading)))
+            session_break(session, "out of memory");
+        session->unparsed = true;
+    }
     output_send(session, from);
     request->job.cost = session->cost;
     request->job.sample = *stall;

@@ -166,13 +166,27 @@ static void read_rest_of_raw(struct session *session, struct buffer *input)
     }
 }
 
-static void read_once(struct session *session, struct buffer *input)
+/* The last `size` bytes of the input were read just now. */
+static void take_telnet(struct session *session, struct scratch *scratch, size_t size)
+{
+    struct buffer *input = scratch->reading;
+    bool failed = false;
+    input->end -= size;
+    buffer_added(input, telnet_filter(&session->active->telnet, buffer_tail(input), size,
+                                      &scratch->output, &failed));
+    if (failed)
+        session_break(session, "out of memory");
+}
+
+static void read_once(struct session *session, struct scratch *scratch)
 {
     const struct frame_rules *rules = rules_of(session);
     size_t bound = read_bound(session);
-    size_t got = read_up_to(session, input, bound);
+    size_t got = read_up_to(session, scratch->reading, bound);
     if (rules->codec == FRAME_RAW && got > rules->max_bytes)
-        read_rest_of_raw(session, input);
+        read_rest_of_raw(session, scratch->reading);
+    if (got > 0 && session_shard(session)->shared->settings.config.telnet)
+        take_telnet(session, scratch, got);
 }
 
 /* ---- requests ---- */
@@ -181,6 +195,14 @@ static void take_quit(struct session *session)
 {
     log_put(session_shard(session)->log, LOG_QUIT, session->number, "", 0);
     session->input_over = true;
+}
+
+/* --max-requests: nothing is taken behind the last one. */
+static void count_taken(struct session *session)
+{
+    unsigned max_requests = session_shard(session)->shared->settings.config.max_requests;
+    if (max_requests > 0 && ++session->taken == max_requests)
+        session->input_over = true;
 }
 
 static void take_too_long(struct session *session, struct scratch *scratch)
@@ -195,6 +217,14 @@ static void log_too_long(struct session *session, size_t size)
     char text[32];
     int length = snprintf(text, sizeof text, "%zu", size);
     log_put(session_shard(session)->log, LOG_TOO_LONG, session->number, text, (size_t) length);
+}
+
+/* The rest of the request is not read any more: reports what has come of it. */
+static void end_too_long(struct session *session, bool in_crlf)
+{
+    struct frame frame;
+    frame_end(rules_of(session), &session->active->decoder, 0, &frame);
+    log_too_long(session, frame.size - in_crlf);
 }
 
 /* netstring: the stream can't be trusted any more. */
@@ -252,14 +282,19 @@ static enum step take_next(struct session *session, struct scratch *scratch)
     switch (outcome) {
     case FRAME_MESSAGE:
         session->crlf = frame.ends_in_crlf;
-        if (rules->codec == FRAME_RAW || !protocol_is_quit(frame.message, frame.size))
+        if (rules->codec == FRAME_RAW || !protocol_is_quit(frame.message, frame.size)) {
+            count_taken(session);
             return dispatch(session, scratch, frame.message, frame.size) ? STEP_TAKEN : STEP_LOST;
+        }
         take_quit(session);
         return STEP_TAKEN;
     case FRAME_OVERSIZE:
         if (frame.consumed < size) /* otherwise its end is not there yet */
             session->crlf = frame.ends_in_crlf;
         take_too_long(session, scratch);
+        count_taken(session);
+        if (session->input_over)
+            end_too_long(session, frame.ends_in_crlf);
         return STEP_TAKEN;
     case FRAME_OVERSIZE_END:
         log_too_long(session, frame.size);
@@ -290,7 +325,7 @@ bool input_run(struct session *session, struct scratch *scratch, bool readable)
         return true;
     bool may_read = readable || session->draining;
     if (may_read && input_wants_bytes(session))
-        read_once(session, scratch->reading);
+        read_once(session, scratch);
 
     enum step step;
     do {

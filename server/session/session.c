@@ -9,10 +9,9 @@
 bool session_is_idle(const struct session *session)
 {
     const struct session_active *active = session->active;
-    return !active || (STAILQ_EMPTY(&active->requests) && buffer_size(&active->output) == 0 &&
-                       !session->unparsed &&
-                       !frame_is_partial(&active->decoder, buffer_size(&active->input)) &&
-                       active->drain_left == 0);
+    return !active ||
+           (STAILQ_EMPTY(&active->requests) && buffer_size(&active->output) == 0 &&
+            !session->unparsed && !session_is_partial(active) && active->drain_left == 0);
 }
 
 struct session_active *session_activate(struct session *session)

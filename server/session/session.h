@@ -19,6 +19,14 @@
 /* Whether nothing is owed, unsent, half received or still to be looked at. */
 bool session_is_idle(const struct session *session);
 
+/* Whether a request, or a telnet command, has begun and is not complete, as far as it was read and
+ * looked at. */
+static inline bool session_is_partial(const struct session_active *active)
+{
+    return frame_is_partial(&active->decoder, buffer_size(&active->input)) ||
+           telnet_is_partial(&active->telnet);
+}
+
 /* What the session needs while it is active, made if there is none. NULL: out of memory, and the
  * session is broken. */
 struct session_active *session_activate(struct session *session);

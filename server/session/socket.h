@@ -47,6 +47,14 @@ static inline size_t socket_readable(const struct session *session)
     return ioctl(session->fd, FIONREAD, &readable) == 0 && readable > 0 ? (size_t) readable : 0;
 }
 
+/* Leaves urgent bytes in their place among the others: a telnet client sends one within a command.
+ * If it fails, such a client's command is misread. */
+static inline void socket_keep_urgent(struct session *session)
+{
+    int yes = 1;
+    setsockopt(session->fd, SOL_SOCKET, SO_OOBINLINE, &yes, sizeof yes);
+}
+
 /* Ends our sending half. False: the connection has failed. */
 static inline bool socket_shutdown(struct session *session)
 {

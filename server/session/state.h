@@ -13,11 +13,13 @@
 
 #include "common/buffer.h"
 #include "common/frame.h"
+#include "server/config.h"
 #include "server/engine/cost.h"
 #include "server/engine/heap.h"
 #include "server/engine/loop.h"
 #include "server/net/peer.h"
 #include "server/request_owner.h"
+#include "server/session/telnet.h"
 
 enum {
     SESSION_MAX_PENDING = 64, /* requests of one session under way */
@@ -41,7 +43,8 @@ struct session_active {
     struct buffer input;           /* read, not yet taken as requests */
     struct buffer output;          /* complete replies that the kernel has not taken yet */
     struct request_queue requests; /* whose replies are still to be sent, in order */
-    unsigned pending;              /* how many those are */
+    uint16_t pending;              /* how many those are */
+    struct telnet telnet;          /* an idle session's is between two commands */
     /* draining: bytes that had been received when the stop began, and are not read yet */
     uint32_t drain_left;
     /* the one whose call is under way outside of the loop: no other is taken before it is over */
@@ -74,9 +77,11 @@ struct session {
     bool broken : 1;        /* given up: closed at the end of the turn without further ado */
     bool closed : 1;        /* waits to be freed */
     bool counted : 1;       /* among the clients that --max-clients bounds */
-    uint64_t since_ms : 48; /* closing: when it began; otherwise: since when nothing has happened */
+    uint64_t since_ms : 40; /* closing: when it began; otherwise: since when nothing has happened */
     uint64_t listener : 8;  /* the index of the one on which it connected */
     uint64_t crlf : 1;      /* the last request's line ended in CR LF, not LF */
+    /* how many requests were taken, if --max-requests bounds them */
+    uint64_t taken : SERVER_REQUESTS_BITS;
     int fd;
     struct heap_item deadline;
 };

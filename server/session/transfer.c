@@ -64,6 +64,7 @@ struct session *transfer_end(struct transfer *transfer, struct shard *shard, boo
     if (transfer->has_moved) {
         session->cost = transfer->cost;
         session->crlf = transfer->crlf;
+        session->taken = transfer->taken;
         session->since_ms = transfer->since_ms;
         log_nudge(shard->log); /* behind what the other shard has logged of it */
     }
@@ -99,6 +100,7 @@ static void move(struct session *session, struct shard *to)
     transfer->has_moved = true;
     transfer->cost = session->cost;
     transfer->crlf = session->crlf;
+    transfer->taken = session->taken;
     transfer->since_ms = session->since_ms;
     session->peer = (struct peer){0};
     close_leave(session);

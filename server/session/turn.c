@@ -147,8 +147,11 @@ void turn_begin(struct session *session, bool is_new, struct scratch *scratch)
         return;
     }
     session->watches_in = true;
-    if (is_new)
+    if (is_new) {
         session_log_peer(session, LOG_CONNECTED);
+        if (session_shard(session)->shared->settings.config.telnet)
+            socket_keep_urgent(session);
+    }
     if (!session->number) {
         session->input_over = true;
         output_unasked(session, scratch, PROTOCOL_BUSY, ADMISSION_BUSY_TEXT);

@@ -62,8 +62,8 @@ def test_help(bench, option):
     result = bench.run([BANTERD, option])
     assert (result.status, result.stderr) == (0, b"")
     text = result.stdout.decode()
-    for name in ("--listen", "--handler", "--framing", "--max-message", "--threads", "--max-clients", "--request-timeout",
-                 "--handler-timeout", "--idle-timeout", "--write-timeout", "--drain-timeout", "--run-for", "--quiet",
+    for name in ("--listen", "--handler", "--framing", "--max-message", "--threads", "--max-clients", "--max-requests",
+                 "--telnet", "--request-timeout", "--handler-timeout", "--idle-timeout", "--write-timeout", "--drain-timeout", "--run-for", "--quiet",
                  "--help", "--version", "-l", "-H", "-f", "-m", "-t", "-q", "-h", "-V"):
         assert name in text, name
     for default in ("127.0.0.1:8000", "hello", "line", "5120", "10000", "30s", "5s"):
