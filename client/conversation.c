@@ -27,8 +27,12 @@
 struct conversation {
     int socket;
     struct frame_rules rules; /* of replies */
+    enum frame_codec request_codec;
     struct frame_decoder decoder;
     struct buffer incoming;
+    struct buffer plain; /* a block without its stuffing */
+    const char *wire;    /* the last frame, in `incoming` */
+    size_t wire_size;
     struct buffer outgoing;
     int64_t reply_timeout_ms;
 
@@ -99,6 +103,7 @@ struct conversation *conversation_open(const struct conversation_settings *setti
         return NULL;
     }
     conversation->rules.codec = settings->codec;
+    conversation->request_codec = frame_codec_of_requests(settings->codec);
     conversation->rules.max_bytes = PROTOCOL_MAX_REPLY;
     conversation->reply_timeout_ms = settings->reply_timeout_ms;
     *opening = CONVERSATION_OPEN;
@@ -111,6 +116,7 @@ void conversation_close(struct conversation *conversation)
         return;
     close(conversation->socket);
     buffer_fini(&conversation->incoming);
+    buffer_fini(&conversation->plain);
     buffer_fini(&conversation->outgoing);
     free(conversation);
 }
@@ -189,7 +195,7 @@ enum conversation_asked conversation_ask(struct conversation *conversation, cons
 {
     assert(conversation_takes_requests(conversation));
     struct frame_edges edges;
-    enum frame_codec codec = conversation->rules.codec;
+    enum frame_codec codec = conversation->request_codec;
     enum frame_refusal refusal = frame_encode(codec, message, size, SIZE_MAX, &edges);
     if (refusal != FRAME_FITS) {
         *why = frame_refusal_text(refusal);
@@ -215,7 +221,7 @@ enum conversation_asked conversation_ask(struct conversation *conversation, cons
 bool conversation_ask_lines(struct conversation *conversation, const char *lines, size_t size,
                             size_t count)
 {
-    assert(conversation_takes_requests(conversation) && conversation->rules.codec == FRAME_LINE);
+    assert(conversation_takes_requests(conversation) && conversation->request_codec == FRAME_LINE);
     assert(count > 0 && !conversation->is_begun);
     if (!buffer_append(&conversation->outgoing, lines, size))
         return false;
@@ -228,7 +234,7 @@ bool conversation_ask_lines(struct conversation *conversation, const char *lines
 
 bool conversation_begin(struct conversation *conversation, const char *message, size_t size)
 {
-    assert(conversation_takes_requests(conversation) && conversation->rules.codec == FRAME_LINE);
+    assert(conversation_takes_requests(conversation) && conversation->request_codec <= FRAME_CRLF);
     /* While we are silent in the middle of a request, the server need not answer. */
     if (buffer_size(&conversation->outgoing) == 0)
         conversation->heard_ms = clock_ms();
@@ -246,7 +252,7 @@ void conversation_quit(struct conversation *conversation) { conversation->quitti
 /* In raw the word could run together with a request, so it waits for the reply. */
 static void queue_quit(struct conversation *conversation)
 {
-    enum frame_codec codec = conversation->rules.codec;
+    enum frame_codec codec = conversation->request_codec;
     if (!conversation->quitting || conversation->quit_queued || conversation->send_errno ||
         (codec == FRAME_RAW && conversation_owed(conversation) > 0))
         return;
@@ -403,6 +409,24 @@ static void finish_frame(struct conversation *conversation, enum frame_outcome o
         finish(conversation, CONVERSATION_LOST, "the server sent a reply of more than 16 MiB");
 }
 
+/* A frame has come: keeps where it is, and makes its message what it is without the wire's own. */
+static bool unwrap(struct conversation *conversation, struct frame *frame)
+{
+    struct buffer *plain = &conversation->plain;
+    conversation->wire = buffer_head(&conversation->incoming);
+    conversation->wire_size = frame->consumed;
+    if (!frame->is_stuffed)
+        return true;
+    buffer_clear(plain);
+    if (!frame_unstuff(plain, frame->message, frame->size)) {
+        finish(conversation, CONVERSATION_OUT_OF_MEMORY, "out of memory");
+        return false;
+    }
+    frame->message = buffer_head(plain);
+    frame->size = buffer_size(plain);
+    return true;
+}
+
 enum conversation_event conversation_next(struct conversation *conversation, struct frame *frame)
 {
     struct buffer *incoming = &conversation->incoming;
@@ -414,6 +438,8 @@ enum conversation_event conversation_next(struct conversation *conversation, str
         finish_frame(conversation, outcome);
         return CONVERSATION_END;
     }
+    if (outcome == FRAME_MESSAGE && !unwrap(conversation, frame))
+        return CONVERSATION_END;
     /* Consumed bytes stay in place until more are read. */
     buffer_consume(incoming, frame->consumed);
     if (outcome == FRAME_MESSAGE)
@@ -457,12 +483,19 @@ bool conversation_was_announced(const struct conversation *conversation)
     return conversation->announced;
 }
 
-bool conversation_is_null_operation(const struct conversation *conversation,
-                                    const struct frame *reply)
+bool conversation_is_silent(const struct conversation *conversation, const struct frame *reply)
 {
+    if (conversation->rules.codec == FRAME_BLOCK)
+        return reply->size == 0;
     return conversation->rules.codec == FRAME_RAW &&
            reply->size == strlen(PROTOCOL_NULL_OPERATION) &&
            memcmp(reply->message, PROTOCOL_NULL_OPERATION, reply->size) == 0;
+}
+
+const char *conversation_wire(const struct conversation *conversation, size_t *size)
+{
+    *size = conversation->wire_size;
+    return conversation->wire;
 }
 
 const char *conversation_address(const struct conversation *conversation)

@@ -21,8 +21,8 @@
 #include "common/frame.h"
 
 struct conversation_settings {
-    const char *address; /* as common/address.h reads it */
-    enum frame_codec codec;
+    const char *address;        /* as common/address.h reads it */
+    enum frame_codec codec;     /* of replies, and so of requests: frame_codec_of_requests() */
     int64_t connect_timeout_ms; /* for all addresses together; 0: none */
     int64_t reply_timeout_ms;   /* how long a server that owes a reply may be silent; 0: for ever */
 };
@@ -60,15 +60,15 @@ enum conversation_asked {
 enum conversation_asked conversation_ask(struct conversation *conversation, const char *message,
                                          size_t size, const char **why);
 
-/* Queues `count` requests at once, in FRAME_LINE: lines as frame_next_lines() finds them,
- * none of which is the word for quit. False, with nothing queued, if memory is out. */
+/* Queues `count` requests at once, if those are in FRAME_LINE: lines as frame_next_lines() finds
+ * them, none of which is the word for quit. False, with nothing queued, if memory is out. */
 bool conversation_ask_lines(struct conversation *conversation, const char *lines, size_t size,
                             size_t count);
 
-/* Queues a copy of a piece of a request that is too long to be held, in FRAME_LINE. Further pieces
- * follow, the last of them by conversation_ask(). It counts as a request from its first piece on,
- * which must be certain not to become the word for quit; no piece may end in a CR. If the rest
- * never comes, the server answers the request as incomplete. False if memory is out. */
+/* Queues a copy of a piece of a request that is too long to be held, if requests are lines. Further
+ * pieces follow, the last of them by conversation_ask(). It counts as a request from its first
+ * piece on, which must be certain not to become the word for quit; no piece may end in a CR. If the
+ * rest never comes, the server answers the request as incomplete. False if memory is out. */
 bool conversation_begin(struct conversation *conversation, const char *message, size_t size);
 
 /* Ends our half: the word for quit is sent behind all requests, then the sending half is closed.
@@ -116,9 +116,12 @@ const char *conversation_why(const struct conversation *conversation);
 /* Whether the server announced the end: it reads no request behind an unasked frame. */
 bool conversation_was_announced(const struct conversation *conversation);
 
-/* Whether a reply is the null operation of FRAME_RAW, for which nothing is printed. */
-bool conversation_is_null_operation(const struct conversation *conversation,
-                                    const struct frame *reply);
+/* Whether nothing is printed for a reply: the null operation of FRAME_RAW, no line of FRAME_BLOCK.
+ */
+bool conversation_is_silent(const struct conversation *conversation, const struct frame *reply);
+
+/* The bytes of the reply that came last, as they are on the wire. Good as long as the reply is. */
+const char *conversation_wire(const struct conversation *conversation, size_t *size);
 
 /* Requests queued and replies taken so far; the difference is owed. */
 uint64_t conversation_requests(const struct conversation *conversation);

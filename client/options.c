@@ -24,7 +24,7 @@ static bool take_framing(const char *value, void *context, struct error *error)
 {
     struct options *options = context;
     return frame_codec_from_name(value, &options->conversation.codec) ||
-           error_set(error, "'%s' is no framing; it can be line, netstring or raw", value);
+           error_set(error, "'%s' is no framing; it can be " FRAME_CODEC_NAMES, value);
 }
 
 static bool take_connect_timeout(const char *value, void *context, struct error *error)
@@ -123,8 +123,7 @@ static bool take_version(const char *value, void *context, struct error *error)
 static const struct args_option table[] = {
     {'c', "connect", "ADDRESS", "the server: HOST:PORT, PORT, [V6]:PORT or unix:PATH",
      "$" ADDRESS_VARIABLE ", else " PROTOCOL_DEFAULT_ADDRESS, take_connect},
-    {'f', "framing", "CODEC", "how messages are framed: line, netstring or raw", "line",
-     take_framing},
+    {'f', "framing", "CODEC", "how messages are framed: " FRAME_CODEC_NAMES, "line", take_framing},
     {0, "connect-timeout", "T", "give up connecting after this time, over all addresses", "10s",
      take_connect_timeout},
     {0, "wait", "[T]", "retry until the server is up, for at most T; without T, for ever", NULL,

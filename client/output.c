@@ -68,6 +68,14 @@ void output_lines(struct output *output, const char *lines, size_t size)
         output->failure = ENOMEM;
 }
 
+void output_block(struct output *output, const char *wire, size_t size)
+{
+    if (output->is_terminal)
+        output_reply(output, wire, size - 1); /* which adds a newline */
+    else
+        output_lines(output, wire, size);
+}
+
 bool output_is_waiting(const struct output *output)
 {
     return !output->failure && buffer_size(&output->buffer) > 0;

@@ -32,6 +32,9 @@ void output_fini(struct output *output);
 /* Adds a reply. Lack of memory is a failure like a full disk. */
 void output_reply(struct output *output, const char *reply, size_t size);
 
+/* Adds a reply of FRAME_BLOCK as it is on the wire, so that replies can be told apart. */
+void output_block(struct output *output, const char *wire, size_t size);
+
 /* Adds replies with their newlines, none of them an error. Not for a terminal. */
 void output_lines(struct output *output, const char *lines, size_t size);
 

@@ -122,7 +122,7 @@ _banter_files() { # BEGINNING
 _banter_values() { # NAME
     local lead=${word%"$value"} hosts kinds
     case $1:$value in
-    CODEC:*) _banter_offer "$lead"{line,netstring,raw} ;;
+    CODEC:*) _banter_offer "$lead"{line,crlf,block,netstring,raw} ;;
     END:*) _banter_offer "$lead"{newline,waits,line:} ;;
     WHERE:*) _banter_offer "$lead"{log,reply} ;;
     WHEN:*) _banter_offer "$lead"{auto,always,never} ;;

@@ -20,7 +20,8 @@
 struct batch {
     struct conversation *conversation;
     struct input input;
-    bool takes_lines; /* nothing has to be done for each request, or for each reply */
+    bool takes_lines;  /* nothing has to be done for each request, or for each reply */
+    bool gives_blocks; /* as they came, since a reply may have several lines, or none */
     struct output *output;
     struct progress progress;
     struct stopwatch stopwatch;
@@ -229,8 +230,13 @@ static void take_reply(struct batch *batch, const struct frame *reply)
     stopwatch_answered(&batch->stopwatch);
     if (protocol_is_error(reply->message, reply->size))
         count_error(batch, reply);
-    if (!conversation_is_null_operation(batch->conversation, reply))
+    if (batch->gives_blocks) {
+        size_t size;
+        const char *wire = conversation_wire(batch->conversation, &size);
+        output_block(batch->output, wire, size);
+    } else if (!conversation_is_silent(batch->conversation, reply)) {
         output_reply(batch->output, reply->message, reply->size);
+    }
 }
 
 /* Takes most replies, by far. */
@@ -348,6 +354,7 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
         .conversation = conversation,
         .output = output,
         .takes_lines = !output->is_terminal && !options->wants_times,
+        .gives_blocks = options->conversation.codec == FRAME_BLOCK && !*options->messages,
         .status = EXIT_STATUS_ANSWERED,
     };
     input_init(&batch.input, options, batch.takes_lines);

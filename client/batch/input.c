@@ -37,10 +37,10 @@ void input_init(struct input *input, const struct options *options, bool takes_l
 
 void input_fini(struct input *input) { buffer_fini(&input->buffer); }
 
-/* Whether the lines go out as they are: many at once, or a long one in pieces. */
-static bool goes_out_as_it_is(const struct input *input)
+/* Of the requests: in FRAME_LINE the lines go out as they are, many at once. */
+static enum frame_codec codec_of(const struct input *input)
 {
-    return input->options->conversation.codec == FRAME_LINE;
+    return frame_codec_of_requests(input->options->conversation.codec);
 }
 
 static enum input_outcome next_message(struct input *input, const char **text, size_t *size)
@@ -66,7 +66,7 @@ static enum input_outcome give_piece(struct input *input, const char **text, siz
 {
     const char *held = buffer_head(&input->buffer);
     size_t size = buffer_size(&input->buffer);
-    if (!goes_out_as_it_is(input) || size < READ_BYTES ||
+    if (codec_of(input) > FRAME_CRLF || size < READ_BYTES ||
         (!input->is_inside && protocol_is_quit(held, size)))
         return INPUT_NOT_YET;
     while (size > 0 && held[size - 1] == '\r')
@@ -84,7 +84,7 @@ static bool give_lines(struct input *input, const char **text, size_t *text_size
 {
     static const char literal[] = {PROTOCOL_QUIT[0], '\0'};
     static const char special[] = {PROTOCOL_QUIT[0], OPTIONS_QUIT[0], '\0'};
-    if (!input->takes_lines || !goes_out_as_it_is(input) || input->is_inside)
+    if (!input->takes_lines || codec_of(input) != FRAME_LINE || input->is_inside)
         return false;
     size_t size = frame_next_lines(
         &line_rules, &input->decoder, buffer_head(&input->buffer), buffer_size(&input->buffer),

@@ -246,7 +246,7 @@ static void take_reply(struct terminal *terminal, const struct frame *reply)
         print_replies(terminal); /* those before it */
         notice_late(&request, now_ns);
     }
-    if (!conversation_is_null_operation(terminal->link.conversation, reply))
+    if (!conversation_is_silent(terminal->link.conversation, reply))
         output_reply(terminal->output, reply->message, reply->size);
     if (stopwatch_runs(&terminal->stopwatch)) {
         print_replies(terminal);

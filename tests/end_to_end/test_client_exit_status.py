@@ -270,7 +270,8 @@ def test_no_netstring_76(run_banter):
         assert run == Run(76, b"ok\n", lost(peer, "what the server sent is no netstring", 1, 2))
 
 
-@pytest.mark.parametrize("framing, head, tail", [("line", b"", b"\n"), ("netstring", b"%d:", b",")])
+@pytest.mark.parametrize("framing, head, tail", [
+    ("line", b"", b"\n"), ("crlf", b"", b"\r\n"), ("block", b"", b"\n.\n"), ("netstring", b"%d:", b",")])
 def test_long_replies(run_banter, framing, head, tail):
     def answer(size):
         def behaviour(connection):
@@ -280,7 +281,8 @@ def test_long_replies(run_banter, framing, head, tail):
         return behaviour
     with Peer(answer(16 * MIB)) as peer:
         run = run_banter("-c", peer.address, "-f", framing, input="a\n")
-        assert (run.status, len(run.stdout), run.stderr) == (0, 16 * MIB + 1, b"")
+        shown = 16 * MIB + (3 if framing == "block" else 1)
+        assert (run.status, len(run.stdout), run.stderr) == (0, shown, b"")
     with Peer(answer(16 * MIB + 1)) as peer:
         run = run_banter("-c", peer.address, "-f", framing, input="a\n")
         assert run == Run(76, b"", lost(peer, "the server sent a reply of more than 16 MiB", 1, 1))

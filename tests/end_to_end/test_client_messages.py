@@ -35,7 +35,7 @@ def test_several_in_order(run_banter, peer):
 
 
 def test_against_the_server(run_banter, server):
-    for framing in ("line", "netstring", "raw"):
+    for framing in ("line", "crlf", "block", "netstring", "raw"):
         run = run_banter("-c", server("-f", framing).address, "-f", framing, "Zack", "Python")
         assert run == Run(0, b"Hello ZACK\nHello PYTHON\n", b""), framing
 
@@ -69,6 +69,11 @@ def test_standard_input_may_be_closed(bench, peer):
     ("line", "cr\r", "it ends in a carriage return"),
     ("line", "--QUIT--", "--QUIT-- would end the session"),
     ("line", "--QUIT-- ", "--QUIT-- would end the session"),
+    ("crlf", "two\nlines", "it holds a line feed"),
+    ("crlf", "cr\r", "it ends in a carriage return"),
+    ("block", "two\nlines", "it holds a line feed"),
+    ("block", "cr\r", "it ends in a carriage return"),
+    ("block", "--QUIT--", "--QUIT-- would end the session"),
     ("netstring", "--QUIT--", "--QUIT-- would end the session"),
     ("raw", "", "it is empty"),
     ("raw", "a--QUIT--b", "it holds --QUIT--, which would end the session"),

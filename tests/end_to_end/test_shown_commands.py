@@ -87,7 +87,8 @@ def test_commands(bench, folder, here, open_screen, block):
         here.update(BANTER_ADDRESS=f"unix:{folder}/socket", LISTEN=f"unix:{folder}/socket")
         script += "\nstatus=$?; kill $!; wait $! && exit $status"
     else:
-        banterd = bench.server(*(["-f", "netstring"] if "netstring" in script else []))
+        codec = re.search(r"banter (?:--framing|-f) (\w+)", script)
+        banterd = bench.server(*(["--framing", codec[1]] if codec else []))
         here["BANTER_ADDRESS"] = banterd.address
         script = script.replace("server.example:8000", banterd.address).replace("8000", str(banterd.port))
     if "ERR" in script:

@@ -178,7 +178,11 @@ static void test_a_long_line(void **state)
     static const struct {
         enum frame_codec codec;
         bool is_in_pieces;
-    } codecs[] = {{FRAME_LINE, true}, {FRAME_NETSTRING, false}, {FRAME_RAW, false}};
+    } codecs[] = {{FRAME_LINE, true},
+                  {FRAME_CRLF, true},
+                  {FRAME_BLOCK, true},
+                  {FRAME_NETSTRING, false},
+                  {FRAME_RAW, false}};
     for (size_t i = 0; i < sizeof codecs / sizeof codecs[0]; i++) {
         struct buffer out = {0};
         size_t pieces;
