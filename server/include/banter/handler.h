@@ -108,7 +108,7 @@ extern BANTER_PUBLIC const struct banter_handler banter_handler;
  */
 
 /* Appends a copy of `size` bytes, any that the framing can carry: a line can't have a newline in
- * it. False if it failed. */
+ * it, a block has any number of lines. False if it failed. */
 BANTER_PUBLIC bool banter_reply_append(struct banter_reply *reply, const void *data, size_t size);
 
 /* Appends text as printf(3) makes it. False if it failed. */
