@@ -47,6 +47,12 @@ static inline enum frame_codec frame_codec_of_requests(enum frame_codec codec)
     return codec == FRAME_BLOCK || codec == FRAME_BLOCK_CRLF ? FRAME_LINE : codec;
 }
 
+/* Whether a message in this codec is one line: it can't have a newline in it. */
+static inline bool frame_codec_is_one_line(enum frame_codec codec)
+{
+    return codec == FRAME_LINE || codec == FRAME_CRLF;
+}
+
 /* The codec of a frame whose lines end as those of another one do (frame.ends_in_crlf): false in
  * FRAME_NETSTRING and FRAME_RAW, which have no line ends. */
 static inline enum frame_codec frame_codec_ending(enum frame_codec codec, bool in_crlf)
