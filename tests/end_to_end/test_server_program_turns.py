@@ -155,6 +155,14 @@ def test_more_lines_than_the_codec_carries(server):
 
 
 @needs("bc")
+def test_a_long_number_is_a_block(server):
+    client = program(server, "bc", "-lq", options=["--reply-end", "waits", "-f", "block"]).connect()
+    client.send("2^300\na=5\na*2\n")
+    number = str(2 ** 300)
+    assert client.lines(6) == [b"%s\\" % number[:68].encode(), number[68:].encode(), b".", b".", b"10", b"."]
+
+
+@needs("bc")
 def test_a_long_number_is_one_reply_of_several_lines(server):
     client = program(server, "bc", "-lq", options=["--reply-end", "waits", "-f", "netstring"]).connect()
     assert client.ask("2^1000").replace(b"\\\n", b"") == b"%d" % 2 ** 1000
@@ -188,11 +196,65 @@ def test_waits_with_threads_that_come_later(server):
     assert re.fullmatch(rb"-ERR handler-failed Worker 1 can't be seen to wait: the program .+", client.ask("thread"))
 
 
-def test_a_pipeline_rests(server):
-    banterd = program(server, *PIPELINE)
+@pytest.mark.parametrize("command", [
+    PIPELINE,
+    ["timeout", "600", "sed", "-u", "s/x/y/"],
+    ["sh", "-c", "cd /; sed -u s/x/y/; :"],
+    ["python3", "-uc", "import sys, threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+                       "for line in sys.stdin: print(line.strip().replace('x', 'y'))"],
+    ["python3", "-uc", "import os, select\nwhile select.select([0], [], []): "
+                       "os.write(1, os.read(0, 99).replace(b'x', b'y'))"],
+], ids=["pipeline", "wrapper", "shell", "threads", "select"])
+def test_what_rests_is_answered_and_never_silent(server, command):
+    banterd = program(server, *command)
     client = banterd.connect()
     client.send_message(*(f"x{number}" for number in range(50)))
     assert client.lines(50) == [b"y%d" % number for number in range(50)]
+
+
+def test_one_that_rests_may_take_its_time(server, folder):
+    script = "read -r x; until [ -e gate ]; do sleep 0.01; done; echo $x; cat"
+    banterd = program(server, "sh", "-c", f"({script}) | cat")
+    client = banterd.connect()
+    client.send_message("late")
+    banterd.log.wait_for("Processing .*late")
+    assert not client.readable(0.1)
+    (folder / "gate").touch()
+    assert client.readline() == b"late"
+
+
+def test_input_by_another_descriptor(server):
+    script = ("import os\nfd = os.open('/dev/stdin', os.O_RDONLY)\n"
+              "while True:\n    line = os.read(fd, 99)\n    line == b'\\n' or os.write(1, line)\n")
+    client = program(server, "python3", "-c", script).connect()
+    client.send_message("a", "", "b")
+    assert client.lines(3) == [b"a", SILENT, b"b"]
+
+
+def test_an_answer_from_the_background(server):
+    """The copy waits for its next line, but for a child that has still to answer."""
+    script = 'while read -r x; do case $x in late) (sleep 0.3; echo "$x") & ;; *) echo "$x" ;; esac; done'
+    banterd = program(server, "sh", "-c", script)
+    client = banterd.connect()
+    for text in ("first", "late", "second"):
+        assert client.ask(text) == text.encode()
+
+
+def test_a_program_that_the_system_does_not_show(bench, folder):
+    """It may be executed and not read, so that it is hidden from those without privileges."""
+    program = folder / "program"
+    shutil.copy("/bin/cat", program)
+    program.chmod(0o111)
+    folder.chmod(0o755)
+    mine = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+    if mine and not all(os.stat(parent).st_mode & 1 for parent in (folder, *folder.parents, *harness.BANTERD.parents)):
+        pytest.skip("nobody else can come here")
+    for mode in (["-w", "1"], ["--worker-per-client"]):
+        banterd = bench.start([*mine, harness.BANTERD, "--listen", "127.0.0.1:0", *mode, "--", program],
+                              kind=harness.Server)
+        client = banterd.connect()
+        client.send_message(*map(str, range(20)))
+        assert client.lines(20) == [b"%d" % number for number in range(20)]
 
 
 def test_the_lines_before_a_mark(server):

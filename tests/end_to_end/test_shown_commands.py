@@ -74,7 +74,7 @@ def test_server(bench, folder, here, block):
     for shown in block.commands:
         command = patient(shown).replace("8000", "0").replace("/tmp/", f"{folder}/")
         server = bench.start(["sh", "-c", "exec " + command], kind=harness.Server, env=here,
-                             framing=next((word for word in ("raw", "netstring") if word in command), "line"))
+                             framing=next((word for word in ("raw", "netstring", "block") if word in command), "line"))
         request, reply = next((request, reply) for word, request, reply in ASKED if word in shown)
         assert harness.text_of(server.connect().ask(request)) == reply, command
         assert server.stop() == 0, command

@@ -79,6 +79,7 @@ struct workers {
     const struct turn_rules *rules;
     TAILQ_HEAD(, worker) idle; /* those that have answered before first */
     LIST_HEAD(, worker) looking;
+    unsigned looking_count;
     int64_t look_due_us; /* no look is due before it */
     bool on_demand;      /* an instance is started when there is a request for it */
     bool started;        /* an instance was ready for a request, ever */

@@ -20,6 +20,7 @@ enum {
     QUICK_LOOKS = 4,    /* behind a line, at once */
     FIRST_LOOK_US = 20, /* from one look to the next; doubles */
     MAX_LOOK_US = 1000,
+    LOOKS_A_MS = 32,          /* of those that are looked at, more share what these would cost */
     HOLD_US = 10000,          /* how long a line is held while the turn is not over */
     START_RESTS_US = 100000,  /* from its start an instance must rest for so long */
     START_HIDDEN_US = 200000, /* the same, silent, if the system does not show what it does */
@@ -66,8 +67,10 @@ static enum turn_outcome take_outcome(struct worker *worker)
 static void look_after(struct workers *workers, struct worker *worker, int64_t delay_us)
 {
     struct look_timer *timer = &worker->timer;
-    if (!timer->due_us)
+    if (!timer->due_us) {
         LIST_INSERT_HEAD(&workers->looking, worker, timer.entry);
+        workers->looking_count++;
+    }
     timer->delay_us = delay_us;
     timer->due_us = workers->instances->now_us + delay_us;
     if (timer->due_us < workers->look_due_us)
@@ -77,13 +80,16 @@ static void look_after(struct workers *workers, struct worker *worker, int64_t d
 static void look_again(struct workers *workers, struct worker *worker)
 {
     int64_t delay_us = worker->timer.due_us ? worker->timer.delay_us * 2 : FIRST_LOOK_US;
-    look_after(workers, worker, delay_us < MAX_LOOK_US ? delay_us : MAX_LOOK_US);
+    int64_t most_us = MAX_LOOK_US * (1 + (int64_t) workers->looking_count / LOOKS_A_MS);
+    look_after(workers, worker, delay_us < most_us ? delay_us : most_us);
 }
 
-static void look_no_more(struct worker *worker)
+static void look_no_more(struct workers *workers, struct worker *worker)
 {
-    if (worker->timer.due_us)
+    if (worker->timer.due_us) {
         LIST_REMOVE(worker, timer.entry);
+        workers->looking_count--;
+    }
     worker->timer.due_us = 0;
 }
 
@@ -107,7 +113,7 @@ static void watch_input(struct workers *workers, struct worker *worker)
 
 void turns_stop(struct workers *workers, struct worker *worker)
 {
-    look_no_more(worker);
+    look_no_more(workers, worker);
     stop_watching_input(workers, worker);
 }
 
@@ -398,7 +404,7 @@ static void end_start(struct workers *workers, struct worker *worker, enum turn_
     } else if (has_end && !worker->state.greeting.marked) {
         look_again(workers, worker);
     } else {
-        look_no_more(worker);
+        look_no_more(workers, worker);
         log_greeting(workers, worker);
         worker->state.unsure_us = 0;
         end(worker, TURN_READY);
