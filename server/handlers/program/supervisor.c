@@ -369,7 +369,8 @@ bool supervisor_start(struct supervisor *supervisor, int stop_fd, struct error *
     struct pollfd fds[] = {{supervisor->started_fd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
     while (poll(fds, stop_fd ? 2 : 1, -1) < 0)
         continue;
-    if (fds[0].revents && !supervisor->failed)
+    eventfd_t count; /* what was written before it is seen from here on */
+    if (fds[0].revents && eventfd_read(supervisor->started_fd, &count) == 0 && !supervisor->failed)
         return true;
     supervisor_stop(supervisor);
     if (supervisor->failed)
