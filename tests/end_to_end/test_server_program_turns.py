@@ -187,6 +187,11 @@ def test_waits_is_refused_where_that_can_not_be_seen(bench):
     assert re.fullmatch(r"banterd: Worker 1 can't be seen to wait: the program .+\n", run.stderr.decode())
 
 
+def test_waits_is_an_error_where_that_can_not_be_seen_of_a_session_s_copy(server):
+    client = server("--worker-per-client", "--reply-end", "waits", "--", *PIPELINE).connect()
+    assert re.fullmatch(rb"-ERR handler-failed Worker 1 can't be seen to wait: the program .+", client.ask("x"))
+
+
 def test_waits_with_threads_that_come_later(server):
     script = ("import sys, threading\nfor line in sys.stdin:\n    print(line.strip(), flush=True)\n"
               "    if line == 'thread\\n': threading.Thread(target=threading.Event().wait, daemon=True).start()\n")
@@ -317,6 +322,19 @@ def test_a_terminal_lets_it_write_at_once(server):
     assert client.lines(4) == [b"X", b"", b"A\x03\x04\r B", b"Y"]
 
 
+def test_what_nobody_asked_for_on_a_terminal(server, folder):
+    script = ('while read -r x; do echo "$x"; [ "$x" != first ] || '
+              '(until [ -e gate ]; do sleep 0.01; done; echo unasked) & done')
+    banterd = program(server, "sh", "-c", script, options=["--pty"])
+    old, = copies(banterd, 1)
+    client = banterd.connect()
+    assert client.ask("first") == b"first"
+    assert client.ask("second") == b"second"
+    (folder / "gate").touch()
+    group_gone(old)
+    assert [client.ask(str(number)) for number in range(5)] == [b"0", b"1", b"2", b"3", b"4"]
+
+
 def test_the_terminal_is_of_no_use_for_more(server):
     script = 'while read -r x; do [ -t 1 ] && [ ! -t 0 ] && echo "$TERM $NO_COLOR"; done'
     assert program(server, "sh", "-c", script, options=["--pty"]).connect().ask("x") == b"dumb 1"
@@ -392,6 +410,12 @@ def test_copies_that_all_fail_at_once_refuse_the_start(bench):
                      "echo no license >&2; exit 3"])
     assert run.status == 1 and b"listening" not in run.stdout
     assert run.stderr == b"banterd: unable to run sh: the program ended with status 3: no license\n"
+
+
+def test_a_start_that_fails_with_standard_error_in_the_reply(bench):
+    run = bench.run([harness.BANTERD, "--listen", "127.0.0.1:0", "-w", "2", "--stderr", "reply", "--", "sh", "-c",
+                     "echo no license >&2; exit 3"])
+    assert run.status == 1 and run.stderr == b"banterd: unable to run sh: the program ended with status 3: no license\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

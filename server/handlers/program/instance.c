@@ -20,6 +20,7 @@ enum {
     TERM_MS = 1000,        /* from SIGTERM to SIGKILL */
     CHECK_MS = 50,         /* how often to check whether a group without its leader is empty */
     LINE_MAX_BYTES = 4096, /* of standard error; longer lines are cut */
+    ERRORS_BYTES = 8192,   /* a read of standard error: replies come between two of them */
     LAST_READS = 32,       /* of standard error, once the process has ended */
 };
 
@@ -195,7 +196,7 @@ static bool read_errors(struct instances *instances, struct instance *instance)
 {
     if (instance->errors.fd < 0)
         return false;
-    ssize_t got = read(instance->errors.fd, instances->scratch, sizeof instances->scratch);
+    ssize_t got = read(instance->errors.fd, instances->scratch, ERRORS_BYTES);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return errno == EINTR;
     if (got <= 0) {

@@ -50,6 +50,7 @@ struct worker {
     /* of the instance; all zero at its start */
     struct instance_state {
         bool answered;         /* it has answered once */
+        bool unseen;           /* it can't be seen to wait, but must be */
         bool rests;            /* it was seen to have threads or children that stay */
         int64_t spoken_us;     /* when it last wrote something, or was started */
         int64_t emptied_us;    /* when it was last seen to wait, and all that it wrote was read */

@@ -388,6 +388,7 @@ static void fail_unseen(struct workers *workers, struct worker *worker)
     char text[160];
     describe_unseen(worker, text, sizeof text);
     workers->unseen = true;
+    worker->state.unseen = true;
     lose(workers, worker, text);
 }
 
@@ -494,12 +495,17 @@ enum turn_outcome turns_begin(struct workers *workers, struct worker *worker)
     return take_outcome(worker);
 }
 
-bool turns_broken(const struct workers *workers, const struct worker *worker)
+enum turn_outcome turns_check(struct workers *workers, struct worker *worker)
 {
     int readable = 0;
     if (worker->state.emptied_us == workers->instances->now_us)
-        return false; /* it waited a moment ago */
-    return ioctl(worker->instance->output.fd, FIONREAD, &readable) == 0 && readable > 0;
+        return TURN_GOES_ON; /* it waited a moment ago */
+    /* Of a terminal only a read tells all. */
+    bool is_pipe = !workers->instances->spawn.pty &&
+                   ioctl(worker->instance->output.fd, FIONREAD, &readable) == 0;
+    if (!is_pipe || readable > 0)
+        read_some(workers, worker);
+    return take_outcome(worker);
 }
 
 /* ---- events ---- */
@@ -527,7 +533,11 @@ static void describe_end(const struct workers *workers, const struct worker *wor
     instance_describe_end(worker->instance, how, sizeof how);
     int used =
         snprintf(text, size, "the program %s%s", how, cut ? " in the middle of its answer" : "");
-    if (cut && workers->instances->spawn.stderr_to_output)
+    if (!workers->instances->spawn.stderr_to_output)
+        return;
+    if (!worker->given) /* it may have said at its start why it ends */
+        answer = &worker->state.greeting;
+    if (cut || !worker->given)
         answer_last_line(answer, text + used, size - (size_t) used);
 }
 

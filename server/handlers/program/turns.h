@@ -38,7 +38,7 @@ enum turn_outcome turns_exited(struct workers *workers, struct worker *worker);
 /* Neither looks at it any more, nor waits for room in its input. */
 void turns_stop(struct workers *workers, struct worker *worker);
 
-/* Whether an idle instance has written something that nobody asked for. */
-bool turns_broken(const struct workers *workers, const struct worker *worker);
+/* Looks whether an idle instance has written something that nobody asked for (TURN_LOST). */
+enum turn_outcome turns_check(struct workers *workers, struct worker *worker);
 
 #endif

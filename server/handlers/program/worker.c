@@ -173,7 +173,7 @@ static void detach(struct workers *workers, struct worker *worker)
 static void lose(struct workers *workers, struct worker *worker, const char *why)
 {
     struct instance *instance = worker->instance;
-    bool unread = is_unread(worker);
+    bool unread = is_unread(worker), unseen = worker->state.unseen;
     if (worker->state.answered)
         worker->start_ms = workers->instances->now_ms;
     else
@@ -182,8 +182,12 @@ static void lose(struct workers *workers, struct worker *worker, const char *why
     detach(workers, worker);
     instance_end(workers->instances, instance, false);
     lose_request(workers, worker, unread, why);
-    if (worker->exchange.request && worker_is_down(worker))
+    if (worker->exchange.request && unseen) {
+        exchange_refuse(&worker->exchange, PROTOCOL_HANDLER_FAILED, why);
+        release(workers, worker);
+    } else if (worker->exchange.request && worker_is_down(worker)) {
         refuse_unavailable(workers, worker);
+    }
     schedule(workers, worker);
 }
 
@@ -299,11 +303,18 @@ static void hand_over(struct workers *workers, struct worker *worker)
     act_on(workers, worker, turns_begin(workers, worker));
 }
 
+/* Whether the idle instance has written nothing unasked; else it is lost. */
+static bool stays_idle(struct workers *workers, struct worker *worker)
+{
+    act_on(workers, worker, turns_check(workers, worker));
+    return worker->phase == WORKER_IDLE;
+}
+
 struct worker *workers_idle(struct workers *workers)
 {
     struct worker *worker;
-    while ((worker = TAILQ_FIRST(&workers->idle)) && turns_broken(workers, worker))
-        worker_read(workers, worker);
+    while ((worker = TAILQ_FIRST(&workers->idle)) && !stays_idle(workers, worker))
+        continue;
     return worker;
 }
 
@@ -329,8 +340,8 @@ void worker_give(struct workers *workers, struct worker *worker, struct request 
     /* For a shared worker, workers_idle() has checked this. */
     if (worker->phase == WORKER_BROKEN)
         lose(workers, worker, worker->broken);
-    else if (workers->on_demand && worker->phase == WORKER_IDLE && turns_broken(workers, worker))
-        worker_read(workers, worker);
+    else if (workers->on_demand && worker->phase == WORKER_IDLE)
+        stays_idle(workers, worker);
     find_instance(workers, worker);
 }
 
