@@ -148,6 +148,13 @@ def test_each_line_of_standard_error_has_its_own_copy_s_number(server, folder):
         assert banterd.log.wait_for(rf"\b{number}\b.*I am number {number}$")
 
 
+def test_standard_error_with_cr_lf(server):
+    """As ssh ends its lines."""
+    banterd = program(server, "sh", "-c", 'printf "one\\r\\n\\r\\ntwo\\r\\n" >&2; exec cat')
+    banterd.log.wait_for(": two$")
+    assert banterd.log.find(": one$") and not banterd.log.find(r"\\r")
+
+
 def test_standard_error_without_a_newline_and_many_lines_at_once(server):
     banterd = program(server, "sh", "-c", 'seq 100 >&2; printf "the end" >&2; exec cat')
     for number in (1, 50, 100):

@@ -155,6 +155,8 @@ static void log_line(struct instances *instances, struct instance *instance)
     size_t size = buffer_size(&instance->line);
     if (size > 0)
         memcpy(text + prefix, buffer_head(&instance->line), size);
+    if (size > 0 && text[prefix + (int) size - 1] == '\r')
+        size--;
     log_put(instances->log, LOG_WORKER, 0, text, (size_t) prefix + size);
     if (size > 0)
         snprintf(instances->last_error, sizeof instances->last_error, "%.*s", (int) size,
