@@ -231,10 +231,13 @@ def test_a_client_that_does_not_read_holds_no_copy(server):
 WRONG = ["late", "silent", "chatty", "half", "hang", "stop", "cut", "die", "close"]
 
 
+def is_failure(reply):
+    return any(is_error(reply, code) for code in ("handler-failed", "handler-timeout", "unavailable"))
+
+
 def right(reply, number):
     """The request's own answer, or an error that fits."""
-    return reply == b"done %d" % number or any(
-        is_error(reply, code) for code in ("handler-failed", "handler-timeout", "unavailable"))
+    return reply == b"done %d" % number or is_failure(reply)
 
 
 class Killer(threading.Thread):
@@ -259,7 +262,6 @@ class Killer(threading.Thread):
     def stop(self):
         self._over.set()
         self.join()
-
 
 
 @pytest.mark.slow
@@ -290,3 +292,72 @@ def test_never_another_s_reply(server):
     assert answers
     last = banterd.connect()
     wait_until(lambda: last.ask("plain 1") == b"done 1", "all is well again")
+
+
+PAUSES = ["0", "0.1", "1", "50"]  # in ms; a reply of one line is held for 10 ms
+
+
+def several(chance, number):
+    """A request to hostile.py, and all that it answers."""
+    pause = chance.choice(PAUSES)
+    if chance.random() < 0.3:
+        return f"halves {number} {pause}", b"done %d" % number
+    lines = chance.randint(1, 3)
+    return (f"several {number} {lines} {pause}",
+            b"\n".join([b"done %d" % number] + [b"more %d" % number] * (lines - 1)))
+
+
+def ask_several(banterd, clients, count, fits):
+    """Many clients, each with a few requests ahead at a time; fits(expected, reply) judges."""
+    strangers = []
+
+    def ask(first):
+        client, chance = banterd.connect(), random.Random(first)
+        for few in range(first, first + count, 4):
+            asked = [several(chance, few + i) for i in range(4)]
+            client.send_message(*(request for request, _ in asked))
+            strangers.extend((request, reply) for request, expected in asked
+                             if not fits(expected, reply := client.reply()))
+        client.half_close()
+        assert client.replies() == []
+
+    Talkers(ask, range(0, clients * count, count)).join(harness.TEST_LIMIT)
+    assert strangers == []
+
+
+def is_first_line(expected, reply):
+    """With more lines behind it: an error, or the first one, if the others came late."""
+    first, *others = expected.split(b"\n")
+    return reply == first or (others and reply == b"-ERR handler-failed the program has answered more than one line")
+
+
+def is_all(expected, reply):
+    return reply == expected
+
+
+END = {"newline": (["--reply-end", "newline"], is_first_line),
+       "waits": (["--reply-end", "waits", "--framing", "netstring"], is_all)}
+GREETING = [[], ["welcome", "to all"]]
+
+
+@pytest.mark.parametrize("greeting", GREETING, ids=["plain", "greeting"])
+@pytest.mark.parametrize("mode", ["-w4", "--worker-per-client"], ids=["shared", "per-client"])
+@pytest.mark.parametrize("end", END)
+def test_never_another_s_byte(server, end, mode, greeting):
+    """Answers of one to three lines, and of half lines, with and without pauses, longer and shorter than a reply is
+    held: each request gets what belongs to it."""
+    options, fits = END[end]
+    banterd = server(mode, "-qq", *options, "--", HOSTILE, "1", *greeting)
+    ask_several(banterd, 8, scaled(40, 12), fits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", END)
+def test_never_another_s_byte_while_copies_are_killed(server, end):
+    options, fits = END[end]
+    banterd = program(server, HOSTILE, "1", "welcome", workers=6,
+                      options=["-qq", "--handler-timeout", scaled("1s", "2s"), *options])
+    killer = Killer(banterd)
+    ask_several(banterd, 8, scaled(80, 12), lambda expected, reply: fits(expected, reply) or is_failure(reply))
+    killer.stop()
+    assert killer.count > 0

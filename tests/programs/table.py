@@ -157,7 +157,8 @@ TABLE = [
     row("hunspell, one line", "hunspell", SHARED, "hunspell -a -d en_US", ("hello", MORE), ("", "")),
     row("aspell", "aspell", SHARED + TEXT, "aspell -a -d en", ("hello", "*\n"), ("helo", starts("& helo ")), ("", "")),
     row("gnugo", "gnugo", OWN + " --reply-end line: --framing netstring", "/usr/games/gnugo --mode gtp",
-        ("protocol_version", "= 2"), ("boardsize 9", "= "), ("play black e5", "= "), ("nonsense", "? unknown command"), ("name", "= GNU Go")),
+        ("protocol_version", "= 2"), ("boardsize 9", "= "), ("play black e5", "= "),
+        ("nonsense", "? unknown command"), ("name", "= GNU Go")),
     # It looks for input every 10 ms, and so never waits for it.
     row("gnuchess", "gnuchess", SHARED + " --start-timeout 300ms", "/usr/games/gnuchess -u",
         refused="banterd: unable to run /usr/games/gnuchess: the program was not ready for a request within 300 ms\n"),

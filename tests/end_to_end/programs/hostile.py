@@ -6,6 +6,11 @@
     silent   not at all              hang     without a newline, and does nothing more
     stop     it stops itself         cut      it ends in the middle of its answer, by a signal
     die      it ends                 close    it closes its output
+
+    several  "several NUMBER LINES MS": with LINES lines, MS milliseconds between them
+    halves   "halves NUMBER MS": a part of its line, the rest MS milliseconds later
+
+Arguments: how late is late, in seconds; what it says at its start.
 """
 import os
 import signal
@@ -23,8 +28,10 @@ def forever():
 
 
 late = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+if len(sys.argv) > 2:
+    write("".join(f"{text}\n" for text in sys.argv[2:]))
 for line in sys.stdin:
-    word, number = line.split()
+    word, number, *more = line.split()
     answer = f"done {number}"
     if word == "plain":
         write(answer + "\n")
@@ -33,6 +40,15 @@ for line in sys.stdin:
     elif word == "late":
         time.sleep(late)
         write(answer + "\n")
+    elif word == "several":
+        write(answer + "\n")
+        for _ in range(1, int(more[0])):
+            time.sleep(float(more[1]) / 1000)
+            write(f"more {number}\n")
+    elif word == "halves":
+        write(answer[:3])
+        time.sleep(float(more[0]) / 1000)
+        write(answer[3:] + "\n")
     elif word == "half":
         write(answer)
         sys.exit(0)
