@@ -2,6 +2,7 @@
 replies, fair turns, bounds, and hostile company."""
 import os
 import random
+import shutil
 import signal
 import threading
 
@@ -361,3 +362,24 @@ def test_never_another_s_byte_while_copies_are_killed(server, end):
     ask_several(banterd, 8, scaled(80, 12), lambda expected, reply: fits(expected, reply) or is_failure(reply))
     killer.stop()
     assert killer.count > 0
+
+
+MORE = b"-ERR handler-failed the program has answered more than one line"
+SILENT = b"-ERR handler-failed the program has answered nothing; if it keeps its output in a buffer, see --pty"
+
+
+@pytest.mark.skipif(not shutil.which("bc"), reason="bc is not installed")
+@pytest.mark.parametrize("mode", ["-w1", "-w4", "--worker-per-client"])
+def test_ten_thousand_sums_of_bc(server, mode):
+    """From two clients, all ahead: numbers that bc breaks into several lines, and sums that it answers with nothing."""
+    asked = [[(b"2^1000", MORE), (b"1+1", b"2"), (b"7*6", b"42"), (b"a=5", SILENT)],
+             [(b"1+2", b"3"), (b"3^1000", MORE), (b"1/0", SILENT), (b"10/2", b"5.00000000000000000000")]]
+    banterd = server(mode, "-qq", "--", "bc", "-lq")
+    rounds = scaled(1250, 100)
+
+    def ask(exchanges):
+        client = banterd.connect()
+        client.send_in_background(b"".join(request + b"\n" for request, _ in exchanges) * rounds, client.half_close)
+        assert client.replies() == [reply for _, reply in exchanges] * rounds
+
+    Talkers(ask, asked).join(harness.TEST_LIMIT)
