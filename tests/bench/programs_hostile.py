@@ -9,6 +9,11 @@ import report
 from programs import Server, Trouble
 from programs_common import PYTHON, SMALL, Asker, ask_all, children
 
+PAUSES = ["0", "0.1", "1", "50"]  # in ms, between the lines of an answer
+# Of these only the first can be seen to wait; the others rest.
+PROGRAMS = {"python": [PYTHON, "-I", "-S", str(SMALL / "hostile.py")],
+            "pipeline": ["sh", "-c", f"{PYTHON} -I -S {SMALL}/hostile.py \"$@\" | cat", "sh"],
+            "node": ["node", str(SMALL / "hostile.js")]}
 WRONG = ["late", "silent", "chatty", "half", "hang", "stop", "cut", "die", "close"]
 FITTING = ("handler-failed", "handler-timeout", "unavailable")
 
@@ -19,15 +24,28 @@ def add_arguments(parser):
     parser.add_argument("--ahead", type=int, default=8, help="requests that a client sends ahead")
     parser.add_argument("--copies", type=int, default=16)
     parser.add_argument("--wrong", type=float, default=0.004, help="the share of requests that make a program go wrong")
+    parser.add_argument("--several", type=float, default=0.05,
+                        help="the share that is answered with one to three lines, or halves of one, with pauses")
+    parser.add_argument("--greeting", nargs="*", default=[], help="what the program says at its start")
+    parser.add_argument("--program", choices=PROGRAMS, default="python")
     parser.add_argument("--kill-ms", type=float, default=50, help="a copy is killed, or stopped, so often")
     parser.add_argument("--seed", type=int, default=1)
+
+
+def _request(chance, number, options):
+    kind = chance.random()
+    if kind < options.wrong:
+        return f"{chance.choice(WRONG)} {number}\n"
+    if kind > options.wrong + options.several:
+        return f"plain {number}\n"
+    lines, pause = chance.randint(0, 3), chance.choice(PAUSES)
+    return f"several {number} {lines} {pause}\n" if lines else f"halves {number} {pause}\n"
 
 
 def _requests(first, count, options):
     chance = random.Random(options.seed * 1000003 + first)
     for number in range(first, first + count):
-        word = chance.choice(WRONG) if chance.random() < options.wrong else "plain"
-        yield number, b"%s %d\n" % (word.encode(), number)
+        yield number, _request(chance, number, options).encode()
 
 
 class _Killer:
@@ -67,8 +85,8 @@ def run(options):
             strangers.append((number, reply))
 
     share = options.requests // options.clients
-    with Server("banterd", "--workers", options.copies, "--handler-timeout", "1s", "--", PYTHON, "-I", "-S",
-                SMALL / "hostile.py", "1.2") as server:
+    with Server("banterd", "--workers", options.copies, "--handler-timeout", "1s", "--",
+                *PROGRAMS[options.program], "1.2", *options.greeting) as server:
         killer = _Killer(server, options)
         begin = time.monotonic()
         missing, unasked = ask_all([Asker(server, _requests(client * share, share, options), options.ahead, judge)
