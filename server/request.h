@@ -55,6 +55,10 @@ void request_reply(struct request *request, const void *reply, size_t size);
 void request_refuse(struct request *request, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Makes the answer, which is still to be given, the last one: the session is closed in order behind
+ * it, and what it has asked behind this request gets no answer. By somebody who has a hold. */
+void request_end_session(struct request *request);
+
 /* Builds a reply in pieces, by one thread at a time: room for `size` bytes behind what was added so
  * far (NULL: out of memory), then how many of them were used, and in the end the answer. */
 char *request_room(struct request *request, size_t size);

@@ -145,6 +145,8 @@ void request_refuse(struct request *request, const char *code, const char *forma
     answered(request);
 }
 
+void request_end_session(struct request *request) { request->last = true; }
+
 char *request_room(struct request *request, size_t size)
 {
     return buffer_reserve(&request->reply, size) ? buffer_tail(&request->reply) : NULL;
@@ -199,6 +201,7 @@ void request_start(struct request *request, struct loop *loop, void *context,
     request->verdict_code = NULL;
     request->ready = false;
     request->built = false;
+    request->last = false;
     request->job.cost = COST_UNKNOWN;
     if (request->reply.capacity > KEPT_REPLY_BYTES)
         buffer_fini(&request->reply);

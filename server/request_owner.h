@@ -66,6 +66,7 @@ struct request {
     /* `reply` is the answer as soon as handle() has returned; for the thread that is in it alone.
      * It is claimed and made known only if that call is not the loop's any more. */
     bool built;
+    bool last; /* the session is closed in order behind the answer; belongs to whoever gives it */
     struct buffer reply;
     struct loop *loop;
     void *context;               /* the asker's; NULL once nobody waits for the request any more */

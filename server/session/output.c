@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
+#include "server/handler.h"
 #include "server/log/log.h"
 #include "server/request_owner.h"
 #include "server/session/session.h"
@@ -160,6 +161,23 @@ void output_unasked(struct session *session, struct scratch *scratch, const char
         session_break(session, "out of memory");
 }
 
+/* A late answer may say so too, but it is not the one that is sent. */
+static bool request_is_last(const struct request *request)
+{
+    if (!request->verdict_code)
+        return request->last;
+    return request->handler->late_ends_session &&
+           strcmp(request->verdict_code, PROTOCOL_HANDLER_TIMEOUT) == 0;
+}
+
+/* The last reply has been delivered: the session is closed in order. */
+static void end_behind(struct session *session)
+{
+    session->input_over = true;
+    output_cancel(session);
+    session->active->pending = 0;
+}
+
 void output_deliver(struct session *session, struct scratch *scratch)
 {
     while (output_deliverable(session) && buffer_size(&scratch->output) < SESSION_MAX_UNSENT) {
@@ -169,7 +187,10 @@ void output_deliver(struct session *session, struct scratch *scratch)
                       request->verdict_text);
         else
             put_reply(session, &scratch->output, request->ends_in_crlf, &request->reply);
+        bool last = request_is_last(request);
         unqueue_first(session->active);
+        if (last)
+            end_behind(session);
     }
 }
 

@@ -48,6 +48,12 @@ void exchange_refuse(struct exchange *exchange, const char *code, const char *te
     exchange->replied = true;
 }
 
+void exchange_end_session(struct exchange *exchange)
+{
+    if (!exchange->replied && !request_is_over(exchange->request))
+        request_end_session(exchange->request);
+}
+
 /* ---- the request ---- */
 
 bool exchange_is_written(const struct exchange *exchange, size_t end_size)

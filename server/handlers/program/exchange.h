@@ -44,6 +44,9 @@ bool exchange_is_written(const struct exchange *exchange, size_t end_size);
 void exchange_reply(struct exchange *exchange, const char *reply, size_t size);
 void exchange_refuse(struct exchange *exchange, const char *code, const char *text);
 
+/* The error that comes next is the session's last answer. */
+void exchange_end_session(struct exchange *exchange);
+
 /* Gives the request back, with its hold, as if it had never been taken. */
 struct request *exchange_return(struct exchange *exchange);
 

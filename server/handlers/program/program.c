@@ -140,6 +140,7 @@ static bool open_program(struct handler *handler, const struct handler_spec *spe
         return command_error(options->argv[0], ENOMEM, error);
     handler->state = program;
     handler->descriptors = SUPERVISOR_DESCRIPTORS + count * SUPERVISOR_DESCRIPTORS_PER_WORKER;
+    handler->late_ends_session = !count;
     handler->descriptors_per_client = count ? 0 : SUPERVISOR_DESCRIPTORS_PER_WORKER;
     queue_init(&program->queue, handler, QUEUE_BYTES, !count);
     program->request_end = make_request_end(options->request_end);

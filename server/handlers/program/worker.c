@@ -141,6 +141,8 @@ static void lose_request(struct workers *workers, struct worker *worker, bool un
     if (!worker->given)
         return;
     if (!unread) {
+        if (workers->on_demand) /* what the instance knew of the session is gone */
+            exchange_end_session(&worker->exchange);
         exchange_refuse(&worker->exchange, PROTOCOL_HANDLER_FAILED, why);
         release(workers, worker);
     } else if (workers->unread) {
