@@ -104,6 +104,24 @@ def test_a_request_that_is_answered_with_nothing_costs_itself(server):
 
 
 @needs("bc")
+def test_a_session_s_copy_that_is_silent_first_keeps_its_state(server):
+    client = server("--worker-per-client", "--", "bc", "-lq").connect()
+    client.send_message("a=5", "b=7", "a*b")
+    assert client.lines(3) == [SILENT, SILENT, b"35"]
+
+
+@pytest.mark.parametrize("size, count", [(10, 500), (1500, 20), (5000, 3)])
+def test_a_session_s_copy_that_keeps_its_output_in_a_buffer(server, size, count):
+    """No reply is wrong, though lines that were kept come out in other lines' turns."""
+    banterd = server("-q", "--worker-per-client", "--", "tr", "a-z", "A-Z")
+    client = banterd.connect()
+    client.send_in_background(b"".join(b"%0*d%s\n" % (10, i, b"x" * (size - 10)) for i in range(count)),
+                              client.half_close)
+    replies = client.replies()
+    assert all(is_error(reply, "handler-failed") for reply in replies) and replies
+
+
+@needs("bc")
 def test_an_empty_line_to_each_copy_does_not_stop_the_service(server):
     banterd = program(server, "bc", "-lq", workers=3)
     client = banterd.connect()

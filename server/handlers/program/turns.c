@@ -218,6 +218,18 @@ static void judge_end(struct workers *workers, struct worker *worker, bool well)
         judge(workers, worker, well ? TURN_ENDED : TURN_FAILED);
 }
 
+/* Whether a silent instance must not stay. As long as none has ever answered, its answers may be in
+ * a buffer, and would come out in another's turn. One that a session has to itself stays all the
+ * same, for what it knows: see is_buffered(). */
+static bool is_silent_for_too_long(const struct workers *workers, const struct worker *worker)
+{
+    const struct instance_state *state = &worker->state;
+    if (workers->on_demand)
+        return false;
+    return !workers->answered ||
+           (state->silent_to_several && state->silent_turns >= MAX_SILENT_TURNS);
+}
+
 /* A turn has ended without a word. */
 static void end_silent(struct workers *workers, struct worker *worker)
 {
@@ -227,8 +239,7 @@ static void end_silent(struct workers *workers, struct worker *worker)
         state->silent_session = session;
     else if (state->silent_session != session)
         state->silent_to_several = true;
-    if (!workers->answered || (!workers->on_demand && state->silent_to_several &&
-                               state->silent_turns >= MAX_SILENT_TURNS)) {
+    if (is_silent_for_too_long(workers, worker)) {
         snprintf(workers->why, sizeof workers->why, "%s", SILENT_TEXT);
         end(worker, TURN_REPLACE);
     } else {
@@ -321,10 +332,9 @@ static void refuse_unseen(struct worker *worker)
 }
 
 /* Whether what has come, all of it, is output that the program had kept in a buffer. */
-static bool is_buffered(const struct workers *workers, const struct worker *worker)
+static bool is_buffered(const struct worker *worker)
 {
-    return workers->rules->reply.end == REPLY_END_WAITS && worker->state.silent_turns > 0 &&
-           answer_is_buffers(&worker->exchange.answer);
+    return worker->state.silent_turns > 0 && answer_is_buffers(&worker->exchange.answer);
 }
 
 static void end_turn(struct workers *workers, struct worker *worker, enum answer_outcome outcome)
@@ -364,7 +374,7 @@ static bool look_in_turn(struct workers *workers, struct worker *worker)
     }
     if (turn == TURN_WAITS && all_read) {
         worker->state.emptied_us = workers->instances->now_us;
-        if (is_buffered(workers, worker)) {
+        if (is_buffered(worker)) {
             lose(workers, worker, BUFFERS_TEXT);
             return false;
         }
