@@ -78,7 +78,7 @@ static void update_down(struct supervisor *supervisor)
         down = down && worker_is_down(worker);
         ready = ready || worker_is_ready(worker);
     }
-    if (down && !supervisor_is_down(supervisor))
+    if (down && !supervisor_is_down(supervisor) && supervisor->workers.started)
         go_down(supervisor);
     atomic_store_explicit(&supervisor->down, down, memory_order_relaxed);
     update_pause(&supervisor->pause, !ready && !down, supervisor->instances.now_ms);
