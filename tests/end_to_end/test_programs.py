@@ -91,3 +91,24 @@ def test_program(bench, row):
     check([client.ask(request) for request, _ in row.exchanges], row.exchanges)
     clients = [banterd.connect() for _ in range(2)]
     Talkers(ask_ahead, clients, [row.exchanges] * 2).join()
+
+
+def test_the_manual_s_programs_are_rows():
+    """Each line of the table in banter-program(7) is the beginning of a row's command, with those options."""
+    page = (TOP / "man" / "banter-program.7").read_text()
+    table = re.search(r"^\.Ss Programs that were tried\n.*?^\.El\n", page, re.S | re.M)[0]
+    lines = re.findall(r"^\.It (?!Sy)(.+?)( \*)? Ta (?:(No none)|(.+))$", table, re.M)
+    assert len(lines) > 20
+
+    def is_row(row, program, own, options):
+        words = [os.path.basename(word) for word in shlex.split(row.command)]
+        return (program in words and ("--worker-per-client" in row.options) == bool(own)
+                and all(option in row.options for option in options))
+
+    unknown = []
+    for command, own, _, options in lines:
+        program = {"awk": "gawk"}.get(command.split()[0], command.split()[0])
+        wanted = ["--" + name for name in re.findall(r"Fl -([-a-z]+)", options)]
+        if not any(is_row(row, program, own, wanted) for row in TABLE):
+            unknown.append((command, wanted))
+    assert unknown == []

@@ -41,22 +41,29 @@ def more(first):
 
 UPPER = [("one", "ONE"), ("two words", "TWO WORDS"), ("", ""), ("3", "3")]
 LONG = str(2 ** 1000)
-# bc and dc break a number at 70 columns.
-BROKEN = "\\\n".join([LONG[i:i + 68] for i in range(0, len(LONG), 68)])
+
+
+def broken(digits):
+    """2^1000 as bc and dc break it, into so many digits a line."""
+    return "\\\n".join(LONG[at:at + digits] for at in range(0, len(LONG), digits))
+
+
+BC, DC = broken(68), broken(69)
 
 TABLE = [
     # Calculators
     row("bc", "bc", OWN, "bc -lq", ("1+1", "2"), ("a=5", SILENT), ("a*2", "10"),
-        ("2^1000", more(BROKEN.split("\n")[0])), ("1/0", SILENT), ("1+2", "3")),
+        ("2^1000", more(BC.split("\n")[0])), ("1/0", SILENT), ("1+2", "3")),
     row("bc, unbroken", "bc", OWN, "env BC_LINE_LENGTH=0 bc -lq", ("2^1000", LONG), ("1+1", "2"), programs="bc"),
-    row("bc, all it says", "bc", OWN + TEXT, "bc -lq", ("2^1000", BROKEN), ("a=5", ""), ("a*2", "10"), ("1/0", "")),
+    row("bc, all it says", "bc", OWN + TEXT, "bc -lq", ("2^1000", BC), ("a=5", ""), ("a*2", "10"), ("1/0", "")),
     row("bc, errors too", "bc", OWN + TEXT + " --stderr reply", "bc -lq", ("1/0", re.compile(".*[Dd]ivide by zero")),
         ("6*7", "42")),
     row("bc, a mark", "bc", OWN + " --reply-end line:END --request-end 'print \"END\\n\"' --framing netstring",
-        "bc -lq", ("2^1000", BROKEN), ("a=5", ""), ("a*2", "10")),
+        "bc -lq", ("2^1000", BC), ("a=5", ""), ("a*2", "10")),
     row("bc, of a wrapper", "bc", SHARED, "timeout 1000 bc -lq", ("1+1", "2"), ("2*3", "6"), programs="bc"),
     row("dc", "dc", OWN, "dc", ("2 3 + p", "5"), ("7", SILENT), ("p", "7"),
-        ("2 1000 ^ p", more(BROKEN.split("\n")[0]))),
+        ("2 1000 ^ p", more(DC.split("\n")[0]))),
+    row("dc, all it says", "dc", OWN + TEXT, "dc", ("2 1000 ^ p", DC), ("7", ""), ("p", "7")),
     row("units", "units", SHARED, "xargs -n 2 units -t", ("10km m", "10000"), ("1ft inch", "12"), programs="units"),
     row("numfmt", "coreutils", SHARED + " --pty", "numfmt --to=iec", ("1024", "1.0K"), ("5242880", "5.0M")),
     row("factor", "coreutils", SHARED + " --pty", "factor", ("60", "60: 2 2 3 5"), ("97", "97: 97")),
