@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "common/address.h"
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/engine/executor.h"
@@ -21,6 +22,14 @@ static struct handler *handler_of(const struct shard *shard)
 
 /* ---- in the loop ---- */
 
+/* The session's first request. */
+static void begin_handler_data(struct session *session, struct handler *handler)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    session_print_peer(session, address);
+    session->handler_data = handler->kind->session_begun(handler, session->number, address);
+}
+
 /* Fills in the thread's request. False: the error was sent instead. */
 static bool prepare(struct session *session, struct scratch *scratch, const char *message,
                     size_t size)
@@ -36,7 +45,7 @@ static bool prepare(struct session *session, struct scratch *scratch, const char
     }
     request_start(request, &shard->loop, session, session->number, message, size);
     if (!session->handler_data && handler->kind->session_begun)
-        session->handler_data = handler->kind->session_begun(handler, session->number);
+        begin_handler_data(session, handler);
     request->session_data = session->handler_data;
     int64_t timeout = shared->settings.config.handler_timeout_ms, now_ms = shard->loop.now_ms;
     request_set_deadline(request, timeout ? now_ms + timeout : CLOCK_NEVER, now_ms);

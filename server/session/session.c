@@ -51,14 +51,19 @@ void session_break(struct session *session, const char *why)
         log_put(session_shard(session)->log, LOG_BROKEN, session->number, why, strlen(why));
 }
 
+void session_print_peer(const struct session *session, char *text)
+{
+    const struct listeners *listeners = &session_shard(session)->shared->acceptor->listeners;
+    peer_print(&session->peer, &listeners->items[session->listener].address, text);
+}
+
 void session_log_peer(struct session *session, enum log_event event)
 {
     const struct shard *shard = session_shard(session);
-    const struct listeners *listeners = &shard->shared->acceptor->listeners;
     char text[ADDRESS_TEXT_SIZE] = "";
     if (!session->number)
         return;
     if (log_wants(shard->shared->log, event))
-        peer_print(&session->peer, &listeners->items[session->listener].address, text);
+        session_print_peer(session, text);
     log_put(shard->log, event, session->number, text, strlen(text));
 }

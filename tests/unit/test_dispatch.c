@@ -85,9 +85,9 @@ static void await_reply(int client, const char *reply)
 
 /* ---- where a request is called ---- */
 
-static void *begin_session(struct handler *handler, uint64_t session)
+static void *begin_session(struct handler *handler, uint64_t session, const char *address)
 {
-    (void) handler, (void) session;
+    (void) handler, (void) session, (void) address;
     return NULL;
 }
 

@@ -26,9 +26,9 @@ struct program {
 
 /* ---- requests ---- */
 
-static void *session_begun(struct handler *handler, uint64_t session)
+static void *session_begun(struct handler *handler, uint64_t session, const char *address)
 {
-    (void) handler;
+    (void) handler, (void) address;
     return flow_new(session);
 }
 
