@@ -36,6 +36,7 @@ struct handler_host {
     struct log *log;            /* the caller's, until the handler is closed; NULL: no log */
     int64_t handler_timeout_ms; /* how long a request may wait for its answer; 0: for ever */
     unsigned cores;             /* how many processor cores the handler may use; at least 1 */
+    bool lines;                 /* requests are lines */
     bool one_line;              /* a reply can't have a newline in it */
     /* Readable once the start is to be given up; 0: never. */
     int stop_fd;
@@ -95,8 +96,7 @@ struct handler {
     /* The server's: starts reading sessions again. NULL: no server runs. */
     void (*resume)(void *context);
     void *resume_context;
-    /* how many descriptors it may open, in addition to the server's */
-    unsigned descriptors, descriptors_per_client;
+    unsigned descriptors; /* how many it may open, in addition to the server's */
 };
 
 /* While a handler is full, no session is read that is owed a reply: the back-pressure of a handler

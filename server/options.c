@@ -15,6 +15,7 @@ enum {
     MAX_THREADS = 1024,
     MAX_CLIENTS = 1 << 24,
     MAX_WORKERS = 1024,
+    MAX_MAX_WORKERS = 65536,
     MAX_LINE = 1024,
     START_TIMEOUT_MS = 60000,
 };
@@ -55,6 +56,19 @@ static bool check_line(const char *text, struct error *error)
 static bool take_workers(const char *value, void *context, struct error *error)
 {
     return take_count(value, MAX_WORKERS, &((struct options *) context)->program.workers, error);
+}
+
+static bool take_max_workers(const char *value, void *context, struct error *error)
+{
+    return take_count(value, MAX_MAX_WORKERS, &((struct options *) context)->program.max_workers,
+                      error);
+}
+
+static bool take_worker_per_request(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->program.worker_per_request = true;
+    return true;
 }
 
 static bool take_worker_per_client(const char *value, void *context, struct error *error)
@@ -207,10 +221,17 @@ static const struct args_option table[] = {
      "port 0 is any free one",
      PROTOCOL_DEFAULT_ADDRESS, take_listen},
     {'H', "handler", "NAME", "what answers: one of the handlers below", "hello", take_handler},
-    {'w', "workers", "N", "how many copies of PROGRAM run", "one a core", take_workers},
+    {'w', "workers", "N",
+     "how many copies of PROGRAM run; with one of the next two: how many wait, started ahead (0)",
+     "one a core", take_workers},
     {0, "worker-per-client", NULL,
      "each client gets a copy of PROGRAM to itself, which may keep state", NULL,
      take_worker_per_client},
+    {0, "worker-per-request", NULL,
+     "each request gets a copy of PROGRAM to itself, which reads it to the end of its input", NULL,
+     take_worker_per_request},
+    {0, "max-workers", "N", "how many copies of these two run at a time; for requests 4 a core",
+     "1000", take_max_workers},
     {0, "reply-end", "END",
      "what ends a reply of PROGRAM: newline (a reply is one line), waits (all until PROGRAM reads "
      "again) or line:TEXT (the lines before one that is TEXT)",
@@ -271,12 +292,32 @@ static const char *program_option(const struct program_options *program)
 {
     return program->workers                                ? "--workers"
            : program->worker_per_client                    ? "--worker-per-client"
+           : program->worker_per_request                   ? "--worker-per-request"
+           : program->max_workers                          ? "--max-workers"
            : program->reply_end != REPLY_END_NEWLINE       ? "--reply-end"
            : program->pty                                  ? "--pty"
            : program->stderr_to_reply                      ? "--stderr"
            : program->request_end                          ? "--request-end"
            : program->start_timeout_ms != START_TIMEOUT_MS ? "--start-timeout"
                                                            : NULL;
+}
+
+/* Whether the options that concern copies for one client or request fit together. */
+static bool check_own_workers(const struct program_options *program, struct error *error)
+{
+    if (program->worker_per_client && program->worker_per_request)
+        return error_set(error, "--worker-per-client and --worker-per-request can't be used "
+                                "together; see banterd --help");
+    if (program->worker_per_request && program->reply_end != REPLY_END_NEWLINE)
+        return error_set(error, "--reply-end can't be used with --worker-per-request, since a "
+                                "reply ends with its copy; see banterd --help");
+    if (program->max_workers && !program->worker_per_client && !program->worker_per_request)
+        return error_set(error, "--max-workers needs --worker-per-client or --worker-per-request; "
+                                "see banterd --help");
+    if (program->max_workers && program->workers > program->max_workers)
+        return error_set(error, "--workers %u is more than --max-workers %u; see banterd --help",
+                         program->workers, program->max_workers);
+    return true;
 }
 
 /* Whether the options that concern a program fit together. */
@@ -294,10 +335,7 @@ static bool check_program(const struct options *options, struct error *error)
                          "--handler and a program can't both answer: leave out --handler, or -- "
                          "%s; see banterd --help",
                          program->argv[0]);
-    if (program->workers && program->worker_per_client)
-        return error_set(
-            error, "--workers and --worker-per-client can't be used together; see banterd --help");
-    return true;
+    return check_own_workers(program, error);
 }
 
 static bool check_framing(const struct options *options, struct error *error)

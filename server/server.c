@@ -113,11 +113,10 @@ static unsigned make_room_for_clients(const struct server *server, unsigned want
     const struct handler *handler = config_of(server)->handler;
     rlim_t others = OTHER_DESCRIPTORS + ADMISSION_MAX_REFUSED + server->acceptor.listeners.count +
                     2 * (rlim_t) server->shard_count + handler->descriptors;
-    rlim_t per_client = 1 + (rlim_t) handler->descriptors_per_client;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return wanted;
-    rlim_t needed = wanted * per_client + others;
+    rlim_t needed = wanted + others;
     if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
         limit.rlim_cur =
             limit.rlim_max == RLIM_INFINITY || limit.rlim_max > needed ? needed : limit.rlim_max;
@@ -126,9 +125,7 @@ static unsigned make_room_for_clients(const struct server *server, unsigned want
     }
     if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= needed)
         return wanted;
-    return limit.rlim_cur >= others + per_client
-               ? (unsigned) ((limit.rlim_cur - others) / per_client)
-               : 1;
+    return limit.rlim_cur > others ? (unsigned) (limit.rlim_cur - others) : 1;
 }
 
 static bool set_max_clients(struct server *server, unsigned given, enum server_failure *failure,

@@ -156,7 +156,7 @@ COMPLETED = {
     "banterd --handler plugin:so": "banterd --handler plugin:socket |",
     "banterd -H e": "banterd -H echo |",
     "banterd --listen :80": "banterd --listen :80|",
-    "banterd -m 5k -w 3 --worker-": "banterd -m 5k -w 3 --worker-per-client |",
+    "banterd -m 5k -w 3 --worker-per-c": "banterd -m 5k -w 3 --worker-per-client |",
     "banterd -- progr": "banterd -- program-of-mine |",
     "banterd -- ./progr": "banterd -- ./program-of-mine |",
     "banterd -f raw -- program-of-mine so": "banterd -f raw -- program-of-mine socket |",

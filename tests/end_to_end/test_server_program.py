@@ -267,8 +267,6 @@ def test_a_port_in_use_ends_the_copies(bench, server, folder):
     (["--workers", "2"], "workers"),
     (["--worker-per-client"], "worker-per-client"),
     (["-w", "2", "-H", "echo"], "workers"),
-    (["--workers", "2", "--worker-per-client", "--", "cat"], "worker-per-client"),
-    (["--worker-per-client", "-w", "2", "--", "cat"], "worker-per-client"),
     (["cat"], "cat"),
     (["cat", "--", "cat"], "cat"),
     (["--"], "--"),

@@ -225,6 +225,27 @@ static void test_one_at_a_time(void **state)
     queue_fini(&fixture.queue);
 }
 
+static void test_flows_that_are_kept(void **state)
+{
+    (void) state;
+    struct fixture fixture;
+    begin(&fixture, 1 << 20, false);
+    queue_keep_flows(&fixture.queue);
+    struct flow *flow = flow_new(1), *from;
+    flow_set_address(flow, "here");
+    put(&fixture, flow, "a");
+    put(&fixture, flow, "b");
+    struct request *first = queue_take(&fixture.queue, &from);
+    assert_ptr_equal(from, flow);
+    assert_taken(&fixture, "b"); /* though the first is not done */
+    finish(first);
+    assert_true(queue_flow_end(&fixture.queue, flow));
+    assert_ptr_equal(queue_ended(&fixture.queue), flow);
+    assert_string_equal(flow->address, "here");
+    flow_free(flow);
+    queue_fini(&fixture.queue);
+}
+
 /* The taker is woken once if there is something to take, and only while it sleeps. */
 static void test_wakes(void **state)
 {
@@ -270,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_a_flow_s_end_makes_room),
         cmocka_unit_test(test_what_is_over_is_skipped),
         cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_flows_that_are_kept),
         cmocka_unit_test(test_wakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ bool instance_watch_input(struct instances *instances, struct instance *instance
     return epoll_ctl(instances->epoll_fd, EPOLL_CTL_DEL, instance->input.fd, NULL) == 0;
 }
 
-static void close_input(struct instance *instance)
+void instance_close_input(struct instance *instance)
 {
     look_close(&instance->look);
     channel_close(&instance->input);
@@ -54,34 +54,33 @@ static void close_input(struct instance *instance)
 
 /* ---- start ---- */
 
-static struct instance *instance_new(struct instances *instances, uint64_t number,
-                                     struct worker *worker)
+static struct instance *instance_new(struct instances *instances, uint64_t number)
 {
     struct instance *instance = calloc(1, sizeof *instance);
     if (!instance)
         return NULL;
     instance->number = number;
-    instance->worker = worker;
     instance->due_ms = INT64_MAX;
     LIST_INSERT_HEAD(&instances->all, instance, entry);
+    instances->count++;
     return instance;
 }
 
 static void instance_remove(struct instances *instances, struct instance *instance)
 {
     LIST_REMOVE(instance, entry);
+    instances->count--;
     instance->phase = INSTANCE_DEAD;
     SLIST_INSERT_HEAD(&instances->dead, instance, dead_entry);
 }
 
-struct instance *instance_start(struct instances *instances, uint64_t number, struct worker *worker,
-                                int *failure)
+struct instance *instance_start(struct instances *instances, uint64_t number,
+                                const struct spawn_options *options, int *failure)
 {
-    struct instance *instance = instance_new(instances, number, worker);
+    struct instance *instance = instance_new(instances, number);
     struct spawned spawned = {-1, -1, -1, -1}; /* gcc cannot see that failure is checked */
     *failure =
-        instance ? spawn(instances->command, &instances->spawn, number, &instance->group, &spawned)
-                 : ENOMEM;
+        instance ? spawn(instances->command, options, number, &instance->group, &spawned) : ENOMEM;
     if (*failure) {
         if (instance)
             instance_remove(instances, instance);
@@ -104,7 +103,7 @@ struct instance *instance_start(struct instances *instances, uint64_t number, st
     *failure = errno;
     group_kill(&instance->group);
     channel_close(&instance->end);
-    close_input(instance);
+    instance_close_input(instance);
     channel_close(&instance->output);
     channel_close(&instance->errors);
     instance_remove(instances, instance);
@@ -260,7 +259,7 @@ static void send_signal(const struct instance *instance, int number)
 
 static void terminate(struct instances *instances, struct instance *instance)
 {
-    close_input(instance);
+    instance_close_input(instance);
     channel_close(&instance->output);
     send_signal(instance, SIGTERM);
     instance->phase = INSTANCE_TERMINATED;
@@ -271,12 +270,13 @@ static void terminate(struct instances *instances, struct instance *instance)
 void instance_end(struct instances *instances, struct instance *instance, bool gently)
 {
     instance->worker = NULL;
+    instance->oneshot = NULL;
     if (!gently) {
         terminate(instances, instance);
         return;
     }
     /* Its output is still read, so that it does not fail while it ends. */
-    close_input(instance);
+    instance_close_input(instance);
     instance->phase = INSTANCE_INPUT_CLOSED;
     instance->due_ms = instances->now_ms + GENTLE_MS;
     instances_schedule(instances, instance->due_ms);

@@ -19,6 +19,7 @@
 struct log;
 struct log_ring;
 struct instance;
+struct oneshot;
 struct worker;
 
 enum channel_kind {
@@ -49,7 +50,9 @@ struct instance {
     LIST_ENTRY(instance) entry;       /* in instances.all */
     SLIST_ENTRY(instance) dead_entry; /* in instances.dead */
     struct group group;
-    struct worker *worker; /* whose it is; NULL: it is being ended */
+    /* whose it is; both NULL: it is being ended */
+    struct worker *worker;
+    struct oneshot *oneshot;
     uint64_t number;
     enum instance_phase phase;
     bool reaped;                          /* its process is; others may be left in its group */
@@ -68,6 +71,7 @@ struct instances {
     int epoll_fd;
     struct log_ring *log; /* NULL: no log */
     LIST_HEAD(, instance) all;
+    unsigned count;              /* of `all` */
     SLIST_HEAD(, instance) dead; /* not in `all` any more; freed when the batch is over */
     int64_t now_us, now_ms;      /* when this batch of events began */
     int64_t due_ms;              /* no instance or worker needs to act before it */
@@ -93,9 +97,11 @@ static inline void instances_schedule(struct instances *instances, int64_t at_ms
         instances->due_ms = at_ms;
 }
 
-/* Starts one for a worker, with its number. NULL: `*failure` is the errno of what failed. */
-struct instance *instance_start(struct instances *instances, uint64_t number, struct worker *worker,
-                                int *failure);
+/* Starts one with this number; whose it is is for the caller to set. The options are
+ * instances.spawn, and perhaps more of its environment. NULL: `*failure` is the errno of what
+ * failed. */
+struct instance *instance_start(struct instances *instances, uint64_t number,
+                                const struct spawn_options *options, int *failure);
 
 /* Reports room in its input, or stops reporting it. False: out of memory. */
 bool instance_watch_input(struct instances *instances, struct instance *instance, bool watch);
@@ -126,11 +132,14 @@ void instance_last_words(struct instances *instances, struct instance *instance)
 /* Its process has ended: writes how, to follow "the program". */
 void instance_describe_end(const struct instance *instance, char *text, size_t size);
 
-/* Ends it; it has no worker any more. Gently: closes its input, and sends SIGTERM only after a
+/* Ends its input; more can't be written. */
+void instance_close_input(struct instance *instance);
+
+/* Ends it; it is nobody's any more. Gently: closes its input, and sends SIGTERM only after a
  * second. */
 void instance_end(struct instances *instances, struct instance *instance, bool gently);
 
-/* Events of an instance that has no worker, and standard error of any. */
+/* Events of an instance that is nobody's, and standard error of any. */
 void instance_exited(struct instances *instances, struct instance *instance);
 void instance_discard_output(struct instances *instances, struct instance *instance);
 void instance_log_errors(struct instances *instances, struct instance *instance);

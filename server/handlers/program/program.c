@@ -3,9 +3,11 @@
 #include "server/handlers/program/program.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/protocol.h"
 #include "server/handlers/kinds.h"
@@ -15,7 +17,11 @@
 #include "server/handlers/program/supervisor.h"
 #include "server/request.h"
 
-enum { QUEUE_BYTES = 8 << 20 };
+enum {
+    QUEUE_BYTES = 8 << 20,
+    MAX_WORKERS = 1000,       /* for sessions */
+    MAX_WORKERS_PER_CORE = 4, /* for requests */
+};
 
 struct program {
     struct command command;
@@ -28,8 +34,11 @@ struct program {
 
 static void *session_begun(struct handler *handler, uint64_t session, const char *address)
 {
-    (void) handler, (void) address;
-    return flow_new(session);
+    const struct program *program = handler->state;
+    struct flow *flow = flow_new(session);
+    if (flow && !program->supervisor.count)
+        flow_set_address(flow, address);
+    return flow;
 }
 
 static void session_ended(struct handler *handler, void *data)
@@ -54,7 +63,8 @@ static void handle(struct handler *handler, struct request *request)
 {
     struct program *program = handler->state;
     struct flow *flow = request_session_data(request);
-    if (memchr(request_message(request), '\n', request_size(request)))
+    if (!program->supervisor.plan.per_request &&
+        memchr(request_message(request), '\n', request_size(request)))
         request_refuse(request, PROTOCOL_BAD_REQUEST,
                        "a program is given one line, and this request has a newline in it");
     else if (supervisor_is_down(&program->supervisor))
@@ -82,23 +92,53 @@ static void abort_all(struct handler *handler)
 
 /* ---- open, close ---- */
 
-/* How many workers all sessions share; 0: each session has its own. */
-static unsigned shared_workers(const struct program_options *options, unsigned cores)
+/* As many as may have their descriptors if the sessions get as many. */
+static unsigned max_by_descriptors(void)
 {
-    if (options->worker_per_client)
-        return 0;
-    return options->workers ? options->workers : cores;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max == RLIM_INFINITY)
+        return UINT_MAX;
+    rlim_t max = limit.rlim_max / 2 / SUPERVISOR_DESCRIPTORS_PER_WORKER;
+    return max > UINT_MAX ? UINT_MAX : max > 0 ? (unsigned) max : 1;
 }
 
-/* NULL: out of memory. */
-static char *make_request_end(const char *line)
+/* Of those that each session or request has to itself. */
+static unsigned max_workers(const struct program_options *options, unsigned cores)
 {
+    unsigned max = options->worker_per_request ? MAX_WORKERS_PER_CORE * cores : MAX_WORKERS;
+    unsigned fit = max_by_descriptors();
+    if (options->max_workers)
+        return options->max_workers;
+    if (max > fit)
+        max = fit;
+    return max > options->workers ? max : options->workers;
+}
+
+static struct supervisor_plan plan_of(const struct program_options *options, unsigned cores)
+{
+    if (!options->worker_per_client && !options->worker_per_request)
+        return (struct supervisor_plan){.shared = options->workers ? options->workers : cores};
+    return (struct supervisor_plan){
+        .per_request = options->worker_per_request,
+        .ahead = options->workers,
+        .max = max_workers(options, cores),
+        .starts = cores,
+    };
+}
+
+/* What is written behind each request. NULL: out of memory. */
+static char *make_request_end(const struct program_options *options, bool lines)
+{
+    const char *line = options->request_end;
     char *text = NULL;
+    if (options->worker_per_request && !lines)
+        return strdup("");
     return asprintf(&text, "\n%s%s", line ? line : "", line ? "\n" : "") < 0 ? NULL : text;
 }
 
 static bool start_supervisor(struct program *program, const struct program_options *options,
-                             const struct handler_host *host, struct error *error)
+                             const struct supervisor_plan *plan, const struct handler_host *host,
+                             struct error *error)
 {
     struct turn_rules rules = {
         .reply = {options->reply_end, options->reply_mark, host->one_line},
@@ -111,8 +151,8 @@ static bool start_supervisor(struct program *program, const struct program_optio
         .stderr_to_output = options->stderr_to_reply,
     };
     struct supervisor *supervisor = &program->supervisor;
-    int failure = supervisor_init(supervisor, &program->queue, shared_workers(options, host->cores),
-                                  &rules, &program->command, &spawned, host->log);
+    int failure = supervisor_init(supervisor, &program->queue, plan, &rules, &program->command,
+                                  &spawned, host->log);
     if (failure)
         return command_error(options->argv[0], failure, error);
     if (supervisor_start(supervisor, host->stop_fd, error))
@@ -134,20 +174,22 @@ static bool open_program(struct handler *handler, const struct handler_spec *spe
                          const struct handler_host *host, struct error *error)
 {
     const struct program_options *options = spec->program;
-    unsigned count = shared_workers(options, host->cores);
+    struct supervisor_plan plan = plan_of(options, host->cores);
     struct program *program = calloc(1, sizeof *program);
     if (!program)
         return command_error(options->argv[0], ENOMEM, error);
     handler->state = program;
-    handler->descriptors = SUPERVISOR_DESCRIPTORS + count * SUPERVISOR_DESCRIPTORS_PER_WORKER;
-    handler->late_ends_session = !count;
-    handler->descriptors_per_client = count ? 0 : SUPERVISOR_DESCRIPTORS_PER_WORKER;
-    queue_init(&program->queue, handler, QUEUE_BYTES, !count);
-    program->request_end = make_request_end(options->request_end);
+    handler->descriptors = SUPERVISOR_DESCRIPTORS + (plan.shared ? plan.shared : plan.max) *
+                                                        SUPERVISOR_DESCRIPTORS_PER_WORKER;
+    handler->late_ends_session = options->worker_per_client;
+    queue_init(&program->queue, handler, QUEUE_BYTES, options->worker_per_client);
+    if (plan.per_request)
+        queue_keep_flows(&program->queue);
+    program->request_end = make_request_end(options, host->lines);
     if (!program->request_end)
         command_error(options->argv[0], ENOMEM, error);
     else if (command_init(&program->command, options->argv, error) &&
-             start_supervisor(program, options, host, error))
+             start_supervisor(program, options, &plan, host, error))
         return true;
     program_free(program);
     return false;

@@ -18,8 +18,12 @@
 /* What the command line says about the program. */
 struct program_options {
     char *const *argv; /* the program, its arguments, NULL; NULL instead: there is no program */
-    unsigned workers;  /* how many instances run; 0: one a core */
-    bool worker_per_client; /* instead: one for each session, from its first request to its end */
+    /* How many instances all sessions share, 0: one a core; with the next two: how many wait,
+     * started ahead. */
+    unsigned workers;
+    bool worker_per_client;  /* one for each session, from its first request to its end */
+    bool worker_per_request; /* one for each request, of which this is the whole input */
+    unsigned max_workers;    /* with these two: how many at a time; 0: the default */
     enum reply_end reply_end;
     const char *reply_mark;   /* REPLY_END_LINE: the line that ends a reply */
     const char *request_end;  /* a line behind each request; NULL: none */

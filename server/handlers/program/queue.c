@@ -8,11 +8,15 @@
 
 void queue_init(struct queue *queue, struct handler *handler, size_t max_bytes, bool one_at_a_time)
 {
-    *queue =
-        (struct queue){.handler = handler, .max_bytes = max_bytes, .one_at_a_time = one_at_a_time};
+    *queue = (struct queue){.handler = handler,
+                            .max_bytes = max_bytes,
+                            .one_at_a_time = one_at_a_time,
+                            .keeps_flows = one_at_a_time};
     pthread_mutex_init(&queue->lock, NULL);
     TAILQ_INIT(&queue->ready);
 }
+
+void queue_keep_flows(struct queue *queue) { queue->keeps_flows = true; }
 
 void queue_fini(struct queue *queue) { pthread_mutex_destroy(&queue->lock); }
 
@@ -83,21 +87,24 @@ struct flow *flow_new(uint64_t session)
     return flow;
 }
 
+void flow_set_address(struct flow *flow, const char *address) { flow->address = strdup(address); }
+
 void flow_free(struct flow *flow)
 {
+    free(flow->address);
     free(flow->items);
     free(flow);
 }
 
 bool queue_flow_end(struct queue *queue, struct flow *flow)
 {
-    bool wake = queue->one_at_a_time;
+    bool wake = queue->keeps_flows;
     pthread_mutex_lock(&queue->lock);
     while (flow->count > 0)
         request_release(take_first_locked(queue, flow));
     update_ready_locked(queue, flow);
     update_full_locked(queue);
-    if (queue->one_at_a_time) {
+    if (queue->keeps_flows) {
         SLIST_INSERT_HEAD(&queue->ended, flow, ended_entry);
     } else {
         flow_free(flow);

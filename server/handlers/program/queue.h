@@ -29,7 +29,7 @@ struct queue_item {
     size_t cost;
 };
 
-/* One session's waiting requests. The queue's lock guards all but the last three fields. */
+/* One session's waiting requests. The queue's lock guards all but the fields from `session` on. */
 struct flow {
     TAILQ_ENTRY(flow) entry;       /* in queue.ready */
     SLIST_ENTRY(flow) ended_entry; /* in queue.ended */
@@ -38,6 +38,7 @@ struct flow {
     unsigned first, count, capacity;
     bool taken; /* queue.one_at_a_time: its last request is not done */
     uint64_t session;
+    char *address;         /* the client's, for the taker; owned; NULL: not known */
     struct pause pause;    /* of its requests' time; the taker's, and the queue ignores it */
     struct worker *worker; /* the taker's: the worker of this session; the queue ignores it */
 };
@@ -46,9 +47,10 @@ struct queue {
     struct handler *handler; /* to be set full, and not full */
     size_t max_bytes;
     bool one_at_a_time;       /* nothing is taken from a flow before queue_flow_done() */
+    bool keeps_flows;         /* ended flows are the taker's to free; set if one_at_a_time */
     pthread_mutex_t lock;     /* guards all that follows */
     TAILQ_HEAD(, flow) ready; /* flows with something to take, the next one first */
-    SLIST_HEAD(, flow) ended; /* one_at_a_time: ended flows that are the taker's to free */
+    SLIST_HEAD(, flow) ended; /* keeps_flows */
     size_t bytes;
     unsigned waiting; /* requests */
     bool sleeping;    /* the taker wants to be woken */
@@ -56,15 +58,22 @@ struct queue {
 
 void queue_init(struct queue *queue, struct handler *handler, size_t max_bytes, bool one_at_a_time);
 
+/* From now on ended flows are the taker's to free. Before the first flow. */
+void queue_keep_flows(struct queue *queue);
+
 /* All flows have ended and are freed. */
 void queue_fini(struct queue *queue);
 
 /* A flow for a session; NULL: out of memory. */
 struct flow *flow_new(uint64_t session);
+
+/* Keeps a copy of the client's address. */
+void flow_set_address(struct flow *flow, const char *address);
+
 void flow_free(struct flow *flow);
 
-/* The session has ended: drops its waiting requests. The flow is freed, now or (one_at_a_time) by
- * the taker. Returns whether the taker must be woken. */
+/* The session has ended: drops its waiting requests. The flow is freed, now or (keeps_flows) by the
+ * taker. Returns whether the taker must be woken. */
 bool queue_flow_end(struct queue *queue, struct flow *flow);
 
 enum queue_put {
@@ -82,7 +91,7 @@ enum queue_put queue_put(struct queue *queue, struct flow *flow, struct request 
 
 /* The next request that still needs an answer, with its hold; those that are over are released.
  * NULL: there is none. `*flow` (may be NULL) is its flow, which may be gone by now unless the queue
- * is one_at_a_time. */
+ * keeps flows. */
 struct request *queue_take(struct queue *queue, struct flow **flow);
 
 /* The request last taken from this flow is done. */

@@ -34,8 +34,12 @@ struct look_timer {
 struct worker {
     LIST_ENTRY(worker) entry;       /* in the supervisor's list */
     TAILQ_ENTRY(worker) idle_entry; /* in workers.idle, if it is WORKER_IDLE */
+    /* on_demand, WORKER_EMPTY and in_line: in workers.line */
+    TAILQ_ENTRY(worker) line_entry;
+    TAILQ_ENTRY(worker) spare_entry; /* in spares.list, if it has no flow and is not shared */
     uint64_t number;
-    struct flow *flow; /* the supervisor's: the session that has it to itself; NULL: all do */
+    /* the supervisor's: the session that has it to itself; NULL: all do, or, on_demand, none yet */
+    struct flow *flow;
     enum worker_phase phase;
     struct instance *instance; /* NULL: WORKER_EMPTY */
     /* Its request waits for an instance unless `given`; a shared worker's is always given. */
@@ -43,9 +47,11 @@ struct worker {
     bool given;
     int64_t late_ms; /* given: when the turn must be over */
     bool input_watched;
-    unsigned failures;  /* instances in a row that never answered */
-    int64_t start_ms;   /* WORKER_EMPTY: when the next may be started */
-    const char *broken; /* WORKER_BROKEN: why; static */
+    unsigned failures;       /* instances in a row that never answered */
+    int64_t start_ms;        /* WORKER_EMPTY: when the next may be started */
+    bool in_line;            /* and it waits for its turn to start */
+    int64_t starts_until_ms; /* WORKER_STARTING: it is counted in workers.starting; 0: it is not */
+    const char *broken;      /* WORKER_BROKEN: why; static */
     int64_t broken_ms;
     /* of the instance; all zero at its start */
     struct instance_state {
@@ -82,12 +88,15 @@ struct workers {
     LIST_HEAD(, worker) looking;
     unsigned looking_count;
     int64_t look_due_us; /* no look is due before it */
-    bool on_demand;      /* an instance is started when there is a request for it */
-    bool started;        /* an instance was ready for a request, ever */
-    bool answered;       /* an instance has answered, ever */
-    bool unseen;         /* replies can't be told apart, since an instance can't be seen to wait */
-    bool changed;        /* a worker can be given requests since the supervisor looked, or can't */
-    char why[300];       /* why an instance was lost or replaced, the last one */
+    bool on_demand;      /* sessions have workers of their own, which start one after the other */
+    /* on_demand: those that wait until they may start: of sessions, and spares */
+    TAILQ_HEAD(worker_line, worker) line, spare_line;
+    unsigned starting, max_starting; /* on_demand: how many start, and may at a time */
+    bool started;                    /* an instance was ready for a request, ever */
+    bool answered;                   /* an instance has answered, ever */
+    bool unseen;   /* replies can't be told apart, since an instance can't be seen to wait */
+    bool changed;  /* a worker can be given requests since the supervisor looked, or can't */
+    char why[300]; /* why an instance was lost or replaced, the last one */
     /* A request has left a worker that belongs to a session; NULL: workers are shared. */
     void (*done)(struct workers *workers, struct worker *worker);
     /* Takes back a request of a shared worker whose instance was lost before it read any of it. */

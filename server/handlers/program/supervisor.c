@@ -124,25 +124,59 @@ static void update_own_pauses(struct supervisor *supervisor)
     supervisor->workers.changed = false;
     const struct worker *worker;
     LIST_FOREACH(worker, &supervisor->all, entry)
-        update_pause(&worker->flow->pause, !worker_is_ready(worker) && !worker_is_down(worker),
-                     supervisor->instances.now_ms);
+        if (worker->flow)
+            update_pause(&worker->flow->pause, !worker_is_ready(worker) && !worker_is_down(worker),
+                         supervisor->instances.now_ms);
 }
 
+/* A worker that belongs to no session yet. NULL: there are as many as there may be, or memory is
+ * out. */
+static struct worker *new_worker(struct supervisor *supervisor)
+{
+    struct worker *worker =
+        supervisor->own_count < supervisor->plan.max ? calloc(1, sizeof *worker) : NULL;
+    if (!worker)
+        return NULL;
+    supervisor->own_count++;
+    worker->number = ++supervisor->number;
+    add_worker(supervisor, worker);
+    return worker;
+}
+
+static void free_worker(struct supervisor *supervisor, struct worker *worker)
+{
+    remove_worker(supervisor, worker, true);
+    supervisor->own_count--;
+    free(worker);
+}
+
+/* NULL: there are as many as there may be, or memory is out. */
 static struct worker *own_worker(struct supervisor *supervisor, struct flow *flow)
 {
-    if (!flow->worker && (flow->worker = calloc(1, sizeof *flow->worker))) {
-        flow->worker->number = flow->session;
-        flow->worker->flow = flow;
-        add_worker(supervisor, flow->worker);
+    if (flow->worker)
+        return flow->worker;
+    struct worker *worker = spares_take(&supervisor->spares, &supervisor->workers);
+    if (!worker && (worker = new_worker(supervisor)) && !supervisor->plan.ahead)
+        worker->number = flow->session;
+    if (worker)
+        worker->flow = flow;
+    return flow->worker = worker;
+}
+
+/* As many as are to wait. */
+static void add_spares(struct supervisor *supervisor)
+{
+    struct worker *worker;
+    while (supervisor->spares.count < supervisor->plan.ahead && (worker = new_worker(supervisor))) {
+        spares_add(&supervisor->spares, worker);
+        worker_start_in_turn(&supervisor->workers, worker);
     }
-    return flow->worker;
 }
 
 static void end_flow(struct supervisor *supervisor, struct flow *flow)
 {
     if (flow->worker)
-        remove_worker(supervisor, flow->worker, true);
-    free(flow->worker);
+        free_worker(supervisor, flow->worker);
     flow_free(flow);
 }
 
@@ -157,17 +191,47 @@ static void serve_own(struct supervisor *supervisor)
         if (worker) {
             worker_give(&supervisor->workers, worker, request);
         } else {
-            refuse(request, PROTOCOL_HANDLER_FAILED, "out of memory");
+            refuse(request, PROTOCOL_UNAVAILABLE, "all copies of the program are taken");
             queue_flow_done(supervisor->queue, flow);
         }
     }
+    add_spares(supervisor);
+    /* One start in each batch: those that run already come first. */
+    workers_start_next(&supervisor->workers);
     update_own_pauses(supervisor);
+}
+
+static void end_flows(struct supervisor *supervisor)
+{
+    struct flow *flow = queue_ended(supervisor->queue);
+    if (!flow)
+        return;
+    oneshots_end_over(&supervisor->oneshots);
+    for (; flow; flow = queue_ended(supervisor->queue))
+        flow_free(flow);
+}
+
+/* One start in each batch at most: those that run already come first. */
+static void serve_requests(struct supervisor *supervisor)
+{
+    struct oneshots *oneshots = &supervisor->oneshots;
+    uint64_t number = oneshots->number;
+    struct request *request;
+    struct flow *flow;
+    end_flows(supervisor);
+    while (oneshots_can_begin(oneshots) && oneshots->number == number &&
+           (request = queue_take(supervisor->queue, &flow)))
+        oneshots_begin(oneshots, request, flow);
+    if (oneshots->number == number)
+        oneshots_start_ahead(oneshots);
 }
 
 static void serve(struct supervisor *supervisor)
 {
     if (supervisor->count)
         serve_shared(supervisor);
+    else if (supervisor->plan.per_request)
+        serve_requests(supervisor);
     else
         serve_own(supervisor);
 }
@@ -178,6 +242,8 @@ static void exited(struct supervisor *supervisor, struct instance *instance)
 {
     if (instance->worker)
         worker_exited(&supervisor->workers, instance->worker);
+    else if (instance->oneshot)
+        oneshot_exited(&supervisor->oneshots, instance->oneshot);
     else
         instance_exited(&supervisor->instances, instance);
 }
@@ -186,8 +252,18 @@ static void readable(struct supervisor *supervisor, struct instance *instance)
 {
     if (instance->worker)
         worker_read(&supervisor->workers, instance->worker);
+    else if (instance->oneshot)
+        oneshot_read(&supervisor->oneshots, instance->oneshot);
     else
         instance_discard_output(&supervisor->instances, instance);
+}
+
+static void writable(struct supervisor *supervisor, struct instance *instance)
+{
+    if (instance->worker)
+        worker_write(&supervisor->workers, instance->worker);
+    else if (instance->oneshot)
+        oneshot_write(&supervisor->oneshots, instance->oneshot);
 }
 
 static void take_event(struct supervisor *supervisor, struct channel *channel)
@@ -207,8 +283,7 @@ static void take_event(struct supervisor *supervisor, struct channel *channel)
         exited(supervisor, instance);
         break;
     case CHANNEL_INPUT:
-        if (instance->worker)
-            worker_write(&supervisor->workers, instance->worker);
+        writable(supervisor, instance);
         break;
     case CHANNEL_OUTPUT:
         readable(supervisor, instance);
@@ -229,6 +304,7 @@ static void act_on_time(struct supervisor *supervisor)
     struct worker *worker;
     LIST_FOREACH(worker, &supervisor->all, entry)
         worker_act(&supervisor->workers, worker);
+    oneshots_act(&supervisor->oneshots);
 }
 
 /* The timer goes off when the next look is due. One that goes off too early does no harm, so it is
@@ -246,13 +322,20 @@ static bool set_timer(struct supervisor *supervisor)
     return true;
 }
 
+/* A request wakes the thread only if something can take it. */
+static bool wants_requests(const struct supervisor *supervisor)
+{
+    if (supervisor->plan.per_request)
+        return oneshots_can_begin(&supervisor->oneshots);
+    return !supervisor->count || !TAILQ_EMPTY(&supervisor->workers.idle) ||
+           supervisor_is_down(supervisor);
+}
+
 /* In ms; -1: until something happens. */
 static int time_to_sleep(struct supervisor *supervisor)
 {
-    /* A request wakes the thread only if a worker can take it. */
-    bool wants = !supervisor->count || !TAILQ_EMPTY(&supervisor->workers.idle) ||
-                 supervisor_is_down(supervisor);
-    if ((wants && !queue_sleep(supervisor->queue)) || !set_timer(supervisor))
+    if (workers_may_start(&supervisor->workers) ||
+        (wants_requests(supervisor) && !queue_sleep(supervisor->queue)) || !set_timer(supervisor))
         return 0;
     if (supervisor->instances.due_ms == INT64_MAX)
         return -1;
@@ -298,8 +381,11 @@ static void end_all(struct supervisor *supervisor)
     struct flow *flow;
     bool gently = supervisor->workers.started || !supervisor->count;
     instances_update_time(&supervisor->instances);
+    oneshots_end(&supervisor->oneshots);
     while ((flow = queue_ended(supervisor->queue)))
         end_flow(supervisor, flow);
+    while (supervisor->own_count > 0) /* spares */
+        free_worker(supervisor, LIST_FIRST(&supervisor->all));
     while (!LIST_EMPTY(&supervisor->all))
         remove_worker(supervisor, LIST_FIRST(&supervisor->all), gently);
     while (!LIST_EMPTY(&supervisor->instances.all))
@@ -324,6 +410,8 @@ static void fail_start(struct supervisor *supervisor)
 static void run_start(struct supervisor *supervisor)
 {
     int failure = start_shared(supervisor);
+    if (!supervisor->count)
+        serve(supervisor); /* starts what is to be started ahead */
     const struct workers *workers = &supervisor->workers;
     if (failure)
         supervisor->failed =
@@ -401,11 +489,27 @@ static bool open_channels(struct supervisor *supervisor)
            channel_watch(instances, &supervisor->timer, EPOLLIN | EPOLLET);
 }
 
-int supervisor_init(struct supervisor *supervisor, struct queue *queue, unsigned count,
-                    const struct turn_rules *rules, const struct command *command,
-                    const struct spawn_options *options, struct log *log)
+static void init_oneshots(struct supervisor *supervisor)
 {
+    const struct supervisor_plan *plan = &supervisor->plan;
+    struct oneshot_rules rules = {
+        .end = supervisor->rules.end,
+        .one_line = supervisor->rules.reply.one_line,
+        .ahead = plan->ahead,
+        .max = plan->max,
+        .starts = plan->starts,
+    };
+    oneshots_init(&supervisor->oneshots, &supervisor->instances, &rules);
+}
+
+int supervisor_init(struct supervisor *supervisor, struct queue *queue,
+                    const struct supervisor_plan *plan, const struct turn_rules *rules,
+                    const struct command *command, const struct spawn_options *options,
+                    struct log *log)
+{
+    unsigned count = plan->shared;
     *supervisor = (struct supervisor){.queue = queue,
+                                      .plan = *plan,
                                       .count = count,
                                       .rules = *rules,
                                       .wake.fd = -1,
@@ -413,7 +517,10 @@ int supervisor_init(struct supervisor *supervisor, struct queue *queue, unsigned
                                       .started_fd = -1,
                                       .timer_us = CLOCK_NEVER};
     workers_init(&supervisor->workers, &supervisor->instances, &supervisor->rules);
+    init_oneshots(supervisor);
+    spares_init(&supervisor->spares);
     supervisor->workers.on_demand = !count;
+    supervisor->workers.max_starting = plan->starts;
     supervisor->workers.done = count ? NULL : flow_done;
     supervisor->workers.unread = count ? unread : NULL;
     supervisor->shared = calloc(count + 1, sizeof *supervisor->shared);

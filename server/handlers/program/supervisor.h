@@ -4,7 +4,7 @@
  * on their pipes, their pidfds and an eventfd.
  *
  * Either all sessions share a fixed number of workers, or each session has a worker to itself, from
- * its first request to its end.
+ * its first request to its end, or each request has an instance to itself (oneshot.h).
  */
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_SUPERVISOR_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_SUPERVISOR_H
@@ -15,7 +15,9 @@
 #include <sys/queue.h>
 
 #include "server/handlers/program/instance.h"
+#include "server/handlers/program/oneshot.h"
 #include "server/handlers/program/queue.h"
+#include "server/handlers/program/spares.h"
 #include "server/handlers/program/worker.h"
 
 struct log;
@@ -24,20 +26,34 @@ struct log;
  * it is ended; there are epoll, eventfds, a timerfd, and the pipes of one start. */
 enum { SUPERVISOR_DESCRIPTORS = 20, SUPERVISOR_DESCRIPTORS_PER_WORKER = 11 };
 
+/* Which instances there are. */
+struct supervisor_plan {
+    unsigned shared;  /* workers that all sessions share; 0: each session or request has its own */
+    bool per_request; /* each request has */
+    unsigned ahead;   /* not shared: how many instances wait, started ahead */
+    unsigned max;     /* not shared: how many there may be at a time */
+    unsigned starts;  /* not shared: how many of them may be starting */
+};
+
 struct supervisor {
     struct queue *queue;
+    struct supervisor_plan plan;
     /* the thread's alone while it runs */
     struct instances instances;
     struct workers workers;
     LIST_HEAD(, worker) all; /* workers */
-    unsigned count;          /* of workers that all sessions share; 0: each session has its own */
+    unsigned count;          /* of workers that all sessions share; 0: plan.per_request says more */
     struct worker *shared;   /* those workers; owned */
+    struct spares spares;    /* not shared, nor per request: workers of no session yet */
+    unsigned own_count;      /* of all such workers */
+    uint64_t number;         /* plan.ahead: of the last such worker */
     /* Requests that an instance was given, and lost before it read any of them; they come first.
      * One for each shared worker at most; owned. */
     struct request **unread;
     unsigned unread_count;
-    struct channel timer; /* timerfd, for looks */
-    int64_t timer_us;     /* when it is set to; CLOCK_NEVER: it is not */
+    struct oneshots oneshots; /* plan.per_request */
+    struct channel timer;     /* timerfd, for looks */
+    int64_t timer_us;         /* when it is set to; CLOCK_NEVER: it is not */
     /* for all threads */
     struct turn_rules rules; /* constant */
     struct channel wake;     /* eventfd */
@@ -50,12 +66,13 @@ struct supervisor {
     atomic_bool down;    /* see supervisor_is_down() */
 };
 
-/* Prepares it; nothing runs yet. `count` workers are shared; 0: each session has its own, and the
- * queue is one_at_a_time. Queue, command, log, and what the rules point to must outlive it. Returns
- * 0, or an errno. */
-int supervisor_init(struct supervisor *supervisor, struct queue *queue, unsigned count,
-                    const struct turn_rules *rules, const struct command *command,
-                    const struct spawn_options *options, struct log *log);
+/* Prepares it; nothing runs yet. The queue keeps flows unless workers are shared, and is
+ * one_at_a_time if each session has its own. Queue, command, log, and what the rules point to must
+ * outlive it. Returns 0, or an errno. */
+int supervisor_init(struct supervisor *supervisor, struct queue *queue,
+                    const struct supervisor_plan *plan, const struct turn_rules *rules,
+                    const struct command *command, const struct spawn_options *options,
+                    struct log *log);
 
 /* For one that was prepared, and runs not yet or no more. */
 void supervisor_fini(struct supervisor *supervisor);

@@ -6,7 +6,9 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
+#include "server/handlers/program/queue.h"
 #include "server/handlers/program/turns.h"
+#include "server/handlers/program/variables.h"
 #include "server/log/log.h"
 #include "server/request.h"
 
@@ -15,6 +17,8 @@ enum {
     LATE_GRACE_MS = 10,  /* after a request's deadline, at which the engine answers */
     /* An instance that has closed a pipe is most often about to end, and its status says more. */
     BROKEN_MS = 100,
+    /* One that takes so long to start lets the next one start beside it. */
+    START_TURN_MS = 1000,
 };
 
 void workers_init(struct workers *workers, struct instances *instances,
@@ -22,11 +26,59 @@ void workers_init(struct workers *workers, struct instances *instances,
 {
     *workers = (struct workers){.instances = instances, .rules = rules, .look_due_us = CLOCK_NEVER};
     TAILQ_INIT(&workers->idle);
+    TAILQ_INIT(&workers->line);
+    TAILQ_INIT(&workers->spare_line);
 }
 
 bool worker_is_down(const struct worker *worker)
 {
     return !worker_is_ready(worker) && worker->failures >= WORKER_MAX_FAILURES;
+}
+
+/* ---- the order of starts ---- */
+
+static struct worker_line *line_of(struct workers *workers, const struct worker *worker)
+{
+    return worker->flow ? &workers->line : &workers->spare_line;
+}
+
+static void leave_line(struct workers *workers, struct worker *worker)
+{
+    if (worker->in_line)
+        TAILQ_REMOVE(line_of(workers, worker), worker, line_entry);
+    worker->in_line = false;
+}
+
+/* It is counted as starting no more. */
+static void end_start(struct workers *workers, struct worker *worker)
+{
+    if (worker->starts_until_ms)
+        workers->starting--;
+    worker->starts_until_ms = 0;
+}
+
+bool workers_may_start(const struct workers *workers)
+{
+    return workers->starting < workers->max_starting &&
+           (!TAILQ_EMPTY(&workers->line) || !TAILQ_EMPTY(&workers->spare_line));
+}
+
+bool workers_start_next(struct workers *workers)
+{
+    if (!workers_may_start(workers))
+        return false;
+    struct worker *worker = TAILQ_EMPTY(&workers->line) ? TAILQ_FIRST(&workers->spare_line)
+                                                        : TAILQ_FIRST(&workers->line);
+    leave_line(workers, worker);
+    worker_start(workers, worker);
+    return true;
+}
+
+void worker_start_in_turn(struct workers *workers, struct worker *worker)
+{
+    if (!worker->in_line)
+        TAILQ_INSERT_TAIL(line_of(workers, worker), worker, line_entry);
+    worker->in_line = true;
 }
 
 /* ---- phases ---- */
@@ -35,6 +87,8 @@ static void enter(struct workers *workers, struct worker *worker, enum worker_ph
 {
     if (worker->phase == WORKER_IDLE)
         TAILQ_REMOVE(&workers->idle, worker, idle_entry);
+    if (worker->phase == WORKER_STARTING)
+        end_start(workers, worker);
     worker->phase = phase;
     if (phase == WORKER_IDLE && worker->state.answered)
         TAILQ_INSERT_HEAD(&workers->idle, worker, idle_entry);
@@ -43,13 +97,16 @@ static void enter(struct workers *workers, struct worker *worker, enum worker_ph
     workers->changed = workers->changed || (phase != WORKER_IDLE && phase != WORKER_IN_TURN);
 }
 
-static int64_t due_ms(const struct worker *worker, const struct workers *workers)
+static int64_t due_ms(const struct worker *worker)
 {
     switch (worker->phase) {
     case WORKER_EMPTY:
-        return !workers->on_demand || worker->exchange.request ? worker->start_ms : CLOCK_NEVER;
+        return !worker->in_line && (!worker->flow || worker->exchange.request) ? worker->start_ms
+                                                                               : CLOCK_NEVER;
     case WORKER_STARTING:
-        return worker->state.ready_ms;
+        return worker->starts_until_ms && worker->starts_until_ms < worker->state.ready_ms
+                   ? worker->starts_until_ms
+                   : worker->state.ready_ms;
     case WORKER_IN_TURN:
         return worker->late_ms;
     case WORKER_BROKEN:
@@ -62,7 +119,7 @@ static int64_t due_ms(const struct worker *worker, const struct workers *workers
 
 static void schedule(struct workers *workers, const struct worker *worker)
 {
-    instances_schedule(workers->instances, due_ms(worker, workers));
+    instances_schedule(workers->instances, due_ms(worker));
 }
 
 /* ---- the request's end ---- */
@@ -260,11 +317,20 @@ int worker_start(struct workers *workers, struct worker *worker)
 {
     int failure;
     int64_t timeout = workers->rules->start_timeout_ms;
-    worker->instance = instance_start(workers->instances, worker->number, worker, &failure);
+    struct spawn_options options = workers->instances->spawn;
+    struct variables variables;
+    if (worker->flow)
+        variables_set(&variables, &options, worker->flow->session, worker->flow->address);
+    worker->instance = instance_start(workers->instances, worker->number, &options, &failure);
     workers->changed = true;
     if (worker->instance) {
+        worker->instance->worker = worker;
         worker->state.ready_ms = timeout ? workers->instances->now_ms + timeout : CLOCK_NEVER;
         enter(workers, worker, WORKER_STARTING);
+        if (workers->on_demand) {
+            worker->starts_until_ms = workers->instances->now_ms + START_TURN_MS;
+            workers->starting++;
+        }
         schedule(workers, worker);
         act_on(workers, worker, turns_start(workers, worker));
         return 0;
@@ -306,7 +372,7 @@ static void hand_over(struct workers *workers, struct worker *worker)
 }
 
 /* Whether the idle instance has written nothing unasked; else it is lost. */
-static bool stays_idle(struct workers *workers, struct worker *worker)
+bool worker_stays_idle(struct workers *workers, struct worker *worker)
 {
     act_on(workers, worker, turns_check(workers, worker));
     return worker->phase == WORKER_IDLE;
@@ -315,7 +381,7 @@ static bool stays_idle(struct workers *workers, struct worker *worker)
 struct worker *workers_idle(struct workers *workers)
 {
     struct worker *worker;
-    while ((worker = TAILQ_FIRST(&workers->idle)) && !stays_idle(workers, worker))
+    while ((worker = TAILQ_FIRST(&workers->idle)) && !worker_stays_idle(workers, worker))
         continue;
     return worker;
 }
@@ -325,7 +391,7 @@ struct worker *workers_idle(struct workers *workers)
 static void find_instance(struct workers *workers, struct worker *worker)
 {
     if (worker->phase == WORKER_EMPTY && worker->start_ms <= workers->instances->now_ms)
-        worker_start(workers, worker);
+        worker_start_in_turn(workers, worker);
     if (worker->phase == WORKER_IDLE) {
         hand_over(workers, worker);
     } else if (worker_is_down(worker)) {
@@ -343,7 +409,7 @@ void worker_give(struct workers *workers, struct worker *worker, struct request 
     if (worker->phase == WORKER_BROKEN)
         lose(workers, worker, worker->broken);
     else if (workers->on_demand && worker->phase == WORKER_IDLE)
-        stays_idle(workers, worker);
+        worker_stays_idle(workers, worker);
     find_instance(workers, worker);
 }
 
@@ -384,15 +450,20 @@ void workers_look(struct workers *workers)
 void worker_act(struct workers *workers, struct worker *worker)
 {
     int64_t now_ms = workers->instances->now_ms;
-    if (due_ms(worker, workers) > now_ms) {
+    if (due_ms(worker) > now_ms) {
         schedule(workers, worker);
     } else if (worker->phase == WORKER_EMPTY) {
         if (worker->exchange.request)
             find_instance(workers, worker);
+        else if (workers->on_demand)
+            worker_start_in_turn(workers, worker);
         else
             worker_start(workers, worker);
-    } else if (worker->phase == WORKER_STARTING) {
+    } else if (worker->phase == WORKER_STARTING && worker->state.ready_ms <= now_ms) {
         give_up_start(workers, worker);
+    } else if (worker->phase == WORKER_STARTING) {
+        end_start(workers, worker);
+        schedule(workers, worker);
     } else if (worker->phase == WORKER_BROKEN && worker->broken_ms <= now_ms) {
         lose(workers, worker, worker->broken);
     } else if (worker->exchange.replied) {
@@ -407,6 +478,7 @@ void worker_act(struct workers *workers, struct worker *worker)
 void worker_fini(struct workers *workers, struct worker *worker, bool gently)
 {
     struct instance *instance = worker->instance;
+    leave_line(workers, worker);
     if (instance) {
         detach(workers, worker);
         instance_end(workers->instances, instance, gently);

@@ -30,11 +30,22 @@ void worker_fini(struct workers *workers, struct worker *worker, bool gently);
 /* Starts its instance. Returns 0, or the errno of what failed: then it will try again. */
 int worker_start(struct workers *workers, struct worker *worker);
 
+/* on_demand: starts the instance of the first that waits for its turn to start. False: there is
+ * none, or there are as many that start as there may be. */
+bool workers_start_next(struct workers *workers);
+bool workers_may_start(const struct workers *workers);
+
+/* Lets it wait for its turn to start, from start_ms on. */
+void worker_start_in_turn(struct workers *workers, struct worker *worker);
+
 /* Whether its instances have failed so often that no request should wait for the next one. */
 bool worker_is_down(const struct worker *worker);
 
 /* All are down: its next try comes in WORKER_MAX_DELAY_MS. */
 void worker_retry_slowly(struct workers *workers, struct worker *worker);
+
+/* Whether an idle worker's instance has written nothing unasked: else it is lost. */
+bool worker_stays_idle(struct workers *workers, struct worker *worker);
 
 /* An idle worker whose instance has written nothing unasked; NULL: there is none. */
 struct worker *workers_idle(struct workers *workers);

@@ -1,0 +1,352 @@
+/* oneshot: begin, write, read, end. */
+#include "server/handlers/program/oneshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "common/clock.h"
+#include "common/protocol.h"
+#include "server/handlers/program/queue.h"
+#include "server/handlers/program/variables.h"
+#include "server/log/log.h"
+#include "server/request.h"
+
+enum {
+    START_MS = 20,       /* one that has been silent for so long has started, as far as it counts */
+    LATE_GRACE_MS = 10,  /* after a request's deadline, at which the engine answers */
+    FIRST_DELAY_MS = 50, /* before the next spare after one that has failed; doubles with each */
+    MAX_DELAY_MS = 5000,
+    LAST_BYTES_PTY = 1 << 20, /* of a terminal that others may still be writing to */
+};
+
+#define TOO_LONG_TEXT "the program's answer is longer than 16 MiB"
+
+void oneshots_init(struct oneshots *oneshots, struct instances *instances,
+                   const struct oneshot_rules *rules)
+{
+    *oneshots = (struct oneshots){.instances = instances, .rules = *rules};
+    TAILQ_INIT(&oneshots->spares);
+}
+
+/* ---- starting ---- */
+
+static bool may_start(const struct oneshots *oneshots)
+{
+    return oneshots->instances->count < oneshots->rules.max &&
+           oneshots->starting < oneshots->rules.starts;
+}
+
+static void end_start(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    if (oneshot->starts_until_ms)
+        oneshots->starting--;
+    oneshot->starts_until_ms = 0;
+}
+
+/* For a client (NULL: ahead). NULL: `*failure` is the errno of what failed. */
+static struct oneshot *start(struct oneshots *oneshots, const struct flow *flow, int *failure)
+{
+    struct instances *instances = oneshots->instances;
+    struct spawn_options options = instances->spawn;
+    struct variables variables;
+    if (flow)
+        variables_set(&variables, &options, flow->session, flow->address);
+    struct oneshot *oneshot = calloc(1, sizeof *oneshot);
+    *failure = oneshot ? 0 : ENOMEM;
+    if (oneshot)
+        oneshot->instance = instance_start(instances, ++oneshots->number, &options, failure);
+    if (*failure) {
+        free(oneshot);
+        return NULL;
+    }
+    oneshot->instance->oneshot = oneshot;
+    oneshot->late_ms = CLOCK_NEVER;
+    oneshot->starts_until_ms = instances->now_ms + START_MS;
+    oneshots->starting++;
+    instances_schedule(instances, oneshot->starts_until_ms);
+    LIST_INSERT_HEAD(&oneshots->all, oneshot, entry);
+    return oneshot;
+}
+
+/* ---- ending ---- */
+
+static bool is_spare(const struct oneshot *oneshot) { return !oneshot->exchange.request; }
+
+static void remove_spare(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    TAILQ_REMOVE(&oneshots->spares, oneshot, spare_entry);
+    oneshots->spare_count--;
+}
+
+/* Its instance is somebody else's care by now. */
+static void free_oneshot(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    if (is_spare(oneshot))
+        remove_spare(oneshots, oneshot);
+    end_start(oneshots, oneshot);
+    exchange_end(&oneshot->exchange);
+    exchange_fini(&oneshot->exchange);
+    LIST_REMOVE(oneshot, entry);
+    free(oneshot);
+}
+
+static void end_oneshot(struct oneshots *oneshots, struct oneshot *oneshot, bool gently)
+{
+    instance_end(oneshots->instances, oneshot->instance, gently);
+    free_oneshot(oneshots, oneshot);
+}
+
+static void refuse(struct oneshots *oneshots, struct oneshot *oneshot, const char *code,
+                   const char *text)
+{
+    exchange_refuse(&oneshot->exchange, code, text);
+    end_oneshot(oneshots, oneshot, false);
+}
+
+void oneshots_end(struct oneshots *oneshots)
+{
+    while (!LIST_EMPTY(&oneshots->all)) {
+        struct oneshot *oneshot = LIST_FIRST(&oneshots->all);
+        end_oneshot(oneshots, oneshot, is_spare(oneshot));
+    }
+}
+
+void oneshots_end_over(struct oneshots *oneshots)
+{
+    struct oneshot *oneshot, *next;
+    for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
+        next = LIST_NEXT(oneshot, entry); /* this one may leave the list */
+        if (!is_spare(oneshot) && request_is_over(oneshot->exchange.request))
+            end_oneshot(oneshots, oneshot, false);
+    }
+}
+
+/* ---- the request ---- */
+
+static void watch_input(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    if (oneshot->input_watched)
+        return;
+    oneshot->input_watched = instance_watch_input(oneshots->instances, oneshot->instance, true);
+    if (!oneshot->input_watched)
+        refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, "out of memory");
+}
+
+/* Writes what there is room for. False: nobody reads it. */
+static bool write_request(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    const char *end = oneshots->rules.end;
+    switch (exchange_write(&oneshot->exchange, oneshot->instance->input.fd, end, strlen(end))) {
+    case EXCHANGE_WRITTEN:
+        instance_close_input(oneshot->instance);
+        return true;
+    case EXCHANGE_BLOCKED:
+        watch_input(oneshots, oneshot);
+        return true;
+    default:
+        return false;
+    }
+}
+
+void oneshot_write(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    /* One that does not read all of its request may answer it all the same. */
+    if (!is_spare(oneshot) && !write_request(oneshots, oneshot))
+        instance_close_input(oneshot->instance);
+}
+
+static void set_deadline(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    int64_t deadline_ms = request_deadline_ms(oneshot->exchange.request);
+    oneshot->late_ms = deadline_ms == CLOCK_NEVER ? CLOCK_NEVER : deadline_ms + LATE_GRACE_MS;
+    instances_schedule(oneshots->instances, oneshot->late_ms);
+}
+
+/* Gives the request to a spare that can read it. False: there is none. */
+static bool give_to_spare(struct oneshots *oneshots, struct request *request)
+{
+    struct oneshot *spare;
+    while ((spare = TAILQ_FIRST(&oneshots->spares))) {
+        remove_spare(oneshots, spare);
+        /* What it may have written already is a part of the answer. */
+        spare->exchange.request = request;
+        set_deadline(oneshots, spare);
+        if (write_request(oneshots, spare)) {
+            oneshots->failures = 0;
+            return true;
+        }
+        exchange_return(&spare->exchange);
+        TAILQ_INSERT_TAIL(&oneshots->spares, spare, spare_entry);
+        oneshots->spare_count++;
+        end_oneshot(oneshots, spare, false);
+    }
+    return false;
+}
+
+bool oneshots_can_begin(const struct oneshots *oneshots)
+{
+    return oneshots->spare_count > 0 || may_start(oneshots);
+}
+
+void oneshots_begin(struct oneshots *oneshots, struct request *request, const struct flow *flow)
+{
+    int failure;
+    if (give_to_spare(oneshots, request))
+        return;
+    struct oneshot *oneshot = start(oneshots, flow, &failure);
+    if (!oneshot) {
+        request_refuse(request, PROTOCOL_UNAVAILABLE, "unable to start the program: %s",
+                       strerror(failure));
+        request_release(request);
+        return;
+    }
+    exchange_begin(&oneshot->exchange, request);
+    set_deadline(oneshots, oneshot);
+    oneshot_write(oneshots, oneshot);
+}
+
+/* ---- started ahead ---- */
+
+static int64_t delay_ms(unsigned failures)
+{
+    int64_t delay = FIRST_DELAY_MS;
+    while (--failures > 0 && delay < MAX_DELAY_MS)
+        delay *= 2;
+    return delay < MAX_DELAY_MS ? delay : MAX_DELAY_MS;
+}
+
+/* One that was to wait for its request has not. It may be one that reads none. */
+static void spare_failed(struct oneshots *oneshots)
+{
+    oneshots->failures++;
+    oneshots->spare_ms = oneshots->instances->now_ms + delay_ms(oneshots->failures);
+}
+
+void oneshots_start_ahead(struct oneshots *oneshots)
+{
+    struct instances *instances = oneshots->instances;
+    int failure;
+    if (oneshots->spare_count >= oneshots->rules.ahead || !may_start(oneshots))
+        return;
+    if (oneshots->spare_ms > instances->now_ms) {
+        instances_schedule(instances, oneshots->spare_ms);
+        return;
+    }
+    struct oneshot *spare = start(oneshots, NULL, &failure);
+    if (spare) {
+        TAILQ_INSERT_TAIL(&oneshots->spares, spare, spare_entry);
+        oneshots->spare_count++;
+    } else {
+        spare_failed(oneshots);
+    }
+    if (oneshots->spare_count < oneshots->rules.ahead && may_start(oneshots))
+        instances_schedule(instances, instances->now_ms); /* the next one, in the next batch */
+}
+
+/* ---- the answer ---- */
+
+/* Reads once. 1: it has taken something; 0: there is nothing; -1: it is too much. */
+static int read_some(struct oneshots *oneshots, struct oneshot *oneshot, size_t *size)
+{
+    static const struct reply_rules all = {.end = REPLY_END_WAITS};
+    ssize_t got = instance_read(oneshots->instances, oneshot->instance);
+    if (got <= 0)
+        return 0;
+    *size = (size_t) got;
+    end_start(oneshots, oneshot);
+    return answer_add(&oneshot->exchange.answer, &all, oneshots->instances->scratch, *size) ? 1
+                                                                                            : -1;
+}
+
+static void too_long(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    if (is_spare(oneshot)) {
+        spare_failed(oneshots);
+        end_oneshot(oneshots, oneshot, false);
+    } else {
+        refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
+    }
+}
+
+void oneshot_read(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    size_t size;
+    if (read_some(oneshots, oneshot, &size) < 0)
+        too_long(oneshots, oneshot);
+}
+
+/* What its output holds at its end is the end of its answer: what comes later is from others that
+ * hold the output. A terminal does not tell how much it holds. False: it is too much. */
+static bool read_rest(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    int held = LAST_BYTES_PTY, took = 1;
+    size_t size = 0, sum = 0;
+    if (!oneshots->instances->spawn.pty)
+        ioctl(oneshot->instance->output.fd, FIONREAD, &held);
+    while (took > 0 && sum < (size_t) held) {
+        took = read_some(oneshots, oneshot, &size);
+        sum += size;
+    }
+    return took >= 0;
+}
+
+static void reply(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    struct reply_rules rules = {.end = REPLY_END_WAITS, .one_line = oneshots->rules.one_line};
+    struct answer_verdict verdict;
+    answer_judge(&oneshot->exchange.answer, &rules, TURN_ENDED, &verdict);
+    if (verdict.outcome == ANSWER_REPLY)
+        exchange_reply(&oneshot->exchange, verdict.text, verdict.size);
+    else
+        exchange_refuse(&oneshot->exchange, PROTOCOL_HANDLER_FAILED, verdict.why);
+}
+
+static void refuse_failed(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    char how[64], text[400];
+    instance_describe_end(oneshot->instance, how, sizeof how);
+    int used = snprintf(text, sizeof text, "the program %s", how);
+    if (oneshots->instances->spawn.stderr_to_output)
+        answer_last_line(&oneshot->exchange.answer, text + used, sizeof text - (size_t) used);
+    exchange_refuse(&oneshot->exchange, PROTOCOL_HANDLER_FAILED, text);
+}
+
+void oneshot_exited(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    struct instance *instance = oneshot->instance;
+    bool fits = read_rest(oneshots, oneshot);
+    if (is_spare(oneshot))
+        spare_failed(oneshots);
+    else if (!fits)
+        exchange_refuse(&oneshot->exchange, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
+    else if (instance_ended_well(instance))
+        reply(oneshots, oneshot);
+    else
+        refuse_failed(oneshots, oneshot);
+    free_oneshot(oneshots, oneshot);
+    instance->oneshot = NULL;
+    instance_exited(oneshots->instances, instance);
+}
+
+/* ---- time ---- */
+
+void oneshots_act(struct oneshots *oneshots)
+{
+    int64_t now_ms = oneshots->instances->now_ms;
+    struct oneshot *oneshot, *next;
+    for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
+        next = LIST_NEXT(oneshot, entry); /* this one may leave the list */
+        if (oneshot->starts_until_ms && oneshot->starts_until_ms <= now_ms)
+            end_start(oneshots, oneshot);
+        if (oneshot->starts_until_ms)
+            instances_schedule(oneshots->instances, oneshot->starts_until_ms);
+        if (oneshot->late_ms > now_ms)
+            instances_schedule(oneshots->instances, oneshot->late_ms);
+        else
+            refuse(oneshots, oneshot, PROTOCOL_HANDLER_TIMEOUT,
+                   "the handler has not answered in time");
+    }
+}
