@@ -75,7 +75,7 @@ static enum status open_and_serve(const struct options *options, int signal_fd)
         .log = log,
         .handler_timeout_ms = options->config.handler_timeout_ms,
         .cores = cpus_count(),
-        .lines = frame_codec_of_requests(options->config.codec) <= FRAME_CRLF,
+        .lines = frame_codec_is_one_line(frame_codec_of_requests(options->config.codec)),
         .one_line = frame_codec_is_one_line(options->config.codec),
         .stop_fd = signal_fd,
     };
