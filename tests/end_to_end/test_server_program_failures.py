@@ -223,9 +223,13 @@ def test_nothing_is_left_of_many_deaths(server):
 @pytest.mark.slow
 def test_fast_failures_make_it_unavailable_and_it_comes_back(server, folder):
     (folder / "good").touch()
-    banterd = program(server, WORKER, f"need={folder}/good", workers=2)
+    banterd = program(server, WORKER, f"need={folder}/good", "log=log", workers=2)
     client = banterd.connect()
-    assert client.ask("works") == b"works"
+    client.send_message("number gate", "number gate")
+    wait_until(lambda: (folder / "log").exists() and (folder / "log").read_text() == "number gate\n" * 2,
+               "both copies have started")
+    (folder / "gate").touch()
+    assert sorted(client.lines(2)) == [b"1", b"2"]
     (folder / "good").unlink()
     for pid in copies(banterd, 2):
         os.kill(pid, signal.SIGKILL)
