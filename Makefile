@@ -117,7 +117,7 @@ c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/b
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
-.PHONY: all deps run check check-unit check-end-to-end tests bench-programs compare lint format install uninstall clean help bench instructions FORCE
+.PHONY: all deps run check check-unit check-end-to-end tests bench-programs compare other-clients lint format install uninstall clean help bench instructions FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -208,6 +208,8 @@ $(BUILD)/deps-beside: | $(BUILD)/deps-build
 	@$(get_deps) beside && touch $@
 $(BUILD)/deps-compare: | $(BUILD)/deps-build
 	@$(get_deps) test compare && touch $@
+$(BUILD)/deps-clients: | $(BUILD)/deps-build
+	@$(get_deps) clients && touch $@
 $(BUILD)/deps-instructions: | $(BUILD)/deps-build
 	@$(get_deps) bench instructions && touch $@
 $(BUILD)/deps-lint: | $(BUILD)/deps-build
@@ -240,6 +242,9 @@ bench-programs: all $(bench) ## build the load generators and the peers to measu
 
 compare: all | $(BUILD)/deps-compare ## try banter beside nc, redis-cli and others, and say what was seen
 	@'$(PYTHON)' tests/compare/run --banter '$(BUILD)/banter'
+
+other-clients: all | $(BUILD)/deps-clients ## try banterd with postmap, haproxy, finger and others as clients
+	@BANTER_BUILD='$(abspath $(BUILD))' '$(PYTHON)' tests/tools/other-clients
 
 lint: | $(BUILD)/deps-lint ## check who includes whom, format, C, man pages and scripts
 	'$(PYTHON)' tests/tools/rooms

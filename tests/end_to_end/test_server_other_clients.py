@@ -1,81 +1,29 @@
-"""Programs that others wrote, as clients of services that speak CR LF, answer once, or are spoken to in telnet. The real
-ones, if they are installed, and what they send."""
-import shutil
-import subprocess
-
+"""--max-requests 1, --telnet and programs that speak other people's protocols, with the clients that others wrote: the
+real ones, if they are installed, and what they send."""
 import pytest
 
-from harness import text_of
-
-TELNET = ("--telnet", "--max-requests", "2")
-ONCE = ("--max-requests", "1")
+from other_clients import AGENT, CLIENTS, ONCE, SOCKETMAP, TCP_TABLE, TELNET
 
 
-@pytest.fixture
-def installed(bench):
-    """installed(name) is the program's path; the test is left out if there is none."""
-    def find(name):
-        return shutil.which(name) or pytest.skip(f"{name} is not installed")
-    return find
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def test_client(bench, client):
+    reason = client.why_not()
+    if reason:
+        pytest.skip(reason)
+    printed = client.run(bench)
+    assert client.is_right(printed), printed
 
 
-# ---- at a prompt
-
-
-def talk(client):
-    client.type(b"Zack\nPython\n")
-    client.stdout.wait_text("Hello PYTHON")
-    client.end_input()
-    client.wait()
-    assert [line.rstrip("\r") for line in client.stdout.lines if line.startswith("Hello")] == ["Hello ZACK", "Hello PYTHON"]
-
-
-def test_plink(server, bench, installed):
-    """PuTTY's: it begins with a list of options."""
-    banterd = server(*TELNET)
-    talk(bench.start([installed("plink"), "-batch", "-telnet", "-P", str(banterd.port), "127.0.0.1"],
-                     stdin=subprocess.PIPE))
-
-
-def test_telnet(server, bench, installed):
-    banterd = server(*TELNET)
-    talk(bench.start([installed("telnet"), "127.0.0.1", str(banterd.port)], stdin=subprocess.PIPE,
-                     expect_stderr="Connection closed by foreign host.\n"))
-
-
-def test_curl_telnet(server, bench, installed):
-    banterd = server(*TELNET)
-    talk(bench.start([installed("curl"), "-s", "-N", f"telnet://127.0.0.1:{banterd.port}"], stdin=subprocess.PIPE))
-
-
-def test_nc_with_cr_lf(server, bench, installed):
-    banterd = server(*ONCE)
-    run = bench.run([installed("nc"), "-C", "127.0.0.1", banterd.port], input="Zack\n")
-    assert (run.status, run.stdout) == (0, b"Hello ZACK\r\n")
-
-
-# ---- one question each
-
-
-def test_whois(server, bench, installed):
-    """It ends its question in CR LF, and reads to the end of the stream."""
-    banterd = server(*ONCE)
-    run = bench.run([installed("whois"), "-h", "127.0.0.1", "-p", banterd.port, "example.org"])
-    assert (run.status, text_of(run.stdout).splitlines()) == (0, ["Hello EXAMPLE.ORG"])
-
-
-def test_gopher(server, bench, installed):
-    banterd = server(*ONCE)
-    run = bench.run([installed("curl"), "-s", f"gopher://127.0.0.1:{banterd.port}/1/about"])
-    assert (run.status, run.stdout) == (0, b"Hello /ABOUT\r\n")
-
+# ---- what they send
 
 @pytest.mark.parametrize("options, sent, received", [
     pytest.param((), b"zack\r\n", b"Hello ZACK\r\n", id="finger"),
     pytest.param((), b"/W zack\r\n", b"Hello /W ZACK\r\n", id="finger -l"),
     pytest.param((), b"\r\n", b"Hello \r\n", id="finger of all"),
+    pytest.param((), b"example.org\r\n", b"Hello EXAMPLE.ORG\r\n", id="whois"),
+    pytest.param((), b"/about\r\n", b"Hello /ABOUT\r\n", id="gopher"),
     pytest.param(("--framing", "block"), b"LIST\r\n", b"Hello LIST\r\n.\r\n", id="gopher's menus and POP's lists"),
-    pytest.param(("-H", "echo"), b"up 50%\n", b"up 50%\n", id="an agent check"),
+    pytest.param(AGENT[len(ONCE):], b"state\n", b"up 50%\n", id="haproxy agent-check"),
 ])
 def test_one_question(server, options, sent, received):
     """The reply, then the end of the stream, without the client ending anything."""
@@ -84,8 +32,32 @@ def test_one_question(server, options, sent, received):
     assert client.read_to_eof() == received
 
 
+@pytest.mark.parametrize("options, exchanges", [
+    pytest.param(TCP_TABLE, [(b"get zack\n", b"200 Hello%20ZACK\n"), (b"get za%20ck%25%C3%A9%0A\n", b"500 unknown\n"),
+                             (b"get zack\n", b"200 Hello%20ZACK\n")], id="postmap tcp"),
+    pytest.param(SOCKETMAP, [(b"10:greet zack,", b"13:OK Hello ZACK,"), (b"10:greet mary,", b"9:NOTFOUND ,"),
+                             (b"10:greet zack,", b"13:OK Hello ZACK,")], id="postmap socketmap"),
+    pytest.param((), [(b"Zack\n", b"Hello ZACK\n")], id="check_tcp"),
+    pytest.param((), [(b"Zack\r\n", b"Hello ZACK\r\n"), (b"Python\r\n", b"Hello PYTHON\r\n")],
+                 id="Twisted's LineReceiver"),
+    # Its window's size, its speeds, its terminal and its environment it offers; of echo and of no go-ahead it asks for
+    # both sides. All is refused.
+    pytest.param(TELNET, [(b"\xff\xfb\x1f\xff\xfb\x20\xff\xfb\x18\xff\xfb\x27\xff\xfd\x01\xff\xfb\x03\xff\xfd\x03",
+                           b"\xff\xfe\x1f\xff\xfe\x20\xff\xfe\x18\xff\xfe\x27\xff\xfc\x01\xff\xfe\x03\xff\xfc\x03"),
+                          (b"Zack\n", b"Hello ZACK\n"), (b"Python\n\xff\xec", b"Hello PYTHON\n")], id="plink"),
+])
+def test_one_question_after_the_other(server, options, exchanges):
+    client = server(*options).connect()
+    for sent, received in exchanges:
+        client.send(sent)
+        assert client.read(len(received)) == received
+    client.half_close()
+    assert client.at_eof()
+
+
 def test_a_receiver_of_lines_with_cr_lf(server):
-    """As the usual line receivers of event libraries: a line is what stands before CR LF, and nothing else is one."""
+    """Such a receiver takes as a line what stands before CR LF, and nothing else: no reply, late or an error, may end
+    otherwise."""
     client = server("-H", "test").connect()
     client.send(b"a\r\nlater 10 b\r\nreply c\\nd\r\n")
     client.half_close()
