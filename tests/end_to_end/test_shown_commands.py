@@ -19,9 +19,10 @@ SHOWN = [pytest.param(block, id=f"{name}-{number}") for name, text in TEXTS.item
 
 # What a server is asked, and its reply, by what is in its command line.
 ASKED = [("bc", "2^300", re.sub(r"(.{68})(?=.)", r"\1\\\n", str(2 ** 300))), ("sqlite3", "select 6 * 7;", "42"),
-         ("-- sort", "b\na", "a\nb"), ("jq", '{"a": [1, 2]}', '{"a":[1,2]}'), ("perl", "20.5", "20.5"), ("tr a-z", "Zack", "ZACK"),
-         ("sed -u", "route 66", "route ##"), ("reverse.py", "Was it a car", "rac a ti saW"),
-         ("echo", "x" * 100_000, "x" * 100_000), ("", "Zack", "Hello ZACK")]
+         ("-- sort", "b\na", "a\nb"), ("jq", '{"a": [1, 2]}', '{"a":[1,2]}'), ("perl", "20.5", "20.5"),
+         ("tr a-z", "Zack", "ZACK"), ("/200 root/", "get zack", "200 root"), ("sed -u", "route 66", "route ##"),
+         ("reverse.py", "Was it a car", "rac a ti saW"), ("echo", "x" * 100_000, "x" * 100_000),
+         ("", "Zack", "Hello ZACK")]
 
 NAMES = ["Zack", "Mary", "Jane Doe", "straße"]
 
