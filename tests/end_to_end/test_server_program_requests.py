@@ -121,6 +121,7 @@ def test_a_status_is_an_error(server):
     client = banterd.connect()
     client.send_message("exit 3", "x", "signal KILL", "half y")
     assert client.lines(4) == [FAILED % 3, b"x", b"-ERR handler-failed the program was killed by signal 9", b"y"]
+    banterd.log.wait_for(r"^Worker \d+ has failed: the program ended with status 3$")
 
 
 def test_what_it_says_about_its_failure(server):

@@ -99,10 +99,19 @@ static void end_oneshot(struct oneshots *oneshots, struct oneshot *oneshot, bool
     free_oneshot(oneshots, oneshot);
 }
 
+/* Answers with an error, and logs why. */
 static void refuse(struct oneshots *oneshots, struct oneshot *oneshot, const char *code,
                    const char *text)
 {
+    instance_log(oneshots->instances, oneshot->instance, LOG_WORKER_LOST, "has failed", text,
+                 strlen(text));
     exchange_refuse(&oneshot->exchange, code, text);
+}
+
+static void refuse_and_end(struct oneshots *oneshots, struct oneshot *oneshot, const char *code,
+                           const char *text)
+{
+    refuse(oneshots, oneshot, code, text);
     end_oneshot(oneshots, oneshot, false);
 }
 
@@ -132,7 +141,7 @@ static void watch_input(struct oneshots *oneshots, struct oneshot *oneshot)
         return;
     oneshot->input_watched = instance_watch_input(oneshots->instances, oneshot->instance, true);
     if (!oneshot->input_watched)
-        refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, "out of memory");
+        refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, "out of memory");
 }
 
 /* Writes what there is room for. False: nobody reads it. */
@@ -267,7 +276,7 @@ static void too_long(struct oneshots *oneshots, struct oneshot *oneshot)
         spare_failed(oneshots);
         end_oneshot(oneshots, oneshot, false);
     } else {
-        refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
+        refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
     }
 }
 
@@ -301,7 +310,7 @@ static void reply(struct oneshots *oneshots, struct oneshot *oneshot)
     if (verdict.outcome == ANSWER_REPLY)
         exchange_reply(&oneshot->exchange, verdict.text, verdict.size);
     else
-        exchange_refuse(&oneshot->exchange, PROTOCOL_HANDLER_FAILED, verdict.why);
+        refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, verdict.why);
 }
 
 static void refuse_failed(struct oneshots *oneshots, struct oneshot *oneshot)
@@ -311,7 +320,7 @@ static void refuse_failed(struct oneshots *oneshots, struct oneshot *oneshot)
     int used = snprintf(text, sizeof text, "the program %s", how);
     if (oneshots->instances->spawn.stderr_to_output)
         answer_last_line(&oneshot->exchange.answer, text + used, sizeof text - (size_t) used);
-    exchange_refuse(&oneshot->exchange, PROTOCOL_HANDLER_FAILED, text);
+    refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, text);
 }
 
 void oneshot_exited(struct oneshots *oneshots, struct oneshot *oneshot)
@@ -321,7 +330,7 @@ void oneshot_exited(struct oneshots *oneshots, struct oneshot *oneshot)
     if (is_spare(oneshot))
         spare_failed(oneshots);
     else if (!fits)
-        exchange_refuse(&oneshot->exchange, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
+        refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
     else if (instance_ended_well(instance))
         reply(oneshots, oneshot);
     else
@@ -346,7 +355,7 @@ void oneshots_act(struct oneshots *oneshots)
         if (oneshot->late_ms > now_ms)
             instances_schedule(oneshots->instances, oneshot->late_ms);
         else
-            refuse(oneshots, oneshot, PROTOCOL_HANDLER_TIMEOUT,
-                   "the handler has not answered in time");
+            refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_TIMEOUT,
+                           "the handler has not answered in time");
     }
 }
