@@ -10,8 +10,11 @@ from typing import NamedTuple
 SILENT = "-ERR handler-failed the program has answered nothing; if it keeps its output in a buffer, see --pty"
 MORE = "-ERR handler-failed the program has answered more than one line"
 
+FAILED = re.compile("-ERR handler-failed the program ended with status [1-9].*")
+
 SHARED = "-w 2"
 OWN = "--worker-per-client"
+EACH = "--worker-per-request"
 TEXT = " --reply-end waits --framing netstring"  # all that it writes, of any number of lines
 
 
@@ -188,4 +191,15 @@ TABLE = [
         ('{"jsonrpc": "2.0", "id": 1, "method": "initialize"}', '{"jsonrpc": "2.0", "id": 1, "result": "initialize"}'),
         ('{"jsonrpc": "2.0", "method": "notifications/initialized"}', SILENT),
         ('{"jsonrpc": "2.0", "id": 2, "method": "tools/list"}', '{"jsonrpc": "2.0", "id": 2, "result": "tools/list"}')),
+
+    # A process for each request
+    row("wc, a copy each", "coreutils", EACH, "wc -c", ("abc", "4"), ("", "1")),
+    row("sort, a copy each", "coreutils", EACH + " --framing netstring", "sort -n", ("10\n9\n1", "1\n9\n10"),
+        ("x", "x")),
+    row("md5sum, a copy each", "coreutils", EACH + " --framing netstring", "md5sum",
+        ("abc", "900150983cd24fb0d6963f7d28e17f72  -"), ("", "d41d8cd98f00b204e9800998ecf8427e  -")),
+    row("base64, a copy each", "coreutils", EACH + " --framing netstring", "base64 -d", ("aGVsbG8=", "hello"),
+        ("!", FAILED)),
+    row("jq, a copy each", "jq", EACH, "jq -c .", ('{"a": 1}', '{"a":1}'), ("{", FAILED)),
+    row("tr, a copy each", "coreutils", EACH, "tr a-z A-Z", *UPPER),
 ]
