@@ -8,7 +8,7 @@ import pytest
 
 import harness
 from harness import is_error, scaled, wait_until
-from workers import WORKER, children, copies, gone, group_gone
+from workers import WORKER, children, copies, gone, group_gone, processes
 
 FAILED = b"-ERR handler-failed the program ended with status %d"
 UNAVAILABLE = b"-ERR unavailable all copies of the program are taken"
@@ -259,6 +259,21 @@ def test_sessions_that_leave_while_they_wait_for_their_copies(server):
         client.reset()
     assert [client.readline() for client in clients[1::2]] == [b"x"] * 5
     copies(banterd, 5)
+
+
+def below(pid):
+    """A process and all below it."""
+    return [pid] + [one for child in processes() if child.parent == pid for one in below(child.pid)]
+
+
+@pytest.mark.parametrize("mode", ["--worker-per-client", "--worker-per-request"])
+def test_one_that_has_started_goes_behind_nobody(server, mode):
+    """Nor does what it has started meanwhile."""
+    banterd = server(mode, "-w", "1", "--", "sh", "-c", "cat | sed -u s/x/y/")
+    pid, = copies(banterd, 1)
+    wait_until(lambda: len(below(pid)) == 3 and {os.sched_getscheduler(one) for one in below(pid)} == {os.SCHED_OTHER},
+               "all three are as others are")
+    assert banterd.connect().ask("x") == b"y"
 
 
 def test_a_copy_that_takes_long_to_start_delays_no_other(server, folder):

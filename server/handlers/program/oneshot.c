@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
+#include "server/handlers/program/patience.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/variables.h"
 #include "server/log/log.h"
@@ -39,11 +40,15 @@ static bool may_start(const struct oneshots *oneshots)
            oneshots->starting < oneshots->rules.starts;
 }
 
-static void end_start(struct oneshots *oneshots, struct oneshot *oneshot)
+/* It is counted as starting no more, and goes on as others do, or has ended. */
+static void end_start(struct oneshots *oneshots, struct oneshot *oneshot, bool goes_on)
 {
-    if (oneshot->starts_until_ms)
-        oneshots->starting--;
+    if (!oneshot->starts_until_ms)
+        return;
     oneshot->starts_until_ms = 0;
+    oneshots->starting--;
+    if (goes_on)
+        patience_end(oneshot->instance->group.id);
 }
 
 /* For a client (NULL: ahead). NULL: `*failure` is the errno of what failed. */
@@ -66,6 +71,7 @@ static struct oneshot *start(struct oneshots *oneshots, const struct flow *flow,
     oneshot->late_ms = CLOCK_NEVER;
     oneshot->starts_until_ms = instances->now_ms + START_MS;
     oneshots->starting++;
+    patience_begin(oneshot->instance->group.id);
     instances_schedule(instances, oneshot->starts_until_ms);
     LIST_INSERT_HEAD(&oneshots->all, oneshot, entry);
     return oneshot;
@@ -86,7 +92,7 @@ static void free_oneshot(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     if (is_spare(oneshot))
         remove_spare(oneshots, oneshot);
-    end_start(oneshots, oneshot);
+    end_start(oneshots, oneshot, false);
     exchange_end(&oneshot->exchange);
     exchange_fini(&oneshot->exchange);
     LIST_REMOVE(oneshot, entry);
@@ -265,7 +271,7 @@ static int read_some(struct oneshots *oneshots, struct oneshot *oneshot, size_t 
     if (got <= 0)
         return 0;
     *size = (size_t) got;
-    end_start(oneshots, oneshot);
+    end_start(oneshots, oneshot, true);
     return answer_add(&oneshot->exchange.answer, &all, oneshots->instances->scratch, *size) ? 1
                                                                                             : -1;
 }
@@ -326,6 +332,7 @@ static void refuse_failed(struct oneshots *oneshots, struct oneshot *oneshot)
 void oneshot_exited(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     struct instance *instance = oneshot->instance;
+    end_start(oneshots, oneshot, false);
     bool fits = read_rest(oneshots, oneshot);
     if (is_spare(oneshot))
         spare_failed(oneshots);
@@ -349,7 +356,7 @@ void oneshots_act(struct oneshots *oneshots)
     for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
         next = LIST_NEXT(oneshot, entry); /* this one may leave the list */
         if (oneshot->starts_until_ms && oneshot->starts_until_ms <= now_ms)
-            end_start(oneshots, oneshot);
+            end_start(oneshots, oneshot, true);
         if (oneshot->starts_until_ms)
             instances_schedule(oneshots->instances, oneshot->starts_until_ms);
         if (oneshot->late_ms > now_ms)

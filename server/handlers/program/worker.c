@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
+#include "server/handlers/program/patience.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/turns.h"
 #include "server/handlers/program/variables.h"
@@ -17,7 +18,9 @@ enum {
     LATE_GRACE_MS = 10,  /* after a request's deadline, at which the engine answers */
     /* An instance that has closed a pipe is most often about to end, and its status says more. */
     BROKEN_MS = 100,
-    /* One that takes so long to start lets the next one start beside it. */
+    /* One that is asleep after so long, or has not started after that, lets the next one start
+     * beside it. */
+    START_CHECK_MS = 50,
     START_TURN_MS = 1000,
 };
 
@@ -49,12 +52,22 @@ static void leave_line(struct workers *workers, struct worker *worker)
     worker->in_line = false;
 }
 
-/* It is counted as starting no more. */
+/* It is counted as one that starts, and goes behind those that run. */
+static void begin_start(struct workers *workers, struct worker *worker)
+{
+    worker->start_ms = workers->instances->now_ms;
+    worker->starts_until_ms = worker->start_ms + START_CHECK_MS;
+    workers->starting++;
+    patience_begin(worker->instance->group.id);
+}
+
 static void end_start(struct workers *workers, struct worker *worker)
 {
-    if (worker->starts_until_ms)
-        workers->starting--;
+    if (!worker->starts_until_ms)
+        return;
     worker->starts_until_ms = 0;
+    workers->starting--;
+    patience_end(worker->instance->group.id);
 }
 
 bool workers_may_start(const struct workers *workers)
@@ -327,10 +340,8 @@ int worker_start(struct workers *workers, struct worker *worker)
         worker->instance->worker = worker;
         worker->state.ready_ms = timeout ? workers->instances->now_ms + timeout : CLOCK_NEVER;
         enter(workers, worker, WORKER_STARTING);
-        if (workers->on_demand) {
-            worker->starts_until_ms = workers->instances->now_ms + START_TURN_MS;
-            workers->starting++;
-        }
+        if (workers->on_demand)
+            begin_start(workers, worker);
         schedule(workers, worker);
         act_on(workers, worker, turns_start(workers, worker));
         return 0;
@@ -341,6 +352,16 @@ int worker_start(struct workers *workers, struct worker *worker)
     log_lost(workers, worker, why);
     schedule(workers, worker);
     return failure;
+}
+
+/* It still starts: whether that costs the others anything. */
+static void check_start(struct workers *workers, struct worker *worker)
+{
+    int64_t now_ms = workers->instances->now_ms;
+    if (now_ms >= worker->start_ms + START_TURN_MS || process_is_asleep(worker->instance->group.id))
+        end_start(workers, worker);
+    else
+        worker->starts_until_ms = now_ms + START_CHECK_MS;
 }
 
 /* Too late: as good as if it had failed again and again. */
@@ -462,7 +483,7 @@ void worker_act(struct workers *workers, struct worker *worker)
     } else if (worker->phase == WORKER_STARTING && worker->state.ready_ms <= now_ms) {
         give_up_start(workers, worker);
     } else if (worker->phase == WORKER_STARTING) {
-        end_start(workers, worker);
+        check_start(workers, worker);
         schedule(workers, worker);
     } else if (worker->phase == WORKER_BROKEN && worker->broken_ms <= now_ms) {
         lose(workers, worker, worker->broken);
