@@ -59,6 +59,12 @@ void request_refuse(struct request *request, const char *code, const char *forma
  * it, and what it has asked behind this request gets no answer. By somebody who has a hold. */
 void request_end_session(struct request *request);
 
+/* For a thread that answers several requests in a row: from begin to end its answers are kept back,
+ * and then they are delivered together, so that each loop is woken once. Must not take long, and
+ * can't be nested. */
+void request_answers_begin(void);
+void request_answers_end(void);
+
 /* Builds a reply in pieces, by one thread at a time: room for `size` bytes behind what was added so
  * far (NULL: out of memory), then how many of them were used, and in the end the answer. */
 char *request_room(struct request *request, size_t size);

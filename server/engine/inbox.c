@@ -4,14 +4,19 @@
 
 #include <stddef.h>
 
+bool inbox_push_chain(struct inbox *inbox, struct inbox_node *newest, struct inbox_node *oldest)
+{
+    struct inbox_node *before = atomic_load_explicit(&inbox->newest, memory_order_relaxed);
+    do {
+        oldest->next = before;
+    } while (!atomic_compare_exchange_weak_explicit(&inbox->newest, &before, newest,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    return before == NULL;
+}
+
 bool inbox_push(struct inbox *inbox, struct inbox_node *node)
 {
-    struct inbox_node *newest = atomic_load_explicit(&inbox->newest, memory_order_relaxed);
-    do {
-        node->next = newest;
-    } while (!atomic_compare_exchange_weak_explicit(&inbox->newest, &newest, node,
-                                                    memory_order_acq_rel, memory_order_relaxed));
-    return newest == NULL;
+    return inbox_push_chain(inbox, node, node);
 }
 
 struct inbox_node *inbox_take_all(struct inbox *inbox)

@@ -31,6 +31,10 @@ struct inbox {
 /* Returns true if the inbox was empty: then, and only then, the owner must be woken. */
 bool inbox_push(struct inbox *inbox, struct inbox_node *node);
 
+/* The same for several at once: from the newest on, each one's `next` is the one before it, down to
+ * the oldest. */
+bool inbox_push_chain(struct inbox *inbox, struct inbox_node *newest, struct inbox_node *oldest);
+
 /* Takes all nodes, the oldest first; NULL if there are none. Owner only. */
 struct inbox_node *inbox_take_all(struct inbox *inbox);
 

@@ -25,12 +25,14 @@ void loop_fini(struct loop *loop)
         close(loop->epoll_fd);
 }
 
-void loop_post(struct loop *loop, struct inbox_node *node)
+void loop_post_chain(struct loop *loop, struct inbox_node *newest, struct inbox_node *oldest)
 {
     /* It fails only if the count is at its limit, and then the owner is about to wake up anyway. */
-    if (inbox_push(&loop->inbox, node))
+    if (inbox_push_chain(&loop->inbox, newest, oldest))
         eventfd_write(loop->wake_fd, 1);
 }
+
+void loop_post(struct loop *loop, struct inbox_node *node) { loop_post_chain(loop, node, node); }
 
 struct inbox_node *loop_take_inbox(struct loop *loop)
 {

@@ -79,6 +79,9 @@ void loop_fini(struct loop *loop);
 /* Sends something to the loop's owner. From any thread. */
 void loop_post(struct loop *loop, struct inbox_node *node);
 
+/* The same for several at once, which wake the owner once at most (inbox_push_chain()). */
+void loop_post_chain(struct loop *loop, struct inbox_node *newest, struct inbox_node *oldest);
+
 /* All that was posted, the oldest first; NULL: nothing. Owner only. */
 struct inbox_node *loop_take_inbox(struct loop *loop);
 

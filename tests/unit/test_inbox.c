@@ -26,6 +26,23 @@ static void nodes_are_taken_the_oldest_first(void **state)
     assert_null(node);
 }
 
+static void a_chain_keeps_its_order(void **state)
+{
+    (void) state;
+    struct inbox inbox = {NULL};
+    struct inbox_node nodes[6] = {0};
+    nodes[2].next = &nodes[1];
+    nodes[1].next = &nodes[0];
+    nodes[4].next = &nodes[3];
+    assert_true(inbox_push_chain(&inbox, &nodes[2], &nodes[0]));
+    assert_false(inbox_push_chain(&inbox, &nodes[4], &nodes[3]));
+    assert_false(inbox_push(&inbox, &nodes[5]));
+    struct inbox_node *node = inbox_take_all(&inbox);
+    for (int i = 0; i < 6; i++, node = node->next)
+        assert_ptr_equal(node, &nodes[i]);
+    assert_null(node);
+}
+
 static void only_a_push_onto_an_empty_inbox_says_so(void **state)
 {
     (void) state;
@@ -113,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes_are_taken_the_oldest_first),
+        cmocka_unit_test(a_chain_keeps_its_order),
         cmocka_unit_test(only_a_push_onto_an_empty_inbox_says_so),
         cmocka_unit_test(nothing_is_taken_from_an_empty_inbox),
         cmocka_unit_test(nothing_is_lost_when_many_threads_push),

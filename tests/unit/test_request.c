@@ -210,6 +210,57 @@ static void an_answer_from_another_thread_is_delivered_through_the_inbox(void **
     request_unref(request);
 }
 
+/* A request of another loop, or of the same one, whose call has returned. */
+static struct request *another(struct loop *of)
+{
+    struct request *other = request_new(NULL, &asker, NULL);
+    assert_non_null(other);
+    request_start(other, of, &asked, 8, message, strlen(message));
+    assert_true(request_hold(other));
+    assert_false(request_detach(other));
+    request_release(other);
+    return other;
+}
+
+static void answers_that_are_kept_back_are_delivered_together(void **state)
+{
+    (void) state;
+    enum { OTHERS = 20, LOOPS = 10 };
+    struct loop loops[LOOPS] = {0};
+    struct request *others[OTHERS];
+    hold();
+    for (int i = 0; i < LOOPS; i++)
+        assert_true(loop_init(&loops[i]));
+    for (int i = 0; i < OTHERS; i++)
+        others[i] = another(i % 2 ? &loop : &loops[i / 2]);
+    request_answers_begin();
+    reply("first");
+    assert_true(inbox_is_empty());
+    for (int i = 0; i < OTHERS; i++)
+        request_reply(others[i], "more", 4);
+    request_answers_end();
+    assert_int_equal(open_inbox(), 1 + OTHERS / 2);
+    for (int i = 0; i < LOOPS; i++) {
+        struct inbox_node *node = loop_take_inbox(&loops[i]);
+        deliver(node);
+        assert_null(node->next);
+        loop_fini(&loops[i]);
+    }
+    assert_int_equal(asked.answered, 1 + OTHERS);
+    for (int i = 0; i < OTHERS; i++) {
+        request_release(others[i]);
+        request_unref(others[i]);
+    }
+    /* From then on they are not kept back. */
+    others[0] = another(&loop);
+    request_refuse(others[0], "no", "not now");
+    request_release(others[0]);
+    assert_int_equal(open_inbox(), 1);
+    request_unref(others[0]);
+    request_release(request);
+    request_unref(request);
+}
+
 static void an_answer_before_the_call_returns_needs_no_inbox(void **state)
 {
     (void) state;
@@ -450,6 +501,7 @@ int main(void)
         REQUEST_TEST(a_call_without_an_answer_or_a_hold_is_forgotten),
         REQUEST_TEST(a_request_can_be_used_for_the_next_call),
         REQUEST_TEST(an_answer_from_another_thread_is_delivered_through_the_inbox),
+        REQUEST_TEST(answers_that_are_kept_back_are_delivered_together),
         REQUEST_TEST(an_answer_before_the_call_returns_needs_no_inbox),
         REQUEST_TEST(a_held_request_has_a_message_of_its_own),
         REQUEST_TEST(a_request_that_is_released_without_an_answer_gets_an_error),

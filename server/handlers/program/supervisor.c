@@ -349,9 +349,11 @@ static void run_batch(struct supervisor *supervisor)
     int timeout = time_to_sleep(supervisor);
     int count = epoll_wait(supervisor->instances.epoll_fd, events, MAX_EVENTS, timeout);
     instances_update_time(&supervisor->instances);
+    request_answers_begin();
     for (int i = 0; i < count; i++)
         take_event(supervisor, events[i].data.ptr);
     workers_look(&supervisor->workers);
+    request_answers_end();
     act_on_time(supervisor);
     if (!atomic_load(&supervisor->closing))
         serve(supervisor);
