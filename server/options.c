@@ -16,6 +16,7 @@ enum {
     MAX_CLIENTS = 1 << 24,
     MAX_WORKERS = 1024,
     MAX_MAX_WORKERS = 65536,
+    MAX_AHEAD = 1024,
     MAX_LINE = 1024,
     START_TIMEOUT_MS = 60000,
 };
@@ -38,7 +39,7 @@ static bool take_handler(const char *value, void *context, struct error *error)
 
 static bool take_count(const char *value, long max, unsigned *count, struct error *error)
 {
-    long number = 0;
+    long number = 0; /* gcc can't see that it is set */
     if (!args_number(value, 1, max, &number, error))
         return false;
     *count = (unsigned) number;
@@ -103,6 +104,11 @@ static bool take_request_end(const char *value, void *context, struct error *err
 {
     ((struct options *) context)->program.request_end = value;
     return check_line(value, error);
+}
+
+static bool take_ahead(const char *value, void *context, struct error *error)
+{
+    return take_count(value, MAX_AHEAD, &((struct options *) context)->program.ahead, error);
 }
 
 static bool take_pty(const char *value, void *context, struct error *error)
@@ -239,6 +245,10 @@ static const struct args_option table[] = {
     {0, "request-end", "TEXT",
      "a line for PROGRAM behind each request, which makes it write the one of --reply-end", NULL,
      take_request_end},
+    {0, "ahead", "N",
+     "up to N requests of a client are given to PROGRAM at once, which must answer each before it "
+     "begins the next",
+     "1", take_ahead},
     {0, "pty", NULL,
      "PROGRAM writes to a terminal, so that it does not keep its output in a buffer", NULL,
      take_pty},
@@ -298,6 +308,7 @@ static const char *program_option(const struct program_options *program)
            : program->pty                                  ? "--pty"
            : program->stderr_to_reply                      ? "--stderr"
            : program->request_end                          ? "--request-end"
+           : program->ahead                                ? "--ahead"
            : program->start_timeout_ms != START_TIMEOUT_MS ? "--start-timeout"
                                                            : NULL;
 }
@@ -311,6 +322,10 @@ static bool check_own_workers(const struct program_options *program, struct erro
     if (program->worker_per_request && program->reply_end != REPLY_END_NEWLINE)
         return error_set(error, "--reply-end can't be used with --worker-per-request, since a "
                                 "reply ends with its copy; see banterd --help");
+    if (program->worker_per_request && program->ahead)
+        return error_set(error,
+                         "--ahead and --worker-per-request can't be used together; see banterd "
+                         "--help");
     if (program->max_workers && !program->worker_per_client && !program->worker_per_request)
         return error_set(error, "--max-workers needs --worker-per-client or --worker-per-request; "
                                 "see banterd --help");
@@ -330,6 +345,9 @@ static bool check_program(const struct options *options, struct error *error)
                          given);
     if (program->request_end && program->reply_end != REPLY_END_LINE)
         return error_set(error, "--request-end needs --reply-end line:TEXT; see banterd --help");
+    if (program->ahead && program->reply_end == REPLY_END_WAITS)
+        return error_set(error,
+                         "--ahead needs --reply-end newline or line:TEXT; see banterd --help");
     if (program->argv && options->handler.kind)
         return error_set(error,
                          "--handler and a program can't both answer: leave out --handler, or -- "

@@ -141,6 +141,62 @@ static void test_what_comes_behind_a_reply_is_noted(void **state)
     }
 }
 
+/* Three requests were given at once. */
+static void test_several_replies(void **state)
+{
+    (void) state;
+#define GIVEN "the program was given 3 requests at once, and has answered "
+    static const struct {
+        const struct reply_rules *rules;
+        const char *text;
+        enum turn_state turn;
+        enum answer_outcome outcome;
+        const char *replies; /* the whole ones, each with a bar behind it; one that is wrong is ! */
+        const char *why;
+    } cases[] = {
+        {&newline, "", TURN_WAITS, ANSWER_SILENT, "", NULL},
+        {&newline, "", TURN_RESTS, ANSWER_PENDING, "", NULL},
+        {&newline, "a\nb\nc\n", TURN_WAITS, ANSWER_REPLY, "a|b|c|", NULL},
+        {&newline, "a\nb\nc\n", TURN_RESTS, ANSWER_REPLY, "a|b|c|", NULL},
+        {&newline, "a\nb\nc\n", TURN_WORKS, ANSWER_HELD, "a|b|c|", NULL},
+        {&newline, "a\nb\nc\n", TURN_FAILED, ANSWER_REPLY, "a|b|c|", NULL},
+        {&newline, "a\r\n\n\r\n", TURN_ENDED, ANSWER_REPLY, "a|||", NULL},
+        {&newline, "a\nb\n", TURN_WORKS, ANSWER_PENDING, "a|b|", NULL},
+        {&newline, "a\nb\n", TURN_RESTS, ANSWER_PENDING, "a|b|", NULL},
+        {&newline, "a\nb\nc", TURN_ENDED, ANSWER_PENDING, "a|b|", NULL},
+        {&newline, "a\nb\n", TURN_WAITS, ANSWER_WRONG, "a|b|", GIVEN "2"},
+        {&newline, "a", TURN_WAITS, ANSWER_WRONG, "", GIVEN "0"},
+        {&newline, "a\nb\nc\nd", TURN_WORKS, ANSWER_WRONG, "a|b|c|", GIVEN "more"},
+        {&newline, "a\nb\nc\nd\n", TURN_WAITS, ANSWER_WRONG, "a|b|c|", GIVEN "more"},
+        {&line, "a\nEND\nEND\nc\nEND\n", TURN_WAITS, ANSWER_REPLY, "a||c|", NULL},
+        {&line, "a\nEND\nb\nb\nEND\nc\nEND\n", TURN_WAITS, ANSWER_REPLY, "a|!|c|", NULL},
+        {&line_many, "a\nEND\nb\nb\nEND\nc\nEND\n", TURN_WAITS, ANSWER_REPLY, "a|b\nb|c|", NULL},
+        {&line, "a\nEND\nb\nEND\nc\n", TURN_WAITS, ANSWER_WRONG, "a|b|", GIVEN "2"},
+        {&line, "a\nEND\nb\nEND\nc\nEND\nd", TURN_RESTS, ANSWER_WRONG, "a|b|c|", GIVEN "more"},
+    };
+    struct answer answer = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t part = 1; part <= strlen(cases[i].text) + 1; part++) {
+            struct answer_verdict verdict;
+            char replies[64] = "";
+            size_t offset = 0;
+            answer.more = 2;
+            judge(cases[i].rules, cases[i].text, part, cases[i].turn, &answer, &verdict);
+            if (verdict.outcome != cases[i].outcome)
+                fail_msg("case %zu: outcome %d", i, (int) verdict.outcome);
+            if (cases[i].why)
+                assert_string_equal(verdict.why, cases[i].why);
+            while (answer_next(&answer, cases[i].rules, &offset, &verdict)) {
+                bool wrong = verdict.outcome == ANSWER_WRONG;
+                strncat(replies, wrong ? "!" : verdict.text, wrong ? 1 : verdict.size);
+                strcat(replies, "|");
+            }
+            assert_string_equal(replies, cases[i].replies);
+            answer_clear(&answer);
+        }
+    buffer_fini(&answer.text);
+}
+
 static void test_longest_answer(void **state)
 {
     (void) state;
@@ -200,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_what_comes_behind_a_reply_is_noted),
+        cmocka_unit_test(test_several_replies),
         cmocka_unit_test(test_longest_answer),
         cmocka_unit_test(test_whole_buffers),
     };

@@ -126,6 +126,124 @@ static void test_gives_the_request_back(void **state)
     end(&exchange, request);
 }
 
+/* ---- several requests ---- */
+
+enum { SEVERAL = 4 };
+
+static const struct reply_rules newline = {.end = REPLY_END_NEWLINE, .one_line = true};
+
+static void begin_several(struct exchange *exchange, struct request **requests)
+{
+    static const char *const messages[SEVERAL] = {"one", "", "three", "four"};
+    requests[0] = begin(exchange, messages[0], strlen(messages[0]));
+    for (int i = 1; i < SEVERAL; i++) {
+        struct exchange one;
+        requests[i] = begin(&one, messages[i], strlen(messages[i]));
+        assert_true(exchange_add(exchange, requests[i]));
+    }
+    assert_true(exchange_has_several(exchange));
+}
+
+/* Each reply has a bar behind it. */
+static void end_several(struct exchange *exchange, struct request **requests, const char *replies)
+{
+    char text[200] = "";
+    exchange_end(exchange);
+    exchange_fini(exchange);
+    for (int i = 0; i < SEVERAL; i++) {
+        const struct buffer *reply = &requests[i]->reply;
+        if (buffer_size(reply) > 0)
+            strncat(text, buffer_head(reply), buffer_size(reply));
+        strcat(text, "|");
+        request_unref(requests[i]);
+    }
+    assert_string_equal(text, replies);
+}
+
+/* Whatever was written before, the rest is written. */
+static void test_writes_several(void **state)
+{
+    (void) state;
+    static const char all[] = "one\n$\n\n$\nthree\n$\nfour\n$\n";
+    static const char end[] = "\n$\n";
+    for (size_t written = 0; written < strlen(all); written++) {
+        struct exchange exchange;
+        struct request *requests[SEVERAL];
+        char seen[100];
+        int fds[2];
+        assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+        begin_several(&exchange, requests);
+        exchange.written = written;
+        assert_false(exchange_is_written(&exchange, strlen(end)));
+        assert_int_equal(exchange_write(&exchange, fds[1], end, strlen(end)), EXCHANGE_WRITTEN);
+        assert_true(exchange_is_written(&exchange, strlen(end)));
+        assert_int_equal(read(fds[0], seen, sizeof seen), strlen(all) - written);
+        assert_memory_equal(seen, all + written, strlen(all) - written);
+        close(fds[0]);
+        close(fds[1]);
+        exchange_refuse(&exchange, "no", "all");
+        end_several(&exchange, requests, "-ERR no all|-ERR no all|-ERR no all|-ERR no all|");
+    }
+}
+
+/* What has been answered, how much of the 16 bytes is unread then, and whether that is the whole of
+ * the next request. */
+static void test_replies_to_several(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        size_t unread;
+        bool is_unread;
+        const char *replies; /* when the next one is refused, and the others are given back */
+    } cases[] = {
+        {"", 16, true, "-ERR no next||||"},          {"", 15, false, "-ERR no next||||"},
+        {"a\n", 12, true, "a|-ERR no next|||"},      {"a\n", 11, false, "a|-ERR no next|||"},
+        {"a\nb\nc", 11, true, "a|b|-ERR no next||"}, {"a\n\nc\n", 0, false, "a||c|-ERR no next|"},
+        {"a\nb\nc\nd\n", 0, false, "a|b|c|d|"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct exchange exchange;
+        struct request *requests[SEVERAL], *back;
+        begin_several(&exchange, requests);
+        exchange.written = 16;
+        assert_true(answer_add(&exchange.answer, &newline, cases[i].text, strlen(cases[i].text)));
+        exchange_reply_each(&exchange, &newline);
+        if (!exchange.replied)
+            assert_int_equal(exchange_is_unread(&exchange, 1, cases[i].unread), cases[i].is_unread);
+        exchange_refuse_first(&exchange, "no", "next");
+        while (!exchange.replied && (back = exchange_return(&exchange))) {
+            assert_false(request_is_over(back));
+            assert_true(request_cancel(back));
+            request_release(back);
+        }
+        end_several(&exchange, requests, cases[i].replies);
+    }
+}
+
+/* Those that are left go to another program together. */
+static void test_gives_several_anew(void **state)
+{
+    (void) state;
+    struct exchange exchange;
+    struct request *requests[SEVERAL];
+    begin_several(&exchange, requests);
+    exchange.written = 16;
+    assert_true(answer_add(&exchange.answer, &newline, "a\n", 2));
+    exchange_reply_each(&exchange, &newline);
+    assert_true(request_cancel(requests[1])); /* its client has left */
+    exchange_again(&exchange);
+    assert_ptr_equal(exchange.request, requests[2]);
+    assert_int_equal(exchange.count, 2);
+    assert_int_equal(exchange.size, 9);
+    assert_int_equal(exchange.written, 0);
+    assert_true(answer_add(&exchange.answer, &newline, "c\nd\n", 4));
+    assert_false(exchange.answer.surplus);
+    exchange_reply_each(&exchange, &newline);
+    assert_true(exchange.replied);
+    end_several(&exchange, requests, "a||c|d|");
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -134,6 +252,9 @@ int main(void)
         cmocka_unit_test(test_writes_a_line_as_there_is_room),
         cmocka_unit_test(test_refuses_once_and_in_time),
         cmocka_unit_test(test_gives_the_request_back),
+        cmocka_unit_test(test_writes_several),
+        cmocka_unit_test(test_replies_to_several),
+        cmocka_unit_test(test_gives_several_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -282,6 +282,77 @@ static void test_wakes(void **state)
     queue_fini(&fixture.queue);
 }
 
+static void test_takes_some_of_one_flow(void **state)
+{
+    (void) state;
+    /* Each word is what one call takes: up to two, or up to three. A request in capitals is
+     * over. */
+    static const struct {
+        const char *put;
+        unsigned max;
+        const char *taken;
+    } cases[] = {
+        {"a1 a2 a3 b1", 2, "a1,a2 b1 a3"}, {"a1 b1 b2 b3 b4 a2", 3, "a1,a2 b1,b2,b3 b4"},
+        {"a1 A2 a3 b1", 2, "a1,a3 b1"},    {"A1 A2 b1 b2", 2, "b1,b2"},
+        {"A1 a2 b1", 1, "b1 a2"},          {"a1 A2 A3", 3, "a1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture fixture;
+        begin(&fixture, 1 << 20, false);
+        struct flow *flows[2] = {flow_new(1), flow_new(2)};
+        char text[64], taken[64] = "";
+        snprintf(text, sizeof text, "%s", cases[i].put);
+        for (char *rest, *word = strtok_r(text, " ", &rest); word;
+             word = strtok_r(NULL, " ", &rest)) {
+            struct request *request = put(&fixture, flows[(word[0] | 32) - 'a'], word);
+            if (word[0] < 'a') {
+                assert_true(request_claim(request));
+                request_unref(request);
+            }
+        }
+        struct request *requests[3];
+        unsigned count;
+        while ((count = queue_take_some(&fixture.queue, requests, cases[i].max, NULL)) > 0) {
+            strcat(taken, *taken ? " " : "");
+            for (unsigned j = 0; j < count; j++) {
+                strcat(taken, j ? "," : "");
+                strncat(taken, request_message(requests[j]), request_size(requests[j]));
+                finish(requests[j]);
+            }
+        }
+        assert_string_equal(taken, cases[i].taken);
+        assert_empty(&fixture);
+        for (size_t flow = 0; flow < 2; flow++)
+            end_flow(&fixture, flows[flow]);
+        queue_fini(&fixture.queue);
+    }
+}
+
+static void test_a_clock_is_stopped(void **state)
+{
+    (void) state;
+    struct fixture fixture;
+    begin(&fixture, 1 << 20, false);
+    struct flow *flow = flow_new(1);
+    struct request *request = new_request("x");
+    request->session_data = flow;
+    assert_ptr_equal(queue_stop_clock(&fixture.queue, request, 1000), flow);
+    assert_ptr_equal(queue_stop_clock(&fixture.queue, request, 1100), flow);
+    assert_int_equal(pause_ms(&flow->stops, 1200), 200);
+    queue_start_clock(&fixture.queue, flow, 1300);
+    assert_int_equal(pause_ms(&flow->stops, 1400), 400);
+    queue_start_clock(&fixture.queue, flow, 1500);
+    assert_int_equal(pause_ms(&flow->stops, 2000), 500);
+    /* A flow that ends meanwhile stays until its clock runs again; then it can't be stopped. */
+    assert_ptr_equal(queue_stop_clock(&fixture.queue, request, 3000), flow);
+    assert_true(request_claim(request));
+    end_flow(&fixture, flow);
+    assert_null(queue_stop_clock(&fixture.queue, request, 3100));
+    queue_start_clock(&fixture.queue, flow, 3200);
+    finish(request);
+    queue_fini(&fixture.queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +364,8 @@ int main(void)
         cmocka_unit_test(test_one_at_a_time),
         cmocka_unit_test(test_flows_that_are_kept),
         cmocka_unit_test(test_wakes),
+        cmocka_unit_test(test_takes_some_of_one_flow),
+        cmocka_unit_test(test_a_clock_is_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,10 +27,10 @@ static bool is_mark(const struct reply_rules *rules, const char *line, size_t si
     return strlen(rules->mark) == size && memcmp(line, rules->mark, size) == 0;
 }
 
-/* Whether the reply is complete, so that what comes behind it is not a part of it. */
+/* Whether the replies are complete, so that what comes behind them is not a part of them. */
 static bool is_complete(const struct answer *answer, const struct reply_rules *rules)
 {
-    return answer->marked || (rules->end == REPLY_END_NEWLINE && answer->lines > 0);
+    return answer->marked || (rules->end == REPLY_END_NEWLINE && answer->replies > answer->more);
 }
 
 /* Adds a line with its newline, or a part of one. */
@@ -44,7 +44,10 @@ static bool add_piece(struct answer *answer, const struct reply_rules *rules, co
         return true;
     const char *line = buffer_head(buffer) + answer->line_begin;
     size_t length = buffer_size(buffer) - answer->line_begin - 1;
-    answer->marked = rules->end == REPLY_END_LINE && is_mark(rules, line, length);
+    bool mark = rules->end == REPLY_END_LINE && is_mark(rules, line, length);
+    if (mark || rules->end == REPLY_END_NEWLINE)
+        answer->replies++;
+    answer->marked = mark && answer->replies > answer->more;
     if (!answer->marked)
         answer->line_begin = buffer_size(buffer);
     answer->lines++;
@@ -111,11 +114,10 @@ static size_t count_lines(const char *text, size_t size)
     return lines;
 }
 
-/* The first `size` bytes, of which a newline at the end does not count, are the reply. */
-static void reply(const struct answer *answer, const struct reply_rules *rules, size_t size,
+/* The text, of which a newline at the end does not count, is the reply. */
+static void reply(const char *text, size_t size, const struct reply_rules *rules,
                   struct answer_verdict *verdict)
 {
-    const char *text = buffer_head(&answer->text);
     if (size > 0 && text[size - 1] == '\n')
         size = without_cr(text, size - 1);
     if (size > PROTOCOL_MAX_REPLY) {
@@ -141,7 +143,7 @@ static void judge_line(const struct answer *answer, const struct reply_rules *ru
     if (answer->surplus) {
         wrong(verdict, "the program has answered more than one line");
     } else if (answer->lines > 0) {
-        reply(answer, rules, buffer_size(&answer->text), verdict);
+        reply(buffer_head(&answer->text), buffer_size(&answer->text), rules, verdict);
         if (verdict->outcome == ANSWER_REPLY && state == TURN_WORKS)
             verdict->outcome = ANSWER_HELD;
     } else if (state == TURN_WAITS) {
@@ -153,12 +155,48 @@ static void judge_marked(const struct answer *answer, const struct reply_rules *
                          enum turn_state state, struct answer_verdict *verdict)
 {
     if (answer->marked) {
-        reply(answer, rules, answer->line_begin, verdict);
+        reply(buffer_head(&answer->text), answer->line_begin, rules, verdict);
     } else if (state == TURN_WAITS) {
         verdict->outcome = ANSWER_WRONG;
         snprintf(verdict->why, sizeof verdict->why,
                  "the program has not ended its answer with the line \"%.100s\"", rules->mark);
     }
+}
+
+static void judge_several(const struct answer *answer, enum turn_state state,
+                          struct answer_verdict *verdict)
+{
+    unsigned expected = answer->more + 1;
+    if (answer->surplus) {
+        verdict->outcome = ANSWER_WRONG;
+        snprintf(verdict->why, sizeof verdict->why,
+                 "the program was given %u requests at once, and has answered more", expected);
+    } else if (answer->replies == expected) {
+        verdict->outcome = state == TURN_WORKS ? ANSWER_HELD : ANSWER_REPLY;
+    } else if (state == TURN_WAITS) {
+        verdict->outcome = ANSWER_WRONG;
+        snprintf(verdict->why, sizeof verdict->why,
+                 "the program was given %u requests at once, and has answered %u", expected,
+                 answer->replies);
+    }
+}
+
+bool answer_next(const struct answer *answer, const struct reply_rules *rules, size_t *offset,
+                 struct answer_verdict *verdict)
+{
+    const char *begin = buffer_head(&answer->text) + *offset, *line = begin, *newline;
+    const char *end = buffer_head(&answer->text) + buffer_size(&answer->text);
+    *verdict = (struct answer_verdict){.outcome = ANSWER_PENDING};
+    while (line < end && (newline = memchr(line, '\n', (size_t) (end - line)))) {
+        bool mark = rules->end == REPLY_END_LINE && is_mark(rules, line, (size_t) (newline - line));
+        if (mark || rules->end == REPLY_END_NEWLINE) {
+            reply(begin, (size_t) ((mark ? line : newline + 1) - begin), rules, verdict);
+            *offset += (size_t) (newline + 1 - begin);
+            return true;
+        }
+        line = newline + 1;
+    }
+    return false;
 }
 
 void answer_judge(const struct answer *answer, const struct reply_rules *rules,
@@ -167,10 +205,12 @@ void answer_judge(const struct answer *answer, const struct reply_rules *rules,
     *verdict = (struct answer_verdict){.outcome = ANSWER_PENDING};
     if (rules->end == REPLY_END_WAITS) {
         if (state == TURN_WAITS || state == TURN_ENDED)
-            reply(answer, rules, buffer_size(&answer->text), verdict);
+            reply(buffer_head(&answer->text), buffer_size(&answer->text), rules, verdict);
     } else if (buffer_size(&answer->text) == 0) {
         if (state == TURN_WAITS)
             verdict->outcome = ANSWER_SILENT;
+    } else if (answer->more > 0) {
+        judge_several(answer, state, verdict);
     } else if (rules->end == REPLY_END_NEWLINE) {
         judge_line(answer, rules, state, verdict);
     } else {

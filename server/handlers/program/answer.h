@@ -27,8 +27,10 @@ struct answer {
     struct buffer text;
     size_t line_begin; /* where the line that is not ended begins */
     size_t lines;      /* how many are ended */
-    bool marked;       /* REPLY_END_LINE: the mark has come; it begins at `line_begin` */
-    bool surplus;      /* more has come behind the reply, and was dropped */
+    unsigned more;     /* replies that are expected behind the first; set before text is added */
+    unsigned replies;  /* how many are there whole (REPLY_END_NEWLINE, REPLY_END_LINE) */
+    bool marked;       /* REPLY_END_LINE: the last mark has come; it begins at `line_begin` */
+    bool surplus;      /* more has come behind the replies, and was dropped */
 };
 
 /* Adds what was written. False: there is too much of it, or memory is out. */
@@ -69,8 +71,15 @@ struct answer_verdict {
     char why[200];
 };
 
-/* What has been written means this. TURN_RESTS ends only a turn in which a whole line came. */
+/* What has been written means this. TURN_RESTS ends only a turn in which a whole line came. If
+ * several replies are expected, ANSWER_HELD and ANSWER_REPLY say that all of them are there, which
+ * answer_next() gets. */
 void answer_judge(const struct answer *answer, const struct reply_rules *rules,
                   enum turn_state state, struct answer_verdict *verdict);
+
+/* The next whole reply: ANSWER_REPLY, or ANSWER_WRONG if it can't be one. `*offset` is 0 at first.
+ * False: there is none. */
+bool answer_next(const struct answer *answer, const struct reply_rules *rules, size_t *offset,
+                 struct answer_verdict *verdict);
 
 #endif

@@ -1,36 +1,79 @@
-/* exchange: a line out, and what comes back. */
+/* exchange: lines out, and what comes back. */
 #include "server/handlers/program/exchange.h"
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/uio.h>
 
+#include "common/protocol.h"
 #include "server/request.h"
 
 void exchange_begin(struct exchange *exchange, struct request *request)
 {
     exchange->request = request;
-    exchange->written = 0;
+    exchange->behind_first = exchange->behind_end = 0;
+    exchange->count = 1;
+    exchange->left = 0;
+    exchange->size = request_size(request);
+    exchange->gone = exchange->written = 0;
     exchange->replied = false;
     answer_clear(&exchange->answer);
+}
+
+bool exchange_add(struct exchange *exchange, struct request *request)
+{
+    if (!exchange->behind)
+        exchange->behind = malloc(EXCHANGE_MAX * sizeof(struct request *));
+    if (!exchange->behind)
+        return false;
+    exchange->behind[exchange->behind_end++] = request;
+    exchange->count++;
+    exchange->size += request_size(request);
+    exchange->answer.more++;
+    return true;
 }
 
 struct request *exchange_return(struct exchange *exchange)
 {
     struct request *request = exchange->request;
-    exchange->request = NULL;
-    answer_clear(&exchange->answer);
+    if (!request)
+        return NULL;
+    exchange->left++;
+    exchange->gone += request_size(request);
+    exchange->request = exchange->behind_first < exchange->behind_end
+                            ? exchange->behind[exchange->behind_first++]
+                            : NULL;
+    if (!exchange->request)
+        answer_clear(&exchange->answer);
     return request;
+}
+
+void exchange_again(struct exchange *exchange)
+{
+    while (exchange->request && request_is_over(exchange->request))
+        request_release(exchange_return(exchange));
+    exchange->count -= exchange->left;
+    exchange->left = 0;
+    exchange->size -= exchange->gone;
+    exchange->gone = exchange->written = 0;
+    answer_clear(&exchange->answer);
+    exchange->answer.more = exchange->count > 1 ? exchange->count - 1 : 0;
 }
 
 void exchange_end(struct exchange *exchange)
 {
-    struct request *request = exchange_return(exchange);
-    if (request)
+    struct request *request;
+    while ((request = exchange_return(exchange)))
         request_release(request);
+    answer_clear(&exchange->answer);
 }
 
-void exchange_fini(struct exchange *exchange) { buffer_fini(&exchange->answer.text); }
+void exchange_fini(struct exchange *exchange)
+{
+    free(exchange->behind);
+    buffer_fini(&exchange->answer.text);
+}
 
 /* ---- the answer ---- */
 
@@ -41,42 +84,105 @@ void exchange_reply(struct exchange *exchange, const char *reply, size_t size)
     exchange->replied = true;
 }
 
+static void refuse(struct request *request, const char *code, const char *text)
+{
+    if (!request_is_over(request))
+        request_refuse(request, code, "%s", text);
+}
+
 void exchange_refuse(struct exchange *exchange, const char *code, const char *text)
 {
-    if (!exchange->replied && !request_is_over(exchange->request))
-        request_refuse(exchange->request, code, "%s", text);
+    if (!exchange->replied && exchange->request) {
+        refuse(exchange->request, code, text);
+        for (unsigned i = exchange->behind_first; i < exchange->behind_end; i++)
+            refuse(exchange->behind[i], code, text);
+    }
     exchange->replied = true;
 }
 
 void exchange_end_session(struct exchange *exchange)
 {
-    if (!exchange->replied && !request_is_over(exchange->request))
+    if (!exchange->replied && exchange->request && !request_is_over(exchange->request))
         request_end_session(exchange->request);
 }
 
-/* ---- the request ---- */
+/* The first one is answered. */
+static void answered_first(struct exchange *exchange)
+{
+    if (exchange->behind_first < exchange->behind_end)
+        request_release(exchange_return(exchange));
+    else
+        exchange->replied = true;
+}
+
+void exchange_refuse_first(struct exchange *exchange, const char *code, const char *text)
+{
+    if (exchange->replied || !exchange->request)
+        return;
+    refuse(exchange->request, code, text);
+    answered_first(exchange);
+}
+
+void exchange_reply_each(struct exchange *exchange, const struct reply_rules *rules)
+{
+    struct answer_verdict verdict;
+    size_t offset = 0;
+    while (!exchange->replied && answer_next(&exchange->answer, rules, &offset, &verdict)) {
+        if (verdict.outcome == ANSWER_WRONG)
+            refuse(exchange->request, PROTOCOL_HANDLER_FAILED, verdict.why);
+        else if (!request_is_over(exchange->request))
+            request_reply(exchange->request, verdict.text, verdict.size);
+        answered_first(exchange);
+    }
+}
+
+/* ---- the requests ---- */
 
 bool exchange_is_written(const struct exchange *exchange, size_t end_size)
 {
-    return exchange->written >= request_size(exchange->request) + end_size;
+    return exchange->written >= exchange->size + exchange->count * end_size;
 }
 
-/* A part of the line from its byte `from` on; writev(2) does not write to it. */
-static struct iovec rest_of(const char *text, size_t size, size_t from)
+/* Where the first request begins, in bytes from the beginning of the turn. */
+static size_t begin_of_first(const struct exchange *exchange, size_t end_size)
 {
-    return (struct iovec){(char *) (uintptr_t) text + from, size - from};
+    return exchange->gone + exchange->left * end_size;
 }
 
-/* One write of the rest of the message and its end. */
+bool exchange_is_unread(const struct exchange *exchange, size_t end_size, size_t unread)
+{
+    return exchange->written <= begin_of_first(exchange, end_size) + unread;
+}
+
+struct parts {
+    struct iovec iovecs[2 * EXCHANGE_MAX];
+    int count;
+    size_t skip; /* bytes of what comes next that are written */
+};
+
+/* writev(2) does not write to the text. */
+static void add_part(struct parts *parts, const char *text, size_t size)
+{
+    size_t skip = parts->skip < size ? parts->skip : size;
+    parts->skip -= skip;
+    if (skip < size)
+        parts->iovecs[parts->count++] =
+            (struct iovec){(char *) (uintptr_t) text + skip, size - skip};
+}
+
+/* One write of the rest of the messages and their ends. */
 static ssize_t write_some(const struct exchange *exchange, int fd, const char *end, size_t end_size)
 {
-    size_t size = request_size(exchange->request), written = exchange->written;
-    struct iovec parts[2];
-    int count = 0;
-    if (written < size)
-        parts[count++] = rest_of(request_message(exchange->request), size, written);
-    parts[count++] = rest_of(end, end_size, written > size ? written - size : 0);
-    return writev(fd, parts, count);
+    struct parts parts;
+    const struct request *request = exchange->request;
+    parts.count = 0;
+    parts.skip = exchange->written - begin_of_first(exchange, end_size);
+    for (unsigned i = exchange->behind_first; request; i++) {
+        add_part(&parts, request_message(request), request_size(request));
+        add_part(&parts, end, end_size);
+        request = i < exchange->behind_end ? exchange->behind[i] : NULL;
+    }
+    return writev(fd, parts.iovecs, parts.count);
 }
 
 enum exchange_progress exchange_write(struct exchange *exchange, int fd, const char *end,

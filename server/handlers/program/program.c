@@ -79,9 +79,10 @@ static int64_t paused_ms(struct handler *handler, void *data, int64_t now_ms)
 {
     struct program *program = handler->state;
     const struct flow *flow = data;
+    int64_t own_ms = flow ? pause_ms(&flow->stops, now_ms) : 0;
     if (program->supervisor.count)
-        return pause_ms(&program->supervisor.pause, now_ms);
-    return flow ? pause_ms(&flow->pause, now_ms) : 0;
+        return own_ms + pause_ms(&program->supervisor.pause, now_ms);
+    return own_ms + (flow ? pause_ms(&flow->pause, now_ms) : 0);
 }
 
 static void abort_all(struct handler *handler)
@@ -100,6 +101,12 @@ static unsigned max_by_descriptors(void)
         return UINT_MAX;
     rlim_t max = limit.rlim_max / 2 / SUPERVISOR_DESCRIPTORS_PER_WORKER;
     return max > UINT_MAX ? UINT_MAX : max > 0 ? (unsigned) max : 1;
+}
+
+/* How many requests of a session are given to an instance in one write. */
+static unsigned at_once(const struct program_options *options)
+{
+    return !options->ahead ? 1 : options->ahead < EXCHANGE_MAX ? options->ahead : EXCHANGE_MAX;
 }
 
 /* Of those that each session or request has to itself. */
@@ -145,6 +152,8 @@ static bool start_supervisor(struct program *program, const struct program_optio
         .end = program->request_end,
         .end_size = strlen(program->request_end),
         .start_timeout_ms = options->start_timeout_ms,
+        .handler_timeout_ms = host->handler_timeout_ms,
+        .ahead = at_once(options),
     };
     struct spawn_options spawned = {
         .pty = options->pty,

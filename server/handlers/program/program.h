@@ -27,6 +27,7 @@ struct program_options {
     enum reply_end reply_end;
     const char *reply_mark;   /* REPLY_END_LINE: the line that ends a reply */
     const char *request_end;  /* a line behind each request; NULL: none */
+    unsigned ahead;           /* requests of a session that are given at once, at most; 0: one */
     bool pty;                 /* the standard output of an instance is a terminal */
     bool stderr_to_reply;     /* its standard error is a part of its answers */
     int64_t start_timeout_ms; /* until an instance is ready for a request; 0: for ever */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "server/request.h"
 
 void queue_init(struct queue *queue, struct handler *handler, size_t max_bytes, bool one_at_a_time)
@@ -106,6 +107,8 @@ bool queue_flow_end(struct queue *queue, struct flow *flow)
     update_full_locked(queue);
     if (queue->keeps_flows) {
         SLIST_INSERT_HEAD(&queue->ended, flow, ended_entry);
+    } else if (flow->stopped > 0) {
+        flow->is_ended = true;
     } else {
         flow_free(flow);
     }
@@ -180,18 +183,77 @@ static struct request *take_locked(struct queue *queue, struct flow **from)
     return request;
 }
 
-struct request *queue_take(struct queue *queue, struct flow **flow)
+/* Takes more from the same flow. Returns how many. */
+static unsigned take_more_locked(struct queue *queue, struct flow *flow, struct request **requests,
+                                 unsigned max)
 {
-    struct request *request = NULL;
+    unsigned count = 0;
+    while (count < max && flow->count > 0) {
+        requests[count] = take_first_locked(queue, flow);
+        if (request_is_over(requests[count]))
+            request_release(requests[count]);
+        else
+            count++;
+    }
+    update_ready_locked(queue, flow);
+    return count;
+}
+
+unsigned queue_take_some(struct queue *queue, struct request **requests, unsigned max,
+                         struct flow **flow)
+{
     struct flow *from = NULL;
+    unsigned count = 0;
+    requests[0] = NULL;
     pthread_mutex_lock(&queue->lock);
-    while (!request && !TAILQ_EMPTY(&queue->ready))
-        request = take_locked(queue, &from);
+    while (!requests[0] && !TAILQ_EMPTY(&queue->ready))
+        requests[0] = take_locked(queue, &from);
+    if (requests[0])
+        count = 1 + (max > 1 ? take_more_locked(queue, from, requests + 1, max - 1) : 0);
     update_full_locked(queue);
     pthread_mutex_unlock(&queue->lock);
     if (flow)
         *flow = from;
-    return request;
+    return count;
+}
+
+struct request *queue_take(struct queue *queue, struct flow **flow)
+{
+    struct request *request;
+    return queue_take_some(queue, &request, 1, flow) > 0 ? request : NULL;
+}
+
+/* ---- clocks ---- */
+
+int64_t queue_deadline_ms(struct queue *queue, const struct request *request)
+{
+    pthread_mutex_lock(&queue->lock);
+    int64_t at_ms = request_is_over(request) ? CLOCK_NEVER : request_deadline_ms(request);
+    pthread_mutex_unlock(&queue->lock);
+    return at_ms;
+}
+
+struct flow *queue_stop_clock(struct queue *queue, const struct request *request, int64_t now_ms)
+{
+    struct flow *flow = NULL;
+    pthread_mutex_lock(&queue->lock);
+    if (!request_is_over(request)) { /* else the flow may be gone: see put_locked() */
+        flow = request_session_data(request);
+        if (flow->stopped++ == 0)
+            pause_begin(&flow->stops, now_ms);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return flow;
+}
+
+void queue_start_clock(struct queue *queue, struct flow *flow, int64_t now_ms)
+{
+    pthread_mutex_lock(&queue->lock);
+    if (--flow->stopped == 0)
+        pause_end(&flow->stops, now_ms);
+    if (flow->stopped == 0 && flow->is_ended)
+        flow_free(flow);
+    pthread_mutex_unlock(&queue->lock);
 }
 
 bool queue_sleep(struct queue *queue)

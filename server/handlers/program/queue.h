@@ -29,15 +29,19 @@ struct queue_item {
     size_t cost;
 };
 
-/* One session's waiting requests. The queue's lock guards all but the fields from `session` on. */
+/* One session's waiting requests. The queue's lock guards all but the fields from `session` on, and
+ * the changes of `stops`. */
 struct flow {
     TAILQ_ENTRY(flow) entry;       /* in queue.ready */
     SLIST_ENTRY(flow) ended_entry; /* in queue.ended */
     bool is_ready;                 /* it is in queue.ready */
     struct queue_item *items;      /* a ring; owned */
     unsigned first, count, capacity;
-    bool taken; /* queue.one_at_a_time: its last request is not done */
+    bool taken;    /* queue.one_at_a_time: its last request is not done */
+    bool is_ended; /* and it is kept because its clock is stopped */
+    unsigned stopped;
     uint64_t session;
+    struct pause stops;    /* while `stopped` is not 0; for all to read */
     char *address;         /* the client's, for the taker; owned; NULL: not known */
     struct pause pause;    /* of its requests' time; the taker's, and the queue ignores it */
     struct worker *worker; /* the taker's: the worker of this session; the queue ignores it */
@@ -93,6 +97,19 @@ enum queue_put queue_put(struct queue *queue, struct flow *flow, struct request 
  * NULL: there is none. `*flow` (may be NULL) is its flow, which may be gone by now unless the queue
  * keeps flows. */
 struct request *queue_take(struct queue *queue, struct flow **flow);
+
+/* The same for up to `max` requests of one flow, in their order. Returns how many there are. */
+unsigned queue_take_some(struct queue *queue, struct request **requests, unsigned max,
+                         struct flow **flow);
+
+/* request_deadline_ms() of a request whose session may end meanwhile; CLOCK_NEVER if it is over. */
+int64_t queue_deadline_ms(struct queue *queue, const struct request *request);
+
+/* Lets the time of the session's requests stand still (flow.stops), for a taker that keeps their
+ * time itself; the request is one of them. NULL: it is over. Else the flow stays there until
+ * queue_start_clock(), which must follow. */
+struct flow *queue_stop_clock(struct queue *queue, const struct request *request, int64_t now_ms);
+void queue_start_clock(struct queue *queue, struct flow *flow, int64_t now_ms);
 
 /* The request last taken from this flow is done. */
 void queue_flow_done(struct queue *queue, struct flow *flow);

@@ -11,8 +11,10 @@
 
 #include "server/handlers/program/exchange.h"
 #include "server/handlers/program/instance.h"
+#include "server/handlers/program/pace.h"
 
 struct flow;
+struct queue;
 struct request;
 
 enum worker_phase {
@@ -46,6 +48,11 @@ struct worker {
     struct exchange exchange;
     bool given;
     int64_t late_ms; /* given: when the turn must be over */
+    /* Several requests are given at once: their session's clock is stopped, and `late_ms` is when
+     * the next one must be answered, from `replies` on. NULL: not. */
+    struct flow *clock;
+    unsigned replies;
+    int64_t begun_us; /* given: when */
     bool input_watched;
     unsigned failures;       /* instances in a row that never answered */
     int64_t start_ms;        /* WORKER_EMPTY: when the next may be started */
@@ -78,11 +85,15 @@ struct turn_rules {
     struct reply_rules reply;
     const char *end; /* what is written behind each request: a newline, and the request end */
     size_t end_size;
-    int64_t start_timeout_ms; /* 0: never */
+    int64_t start_timeout_ms;   /* 0: never */
+    int64_t handler_timeout_ms; /* the same */
+    unsigned ahead;             /* requests of one session that are given at once, at most */
 };
 
 struct workers {
     struct instances *instances;
+    struct queue *queue; /* of which the requests are */
+    struct pace pace;    /* of the program */
     const struct turn_rules *rules;
     TAILQ_HEAD(, worker) idle; /* those that have answered before first */
     LIST_HEAD(, worker) looking;
@@ -99,7 +110,7 @@ struct workers {
     char why[300]; /* why an instance was lost or replaced, the last one */
     /* A request has left a worker that belongs to a session; NULL: workers are shared. */
     void (*done)(struct workers *workers, struct worker *worker);
-    /* Takes back a request of a shared worker whose instance was lost before it read any of it. */
+    /* Takes back a request of a shared worker whose instance was lost before it began with it. */
     void (*unread)(struct workers *workers, struct request *request);
 };
 

@@ -84,7 +84,7 @@ static void update_down(struct supervisor *supervisor)
     update_pause(&supervisor->pause, !ready && !down, supervisor->instances.now_ms);
 }
 
-/* The request of a lost instance, which has not read any of it. */
+/* A request of a lost instance, which has not begun with it. */
 static void unread(struct workers *workers, struct request *request)
 {
     struct supervisor *supervisor = supervisor_of(workers);
@@ -99,12 +99,30 @@ static struct request *next_request(struct supervisor *supervisor)
     return queue_take(supervisor->queue, NULL);
 }
 
+/* How many requests of a session are given at once. */
+static unsigned most_at_once(const struct supervisor *supervisor)
+{
+    return pace_fit(&supervisor->workers.pace, supervisor->rules.ahead);
+}
+
+/* The next requests that an idle worker gets. Returns how many. What an instance was lost over, or
+ * has not read, comes alone. */
+static unsigned next_requests(struct supervisor *supervisor, struct request **requests)
+{
+    if (supervisor->unread_count == 0)
+        return queue_take_some(supervisor->queue, requests, most_at_once(supervisor), NULL);
+    requests[0] = next_request(supervisor);
+    return 1;
+}
+
 static void serve_shared(struct supervisor *supervisor)
 {
     struct worker *worker;
-    struct request *request;
-    while ((worker = workers_idle(&supervisor->workers)) && (request = next_request(supervisor)))
-        worker_give(&supervisor->workers, worker, request);
+    struct request *requests[EXCHANGE_MAX], *request;
+    unsigned count;
+    while ((worker = workers_idle(&supervisor->workers)) &&
+           (count = next_requests(supervisor, requests)) > 0)
+        worker_give(&supervisor->workers, worker, requests, count);
     update_down(supervisor);
     if (supervisor_is_down(supervisor))
         while ((request = next_request(supervisor)))
@@ -183,15 +201,19 @@ static void end_flow(struct supervisor *supervisor, struct flow *flow)
 static void serve_own(struct supervisor *supervisor)
 {
     struct flow *flow;
-    struct request *request;
+    struct request *requests[EXCHANGE_MAX];
+    unsigned count;
     while ((flow = queue_ended(supervisor->queue)))
         end_flow(supervisor, flow);
-    while ((request = queue_take(supervisor->queue, &flow))) {
+    while ((count = queue_take_some(supervisor->queue, requests, most_at_once(supervisor), &flow)) >
+           0) {
         struct worker *worker = own_worker(supervisor, flow);
         if (worker) {
-            worker_give(&supervisor->workers, worker, request);
+            worker_give(&supervisor->workers, worker, requests, count);
         } else {
-            refuse(request, PROTOCOL_UNAVAILABLE, "all copies of the program are taken");
+            while (count > 0)
+                refuse(requests[--count], PROTOCOL_UNAVAILABLE,
+                       "all copies of the program are taken");
             queue_flow_done(supervisor->queue, flow);
         }
     }
@@ -521,12 +543,13 @@ int supervisor_init(struct supervisor *supervisor, struct queue *queue,
     workers_init(&supervisor->workers, &supervisor->instances, &supervisor->rules);
     init_oneshots(supervisor);
     spares_init(&supervisor->spares);
+    supervisor->workers.queue = queue;
     supervisor->workers.on_demand = !count;
     supervisor->workers.max_starting = plan->starts;
     supervisor->workers.done = count ? NULL : flow_done;
     supervisor->workers.unread = count ? unread : NULL;
     supervisor->shared = calloc(count + 1, sizeof *supervisor->shared);
-    supervisor->unread = calloc(count + 1, sizeof(struct request *));
+    supervisor->unread = calloc((size_t) count * rules->ahead + 1, sizeof(struct request *));
     if (instances_init(&supervisor->instances, command, options, log) && supervisor->shared &&
         supervisor->unread && open_channels(supervisor))
         return 0;

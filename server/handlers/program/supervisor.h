@@ -47,8 +47,9 @@ struct supervisor {
     struct spares spares;    /* not shared, nor per request: workers of no session yet */
     unsigned own_count;      /* of all such workers */
     uint64_t number;         /* plan.ahead: of the last such worker */
-    /* Requests that an instance was given, and lost before it read any of them; they come first.
-     * One for each shared worker at most; owned. */
+    /* Requests that an instance was given, and was lost before it began with them; they come first,
+     * the last one before the others. As many as shared workers are given at once, at most;
+     * owned. */
     struct request **unread;
     unsigned unread_count;
     struct oneshots oneshots; /* plan.per_request */

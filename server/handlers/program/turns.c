@@ -171,11 +171,15 @@ static void reply(struct workers *workers, struct worker *worker,
                   const struct answer_verdict *verdict)
 {
     struct instance_state *state = &worker->state;
-    exchange_reply(&worker->exchange, verdict->text, verdict->size);
+    if (exchange_has_several(&worker->exchange))
+        exchange_reply_each(&worker->exchange, &workers->rules->reply);
+    else
+        exchange_reply(&worker->exchange, verdict->text, verdict->size);
     if (worker->exchange.answer.surplus)
         instance_log(workers->instances, worker->instance, LOG_WORKER_SURPLUS,
                      "has written behind its reply, which is dropped", "", 0);
-    state->silent_turns = verdict->size > 0 ? 0 : state->silent_turns + 1;
+    state->silent_turns =
+        verdict->size > 0 || exchange_has_several(&worker->exchange) ? 0 : state->silent_turns + 1;
     state->silent_to_several = false;
     state->answered = true;
     workers->answered = true;
@@ -195,7 +199,8 @@ static enum answer_outcome judge(struct workers *workers, struct worker *worker,
     if (verdict.outcome == ANSWER_HELD) {
         if (!state->hold_us)
             state->hold_us = workers->instances->now_us + HOLD_US;
-        if (state->hold_us > workers->instances->now_us)
+        if (state->hold_us > workers->instances->now_us ||
+            !exchange_is_written(&worker->exchange, workers->rules->end_size))
             return ANSWER_HELD;
         verdict.outcome = ANSWER_REPLY;
     }
@@ -522,7 +527,12 @@ enum turn_outcome turns_check(struct workers *workers, struct worker *worker)
 
 enum turn_outcome turns_read(struct workers *workers, struct worker *worker)
 {
-    if (read_some(workers, worker) == READ_SOME && worker->phase == WORKER_IN_TURN) {
+    const struct answer *answer = &worker->exchange.answer;
+    enum reading reading = read_some(workers, worker);
+    if (reading == READ_SOME && worker->phase == WORKER_IN_TURN && answer->more > 0 &&
+        answer->replies <= answer->more) {
+        look_after(workers, worker, BEGIN_LOOK_US); /* the other replies are about to come */
+    } else if (reading == READ_SOME && worker->phase == WORKER_IN_TURN) {
         /* What has just written a line is most often about to wait, and a timer takes longer. */
         bool goes_on = look_in_turn(workers, worker);
         for (int i = 0; i < QUICK_LOOKS && goes_on && worker->state.hold_us; i++)
@@ -538,7 +548,8 @@ static void describe_end(const struct workers *workers, const struct worker *wor
                          size_t size)
 {
     const struct answer *answer = &worker->exchange.answer;
-    bool cut = worker->given && !worker->exchange.replied && buffer_size(&answer->text) > 0;
+    size_t whole = exchange_has_several(&worker->exchange) ? answer->line_begin : 0;
+    bool cut = worker->given && !worker->exchange.replied && buffer_size(&answer->text) > whole;
     char how[64];
     instance_describe_end(worker->instance, how, sizeof how);
     int used =

@@ -137,10 +137,27 @@ static void schedule(struct workers *workers, const struct worker *worker)
 
 /* ---- the request's end ---- */
 
+/* Several requests are given at once: from now on their time is this worker's to keep. */
+static void stop_clock(struct workers *workers, struct worker *worker)
+{
+    worker->replies = 0;
+    if (exchange_has_several(&worker->exchange) && worker->late_ms != CLOCK_NEVER)
+        worker->clock =
+            queue_stop_clock(workers->queue, worker->exchange.request, workers->instances->now_ms);
+}
+
+static void start_clock(struct workers *workers, struct worker *worker)
+{
+    if (worker->clock)
+        queue_start_clock(workers->queue, worker->clock, workers->instances->now_ms);
+    worker->clock = NULL;
+}
+
 /* The request has gone: the session's next one can come. */
 static void request_gone(struct workers *workers, struct worker *worker)
 {
     worker->given = false;
+    start_clock(workers, worker);
     if (workers->done)
         workers->done(workers, worker);
 }
@@ -154,6 +171,9 @@ static void release(struct workers *workers, struct worker *worker)
 static void end_turn(struct workers *workers, struct worker *worker)
 {
     turns_stop(workers, worker);
+    if (workers->rules->ahead > 1)
+        pace_add(&workers->pace, workers->instances->now_us - worker->begun_us,
+                 worker->exchange.count);
     release(workers, worker);
     enter(workers, worker, WORKER_IDLE);
 }
@@ -198,30 +218,64 @@ void worker_retry_slowly(struct workers *workers, struct worker *worker)
 
 /* Whether the instance was given a request and has not read a byte of it: its input was empty
  * then. */
-static bool is_unread(const struct worker *worker)
+static bool is_unread(const struct workers *workers, const struct worker *worker)
 {
     return worker->given && !worker->exchange.replied &&
-           instance_unread(worker->instance) == worker->exchange.written;
+           exchange_is_unread(&worker->exchange, workers->rules->end_size,
+                              instance_unread(worker->instance));
 }
 
-/* What becomes of the request that the lost instance was given. */
+/* Of several requests the first ones may be answered. */
+static void reply_to_first(struct workers *workers, struct worker *worker)
+{
+    struct exchange *exchange = &worker->exchange;
+    if (worker->given && exchange_has_several(exchange) && !exchange->answer.surplus)
+        exchange_reply_each(exchange, &workers->rules->reply);
+}
+
+/* The lost instance does not get to the requests that are left: they go to another one. */
+static void give_back(struct workers *workers, struct worker *worker)
+{
+    struct exchange *exchange = &worker->exchange;
+    if (exchange->replied) {
+        release(workers, worker);
+    } else if (workers->unread) {
+        struct request *requests[EXCHANGE_MAX + 1];
+        unsigned count = 0;
+        while ((requests[count] = exchange_return(exchange)))
+            count++;
+        while (count > 0)
+            workers->unread(workers, requests[--count]);
+        request_gone(workers, worker);
+    } else {
+        start_clock(workers, worker);
+        exchange_again(exchange);
+        worker->given = false;
+    }
+}
+
+/* The lost instance was at the first request that is left. What it knew of a session that has it to
+ * itself is gone, and so the error is the session's last answer. */
+static void fail_first(const struct workers *workers, struct worker *worker, const char *code,
+                       const char *text)
+{
+    if (!workers->on_demand) {
+        exchange_refuse_first(&worker->exchange, code, text);
+        return;
+    }
+    exchange_end_session(&worker->exchange);
+    exchange_refuse(&worker->exchange, code, text); /* those behind it get no answer */
+}
+
+/* What becomes of the requests that the lost instance was given. */
 static void lose_request(struct workers *workers, struct worker *worker, bool unread,
                          const char *why)
 {
     if (!worker->given)
         return;
-    if (!unread) {
-        if (workers->on_demand) /* what the instance knew of the session is gone */
-            exchange_end_session(&worker->exchange);
-        exchange_refuse(&worker->exchange, PROTOCOL_HANDLER_FAILED, why);
-        release(workers, worker);
-    } else if (workers->unread) {
-        workers->unread(workers, exchange_return(&worker->exchange));
-        request_gone(workers, worker);
-    } else {
-        exchange_begin(&worker->exchange, worker->exchange.request);
-        worker->given = false;
-    }
+    if (!unread)
+        fail_first(workers, worker, PROTOCOL_HANDLER_FAILED, why);
+    give_back(workers, worker);
 }
 
 static void refuse_unavailable(struct workers *workers, struct worker *worker)
@@ -245,7 +299,8 @@ static void detach(struct workers *workers, struct worker *worker)
 static void lose(struct workers *workers, struct worker *worker, const char *why)
 {
     struct instance *instance = worker->instance;
-    bool unread = is_unread(worker), unseen = worker->state.unseen;
+    reply_to_first(workers, worker);
+    bool unread = is_unread(workers, worker), unseen = worker->state.unseen;
     if (worker->state.answered)
         worker->start_ms = workers->instances->now_ms;
     else
@@ -379,13 +434,17 @@ static void give_up_start(struct workers *workers, struct worker *worker)
 /* The instance is idle: it gets the request, unless nobody waits for the answer any more. */
 static void hand_over(struct workers *workers, struct worker *worker)
 {
-    struct request *request = worker->exchange.request;
-    if (request_is_over(request)) {
+    exchange_again(&worker->exchange); /* without those for which nobody waits any more */
+    if (!worker->exchange.request) {
         release(workers, worker);
         return;
     }
-    int64_t deadline_ms = request_deadline_ms(request);
-    worker->late_ms = deadline_ms == CLOCK_NEVER ? CLOCK_NEVER : deadline_ms + LATE_GRACE_MS;
+    int64_t deadline_ms = queue_deadline_ms(workers->queue, worker->exchange.request);
+    worker->late_ms = deadline_ms;
+    stop_clock(workers, worker);
+    if (!worker->clock && deadline_ms != CLOCK_NEVER)
+        worker->late_ms += LATE_GRACE_MS;
+    worker->begun_us = workers->instances->now_us;
     worker->given = true;
     enter(workers, worker, WORKER_IN_TURN);
     schedule(workers, worker);
@@ -422,9 +481,20 @@ static void find_instance(struct workers *workers, struct worker *worker)
     }
 }
 
-void worker_give(struct workers *workers, struct worker *worker, struct request *request)
+static void take_requests(struct worker *worker, struct request *const *requests, unsigned count)
 {
-    exchange_begin(&worker->exchange, request);
+    exchange_begin(&worker->exchange, requests[0]);
+    for (unsigned i = 1; i < count; i++)
+        if (!exchange_add(&worker->exchange, requests[i])) {
+            request_refuse(requests[i], PROTOCOL_HANDLER_FAILED, "out of memory");
+            request_release(requests[i]);
+        }
+}
+
+void worker_give(struct workers *workers, struct worker *worker, struct request *const *requests,
+                 unsigned count)
+{
+    take_requests(worker, requests, count);
     worker->given = false;
     /* For a shared worker, workers_idle() has checked this. */
     if (worker->phase == WORKER_BROKEN)
@@ -468,6 +538,27 @@ void workers_look(struct workers *workers)
             workers->look_due_us = worker->timer.due_us;
 }
 
+/* Several requests were given: whether one was answered since the last time, so that the next one
+ * has its time from then on. */
+static bool has_gone_on(struct workers *workers, struct worker *worker)
+{
+    unsigned replies = worker->exchange.answer.replies;
+    if (!worker->clock || replies == worker->replies || worker->exchange.replied)
+        return false;
+    worker->replies = replies;
+    worker->late_ms = worker->state.spoken_us / 1000 + workers->rules->handler_timeout_ms;
+    return worker->late_ms > workers->instances->now_ms;
+}
+
+/* The instance has not answered in time. */
+static void be_late(struct workers *workers, struct worker *worker)
+{
+    reply_to_first(workers, worker);
+    fail_first(workers, worker, PROTOCOL_HANDLER_TIMEOUT, "the handler has not answered in time");
+    give_back(workers, worker);
+    lose(workers, worker, "the program has not answered in time");
+}
+
 void worker_act(struct workers *workers, struct worker *worker)
 {
     int64_t now_ms = workers->instances->now_ms;
@@ -489,10 +580,10 @@ void worker_act(struct workers *workers, struct worker *worker)
         lose(workers, worker, worker->broken);
     } else if (worker->exchange.replied) {
         lose(workers, worker, "the program has not asked for more in time");
+    } else if (has_gone_on(workers, worker)) {
+        schedule(workers, worker);
     } else {
-        exchange_refuse(&worker->exchange, PROTOCOL_HANDLER_TIMEOUT,
-                        "the handler has not answered in time");
-        lose(workers, worker, "the program has not answered in time");
+        be_late(workers, worker);
     }
 }
 
@@ -504,6 +595,7 @@ void worker_fini(struct workers *workers, struct worker *worker, bool gently)
         detach(workers, worker);
         instance_end(workers->instances, instance, gently);
     }
+    start_clock(workers, worker);
     exchange_end(&worker->exchange);
     exchange_fini(&worker->exchange);
 }

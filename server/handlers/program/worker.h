@@ -50,9 +50,10 @@ bool worker_stays_idle(struct workers *workers, struct worker *worker);
 /* An idle worker whose instance has written nothing unasked; NULL: there is none. */
 struct worker *workers_idle(struct workers *workers);
 
-/* Gives it a request, with its hold. The worker is idle; or it belongs to a session and has no
- * turn: then the request waits for the instance. */
-void worker_give(struct workers *workers, struct worker *worker, struct request *request);
+/* Gives it requests of one session, most often one, with their holds. The worker is idle; or it
+ * belongs to a session and has no turn: then they wait for the instance. */
+void worker_give(struct workers *workers, struct worker *worker, struct request *const *requests,
+                 unsigned count);
 
 /* Events of its instance. */
 void worker_read(struct workers *workers, struct worker *worker);
