@@ -111,6 +111,13 @@ static bool take_ahead(const char *value, void *context, struct error *error)
     return take_count(value, MAX_AHEAD, &((struct options *) context)->program.ahead, error);
 }
 
+static bool take_tagged(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->program.tagged = true;
+    return true;
+}
+
 static bool take_pty(const char *value, void *context, struct error *error)
 {
     (void) value, (void) error;
@@ -249,6 +256,10 @@ static const struct args_option table[] = {
      "up to N requests of a client are given to PROGRAM at once, which must answer each before it "
      "begins the next",
      "1", take_ahead},
+    {0, "tagged", NULL,
+     "PROGRAM is given \"ID SPACE line\", and answers \"ID SPACE answer\", in any order, up to "
+     "--ahead (64) of any clients at once",
+     NULL, take_tagged},
     {0, "pty", NULL,
      "PROGRAM writes to a terminal, so that it does not keep its output in a buffer", NULL,
      take_pty},
@@ -309,6 +320,7 @@ static const char *program_option(const struct program_options *program)
            : program->stderr_to_reply                      ? "--stderr"
            : program->request_end                          ? "--request-end"
            : program->ahead                                ? "--ahead"
+           : program->tagged                               ? "--tagged"
            : program->start_timeout_ms != START_TIMEOUT_MS ? "--start-timeout"
                                                            : NULL;
 }
@@ -345,6 +357,13 @@ static bool check_program(const struct options *options, struct error *error)
                          given);
     if (program->request_end && program->reply_end != REPLY_END_LINE)
         return error_set(error, "--request-end needs --reply-end line:TEXT; see banterd --help");
+    if (program->tagged && (program->reply_end != REPLY_END_NEWLINE || program->request_end ||
+                            program->worker_per_client || program->worker_per_request))
+        return error_set(error, "--tagged and %s can't be used together; see banterd --help",
+                         program->worker_per_client    ? "--worker-per-client"
+                         : program->worker_per_request ? "--worker-per-request"
+                         : program->request_end        ? "--request-end"
+                                                       : "--reply-end");
     if (program->ahead && program->reply_end == REPLY_END_WAITS)
         return error_set(error,
                          "--ahead needs --reply-end newline or line:TEXT; see banterd --help");

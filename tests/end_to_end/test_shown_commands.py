@@ -22,7 +22,7 @@ ASKED = [("bc", "2^300", re.sub(r"(.{68})(?=.)", r"\1\\\n", str(2 ** 300))), ("s
          ("-- sort", "b\na", "a\nb"), ("jq", '{"a": [1, 2]}', '{"a":[1,2]}'), ("perl", "20.5", "20.5"),
          ("tr a-z", "Zack", "ZACK"), ("/200 root/", "get zack", "200 root"), ("sed -u", "route 66", "route ##"),
          ("reverse.py", "Was it a car", "rac a ti saW"), ("echo", "x" * 100_000, "x" * 100_000),
-         ("", "Zack", "Hello ZACK")]
+         ("awk", "12", "144"), ("", "Zack", "Hello ZACK")]
 
 NAMES = ["Zack", "Mary", "Jane Doe", "straße"]
 

@@ -19,6 +19,7 @@
 
 enum {
     QUEUE_BYTES = 8 << 20,
+    TAGGED_DEFAULT = 64,
     MAX_WORKERS = 1000,       /* for sessions */
     MAX_WORKERS_PER_CORE = 4, /* for requests */
 };
@@ -106,7 +107,15 @@ static unsigned max_by_descriptors(void)
 /* How many requests of a session are given to an instance in one write. */
 static unsigned at_once(const struct program_options *options)
 {
-    return !options->ahead ? 1 : options->ahead < EXCHANGE_MAX ? options->ahead : EXCHANGE_MAX;
+    if (!options->ahead || options->tagged)
+        return 1;
+    return options->ahead < EXCHANGE_MAX ? options->ahead : EXCHANGE_MAX;
+}
+
+/* How many requests with IDs an instance has at once. */
+static unsigned with_ids(const struct program_options *options)
+{
+    return !options->tagged ? 0 : options->ahead ? options->ahead : TAGGED_DEFAULT;
 }
 
 /* Of those that each session or request has to itself. */
@@ -153,6 +162,7 @@ static bool start_supervisor(struct program *program, const struct program_optio
         .end_size = strlen(program->request_end),
         .start_timeout_ms = options->start_timeout_ms,
         .handler_timeout_ms = host->handler_timeout_ms,
+        .tagged = with_ids(options),
         .ahead = at_once(options),
     };
     struct spawn_options spawned = {

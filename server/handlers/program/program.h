@@ -25,11 +25,12 @@ struct program_options {
     bool worker_per_request; /* one for each request, of which this is the whole input */
     unsigned max_workers;    /* with these two: how many at a time; 0: the default */
     enum reply_end reply_end;
-    const char *reply_mark;   /* REPLY_END_LINE: the line that ends a reply */
-    const char *request_end;  /* a line behind each request; NULL: none */
-    unsigned ahead;           /* requests of a session that are given at once, at most; 0: one */
-    bool pty;                 /* the standard output of an instance is a terminal */
-    bool stderr_to_reply;     /* its standard error is a part of its answers */
+    const char *reply_mark;  /* REPLY_END_LINE: the line that ends a reply */
+    const char *request_end; /* a line behind each request; NULL: none */
+    unsigned ahead;          /* requests of a session that are given at once, at most; 0: one */
+    bool tagged;             /* each has an ID; `ahead` are in an instance, of any session; 0: 64 */
+    bool pty;                /* the standard output of an instance is a terminal */
+    bool stderr_to_reply;    /* its standard error is a part of its answers */
     int64_t start_timeout_ms; /* until an instance is ready for a request; 0: for ever */
 };
 

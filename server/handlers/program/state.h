@@ -16,6 +16,7 @@
 struct flow;
 struct queue;
 struct request;
+struct tagged;
 
 enum worker_phase {
     WORKER_EMPTY,    /* it has no instance: one is to be started, from start_ms on */
@@ -76,6 +77,7 @@ struct worker {
         int64_t ready_ms;       /* WORKER_STARTING: when it must have waited */
         struct answer greeting;
     } state;
+    struct tagged *tagged; /* owned; NULL: requests have turns, one or several at once */
     struct look_timer timer;
     int outcome; /* private to turns.c */
 };
@@ -87,7 +89,8 @@ struct turn_rules {
     size_t end_size;
     int64_t start_timeout_ms;   /* 0: never */
     int64_t handler_timeout_ms; /* the same */
-    unsigned ahead;             /* requests of one session that are given at once, at most */
+    unsigned tagged; /* requests that an instance has at once, each with an ID; 0: none */
+    unsigned ahead;  /* requests of one session that are given at once, at most */
 };
 
 struct workers {

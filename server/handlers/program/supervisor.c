@@ -115,14 +115,34 @@ static unsigned next_requests(struct supervisor *supervisor, struct request **re
     return 1;
 }
 
-static void serve_shared(struct supervisor *supervisor)
+static void give_tagged(struct supervisor *supervisor)
 {
     struct worker *worker;
-    struct request *requests[EXCHANGE_MAX], *request;
+    struct request *request;
+    while ((worker = workers_with_room(&supervisor->workers)) &&
+           (request = next_request(supervisor)))
+        worker_add(&supervisor->workers, worker, request);
+    LIST_FOREACH(worker, &supervisor->all, entry)
+        worker_write_added(&supervisor->workers, worker);
+}
+
+static void give_turns(struct supervisor *supervisor)
+{
+    struct worker *worker;
+    struct request *requests[EXCHANGE_MAX];
     unsigned count;
     while ((worker = workers_idle(&supervisor->workers)) &&
            (count = next_requests(supervisor, requests)) > 0)
         worker_give(&supervisor->workers, worker, requests, count);
+}
+
+static void serve_shared(struct supervisor *supervisor)
+{
+    struct request *request;
+    if (supervisor->rules.tagged)
+        give_tagged(supervisor);
+    else
+        give_turns(supervisor);
     update_down(supervisor);
     if (supervisor_is_down(supervisor))
         while ((request = next_request(supervisor)))
@@ -345,12 +365,14 @@ static bool set_timer(struct supervisor *supervisor)
 }
 
 /* A request wakes the thread only if something can take it. */
-static bool wants_requests(const struct supervisor *supervisor)
+static bool wants_requests(struct supervisor *supervisor)
 {
     if (supervisor->plan.per_request)
         return oneshots_can_begin(&supervisor->oneshots);
-    return !supervisor->count || !TAILQ_EMPTY(&supervisor->workers.idle) ||
-           supervisor_is_down(supervisor);
+    if (!supervisor->count || supervisor_is_down(supervisor))
+        return true;
+    return supervisor->rules.tagged ? workers_with_room(&supervisor->workers) != NULL
+                                    : !TAILQ_EMPTY(&supervisor->workers.idle);
 }
 
 /* In ms; -1: until something happens. */
@@ -392,6 +414,9 @@ static int start_shared(struct supervisor *supervisor)
     instances_update_time(&supervisor->instances);
     for (unsigned i = supervisor->count; i > 0; i--) {
         supervisor->shared[i - 1].number = i;
+        if (supervisor->rules.tagged &&
+            !worker_use_ids(&supervisor->shared[i - 1], supervisor->rules.tagged))
+            failure = ENOMEM;
         add_worker(supervisor, &supervisor->shared[i - 1]);
     }
     for (unsigned i = 0; i < supervisor->count && !failure; i++)
@@ -513,6 +538,12 @@ static bool open_channels(struct supervisor *supervisor)
            channel_watch(instances, &supervisor->timer, EPOLLIN | EPOLLET);
 }
 
+/* How many requests an instance is given at once, at most. */
+static unsigned most_given(const struct turn_rules *rules)
+{
+    return rules->tagged ? rules->tagged : rules->ahead;
+}
+
 static void init_oneshots(struct supervisor *supervisor)
 {
     const struct supervisor_plan *plan = &supervisor->plan;
@@ -549,7 +580,7 @@ int supervisor_init(struct supervisor *supervisor, struct queue *queue,
     supervisor->workers.done = count ? NULL : flow_done;
     supervisor->workers.unread = count ? unread : NULL;
     supervisor->shared = calloc(count + 1, sizeof *supervisor->shared);
-    supervisor->unread = calloc((size_t) count * rules->ahead + 1, sizeof(struct request *));
+    supervisor->unread = calloc((size_t) count * most_given(rules) + 1, sizeof(struct request *));
     if (instances_init(&supervisor->instances, command, options, log) && supervisor->shared &&
         supervisor->unread && open_channels(supervisor))
         return 0;

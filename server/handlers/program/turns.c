@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
+#include "server/handlers/program/tagged.h"
 #include "server/log/log.h"
 #include "server/request.h"
 
@@ -27,6 +28,7 @@ enum {
     HIDDEN_US = 2000,         /* such a one has written a line, and nothing for so long */
     UNSURE_US = 100000,       /* threads or children that stay for so long are there to stay */
     MAX_SILENT_TURNS = 8,     /* of several sessions */
+    TAGGED_LOOK_US = 5000,    /* one with tagged requests was given nothing, and silent, so long */
     MAX_READS = 64,           /* of one that rests, before others have their turn */
 };
 
@@ -143,6 +145,29 @@ static bool take_greeting(struct workers *workers, struct worker *worker, const 
     return false;
 }
 
+/* It has answered. */
+static void note_answer(struct workers *workers, struct worker *worker)
+{
+    worker->state.answered = true;
+    workers->answered = true;
+    worker->failures = 0;
+}
+
+static bool take_tagged(struct workers *workers, struct worker *worker, const char *text,
+                        size_t size)
+{
+    char why[300];
+    unsigned before = worker->tagged->count;
+    bool right = tagged_take(worker->tagged, text, size, why, sizeof why);
+    if (worker->tagged->count < before) {
+        note_answer(workers, worker);
+        worker->state.silent_turns = 0;
+    }
+    if (!right)
+        lose(workers, worker, why);
+    return right;
+}
+
 /* Takes what the instance has written. False if it was lost over that. */
 static bool take(struct workers *workers, struct worker *worker, const char *text, size_t size)
 {
@@ -150,6 +175,8 @@ static bool take(struct workers *workers, struct worker *worker, const char *tex
     worker->state.rested_us = 0;
     if (worker->phase == WORKER_STARTING)
         return take_greeting(workers, worker, text, size);
+    if (worker->tagged)
+        return take_tagged(workers, worker, text, size);
     if (!worker->given) {
         lose(workers, worker, "the program has written something that nobody had asked for");
         return false;
@@ -181,9 +208,7 @@ static void reply(struct workers *workers, struct worker *worker,
     state->silent_turns =
         verdict->size > 0 || exchange_has_several(&worker->exchange) ? 0 : state->silent_turns + 1;
     state->silent_to_several = false;
-    state->answered = true;
-    workers->answered = true;
-    worker->failures = 0;
+    note_answer(workers, worker);
 }
 
 /* Answers the request as far as that is known. Returns what it was, or ANSWER_REPLY if the answer
@@ -396,6 +421,31 @@ static bool look_in_turn(struct workers *workers, struct worker *worker)
     return false;
 }
 
+/* It waits for more, and has said all that it had to say, and some requests are not answered. */
+static void end_tagged_silent(struct workers *workers, struct worker *worker)
+{
+    tagged_refuse(worker->tagged, PROTOCOL_HANDLER_FAILED, SILENT_TEXT);
+    if (!workers->answered || ++worker->state.silent_turns >= MAX_SILENT_TURNS) {
+        snprintf(workers->why, sizeof workers->why, "%s", SILENT_TEXT);
+        end(worker, TURN_REPLACE);
+    }
+}
+
+static void look_tagged(struct workers *workers, struct worker *worker)
+{
+    struct tagged *tagged = worker->tagged;
+    int64_t quiet_us = workers->instances->now_us - TAGGED_LOOK_US;
+    bool unsure;
+    if (tagged->count > 0 && tagged_is_written(tagged) && worker->state.spoken_us <= quiet_us &&
+        worker->begun_us <= quiet_us && look_once(workers, worker, &unsure) == TURN_WAITS &&
+        read_all(workers, worker) == READ_ALL && tagged->count > 0)
+        end_tagged_silent(workers, worker);
+    if (tagged->count > 0)
+        look_after(workers, worker, TAGGED_LOOK_US);
+    else
+        look_no_more(workers, worker);
+}
+
 /* ---- the start ---- */
 
 static void fail_unseen(struct workers *workers, struct worker *worker)
@@ -453,6 +503,8 @@ enum turn_outcome turns_look(struct workers *workers, struct worker *worker)
 {
     if (worker->phase == WORKER_STARTING)
         look_at_start(workers, worker);
+    else if (worker->tagged)
+        look_tagged(workers, worker);
     else if (look_in_turn(workers, worker))
         look_again(workers, worker);
     return take_outcome(worker);
@@ -460,11 +512,17 @@ enum turn_outcome turns_look(struct workers *workers, struct worker *worker)
 
 /* ---- writing ---- */
 
-static void write_request(struct workers *workers, struct worker *worker)
+static enum exchange_progress write_some(const struct workers *workers, struct worker *worker)
 {
     const struct turn_rules *rules = workers->rules;
-    switch (exchange_write(&worker->exchange, worker->instance->input.fd, rules->end,
-                           rules->end_size)) {
+    int fd = worker->instance->input.fd;
+    return worker->tagged ? tagged_write(worker->tagged, fd)
+                          : exchange_write(&worker->exchange, fd, rules->end, rules->end_size);
+}
+
+static void write_request(struct workers *workers, struct worker *worker)
+{
+    switch (write_some(workers, worker)) {
     case EXCHANGE_WRITTEN:
         stop_watching_input(workers, worker);
         break;
@@ -479,7 +537,17 @@ static void write_request(struct workers *workers, struct worker *worker)
 
 enum turn_outcome turns_write(struct workers *workers, struct worker *worker)
 {
-    if (worker->phase == WORKER_IN_TURN)
+    if (worker->phase == WORKER_IN_TURN || (worker->tagged && worker->phase == WORKER_IDLE))
+        write_request(workers, worker);
+    return take_outcome(worker);
+}
+
+enum turn_outcome turns_write_tagged(struct workers *workers, struct worker *worker)
+{
+    worker->begun_us = workers->instances->now_us;
+    if (!worker->timer.due_us)
+        look_after(workers, worker, TAGGED_LOOK_US);
+    if (!worker->input_watched)
         write_request(workers, worker);
     return take_outcome(worker);
 }

@@ -27,6 +27,9 @@ enum turn_outcome turns_start(struct workers *workers, struct worker *worker);
 /* It has been given its request: the same, until TURN_OVER. */
 enum turn_outcome turns_begin(struct workers *workers, struct worker *worker);
 
+/* Requests were added to worker.tagged: writes them. */
+enum turn_outcome turns_write_tagged(struct workers *workers, struct worker *worker);
+
 /* A look at it is due. */
 enum turn_outcome turns_look(struct workers *workers, struct worker *worker);
 

@@ -2,12 +2,14 @@
 #include "server/handlers/program/worker.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/handlers/program/patience.h"
 #include "server/handlers/program/queue.h"
+#include "server/handlers/program/tagged.h"
 #include "server/handlers/program/turns.h"
 #include "server/handlers/program/variables.h"
 #include "server/log/log.h"
@@ -126,7 +128,7 @@ static int64_t due_ms(const struct worker *worker)
         return worker->given && worker->late_ms < worker->broken_ms ? worker->late_ms
                                                                     : worker->broken_ms;
     default:
-        return CLOCK_NEVER;
+        return worker->tagged && worker->tagged->count > 0 ? worker->late_ms : CLOCK_NEVER;
     }
 }
 
@@ -291,6 +293,18 @@ static void detach(struct workers *workers, struct worker *worker)
     enter(workers, worker, WORKER_EMPTY);
     worker->instance = NULL;
     worker->state = (struct instance_state){0};
+    if (worker->tagged)
+        tagged_reset(worker->tagged);
+}
+
+/* The same for requests with IDs: those of which nothing was read go to another instance. */
+static void lose_tagged(struct workers *workers, struct worker *worker, const char *why)
+{
+    struct request *request;
+    size_t unread = instance_unread(worker->instance);
+    while ((request = tagged_return(worker->tagged, unread)))
+        workers->unread(workers, request);
+    tagged_refuse(worker->tagged, PROTOCOL_HANDLER_FAILED, why);
 }
 
 /* Ends the instance, and answers the request that was given to it with an error; or, if the
@@ -306,6 +320,8 @@ static void lose(struct workers *workers, struct worker *worker, const char *why
     else
         count_failure(workers, worker);
     log_lost(workers, worker, why);
+    if (worker->tagged)
+        lose_tagged(workers, worker, why);
     detach(workers, worker);
     instance_end(workers->instances, instance, false);
     lose_request(workers, worker, unread, why);
@@ -466,6 +482,54 @@ struct worker *workers_idle(struct workers *workers)
     return worker;
 }
 
+struct worker *workers_with_room(struct workers *workers)
+{
+    struct worker *worker, *emptiest = NULL;
+    TAILQ_FOREACH(worker, &workers->idle, idle_entry)
+        if (!tagged_is_full(worker->tagged) &&
+            (!emptiest || worker->tagged->count < emptiest->tagged->count))
+            emptiest = worker;
+    return emptiest;
+}
+
+void worker_add(struct workers *workers, struct worker *worker, struct request *request)
+{
+    struct tagged *tagged = worker->tagged;
+    int64_t at_ms = request_deadline_ms(request);
+    if (!request_is_over(request) && tagged_add(tagged, request, workers->instances->now_us)) {
+        if (at_ms != CLOCK_NEVER)
+            at_ms += LATE_GRACE_MS;
+        if (tagged->count == 1 || at_ms < worker->late_ms)
+            worker->late_ms = at_ms;
+        schedule(workers, worker);
+        return;
+    }
+    if (!request_is_over(request))
+        request_refuse(request, PROTOCOL_HANDLER_FAILED, "out of memory");
+    request_release(request);
+}
+
+void worker_write_added(struct workers *workers, struct worker *worker)
+{
+    if (worker->phase == WORKER_IDLE && !tagged_is_written(worker->tagged))
+        act_on(workers, worker, turns_write_tagged(workers, worker));
+}
+
+/* Some of the requests with IDs may be late. That ends the instance only if it hangs, or if it has
+ * left as many unanswered as it may have. */
+static void check_tagged(struct workers *workers, struct worker *worker)
+{
+    struct tagged_times times = tagged_check_time(worker->tagged, workers->instances->now_ms,
+                                                  worker->state.spoken_us, LATE_GRACE_MS);
+    worker->late_ms = times.next_ms;
+    if (times.hung)
+        lose(workers, worker, "the program has not answered in time");
+    else if (times.next_ms == CLOCK_NEVER && tagged_is_full(worker->tagged))
+        lose(workers, worker, "the program has left too many requests without an answer");
+    else
+        schedule(workers, worker);
+}
+
 /* The request of a session gets its instance, waits for one, or is refused because none will come
  * soon. */
 static void find_instance(struct workers *workers, struct worker *worker)
@@ -576,6 +640,8 @@ void worker_act(struct workers *workers, struct worker *worker)
     } else if (worker->phase == WORKER_STARTING) {
         check_start(workers, worker);
         schedule(workers, worker);
+    } else if (worker->phase == WORKER_IDLE) {
+        check_tagged(workers, worker);
     } else if (worker->phase == WORKER_BROKEN && worker->broken_ms <= now_ms) {
         lose(workers, worker, worker->broken);
     } else if (worker->exchange.replied) {
@@ -585,6 +651,12 @@ void worker_act(struct workers *workers, struct worker *worker)
     } else {
         be_late(workers, worker);
     }
+}
+
+bool worker_use_ids(struct worker *worker, unsigned count)
+{
+    worker->tagged = calloc(1, sizeof *worker->tagged);
+    return worker->tagged && tagged_init(worker->tagged, count);
 }
 
 void worker_fini(struct workers *workers, struct worker *worker, bool gently)
@@ -598,4 +670,8 @@ void worker_fini(struct workers *workers, struct worker *worker, bool gently)
     start_clock(workers, worker);
     exchange_end(&worker->exchange);
     exchange_fini(&worker->exchange);
+    if (worker->tagged)
+        tagged_fini(worker->tagged);
+    free(worker->tagged);
+    worker->tagged = NULL;
 }

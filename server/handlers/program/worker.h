@@ -55,6 +55,17 @@ struct worker *workers_idle(struct workers *workers);
 void worker_give(struct workers *workers, struct worker *worker, struct request *const *requests,
                  unsigned count);
 
+/* The worker's instances are to have up to `count` requests at once, each with an ID (tagged.h).
+ * Before the first one is started. False: out of memory. */
+bool worker_use_ids(struct worker *worker, unsigned count);
+
+/* Of such workers, the one with the fewest requests; NULL: no instance has room. */
+struct worker *workers_with_room(struct workers *workers);
+
+/* Such a worker, which has room, takes a request, with its hold; and writes all that it took. */
+void worker_add(struct workers *workers, struct worker *worker, struct request *request);
+void worker_write_added(struct workers *workers, struct worker *worker);
+
 /* Events of its instance. */
 void worker_read(struct workers *workers, struct worker *worker);
 void worker_write(struct workers *workers, struct worker *worker);
