@@ -16,6 +16,8 @@ def add_arguments(parser):
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--copies", type=int, default=8)
     parser.add_argument("--kill-ms", type=float, default=20)
+    parser.add_argument("--ahead", type=int, default=16, help="requests that a client sends ahead")
+    parser.add_argument("--options", default="", help="of banterd, such as '--ahead 64' or --tagged")
 
 
 def _state(server, copies):
@@ -61,7 +63,7 @@ def _load(server, options, seconds, replies, kill):
                 except ProcessLookupError:
                     pass
 
-    missing, unasked = ask_all([Asker(server, requests(), 16, judge) for _ in range(options.clients)], tick)
+    missing, unasked = ask_all([Asker(server, requests(), options.ahead, judge) for _ in range(options.clients)], tick)
     if missing or unasked:
         raise Trouble(f"{missing} requests without a reply, {unasked} replies without a request")
     return kills
@@ -70,7 +72,7 @@ def _load(server, options, seconds, replies, kill):
 def run(options):
     report.heading("Kills", vars(options), ["banterd"])
     replies = collections.Counter()
-    with Server("banterd", "--workers", options.copies, "--", "cat") as server:
+    with Server("banterd", "--workers", options.copies, *options.options.split(), "--", "cat") as server:
         _load(server, options, 3, collections.Counter(), True)
         rows = [("after 3 s", _state(server, options.copies))]
         kills = _load(server, options, options.seconds, replies, True)
