@@ -311,14 +311,12 @@ static void writable(struct supervisor *supervisor, struct instance *instance)
 static void take_event(struct supervisor *supervisor, struct channel *channel)
 {
     struct instance *instance = channel->instance;
-    eventfd_t count;
     if (channel->fd < 0)
         return; /* closed earlier in this batch */
     switch (channel->kind) {
-    case CHANNEL_WAKE:
-        eventfd_read(channel->fd, &count);
+    case CHANNEL_WAKE: /* this and the timer are edge-triggered: they need not be read */
         break;
-    case CHANNEL_TIMER: /* edge-triggered: need not be read */
+    case CHANNEL_TIMER:
         supervisor->timer_us = CLOCK_NEVER;
         break;
     case CHANNEL_END:
@@ -534,7 +532,7 @@ static bool open_channels(struct supervisor *supervisor)
         CHANNEL_TIMER, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), NULL};
     supervisor->started_fd = eventfd(0, EFD_CLOEXEC);
     return supervisor->wake.fd >= 0 && supervisor->timer.fd >= 0 && supervisor->started_fd >= 0 &&
-           channel_watch(instances, &supervisor->wake, EPOLLIN) &&
+           channel_watch(instances, &supervisor->wake, EPOLLIN | EPOLLET) &&
            channel_watch(instances, &supervisor->timer, EPOLLIN | EPOLLET);
 }
 
