@@ -202,4 +202,17 @@ TABLE = [
         ("!", FAILED)),
     row("jq, a copy each", "jq", EACH, "jq -c .", ('{"a": 1}', '{"a":1}'), ("{", FAILED)),
     row("tr, a copy each", "coreutils", EACH, "tr a-z A-Z", *UPPER),
+
+    # Several requests at once
+    row("cat, ahead", "coreutils", SHARED + " --ahead 16", "cat", ("one", "one"), ("", ""), ("two", "two")),
+    row("jq, ahead", "jq", SHARED + " --ahead 16", "jq -c --unbuffered .", ('{"a": 1}', '{"a":1}'), ("3", "3")),
+    row("bc, ahead", "bc", OWN + " --ahead 16", "bc -lq", ("1+1", "2"), ("a=5; a", "5"), ("a*2", "10")),
+    row("sqlite3, ahead", "sqlite3", OWN + " --ahead 16 --reply-end line:END --request-end '.print END'"
+        " --framing netstring", "sqlite3", ("create table t (a);", ""), ("insert into t values (1), (2);", ""),
+        ("select * from t;", "1\n2")),
+    row("gawk, tagged", "gawk", SHARED + " --tagged",
+        "gawk '{ tag = $1; sub(/^[^ ]* /, \"\"); print tag, toupper($0); fflush() }'", *UPPER),
+    row("python, tagged", "python3", SHARED + " --tagged",
+        "python3 -u -c 'import sys\nfor line in sys.stdin:\n    tag, _, text = line.partition(\" \")\n"
+        "    print(tag, text.upper(), end=\"\")'", *UPPER),
 ]
