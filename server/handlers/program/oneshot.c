@@ -40,15 +40,20 @@ static bool may_start(const struct oneshots *oneshots)
            oneshots->starting < oneshots->rules.starts;
 }
 
-/* It is counted as starting no more, and goes on as others do, or has ended. */
-static void end_start(struct oneshots *oneshots, struct oneshot *oneshot, bool goes_on)
+/* It is counted as starting no more. */
+static void end_start(struct oneshots *oneshots, struct oneshot *oneshot)
 {
-    if (!oneshot->starts_until_ms)
-        return;
-    oneshot->starts_until_ms = 0;
-    oneshots->starting--;
-    if (goes_on)
-        patience_end(oneshot->instance->group.id);
+    if (oneshot->starts)
+        oneshots->starting--;
+    oneshot->starts = false;
+}
+
+/* It runs for longer than most: it goes on as others do. */
+static void end_patience(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    end_start(oneshots, oneshot);
+    oneshot->patient_until_ms = 0;
+    patience_end(oneshot->instance->group.id);
 }
 
 /* For a client (NULL: ahead). NULL: `*failure` is the errno of what failed. */
@@ -69,10 +74,11 @@ static struct oneshot *start(struct oneshots *oneshots, const struct flow *flow,
     }
     oneshot->instance->oneshot = oneshot;
     oneshot->late_ms = CLOCK_NEVER;
-    oneshot->starts_until_ms = instances->now_ms + START_MS;
+    oneshot->patient_until_ms = instances->now_ms + START_MS;
+    oneshot->starts = true;
     oneshots->starting++;
     patience_begin(oneshot->instance->group.id);
-    instances_schedule(instances, oneshot->starts_until_ms);
+    instances_schedule(instances, oneshot->patient_until_ms);
     LIST_INSERT_HEAD(&oneshots->all, oneshot, entry);
     return oneshot;
 }
@@ -92,7 +98,7 @@ static void free_oneshot(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     if (is_spare(oneshot))
         remove_spare(oneshots, oneshot);
-    end_start(oneshots, oneshot, false);
+    end_start(oneshots, oneshot);
     exchange_end(&oneshot->exchange);
     exchange_fini(&oneshot->exchange);
     LIST_REMOVE(oneshot, entry);
@@ -271,7 +277,7 @@ static int read_some(struct oneshots *oneshots, struct oneshot *oneshot, size_t 
     if (got <= 0)
         return 0;
     *size = (size_t) got;
-    end_start(oneshots, oneshot, true);
+    end_start(oneshots, oneshot);
     return answer_add(&oneshot->exchange.answer, &all, oneshots->instances->scratch, *size) ? 1
                                                                                             : -1;
 }
@@ -332,7 +338,6 @@ static void refuse_failed(struct oneshots *oneshots, struct oneshot *oneshot)
 void oneshot_exited(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     struct instance *instance = oneshot->instance;
-    end_start(oneshots, oneshot, false);
     bool fits = read_rest(oneshots, oneshot);
     if (is_spare(oneshot))
         spare_failed(oneshots);
@@ -355,10 +360,10 @@ void oneshots_act(struct oneshots *oneshots)
     struct oneshot *oneshot, *next;
     for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
         next = LIST_NEXT(oneshot, entry); /* this one may leave the list */
-        if (oneshot->starts_until_ms && oneshot->starts_until_ms <= now_ms)
-            end_start(oneshots, oneshot, true);
-        if (oneshot->starts_until_ms)
-            instances_schedule(oneshots->instances, oneshot->starts_until_ms);
+        if (oneshot->patient_until_ms && oneshot->patient_until_ms <= now_ms)
+            end_patience(oneshots, oneshot);
+        if (oneshot->patient_until_ms)
+            instances_schedule(oneshots->instances, oneshot->patient_until_ms);
         if (oneshot->late_ms > now_ms)
             instances_schedule(oneshots->instances, oneshot->late_ms);
         else

@@ -24,8 +24,9 @@ struct oneshot {
     struct instance *instance;
     struct exchange exchange;
     bool input_watched;
-    int64_t late_ms;         /* when it must have ended; CLOCK_NEVER: no matter when */
-    int64_t starts_until_ms; /* it counts as one that starts; 0: not any more */
+    int64_t late_ms;          /* when it must have ended; CLOCK_NEVER: no matter when */
+    bool starts;              /* it is counted in oneshots.starting */
+    int64_t patient_until_ms; /* it goes behind those that run; 0: not any more */
 };
 
 /* The same for all; `end` is the caller's. */
