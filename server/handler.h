@@ -89,14 +89,14 @@ struct handler_kind {
 struct handler {
     const struct handler_kind *kind; /* NULL: not open */
     void *state;                     /* the kind's */
-    _Atomic bool full;               /* see handler_set_full() */
-    /* A session whose request is late is closed in order behind the time-out: what the handler
-     * keeps of it is lost. The kind's; set in open(). */
-    bool late_ends_session;
     /* The server's: starts reading sessions again. NULL: no server runs. */
     void (*resume)(void *context);
     void *resume_context;
     unsigned descriptors; /* how many it may open, in addition to the server's */
+    _Atomic bool full;    /* see handler_set_full() */
+    /* A session whose request is late is closed in order behind the time-out: what the handler
+     * keeps of it is lost. The kind's; set in open(). */
+    bool late_ends_session;
 };
 
 /* While a handler is full, no session is read that is owed a reply: the back-pressure of a handler

@@ -48,15 +48,15 @@ struct loop {
     /* The hand-over's. */
     _Atomic uint64_t call;    /* number of the handler's call under way; 0: none */
     _Atomic bool is_in_batch; /* the monitor must not sleep */
+    /* most of the loop's time goes into calls, so they are to be measured. Set by the monitor,
+     * cleared by the owner */
+    _Atomic bool measures;
     /* the owner, also one that is just given it. Written by the giver: the monitor once it runs */
     struct pool_thread *owner;
     /* the owner's CPU clock, and its number for the kernel (0: none has begun). Copies, since they
      * are still read when the owner itself may have ended */
     clockid_t owner_clock;
     _Atomic pid_t owner_tid;
-    /* most of the loop's time goes into calls, so they are to be measured. Set by the monitor,
-     * cleared by the owner */
-    _Atomic bool measures;
     struct counter served; /* requests so far. Added to by the owner, read by all */
 
     /* The owner's. */

@@ -129,8 +129,9 @@ static void refuse_and_end(struct oneshots *oneshots, struct oneshot *oneshot, c
 
 void oneshots_end(struct oneshots *oneshots)
 {
-    while (!LIST_EMPTY(&oneshots->all)) {
-        struct oneshot *oneshot = LIST_FIRST(&oneshots->all);
+    struct oneshot *oneshot, *next;
+    for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
+        next = LIST_NEXT(oneshot, entry);
         end_oneshot(oneshots, oneshot, is_spare(oneshot));
     }
 }
@@ -189,8 +190,9 @@ static void set_deadline(struct oneshots *oneshots, struct oneshot *oneshot)
 /* Gives the request to a spare that can read it. False: there is none. */
 static bool give_to_spare(struct oneshots *oneshots, struct request *request)
 {
-    struct oneshot *spare;
-    while ((spare = TAILQ_FIRST(&oneshots->spares))) {
+    struct oneshot *spare, *next;
+    for (spare = TAILQ_FIRST(&oneshots->spares); spare; spare = next) {
+        next = TAILQ_NEXT(spare, spare_entry);
         remove_spare(oneshots, spare);
         /* What it may have written already is a part of the answer. */
         spare->exchange.request = request;

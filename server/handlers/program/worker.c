@@ -623,6 +623,15 @@ static void be_late(struct workers *workers, struct worker *worker)
     lose(workers, worker, "the program has not answered in time");
 }
 
+/* Its turn has lasted long enough, unless it has answered a part of it. */
+static void check_turn(struct workers *workers, struct worker *worker)
+{
+    if (has_gone_on(workers, worker))
+        schedule(workers, worker);
+    else
+        be_late(workers, worker);
+}
+
 void worker_act(struct workers *workers, struct worker *worker)
 {
     int64_t now_ms = workers->instances->now_ms;
@@ -646,10 +655,8 @@ void worker_act(struct workers *workers, struct worker *worker)
         lose(workers, worker, worker->broken);
     } else if (worker->exchange.replied) {
         lose(workers, worker, "the program has not asked for more in time");
-    } else if (has_gone_on(workers, worker)) {
-        schedule(workers, worker);
     } else {
-        be_late(workers, worker);
+        check_turn(workers, worker);
     }
 }
 
