@@ -74,7 +74,9 @@ def test_a_request_goes_to_the_copy_that_has_the_fewest(server, folder):
     banterd = tagged(server, workers=2)
     first, second = banterd.connect(), banterd.connect()
     in_the_copy(banterd, first, f"gate {folder / 'gate'}")
-    assert len({second.ask("pid") for _ in range(20)}) == 1
+    pids = [second.ask("pid") for _ in range(20)]
+    # The same one, from when both are ready.
+    assert sum(pid != before for before, pid in zip(pids, pids[1:])) <= 1
     (folder / "gate").touch()
     assert first.readline() == b"open"
 
