@@ -114,7 +114,8 @@ static void hand_over(struct monitor *monitor, struct loop *loop, const struct l
 {
     struct pool_thread *spare = pool_get(monitor->config.pool, POOL_INTERACTIVE);
     if (!spare) {
-        log_no_spare(monitor);
+        if (atomic_load(&loop->call) == sample->call) /* else it is over, as at a stop */
+            log_no_spare(monitor);
         return;
     }
     monitor->has_logged_no_spare = false;

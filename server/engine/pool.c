@@ -226,7 +226,9 @@ struct pool_thread *pool_get(struct pool *pool, enum pool_use use)
     struct pool_thread *thread = take_spare(pool, use);
     if (!thread && use == POOL_BACKGROUND)
         thread = take_spare(pool, POOL_INTERACTIVE);
-    if (!thread && pool->threads < pool->bound) {
+    /* Once a stop has seen the last thread end, the pool may be freed at any time. */
+    bool is_over = pool->stopping && pool->threads == 0;
+    if (!thread && pool->threads < pool->bound && !is_over) {
         pool->threads++;
         thread = start_thread(pool);
         if (!thread)

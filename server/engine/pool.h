@@ -60,7 +60,7 @@ enum pool_use {
 /* Gives a loop or a job to a spare, or to a new thread if there is none. Two steps, so that the
  * caller can make sure of a thread before it takes a loop: pool_get(), then exactly one of
  * pool_give_loop(), pool_give_job() and pool_put_back(). pool_get() returns NULL if the bound is
- * reached or a thread would not start (which is logged). */
+ * reached, a thread would not start (which is logged), or the pool has stopped. */
 struct pool_thread *pool_get(struct pool *pool, enum pool_use use);
 void pool_give_loop(struct pool_thread *thread, struct loop *loop, struct pool_thread *from);
 void pool_give_job(struct pool_thread *thread, struct job *job);
