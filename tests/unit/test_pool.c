@@ -408,6 +408,18 @@ static void a_thread_that_was_picked_before_the_stop_can_still_be_put_back(void 
     pool_free(pool);
 }
 
+/* As the monitor may ask for one while the last owner ends: the pool may be freed by then. */
+static void a_pool_that_has_stopped_gives_no_thread(void **state)
+{
+    (void) state;
+    struct pool *pool = open_pool(1);
+    assert_int_equal(pool_stop(pool, CLOCK_NEVER, NO_GRACE), 0);
+    assert_null(pool_get(pool, POOL_INTERACTIVE));
+    assert_null(pool_get(pool, POOL_BACKGROUND));
+    assert_int_equal(pool_threads(pool), 0);
+    pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +433,7 @@ int main(void)
         cmocka_unit_test(a_job_is_worked_on_in_the_thread_that_it_was_given_to),
         cmocka_unit_test(a_thread_that_has_lost_its_loop_waits_to_be_let_go_and_then_works),
         cmocka_unit_test(an_empty_pool_has_nothing_to_wait_for),
+        cmocka_unit_test(a_pool_that_has_stopped_gives_no_thread),
         cmocka_unit_test(calls_are_left_behind_at_the_deadline),
         cmocka_unit_test(loops_are_waited_for_beyond_the_deadline),
         cmocka_unit_test(a_thread_that_was_picked_before_the_stop_can_still_be_put_back),
