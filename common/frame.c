@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/ascii.h"
+#include "common/decimal.h"
 
 /* frame_decoder.state */
 enum {
@@ -427,14 +428,7 @@ bool frame_is_partial(const struct frame_decoder *decoder, size_t size)
 /* Writes "SIZE:" and returns its length. */
 static size_t print_length(char *text, size_t size)
 {
-    char digits[24];
-    size_t count = 0;
-    do {
-        digits[count++] = (char) ('0' + size % 10);
-        size /= 10;
-    } while (size > 0);
-    for (size_t i = 0; i < count; i++)
-        text[i] = digits[count - 1 - i];
+    size_t count = decimal_print(text, size);
     text[count] = ':';
     return count + 1;
 }

@@ -2,20 +2,19 @@
 #include "server/handlers/program/tagged.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/decimal.h"
 #include "common/escape.h"
 #include "common/protocol.h"
 #include "server/request.h"
 
 enum {
-    ID_MAX_DIGITS = 20,
-    MAX_LINE_BYTES = PROTOCOL_MAX_REPLY + ID_MAX_DIGITS + 2, /* with SPACE and CR */
+    MAX_LINE_BYTES = PROTOCOL_MAX_REPLY + DECIMAL_MAX_DIGITS + 2, /* with SPACE and CR */
     KEPT_BYTES = 64 << 10,
 };
 
@@ -71,7 +70,7 @@ bool tagged_add(struct tagged *tagged, struct request *request, int64_t now_us)
     struct tagged_slot *slot = &tagged->slots[number];
     struct buffer *output = &tagged->output;
     size_t size = request_size(request);
-    if (!buffer_reserve(output, size + ID_MAX_DIGITS + 2))
+    if (!buffer_reserve(output, size + DECIMAL_MAX_DIGITS + 2))
         return false;
     tagged->count++;
     *slot = (struct tagged_slot){
@@ -80,8 +79,8 @@ bool tagged_add(struct tagged *tagged, struct request *request, int64_t now_us)
         .begin = tagged->written + buffer_size(output),
         .given_us = now_us,
     };
-    int digits = snprintf(buffer_tail(output), ID_MAX_DIGITS + 2, "%" PRIu64 " ", slot->id);
-    buffer_added(output, (size_t) digits);
+    buffer_added(output, decimal_print(buffer_tail(output), slot->id));
+    buffer_append(output, " ", 1);
     buffer_append(output, request_message(request), size);
     buffer_append(output, "\n", 1);
     return true;
