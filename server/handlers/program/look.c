@@ -114,25 +114,57 @@ static bool is_endless(enum timeout timeout, uint64_t argument)
     }
 }
 
-/* Judges the text of a file `syscall`: "running", or the call's number, its six arguments, the
- * stack's pointer and the program's counter. Sets the first argument. */
+/* What the text of a file `syscall` consists of: the call's number, its six arguments, the stack's
+ * pointer and the program's counter. Only what is needed is made a number: all of them by
+ * strtoull(3) take as long as the system call that has read the text. */
+enum field { FIELD_NUMBER, FIELD_ARGUMENTS, FIELD_STACK = 7, FIELDS };
+
+/* Finds where each begins. False: the thread runs, or is not in a call. */
+static bool split(const char *text, const char *fields[FIELDS])
+{
+    if (!isdigit((unsigned char) *text)) /* "running", or -1: outside of any call, as in a fault */
+        return false;
+    for (int field = FIELD_NUMBER; field < FIELDS && text; field++) {
+        fields[field] = text;
+        if ((text = strchr(text, ' ')))
+            text++;
+    }
+    return text;
+}
+
+static long decimal(const char *digit)
+{
+    long number = 0;
+    for (; isdigit((unsigned char) *digit); digit++)
+        number = 10 * number + (*digit - '0');
+    return number;
+}
+
+/* "0x7f", in small letters. */
+static uint64_t hexadecimal(const char *text)
+{
+    uint64_t number = 0;
+    for (const char *digit = text + 2; isxdigit((unsigned char) *digit); digit++)
+        number = number << 4 | (unsigned) (*digit <= '9' ? *digit - '0' : *digit - 'a' + 10);
+    return number;
+}
+
+/* Judges the text of a file `syscall`. Sets the first argument. */
 static enum sleep sleep_of(const char *text, uint64_t *first)
 {
-    uint64_t values[7]; /* the arguments and the stack's pointer */
-    char *next;
-    long number = strtol(text, &next, 10);
-    if (next == text || number < 0)
-        return SLEEP_NOT; /* or outside of any call: in a page fault */
-    for (size_t i = 0; i < 7; i++)
-        values[i] = strtoull(next, &next, 16);
+    const char *fields[FIELDS];
+    if (!split(text, fields))
+        return SLEEP_NOT;
     /* A program of 32 bits: its numbers mean other calls. */
-    if (sizeof(void *) > 4 && values[6] <= UINT32_MAX)
+    if (sizeof(void *) > 4 && hexadecimal(fields[FIELD_STACK]) <= UINT32_MAX)
         return SLEEP_UNKNOWN;
-    *first = values[0];
+    long number = decimal(fields[FIELD_NUMBER]);
+    *first = hexadecimal(fields[FIELD_ARGUMENTS]);
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (calls[i].number == number)
-            return is_endless(calls[i].timeout, values[calls[i].argument]) ? calls[i].sleep
-                                                                           : SLEEP_NOT;
+        if (calls[i].number == number) {
+            uint64_t argument = hexadecimal(fields[FIELD_ARGUMENTS + calls[i].argument]);
+            return is_endless(calls[i].timeout, argument) ? calls[i].sleep : SLEEP_NOT;
+        }
     return SLEEP_NOT;
 }
 
