@@ -281,6 +281,7 @@ static bool own(struct loop *loop, struct pool_thread *thread, struct pool_threa
     thread_sched_interactive();
     if (from)
         take_over(shard, from);
+    open_inbox(shard, scratch); /* its event may have been in a batch that was cut off */
     while (!shard->draining || shard->store.count > 0) {
         log_nudge(shard->log);
         monitor_batch_ends(loop);

@@ -13,7 +13,7 @@ bool loop_init(struct loop *loop)
         return false;
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return loop->wake_fd >= 0 &&
-           loop_watch(loop, EPOLL_CTL_ADD, loop->wake_fd, EPOLLIN, LOOP_INBOX, NULL);
+           loop_watch(loop, EPOLL_CTL_ADD, loop->wake_fd, EPOLLIN | EPOLLET, LOOP_INBOX, NULL);
 }
 
 void loop_fini(struct loop *loop)
@@ -34,12 +34,7 @@ void loop_post_chain(struct loop *loop, struct inbox_node *newest, struct inbox_
 
 void loop_post(struct loop *loop, struct inbox_node *node) { loop_post_chain(loop, node, node); }
 
-struct inbox_node *loop_take_inbox(struct loop *loop)
-{
-    eventfd_t count;
-    eventfd_read(loop->wake_fd, &count); /* before the nodes: one that comes later wakes again */
-    return inbox_take_all(&loop->inbox);
-}
+struct inbox_node *loop_take_inbox(struct loop *loop) { return inbox_take_all(&loop->inbox); }
 
 void loop_ready(struct loop *loop, struct loop_item *item)
 {

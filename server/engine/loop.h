@@ -40,7 +40,7 @@ TAILQ_HEAD(loop_items, loop_item);
 
 struct loop {
     int epoll_fd;
-    int wake_fd; /* eventfd: something is in the inbox */
+    int wake_fd; /* eventfd, reported once for each write: something has come into the inbox */
 
     /* For every thread. */
     struct inbox inbox;
@@ -82,7 +82,8 @@ void loop_post(struct loop *loop, struct inbox_node *node);
 /* The same for several at once, which wake the owner once at most (inbox_push_chain()). */
 void loop_post_chain(struct loop *loop, struct inbox_node *newest, struct inbox_node *oldest);
 
-/* All that was posted, the oldest first; NULL: nothing. Owner only. */
+/* All that was posted, the oldest first; NULL: nothing. Owner only; a new owner calls it before its
+ * first wait, since what woke the one before is not reported again. */
 struct inbox_node *loop_take_inbox(struct loop *loop);
 
 /* ---- what epoll watches ---- */
