@@ -20,8 +20,8 @@ enum {                /* bits of request->state */
 };
 
 /* A reply buffer that has grown beyond this is given back, so that one large reply does not cost
- * memory for ever after. */
-enum { KEPT_REPLY_BYTES = 64 << 10 };
+ * memory for ever after; the same for both buffers of a spare. */
+enum { KEPT_REPLY_BYTES = 64 << 10, KEPT_SPARE_BYTES = 4 << 10, MAX_SPARES = 64 };
 
 /* ---- for handlers ---- */
 
@@ -235,7 +235,7 @@ void request_free(struct request *request)
     if (!request)
         return;
     buffer_fini(&request->reply);
-    free(request->copy);
+    buffer_fini(&request->copy);
     free(request);
 }
 
@@ -260,10 +260,6 @@ void request_start(struct request *request, struct loop *loop, void *context,
         buffer_fini(&request->reply);
     else
         buffer_clear(&request->reply);
-    if (request->copy) {
-        free(request->copy);
-        request->copy = NULL;
-    }
 }
 
 enum request_outcome request_outcome(const struct request *request)
@@ -283,13 +279,13 @@ bool request_detach(struct request *request)
 
 bool request_keep_message(struct request *request)
 {
-    if (request->copy)
+    struct buffer *copy = &request->copy;
+    if (copy->data && request->message == copy->data)
         return true;
-    request->copy = malloc(request->size ? request->size : 1);
-    if (!request->copy)
+    buffer_clear(copy);
+    if (!buffer_reserve(copy, 1) || !buffer_append(copy, request->message, request->size))
         return false;
-    memcpy(request->copy, request->message, request->size);
-    request->message = request->copy;
+    request->message = copy->data;
     return true;
 }
 
@@ -348,8 +344,49 @@ bool request_cancel(struct request *request)
              CLAIMED);
 }
 
+static bool drop_reference(struct request *request)
+{
+    return atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) == 1;
+}
+
 void request_unref(struct request *request)
 {
-    if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) == 1)
+    if (drop_reference(request))
         request_free(request);
+}
+
+/* ---- spares ---- */
+
+void request_unref_to(struct request *request, struct request_spares *spares)
+{
+    if (!drop_reference(request))
+        return;
+    if (spares->count == MAX_SPARES || request->reply.capacity > KEPT_SPARE_BYTES ||
+        request->copy.capacity > KEPT_SPARE_BYTES) {
+        request_free(request);
+        return;
+    }
+    STAILQ_INSERT_HEAD(&spares->queue, request, entry);
+    spares->count++;
+}
+
+struct request *request_from(struct request_spares *spares, struct handler *handler,
+                             const struct asker *asker, struct log *log)
+{
+    struct request *request = STAILQ_FIRST(&spares->queue);
+    if (!request)
+        return request_new(handler, asker, log);
+    STAILQ_REMOVE_HEAD(&spares->queue, entry);
+    spares->count--;
+    return request;
+}
+
+void request_spares_fini(struct request_spares *spares)
+{
+    struct request *request;
+    while ((request = STAILQ_FIRST(&spares->queue))) {
+        STAILQ_REMOVE_HEAD(&spares->queue, entry);
+        request_free(request);
+    }
+    spares->count = 0;
 }

@@ -62,7 +62,7 @@ struct request {
     /* When the handler must have answered, had its time not stood still since; set before the call,
      * with how long it had stood still by then. */
     int64_t deadline_ms, paused_ms;
-    char *copy; /* owned; NULL before a hold */
+    struct buffer copy; /* of the message, since a hold */
     /* `reply` is the answer as soon as handle() has returned; for the thread that is in it alone.
      * It is claimed and made known only if that call is not the loop's any more. */
     bool built;
@@ -80,6 +80,13 @@ struct request {
 };
 
 STAILQ_HEAD(request_queue, request);
+
+/* Requests that the owner of a loop keeps for its next calls: a burst of late answers costs no
+ * memory management. All zero, and STAILQ_INIT(), at first. */
+struct request_spares {
+    struct request_queue queue;
+    unsigned count;
+};
 
 /* A request for calls of `handler`, for use by one thread at a time. NULL: out of memory. */
 struct request *request_new(struct handler *handler, const struct asker *asker, struct log *log);
@@ -139,5 +146,14 @@ void request_discard(struct inbox_node *node);
 
 /* Drops the asker's reference. */
 void request_unref(struct request *request);
+
+/* The same for the owner of a loop, who may get it as a spare. */
+void request_unref_to(struct request *request, struct request_spares *spares);
+
+/* A request for the next call: a spare, or a new one. NULL: out of memory. */
+struct request *request_from(struct request_spares *spares, struct handler *handler,
+                             const struct asker *asker, struct log *log);
+
+void request_spares_fini(struct request_spares *spares);
 
 #endif

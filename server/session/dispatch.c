@@ -38,8 +38,8 @@ static bool prepare(struct session *session, struct scratch *scratch, const char
     const struct shared *shared = shard->shared;
     struct handler *handler = handler_of(shard);
     struct request *request = scratch->request;
-    if (!request &&
-        !(request = scratch->request = request_new(handler, shared->asker, shared->log))) {
+    if (!request && !(request = scratch->request =
+                          request_from(&shard->spares, handler, shared->asker, shared->log))) {
         output_error(session, scratch, PROTOCOL_HANDLER_FAILED, "out of memory");
         return false;
     }

@@ -99,15 +99,16 @@ void output_queue_late(struct session *session, struct request *request)
         request->ready = true;
 }
 
-static void unqueue_first(struct session_active *active)
+static void unqueue_first(struct session *session)
 {
+    struct session_active *active = session->active;
     struct request *request = STAILQ_FIRST(&active->requests);
     STAILQ_REMOVE_HEAD(&active->requests, entry);
     active->pending--;
     if (active->stalled == request)
         active->stalled = NULL;
     request->context = NULL; /* a holder, or the call's way back, may outlive the session */
-    request_unref(request);
+    request_unref_to(request, &session_shard(session)->spares);
 }
 
 void output_answered(struct session *session, struct scratch *scratch)
@@ -133,7 +134,7 @@ void output_error(struct session *session, struct scratch *scratch, const char *
     struct shard *shard = session_shard(session);
     const struct shared *shared = shard->shared;
     struct request *request =
-        request_new(shared->settings.config.handler, shared->asker, shared->log);
+        request_from(&shard->spares, shared->settings.config.handler, shared->asker, shared->log);
     if (!request) {
         session_break(session, "out of memory");
         return;
@@ -188,7 +189,7 @@ void output_deliver(struct session *session, struct scratch *scratch)
         else
             put_reply(session, &scratch->output, request->ends_in_crlf, &request->reply);
         bool last = request_is_last(request);
-        unqueue_first(session->active);
+        unqueue_first(session);
         if (last)
             end_behind(session);
     }

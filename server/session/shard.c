@@ -12,6 +12,7 @@ bool shard_init(struct shard *shard, const struct shared *shared)
     shard->stop_node.kind = INBOX_STOP;
     shard->resume_node.kind = INBOX_RESUME;
     SLIST_INIT(&shard->dead);
+    STAILQ_INIT(&shard->spares.queue);
     if (!loop_init(&shard->loop))
         return false;
     shard->log = log_ring_new(shared->log);
@@ -24,6 +25,7 @@ void shard_fini(struct shard *shard)
 {
     shard_free_dead(shard);
     store_fini(&shard->store);
+    request_spares_fini(&shard->spares);
     log_ring_free(shard->log);
     loop_fini(&shard->loop);
 }

@@ -466,6 +466,81 @@ static void what_nobody_will_deliver_can_be_discarded(void **state)
     assert_int_equal(asked.answered + asked.returned, 0);
 }
 
+/* ---- spares ---- */
+
+static void ask_again(struct request_spares *spares, const char *text, size_t size)
+{
+    request = request_from(spares, NULL, &asker, capture.log);
+    request_start(request, &loop, &asked, 7, text, size);
+}
+
+/* The asker is through with it, and nobody else has it. */
+static void retire(struct request_spares *spares)
+{
+    request_release(request);
+    open_inbox();
+    request_unref_to(request, spares);
+}
+
+static void a_request_that_nobody_has_is_there_for_the_next_call(void **state)
+{
+    (void) state;
+    struct request_spares spares = {.queue = STAILQ_HEAD_INITIALIZER(spares.queue)};
+    const struct request *first = request;
+    hold();
+    retire(&spares);
+    assert_int_equal(spares.count, 1);
+    ask_again(&spares, "other", 5);
+    assert_ptr_equal(request, first);
+    assert_int_equal(spares.count, 0);
+    assert_true(request_hold(request));
+    assert_int_equal(request_size(request), 5);
+    assert_memory_equal(request_message(request), "other", 5);
+    assert_int_equal(buffer_size(&request->reply), 0);
+    assert_true(keep_late());
+    reply("second");
+    retire(&spares);
+    request_spares_fini(&spares);
+    assert_int_equal(spares.count, 0);
+}
+
+static void a_request_with_a_holder_is_no_spare(void **state)
+{
+    (void) state;
+    struct request_spares spares = {.queue = STAILQ_HEAD_INITIALIZER(spares.queue)};
+    hold();
+    reply("answer");
+    open_inbox();
+    request_unref_to(request, &spares);
+    assert_int_equal(spares.count, 0);
+    request_release(request); /* frees it */
+}
+
+static void spares_are_few_and_small(void **state)
+{
+    (void) state;
+    enum { FEW = 64, SMALL = 4096 };
+    static const char large[SMALL + 1];
+    struct request_spares spares = {.queue = STAILQ_HEAD_INITIALIZER(spares.queue)};
+    struct request *requests[FEW + 1];
+    request_free(request);
+    ask_again(&spares, large, sizeof large);
+    hold();
+    retire(&spares);
+    assert_int_equal(spares.count, 0);
+    for (unsigned i = 0; i <= FEW; i++) {
+        ask_again(&spares, message, strlen(message));
+        requests[i] = request;
+    }
+    for (unsigned i = 0; i <= FEW; i++) {
+        request = requests[i];
+        hold();
+        retire(&spares);
+    }
+    assert_int_equal(spares.count, FEW);
+    request_spares_fini(&spares);
+}
+
 /* ---- races ---- */
 
 static void an_answer_that_races_the_return_of_its_call_is_delivered_once(void **state)
@@ -516,6 +591,9 @@ int main(void)
         REQUEST_TEST(a_call_outside_of_the_loop_that_forgets_its_request_gets_an_error),
         REQUEST_TEST(a_call_that_returns_behind_a_verdict_delivers_nothing),
         REQUEST_TEST(what_nobody_will_deliver_can_be_discarded),
+        REQUEST_TEST(a_request_that_nobody_has_is_there_for_the_next_call),
+        REQUEST_TEST(a_request_with_a_holder_is_no_spare),
+        REQUEST_TEST(spares_are_few_and_small),
         REQUEST_TEST(an_answer_that_races_the_return_of_its_call_is_delivered_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
