@@ -1,0 +1,131 @@
+/*
+ * conversation_traffic: moves bytes between the socket and the conversation's buffers, and has an
+ * eye on the clock.
+ *
+ * A failed send is not the end: what the server sent before it is still in the kernel, and is read
+ * first. Linux keeps received bytes readable after a reset.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <sys/socket.h>
+
+#include "client/conversation_state.h"
+#include "common/clock.h"
+
+#define READ_BYTES ((size_t) 256 << 10)
+#define LINGER_MS 1000 /* for the end of the stream, if nothing else is awaited */
+
+static bool wants_to_send(const struct conversation *conversation)
+{
+    return buffer_size(&conversation->outgoing) > 0 ||
+           (conversation->quit_queued && !conversation->half_closed && !conversation->send_errno);
+}
+
+void conversation_poll(struct conversation *conversation, bool want_reply, struct pollfd *fd)
+{
+    conversation_queue_quit(conversation);
+    if (!want_reply || conversation->is_paused)
+        conversation->heard_ms = clock_ms();
+    conversation->is_paused = !want_reply;
+    if (conversation->is_paused)
+        conversation->linger_end_ms = 0;
+    fd->events = (short) ((want_reply && !conversation->stream_ended ? POLLIN : 0) |
+                          (wants_to_send(conversation) ? POLLOUT : 0));
+    /* poll(2) would report errors and hang-ups that are not to be acted on now. */
+    fd->fd = fd->events && !conversation->end ? conversation->socket : -1;
+    fd->revents = 0;
+}
+
+/* The time at which the server has been silent for too long; 0: never. */
+static int64_t silence_end_ms(const struct conversation *conversation)
+{
+    uint64_t owed = conversation_owed(conversation);
+    /* The only reply that is owed is to a request that we have not sent to its end. */
+    bool waits_for_us = owed == 1 && conversation->is_begun && !conversation->quitting &&
+                        buffer_size(&conversation->outgoing) == 0;
+    if (conversation->reply_timeout_ms == 0 || owed == 0 || waits_for_us)
+        return 0;
+    return conversation->heard_ms + conversation->reply_timeout_ms;
+}
+
+int conversation_wait_ms(const struct conversation *conversation)
+{
+    int64_t end_ms = silence_end_ms(conversation);
+    if (conversation->linger_end_ms && (!end_ms || conversation->linger_end_ms < end_ms))
+        end_ms = conversation->linger_end_ms;
+    if (!end_ms || conversation->is_paused || conversation->end)
+        return -1;
+    int64_t left_ms = end_ms - clock_ms();
+    if (left_ms < 0)
+        return 0;
+    return left_ms < INT_MAX ? (int) left_ms : INT_MAX;
+}
+
+static void receive(struct conversation *conversation)
+{
+    struct buffer *incoming = &conversation->incoming;
+    if (!buffer_reserve(incoming, READ_BYTES)) {
+        conversation_finish(conversation, CONVERSATION_OUT_OF_MEMORY, "out of memory");
+        return;
+    }
+    ssize_t size = recv(conversation->socket, buffer_tail(incoming), READ_BYTES, 0);
+    if (size > 0) {
+        buffer_added(incoming, (size_t) size);
+        conversation->heard_ms = clock_ms();
+        conversation->linger_end_ms = 0;
+    } else if (size == 0) {
+        conversation->stream_ended = true;
+    } else if (errno != EAGAIN && errno != EINTR) {
+        conversation->stream_ended = true;
+        conversation->receive_errno = errno;
+    }
+}
+
+static void send_some(struct conversation *conversation)
+{
+    struct buffer *outgoing = &conversation->outgoing;
+    if (buffer_size(outgoing) > 0) {
+        ssize_t size =
+            send(conversation->socket, buffer_head(outgoing), buffer_size(outgoing), MSG_NOSIGNAL);
+        if (size >= 0) {
+            /* The server owes a reply once the request has left. */
+            if (conversation->sent_bytes < conversation->first_owed_end)
+                conversation->heard_ms = clock_ms();
+            conversation->sent_bytes += (uint64_t) size;
+            buffer_consume(outgoing, (size_t) size);
+        } else if (errno != EAGAIN && errno != EINTR) {
+            conversation->send_errno = errno;
+            buffer_clear(outgoing);
+        }
+    }
+    if (buffer_size(outgoing) == 0 && conversation->quit_queued && !conversation->half_closed) {
+        shutdown(conversation->socket, SHUT_WR);
+        conversation->half_closed = true;
+    }
+}
+
+void conversation_look_at_clock(struct conversation *conversation)
+{
+    int64_t silence_ms = silence_end_ms(conversation);
+    bool awaits_end = conversation->send_errno || conversation->announced ||
+                      (conversation->half_closed && conversation_owed(conversation) == 0);
+    if (conversation->is_paused || (!silence_ms && !awaits_end))
+        return; /* a server that is not read is not silent */
+    int64_t now = clock_ms();
+    if (silence_ms && now >= silence_ms)
+        conversation_finish(conversation, CONVERSATION_TIMED_OUT, "nothing received for --timeout");
+    else if (awaits_end && !conversation->linger_end_ms)
+        conversation->linger_end_ms = now + LINGER_MS;
+    else if (awaits_end && now >= conversation->linger_end_ms)
+        conversation_finish_stream(conversation);
+}
+
+void conversation_step(struct conversation *conversation, short revents)
+{
+    if (conversation->end)
+        return;
+    if (revents & (POLLIN | POLLHUP | POLLERR) && !conversation->stream_ended)
+        receive(conversation);
+    if (revents & POLLOUT)
+        send_some(conversation);
+}
