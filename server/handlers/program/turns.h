@@ -1,6 +1,7 @@
 /*
  * turns: what happens between a worker and its instance, from the start of an instance on: writes
- * the request, reads what comes, looks whether the turn is over, and judges (answer.h). What is to
+ * the request (input.h), reads what comes (output.h), looks whether the turn is over (looking.h),
+ * and judges (judge.h). What is to
  * become of the worker is for the caller to do.
  *
  * Only the supervisor's thread calls these.
@@ -8,18 +9,7 @@
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_TURNS_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_TURNS_H
 
-#include <stdbool.h>
-
-#include "server/handlers/program/state.h"
-
-enum turn_outcome {
-    TURN_GOES_ON,
-    TURN_READY,   /* the instance has started: it waits for its first request */
-    TURN_OVER,    /* the request is answered, and the instance waits for the next one */
-    TURN_REPLACE, /* the same, but another instance should take its place: workers.why */
-    TURN_BROKEN,  /* it can't go on, and may be about to end: worker.broken */
-    TURN_LOST,    /* it can't be trusted any more, or has ended: workers.why */
-};
+#include "server/handlers/program/outcome.h"
 
 /* The instance was started: from now on it is looked at, until TURN_READY. */
 enum turn_outcome turns_start(struct workers *workers, struct worker *worker);
