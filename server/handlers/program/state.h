@@ -117,6 +117,9 @@ struct workers {
     void (*unread)(struct workers *workers, struct request *request);
 };
 
+#define WORKER_DOWN_TEXT                                                                           \
+    "the program has failed again and again; it is tried anew every few seconds"
+
 /* Whether its instance is there and has started: else a request waits for the next one. */
 static inline bool worker_is_ready(const struct worker *worker)
 {

@@ -14,6 +14,9 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
+#include "server/handlers/program/respawn.h"
+#include "server/handlers/program/starts.h"
+#include "server/handlers/program/tagged_worker.h"
 #include "server/log/log.h"
 #include "server/request.h"
 
@@ -119,9 +122,9 @@ static void give_tagged(struct supervisor *supervisor)
 {
     struct worker *worker;
     struct request *request;
-    while ((worker = workers_with_room(&supervisor->workers)) &&
+    while ((worker = tagged_workers_with_room(&supervisor->workers)) &&
            (request = next_request(supervisor)))
-        worker_add(&supervisor->workers, worker, request);
+        tagged_worker_add(&supervisor->workers, worker, request);
     LIST_FOREACH(worker, &supervisor->all, entry)
         worker_write_added(&supervisor->workers, worker);
 }
@@ -207,7 +210,7 @@ static void add_spares(struct supervisor *supervisor)
     struct worker *worker;
     while (supervisor->spares.count < supervisor->plan.ahead && (worker = new_worker(supervisor))) {
         spares_add(&supervisor->spares, worker);
-        worker_start_in_turn(&supervisor->workers, worker);
+        starts_wait(&supervisor->workers, worker);
     }
 }
 
@@ -369,14 +372,14 @@ static bool wants_requests(struct supervisor *supervisor)
         return oneshots_can_begin(&supervisor->oneshots);
     if (!supervisor->count || supervisor_is_down(supervisor))
         return true;
-    return supervisor->rules.tagged ? workers_with_room(&supervisor->workers) != NULL
+    return supervisor->rules.tagged ? tagged_workers_with_room(&supervisor->workers) != NULL
                                     : !TAILQ_EMPTY(&supervisor->workers.idle);
 }
 
 /* In ms; -1: until something happens. */
 static int time_to_sleep(struct supervisor *supervisor)
 {
-    if (workers_may_start(&supervisor->workers) ||
+    if (starts_may_start(&supervisor->workers) ||
         (wants_requests(supervisor) && !queue_sleep(supervisor->queue)) || !set_timer(supervisor))
         return 0;
     if (supervisor->instances.due_ms == INT64_MAX)
@@ -413,7 +416,7 @@ static int start_shared(struct supervisor *supervisor)
     for (unsigned i = supervisor->count; i > 0; i--) {
         supervisor->shared[i - 1].number = i;
         if (supervisor->rules.tagged &&
-            !worker_use_ids(&supervisor->shared[i - 1], supervisor->rules.tagged))
+            !tagged_worker_init(&supervisor->shared[i - 1], supervisor->rules.tagged))
             failure = ENOMEM;
         add_worker(supervisor, &supervisor->shared[i - 1]);
     }

@@ -1,0 +1,29 @@
+/*
+ * tagged_worker: a worker whose instance has requests of many sessions at once, each with an ID
+ * (tagged.h). It has no turns, and is WORKER_IDLE as long as its instance can take requests.
+ *
+ * Only the supervisor's thread calls these.
+ */
+#ifndef BANTER_SERVER_HANDLERS_PROGRAM_TAGGED_WORKER_H
+#define BANTER_SERVER_HANDLERS_PROGRAM_TAGGED_WORKER_H
+
+#include <stdbool.h>
+
+#include "server/handlers/program/state.h"
+
+/* The worker's instances are to have up to `count` requests at once. Before the first one is
+ * started. False: out of memory. */
+bool tagged_worker_init(struct worker *worker, unsigned count);
+void tagged_worker_fini(struct worker *worker);
+
+/* The one with the fewest requests; NULL: no instance has room. */
+struct worker *tagged_workers_with_room(struct workers *workers);
+
+/* It takes a request, with its hold; there is room. */
+void tagged_worker_add(struct workers *workers, struct worker *worker, struct request *request);
+
+/* Some of its requests may be late. That ends the instance only if it hangs, or if it has left as
+ * many unanswered as it may have. */
+void tagged_worker_check_time(struct workers *workers, struct worker *worker);
+
+#endif
