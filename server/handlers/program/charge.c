@@ -38,8 +38,8 @@ static void request_gone(struct workers *workers, struct worker *worker)
 {
     worker->given = false;
     start_clock(workers, worker);
-    if (workers->done)
-        workers->done(workers, worker);
+    if (workers->on_demand)
+        queue_flow_done(workers->queue, worker->flow);
 }
 
 void charge_release(struct workers *workers, struct worker *worker)
@@ -82,13 +82,13 @@ void charge_give_back(struct workers *workers, struct worker *worker)
     struct exchange *exchange = &worker->exchange;
     if (exchange->replied) {
         charge_release(workers, worker);
-    } else if (workers->unread) {
+    } else if (!workers->on_demand) {
         struct request *requests[EXCHANGE_MAX + 1];
         unsigned count = 0;
         while ((requests[count] = exchange_return(exchange)))
             count++;
         while (count > 0)
-            workers->unread(workers, requests[--count]);
+            workers->unread[workers->unread_count++] = requests[--count];
         request_gone(workers, worker);
     } else {
         start_clock(workers, worker);

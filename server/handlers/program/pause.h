@@ -6,6 +6,7 @@
 #define BANTER_SERVER_HANDLERS_PROGRAM_PAUSE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* All zero: it runs, and has never stood still. */
@@ -33,6 +34,15 @@ static inline void pause_end(struct pause *pause, int64_t now_ms)
     int64_t sum_ms = atomic_load_explicit(&pause->sum_ms, memory_order_relaxed);
     if (sum_ms < 0)
         atomic_store_explicit(&pause->sum_ms, sum_ms + now_ms, memory_order_relaxed);
+}
+
+/* Lets it stand still, or go on. */
+static inline void pause_set(struct pause *pause, bool paused, int64_t now_ms)
+{
+    if (paused)
+        pause_begin(pause, now_ms);
+    else
+        pause_end(pause, now_ms);
 }
 
 #endif

@@ -37,7 +37,7 @@ static void *session_begun(struct handler *handler, uint64_t session, const char
 {
     const struct program *program = handler->state;
     struct flow *flow = flow_new(session);
-    if (flow && !program->supervisor.count)
+    if (flow && !program->supervisor.plan.shared)
         flow_set_address(flow, address);
     return flow;
 }
@@ -81,8 +81,8 @@ static int64_t paused_ms(struct handler *handler, void *data, int64_t now_ms)
     struct program *program = handler->state;
     const struct flow *flow = data;
     int64_t own_ms = flow ? pause_ms(&flow->stops, now_ms) : 0;
-    if (program->supervisor.count)
-        return own_ms + pause_ms(&program->supervisor.pause, now_ms);
+    if (program->supervisor.plan.shared)
+        return own_ms + pause_ms(&program->supervisor.shared.pause, now_ms);
     return own_ms + (flow ? pause_ms(&flow->pause, now_ms) : 0);
 }
 

@@ -93,7 +93,7 @@ static void lose_tagged(struct workers *workers, struct worker *worker, const ch
     struct request *request;
     size_t unread = instance_unread(worker->instance);
     while ((request = tagged_return(worker->tagged, unread)))
-        workers->unread(workers, request);
+        workers->unread[workers->unread_count++] = request;
     tagged_refuse(worker->tagged, PROTOCOL_HANDLER_FAILED, why);
 }
 

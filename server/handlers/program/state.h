@@ -35,7 +35,7 @@ struct look_timer {
 
 /* All zero at first, except for its number and flow. */
 struct worker {
-    LIST_ENTRY(worker) entry;       /* in the supervisor's list */
+    LIST_ENTRY(worker) entry;       /* in workers.all */
     TAILQ_ENTRY(worker) idle_entry; /* in workers.idle, if it is WORKER_IDLE */
     /* on_demand, WORKER_EMPTY and in_line: in workers.line */
     TAILQ_ENTRY(worker) line_entry;
@@ -94,6 +94,7 @@ struct turn_rules {
 };
 
 struct workers {
+    LIST_HEAD(, worker) all;
     struct instances *instances;
     struct queue *queue; /* of which the requests are */
     struct pace pace;    /* of the program */
@@ -111,10 +112,10 @@ struct workers {
     bool unseen;   /* replies can't be told apart, since an instance can't be seen to wait */
     bool changed;  /* a worker can be given requests since the supervisor looked, or can't */
     char why[300]; /* why an instance was lost or replaced, the last one */
-    /* A request has left a worker that belongs to a session; NULL: workers are shared. */
-    void (*done)(struct workers *workers, struct worker *worker);
-    /* Takes back a request of a shared worker whose instance was lost before it began with it. */
-    void (*unread)(struct workers *workers, struct request *request);
+    /* Shared: requests that an instance was given, and was lost before it began with them; they
+     * come first, the last one before the others. As many as all are given at once, at most. */
+    struct request **unread;
+    unsigned unread_count;
 };
 
 #define WORKER_DOWN_TEXT                                                                           \

@@ -1,10 +1,10 @@
 /*
- * supervisor: the thread that runs the program's instances. It takes requests from the queue and
- * gives them to workers, which write, read and replace their instances; it sleeps in epoll_wait(2)
- * on their pipes, their pidfds and an eventfd.
+ * supervisor: the thread that runs the program's instances. It sleeps in epoll_wait(2) on their
+ * pipes, their pidfds and an eventfd, passes on what happens, and has requests given out.
  *
- * Either all sessions share a fixed number of workers, or each session has a worker to itself, from
- * its first request to its end, or each request has an instance to itself (oneshot.h).
+ * Either all sessions share a fixed number of workers (shared.h), or each session has a worker to
+ * itself, from its first request to its end (own.h), or each request has an instance to itself
+ * (oneshot.h).
  */
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_SUPERVISOR_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_SUPERVISOR_H
@@ -12,13 +12,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/queue.h>
 
 #include "server/handlers/program/instance.h"
 #include "server/handlers/program/oneshot.h"
+#include "server/handlers/program/own.h"
 #include "server/handlers/program/queue.h"
-#include "server/handlers/program/spares.h"
-#include "server/handlers/program/worker.h"
+#include "server/handlers/program/shared.h"
 
 struct log;
 
@@ -41,17 +40,8 @@ struct supervisor {
     /* the thread's alone while it runs */
     struct instances instances;
     struct workers workers;
-    LIST_HEAD(, worker) all; /* workers */
-    unsigned count;          /* of workers that all sessions share; 0: plan.per_request says more */
-    struct worker *shared;   /* those workers; owned */
-    struct spares spares;    /* not shared, nor per request: workers of no session yet */
-    unsigned own_count;      /* of all such workers */
-    uint64_t number;         /* plan.ahead: of the last such worker */
-    /* Requests that an instance was given, and was lost before it began with them; they come first,
-     * the last one before the others. As many as shared workers are given at once, at most;
-     * owned. */
-    struct request **unread;
-    unsigned unread_count;
+    struct shared shared;     /* plan.shared */
+    struct own own;           /* neither shared nor per request */
     struct oneshots oneshots; /* plan.per_request */
     struct channel timer;     /* timerfd, for looks */
     int64_t timer_us;         /* when it is set to; CLOCK_NEVER: it is not */
@@ -62,9 +52,7 @@ struct supervisor {
     int started_fd; /* eventfd: an instance is ready for a request, or `failed` */
     bool failed;    /* `error` says why none is; read after `started_fd` */
     struct error error;
-    struct pause pause;  /* shared: while all are starting */
     atomic_bool closing; /* set once */
-    atomic_bool down;    /* see supervisor_is_down() */
 };
 
 /* Prepares it; nothing runs yet. The queue keeps flows unless workers are shared, and is
@@ -90,11 +78,11 @@ void supervisor_stop(struct supervisor *supervisor);
  * while the supervisor runs. */
 void supervisor_wake(struct supervisor *supervisor);
 
-/* Whether all shared workers are down (worker.h): then requests are refused at once. From any
+/* Whether all shared workers are down (respawn.h): then requests are refused at once. From any
  * thread. */
 static inline bool supervisor_is_down(const struct supervisor *supervisor)
 {
-    return atomic_load_explicit(&supervisor->down, memory_order_relaxed);
+    return shared_is_down(&supervisor->shared);
 }
 
 #endif

@@ -23,8 +23,14 @@ void workers_init(struct workers *workers, struct instances *instances,
     TAILQ_INIT(&workers->spare_line);
 }
 
+void workers_add(struct workers *workers, struct worker *worker)
+{
+    LIST_INSERT_HEAD(&workers->all, worker, entry);
+}
+
 void worker_fini(struct workers *workers, struct worker *worker, bool gently)
 {
+    LIST_REMOVE(worker, entry);
     worker_end_instance(workers, worker, gently);
     charge_fini(workers, worker);
     tagged_worker_fini(worker);
@@ -79,6 +85,11 @@ static void act_on(struct workers *workers, struct worker *worker, enum turn_out
 }
 
 /* ---- requests ---- */
+
+unsigned workers_most_at_once(const struct workers *workers)
+{
+    return pace_fit(&workers->pace, workers->rules->ahead);
+}
 
 /* The instance is idle: it gets the request, unless nobody waits for the answer any more. */
 static void hand_over(struct workers *workers, struct worker *worker)
@@ -217,7 +228,7 @@ static void check_turn(struct workers *workers, struct worker *worker)
         be_late(workers, worker);
 }
 
-void worker_act(struct workers *workers, struct worker *worker)
+static void act(struct workers *workers, struct worker *worker)
 {
     int64_t now_ms = workers->instances->now_ms;
     if (phase_due_ms(worker) > now_ms) {
@@ -250,4 +261,11 @@ void workers_start_next(struct workers *workers)
     struct worker *worker = starts_next(workers);
     if (worker)
         worker_start(workers, worker);
+}
+
+void workers_act(struct workers *workers)
+{
+    struct worker *worker;
+    LIST_FOREACH(worker, &workers->all, entry)
+        act(workers, worker);
 }

@@ -19,6 +19,9 @@
 void workers_init(struct workers *workers, struct instances *instances,
                   const struct turn_rules *rules);
 
+/* It is one of them, until worker_fini(). */
+void workers_add(struct workers *workers, struct worker *worker);
+
 /* Ends the instance, gently or not, and releases the request. */
 void worker_fini(struct workers *workers, struct worker *worker, bool gently);
 
@@ -30,6 +33,9 @@ bool worker_stays_idle(struct workers *workers, struct worker *worker);
 
 /* An idle worker whose instance has written nothing unasked; NULL: there is none. */
 struct worker *workers_idle(struct workers *workers);
+
+/* How many requests of a session are given at once, at most. */
+unsigned workers_most_at_once(const struct workers *workers);
 
 /* Gives it requests of one session, most often one, with their holds. The worker is idle; or it
  * belongs to a session and has no turn: then they wait for the instance. */
@@ -47,7 +53,7 @@ void worker_exited(struct workers *workers, struct worker *worker);
 /* Looks at the instances at which a look is due. */
 void workers_look(struct workers *workers);
 
-/* Acts if its time has come, and schedules the next time. */
-void worker_act(struct workers *workers, struct worker *worker);
+/* Acts on those whose time has come, and schedules the next time. */
+void workers_act(struct workers *workers);
 
 #endif

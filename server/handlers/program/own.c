@@ -1,0 +1,137 @@
+/* own: a session's first request, and its end. */
+#include "server/handlers/program/own.h"
+
+#include <stdlib.h>
+
+#include "common/protocol.h"
+#include "server/handlers/program/queue.h"
+#include "server/handlers/program/respawn.h"
+#include "server/handlers/program/starts.h"
+#include "server/handlers/program/worker.h"
+#include "server/request.h"
+
+void own_init(struct own *own, struct workers *workers, unsigned ahead, unsigned max)
+{
+    *own = (struct own){.workers = workers, .ahead = ahead, .max = max};
+    spares_init(&own->spares);
+}
+
+/* ---- workers ---- */
+
+/* A worker that belongs to no session yet. NULL: there are as many as there may be, or memory is
+ * out. */
+static struct worker *new_worker(struct own *own)
+{
+    struct worker *worker = own->count < own->max ? calloc(1, sizeof *worker) : NULL;
+    if (!worker)
+        return NULL;
+    own->count++;
+    worker->number = ++own->number;
+    workers_add(own->workers, worker);
+    return worker;
+}
+
+static void free_worker(struct own *own, struct worker *worker)
+{
+    worker_fini(own->workers, worker, true);
+    own->count--;
+    free(worker);
+}
+
+/* NULL: there are as many as there may be, or memory is out. */
+static struct worker *worker_of(struct own *own, struct flow *flow)
+{
+    if (flow->worker)
+        return flow->worker;
+    struct worker *worker = spares_take(&own->spares, own->workers);
+    if (!worker && (worker = new_worker(own)) && !own->ahead)
+        worker->number = flow->session;
+    if (worker)
+        worker->flow = flow;
+    return flow->worker = worker;
+}
+
+/* As many as are to wait. */
+static void add_spares(struct own *own)
+{
+    struct worker *worker;
+    while (own->spares.count < own->ahead && (worker = new_worker(own))) {
+        spares_add(&own->spares, worker);
+        starts_wait(own->workers, worker);
+    }
+}
+
+static void end_flow(struct own *own, struct flow *flow)
+{
+    if (flow->worker)
+        free_worker(own, flow->worker);
+    flow_free(flow);
+}
+
+/* ---- giving requests to them ---- */
+
+/* The time of a session's requests stands still as long as no instance can take them, but one is
+ * starting. */
+static void update_pauses(struct workers *workers)
+{
+    if (!workers->changed)
+        return;
+    workers->changed = false;
+    const struct worker *worker;
+    LIST_FOREACH(worker, &workers->all, entry)
+        if (worker->flow)
+            pause_set(&worker->flow->pause, !worker_is_ready(worker) && !worker_is_down(worker),
+                      workers->instances->now_ms);
+}
+
+/* Requests of a session for which there is no worker. */
+static void refuse(struct own *own, struct flow *flow, struct request *const *requests,
+                   unsigned count)
+{
+    while (count > 0) {
+        struct request *request = requests[--count];
+        request_refuse(request, PROTOCOL_UNAVAILABLE, "all copies of the program are taken");
+        request_release(request);
+    }
+    queue_flow_done(own->workers->queue, flow);
+}
+
+static void give(struct own *own)
+{
+    struct workers *workers = own->workers;
+    struct flow *flow;
+    struct request *requests[EXCHANGE_MAX];
+    unsigned count;
+    while ((count = queue_take_some(workers->queue, requests, workers_most_at_once(workers),
+                                    &flow)) > 0) {
+        struct worker *worker = worker_of(own, flow);
+        if (worker)
+            worker_give(workers, worker, requests, count);
+        else
+            refuse(own, flow, requests, count);
+    }
+}
+
+static void end_flows(struct own *own)
+{
+    struct flow *flow;
+    while ((flow = queue_ended(own->workers->queue)))
+        end_flow(own, flow);
+}
+
+void own_serve(struct own *own)
+{
+    end_flows(own);
+    give(own);
+    add_spares(own);
+    /* One start in each batch: those that run already come first. */
+    workers_start_next(own->workers);
+    update_pauses(own->workers);
+}
+
+void own_end(struct own *own)
+{
+    end_flows(own);
+    while (own->count > 0) /* spares */
+        free_worker(own, LIST_FIRST(&own->workers->all));
+}
