@@ -26,17 +26,20 @@ enum {
 
 /* ---- channels ---- */
 
-void channel_close(struct channel *channel)
-{
-    if (channel->fd >= 0)
-        close(channel->fd);
-    channel->fd = -1;
-}
-
 bool channel_watch(struct instances *instances, struct channel *channel, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = channel};
     return epoll_ctl(instances->epoll_fd, EPOLL_CTL_ADD, channel->fd, &event) == 0;
+}
+
+void channel_close(struct instances *instances, struct channel *channel)
+{
+    if (channel->fd < 0)
+        return;
+    /* Explicitly: a child between clone and exec may still hold it. */
+    epoll_ctl(instances->epoll_fd, EPOLL_CTL_DEL, channel->fd, NULL);
+    close(channel->fd);
+    channel->fd = -1;
 }
 
 bool instance_watch_input(struct instances *instances, struct instance *instance, bool wanted)
@@ -46,10 +49,10 @@ bool instance_watch_input(struct instances *instances, struct instance *instance
     return epoll_ctl(instances->epoll_fd, EPOLL_CTL_DEL, instance->input.fd, NULL) == 0;
 }
 
-void instance_close_input(struct instance *instance)
+void instance_close_input(struct instances *instances, struct instance *instance)
 {
     look_close(&instance->look);
-    channel_close(&instance->input);
+    channel_close(instances, &instance->input);
 }
 
 /* ---- start ---- */
@@ -102,10 +105,10 @@ struct instance *instance_start(struct instances *instances, uint64_t number,
     }
     *failure = errno;
     group_kill(&instance->group);
-    channel_close(&instance->end);
-    instance_close_input(instance);
-    channel_close(&instance->output);
-    channel_close(&instance->errors);
+    channel_close(instances, &instance->end);
+    instance_close_input(instances, instance);
+    channel_close(instances, &instance->output);
+    channel_close(instances, &instance->errors);
     instance_remove(instances, instance);
     return NULL;
 }
@@ -127,7 +130,7 @@ ssize_t instance_read(struct instances *instances, struct instance *instance)
     } while (got < 0 && errno == EINTR);
     if (got > 0 || (got < 0 && errno == EAGAIN))
         return got > 0 ? got : 0;
-    channel_close(output);
+    channel_close(instances, output);
     return -1;
 }
 
@@ -203,7 +206,7 @@ static bool read_errors(struct instances *instances, struct instance *instance)
     if (got <= 0) {
         if (buffer_size(&instance->line) > 0)
             log_line(instances, instance);
-        channel_close(&instance->errors);
+        channel_close(instances, &instance->errors);
         return false;
     }
     log_text(instances, instance, instances->scratch, (size_t) got);
@@ -222,7 +225,7 @@ void instance_last_words(struct instances *instances, struct instance *instance)
     if (buffer_size(&instance->line) > 0)
         log_line(instances, instance);
     buffer_fini(&instance->line);
-    channel_close(&instance->errors);
+    channel_close(instances, &instance->errors);
 }
 
 /* ---- the end ---- */
@@ -259,8 +262,8 @@ static void send_signal(const struct instance *instance, int number)
 
 static void terminate(struct instances *instances, struct instance *instance)
 {
-    instance_close_input(instance);
-    channel_close(&instance->output);
+    instance_close_input(instances, instance);
+    channel_close(instances, &instance->output);
     send_signal(instance, SIGTERM);
     instance->phase = INSTANCE_TERMINATED;
     instance->due_ms = instances->now_ms + TERM_MS;
@@ -276,7 +279,7 @@ void instance_end(struct instances *instances, struct instance *instance, bool g
         return;
     }
     /* Its output is still read, so that it does not fail while it ends. */
-    instance_close_input(instance);
+    instance_close_input(instances, instance);
     instance->phase = INSTANCE_INPUT_CLOSED;
     instance->due_ms = instances->now_ms + GENTLE_MS;
     instances_schedule(instances, instance->due_ms);
@@ -295,7 +298,7 @@ void instance_exited(struct instances *instances, struct instance *instance)
         terminate(instances, instance);
     bool gone = group_reap(&instance->group, instance->end.fd);
     instance->reaped = true;
-    channel_close(&instance->end);
+    channel_close(instances, &instance->end);
     if (!gone && instance->phase == INSTANCE_KILLED) {
         group_forget(&instance->group);
         gone = true;

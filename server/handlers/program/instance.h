@@ -109,8 +109,8 @@ bool instance_watch_input(struct instances *instances, struct instance *instance
 /* Reports the events (EPOLLIN, EPOLLOUT) from now on. False, with errno set, if memory is out. */
 bool channel_watch(struct instances *instances, struct channel *channel, uint32_t events);
 
-/* Does nothing if it is closed. */
-void channel_close(struct channel *channel);
+/* From now on no event of it is reported. Does nothing if it is closed. */
+void channel_close(struct instances *instances, struct channel *channel);
 
 /* How many bytes of its input it has not read. */
 size_t instance_unread(const struct instance *instance);
@@ -133,7 +133,7 @@ void instance_last_words(struct instances *instances, struct instance *instance)
 void instance_describe_end(const struct instance *instance, char *text, size_t size);
 
 /* Ends its input; more can't be written. */
-void instance_close_input(struct instance *instance);
+void instance_close_input(struct instances *instances, struct instance *instance);
 
 /* Ends it; it is nobody's any more. Gently: closes its input, and sends SIGTERM only after a
  * second. */

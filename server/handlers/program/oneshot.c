@@ -163,7 +163,7 @@ static bool write_request(struct oneshots *oneshots, struct oneshot *oneshot)
     const char *end = oneshots->rules.end;
     switch (exchange_write(&oneshot->exchange, oneshot->instance->input.fd, end, strlen(end))) {
     case EXCHANGE_WRITTEN:
-        instance_close_input(oneshot->instance);
+        instance_close_input(oneshots->instances, oneshot->instance);
         return true;
     case EXCHANGE_BLOCKED:
         watch_input(oneshots, oneshot);
@@ -177,7 +177,7 @@ void oneshot_write(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     /* One that does not read all of its request may answer it all the same. */
     if (!is_spare(oneshot) && !write_request(oneshots, oneshot))
-        instance_close_input(oneshot->instance);
+        instance_close_input(oneshots->instances, oneshot->instance);
 }
 
 static void set_deadline(struct oneshots *oneshots, struct oneshot *oneshot)

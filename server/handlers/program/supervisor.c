@@ -340,8 +340,8 @@ int supervisor_init(struct supervisor *supervisor, struct queue *queue,
 
 void supervisor_fini(struct supervisor *supervisor)
 {
-    channel_close(&supervisor->wake);
-    channel_close(&supervisor->timer);
+    channel_close(&supervisor->instances, &supervisor->wake);
+    channel_close(&supervisor->instances, &supervisor->timer);
     if (supervisor->started_fd >= 0)
         close(supervisor->started_fd);
     instances_fini(&supervisor->instances);
