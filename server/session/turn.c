@@ -207,6 +207,7 @@ static void overrule_late(struct session *session)
 
 static void end_active(struct session *session, struct scratch *scratch)
 {
+    session->since_ms = (uint64_t) session_shard(session)->loop.now_ms;
     overrule_late(session);
     if (session->active->partial_deadline_ms <= session_shard(session)->loop.now_ms)
         input_end(session, scratch, "it did not come in time");

@@ -148,6 +148,13 @@ def test_nothing_is_idle_while_something_is_owed(server):
     assert_replies(client.replies(), ["late", "stalled", "hello", "-ERR idle"])
 
 
+def test_a_session_is_not_idle_behind_a_handler_that_is_late(server):
+    banterd = server("-H", "test", "--handler-timeout", "1500ms", "--idle-timeout", "1s")
+    client = banterd.connect()
+    assert is_error(client.ask("later 3000 late"), "handler-timeout")
+    assert client.ask("still here") == b"still here"
+
+
 def test_nothing_is_idle_while_something_is_half_received(server):
     banterd = server("-H", "test", "--idle-timeout", "300ms", "--request-timeout", "0")
     client = banterd.connect()
