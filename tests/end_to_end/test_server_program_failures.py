@@ -140,6 +140,23 @@ def test_the_wait_in_the_queue_counts(server, folder):
     assert second.ask("again") == b"again"
 
 
+@pytest.mark.slow
+def test_a_request_that_reaches_a_copy_late_does_not_end_it(server, folder):
+    """It has its error in time; the copy has the time of a whole turn, and its answer reaches nobody."""
+    banterd = program(server, WORKER, options=["--handler-timeout", "3s", "--idle-timeout", "1500ms"])
+    old, = copies(banterd, 1)
+    clock, first, second = (banterd.connect() for _ in range(3))
+    first.send_message("gate one first")
+    banterd.log.wait_for("Processing .*gate one first")
+    second.send_message("gate two second")
+    assert is_error(clock.readline(), "idle")  # about half of the second one's time is over
+    (folder / "one").touch()
+    assert first.readline() == b"first"
+    assert is_error(second.readline(), "handler-timeout")
+    (folder / "two").touch()
+    assert second.ask("pid") == b"%d" % old
+
+
 def test_a_request_that_waited_too_long_never_reaches_the_program(server, folder):
     """Two copies; both are busy until after the waiting request's time is over."""
     banterd = program(server, WORKER, "hard", "log=log", options=["--handler-timeout", "700ms"])

@@ -12,6 +12,7 @@ from workers import PROGRAMS, copies
 TAGS = ["python3", "-IS", str(PROGRAMS / "tags.py")]
 ENDED = b"-ERR handler-failed the program ended with status 3"
 LATE = b"-ERR handler-timeout the handler has not answered in time"
+HANGS = b"-ERR handler-failed the program has not answered in time"
 SILENT = b"-ERR handler-failed the program has answered nothing; if it keeps its output in a buffer, see --pty"
 
 
@@ -137,6 +138,47 @@ def test_a_late_request_costs_itself_and_its_late_answer_is_dropped(server, fold
     assert copies(banterd, 1) == [old]
 
 
+@pytest.mark.slow
+def test_a_request_that_reaches_a_copy_late_does_not_end_it(server, folder):
+    banterd = tagged(server, "--ahead", "1", "--handler-timeout", "3s", "--idle-timeout", "1500ms")
+    old, = copies(banterd, 1)
+    clock, first, second = (banterd.connect() for _ in range(3))
+    first.send_message(f"gate {folder / 'one'}")
+    banterd.log.wait_for("Processing .*gate .*/one")
+    second.send_message(f"gate {folder / 'two'}")
+    assert is_error(clock.readline(), "idle")  # about half of the second one's time is over
+    (folder / "one").touch()
+    assert first.readline() == b"open"
+    assert second.readline() == LATE
+    (folder / "two").touch()
+    assert second.ask("pid") == b"%d" % old
+
+
+def test_a_late_request_that_is_alone_is_given_up(server):
+    """As long as others are answered the copy goes on; when it has nothing else to do, it hangs."""
+    banterd = tagged(server, "--handler-timeout", "500ms")
+    old, = copies(banterd, 1)
+    first, second = banterd.connect(), banterd.connect()
+    first.send_message("silent")
+    while not first.readable():
+        assert second.ask("x") == b"x"
+    assert first.readline() == LATE
+    assert second.ask("pid") == b"%d" % old
+    banterd.log.wait_for("^Worker 1 is replaced: the program has not answered in time")
+    assert second.ask("x") == b"x"
+
+
+def test_the_time_of_one_whose_client_has_left(server, folder):
+    banterd = tagged(server, "--handler-timeout", "500ms")
+    first, second = banterd.connect(), banterd.connect()
+    in_the_copy(banterd, first, f"gate {folder / 'gate'}")
+    session = banterd.session(first)
+    first.reset()
+    banterd.log.wait_for(rf"^\[{session}\] .*closed")
+    assert second.ask("silent") == LATE
+    assert second.ask("x") == b"x"
+
+
 def test_a_copy_that_hangs_is_replaced(server):
     banterd = tagged(server, "--handler-timeout", "500ms")
     old, = copies(banterd, 1)
@@ -156,7 +198,7 @@ def test_a_copy_that_leaves_all_that_it_has_unanswered_is_replaced(server):
             assert second.ask("x") == b"x"
         assert first.readline() == LATE
     assert copies(banterd, 1) == [old]
-    assert first.ask("silent") == LATE
+    assert first.ask("silent") in (LATE, HANGS)  # it hangs from when it has answered last
     assert second.ask("x") == b"x"
     assert copies(banterd, 1) != [old]
 

@@ -15,8 +15,10 @@
 
 struct request;
 
-/* As many as a session may have under way. */
-enum { EXCHANGE_MAX = 64 };
+enum {
+    EXCHANGE_MAX = 64,           /* as many as a session may have under way */
+    EXCHANGE_LATE_GRACE_MS = 10, /* after a request's deadline, at which the engine answers */
+};
 
 /* All zero: none. */
 struct exchange {

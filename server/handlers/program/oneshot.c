@@ -17,7 +17,6 @@
 
 enum {
     START_MS = 20,       /* one that has been silent for so long has started, as far as it counts */
-    LATE_GRACE_MS = 10,  /* after a request's deadline, at which the engine answers */
     FIRST_DELAY_MS = 50, /* before the next spare after one that has failed; doubles with each */
     MAX_DELAY_MS = 5000,
     LAST_BYTES_PTY = 1 << 20, /* of a terminal that others may still be writing to */
@@ -183,7 +182,8 @@ void oneshot_write(struct oneshots *oneshots, struct oneshot *oneshot)
 static void set_deadline(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     int64_t deadline_ms = request_deadline_ms(oneshot->exchange.request);
-    oneshot->late_ms = deadline_ms == CLOCK_NEVER ? CLOCK_NEVER : deadline_ms + LATE_GRACE_MS;
+    oneshot->late_ms =
+        deadline_ms == CLOCK_NEVER ? CLOCK_NEVER : deadline_ms + EXCHANGE_LATE_GRACE_MS;
     instances_schedule(oneshots->instances, oneshot->late_ms);
 }
 

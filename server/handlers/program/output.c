@@ -13,7 +13,8 @@ static bool take_tagged(struct workers *workers, struct worker *worker, const ch
 {
     char why[300];
     unsigned before = worker->tagged->count;
-    bool right = tagged_take(worker->tagged, text, size, why, sizeof why);
+    bool right =
+        tagged_take(worker->tagged, text, size, workers->instances->now_us, why, sizeof why);
     if (worker->tagged->count < before) {
         judge_note_answer(workers, worker);
         worker->state.silent_turns = 0;

@@ -225,14 +225,6 @@ struct request *queue_take(struct queue *queue, struct flow **flow)
 
 /* ---- clocks ---- */
 
-int64_t queue_deadline_ms(struct queue *queue, const struct request *request)
-{
-    pthread_mutex_lock(&queue->lock);
-    int64_t at_ms = request_is_over(request) ? CLOCK_NEVER : request_deadline_ms(request);
-    pthread_mutex_unlock(&queue->lock);
-    return at_ms;
-}
-
 struct flow *queue_stop_clock(struct queue *queue, const struct request *request, int64_t now_ms)
 {
     struct flow *flow = NULL;

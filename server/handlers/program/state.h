@@ -48,7 +48,9 @@ struct worker {
     /* Its request waits for an instance unless `given`; a shared worker's is always given. */
     struct exchange exchange;
     bool given;
-    int64_t late_ms; /* given: when the turn must be over */
+    /* given: when the turn must be over, however long the request has waited before; the engine
+     * answers it in time. */
+    int64_t late_ms;
     /* Several requests are given at once: their session's clock is stopped, and `late_ms` is when
      * the next one must be answered, from `replies` on. NULL: not. */
     struct flow *clock;

@@ -50,6 +50,7 @@ void tagged_reset(struct tagged *tagged)
     buffer_fini(&tagged->output);
     buffer_fini(&tagged->line);
     tagged->written = 0;
+    tagged->progress_us = 0;
 }
 
 void tagged_fini(struct tagged *tagged)
@@ -156,13 +157,14 @@ static bool go_on(struct tagged *tagged, const char *text, size_t size, char *wh
     return false;
 }
 
-bool tagged_take(struct tagged *tagged, const char *text, size_t length, char *why, size_t size)
+bool tagged_take(struct tagged *tagged, const char *text, size_t length, int64_t now_us, char *why,
+                 size_t size)
 {
+    struct buffer *line = &tagged->line;
     const char *newline;
     bool right = true;
     while (right && length > 0 && (newline = memchr(text, '\n', length))) {
         size_t line_size = (size_t) (newline - text);
-        struct buffer *line = &tagged->line;
         if (buffer_size(line) == 0) {
             right = take_line(tagged, text, line_size, why, size);
         } else {
@@ -170,31 +172,29 @@ bool tagged_take(struct tagged *tagged, const char *text, size_t length, char *w
                     take_line(tagged, buffer_head(line), buffer_size(line), why, size);
             buffer_fini(line);
         }
+        tagged->progress_us = now_us;
         text += line_size + 1;
         length -= line_size + 1;
     }
-    return right && (length == 0 || go_on(tagged, text, length, why, size));
+    if (!right || length == 0)
+        return right;
+    if (buffer_size(line) == 0)
+        tagged->progress_us = now_us;
+    return go_on(tagged, text, length, why, size);
 }
 
 /* ---- time, and the end ---- */
 
-struct tagged_times tagged_check_time(struct tagged *tagged, int64_t now_ms, int64_t spoken_us,
-                                      int64_t grace_ms)
+int64_t tagged_hangs_ms(const struct tagged *tagged, int64_t timeout_ms)
 {
-    struct tagged_times times = {.next_ms = CLOCK_NEVER};
-    for (unsigned i = 0; i < tagged->room; i++) {
-        struct tagged_slot *slot = &tagged->slots[i];
-        if (!slot->request || slot->late)
-            continue;
-        int64_t at_ms = request_deadline_ms(slot->request);
-        if (at_ms == CLOCK_NEVER)
-            continue;
-        slot->late = at_ms + grace_ms <= now_ms;
-        times.hung = times.hung || (slot->late && slot->given_us >= spoken_us);
-        if (!slot->late && at_ms + grace_ms < times.next_ms)
-            times.next_ms = at_ms + grace_ms;
-    }
-    return times;
+    int64_t oldest_us = CLOCK_NEVER;
+    for (unsigned i = 0; i < tagged->room; i++)
+        if (tagged->slots[i].request && tagged->slots[i].given_us < oldest_us)
+            oldest_us = tagged->slots[i].given_us;
+    if (oldest_us == CLOCK_NEVER || timeout_ms == 0)
+        return CLOCK_NEVER;
+    int64_t since_us = tagged->progress_us > oldest_us ? tagged->progress_us : oldest_us;
+    return since_us / 1000 + timeout_ms + EXCHANGE_LATE_GRACE_MS;
 }
 
 void tagged_refuse(struct tagged *tagged, const char *code, const char *text)
@@ -213,7 +213,8 @@ struct request *tagged_return(struct tagged *tagged, size_t unread)
 {
     for (unsigned i = 0; tagged->count > 0 && i < tagged->room; i++) {
         struct tagged_slot *slot = &tagged->slots[i];
-        if (slot->request && !slot->late && slot->begin + unread >= tagged->written)
+        if (slot->request && !request_is_over(slot->request) &&
+            slot->begin + unread >= tagged->written)
             return leave(tagged, slot);
     }
     return NULL;

@@ -3,6 +3,11 @@
  * writes "ID SPACE line", and gives "ID SPACE answer" to the request that has this ID, in any
  * order. An ID is used once. Knows pipes and requests, neither workers nor processes.
  *
+ * A request whose time is over (the engine has answered it) keeps its ID and its place until its
+ * answer comes. It costs the others nothing as long as the instance goes on: it hangs if it has had
+ * a request for as long as one may take, and for as long has neither answered any nor begun to. So
+ * one that has nothing but late requests, or that is full of them, has the time of one more.
+ *
  * Only the supervisor's thread calls these.
  */
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_TAGGED_H
@@ -22,7 +27,6 @@ struct tagged_slot {
     uint64_t id;             /* of this request, or of the last one */
     uint64_t begin;          /* of its line, in bytes from the instance's start */
     int64_t given_us;
-    bool late; /* its time is over */
 };
 
 struct tagged {
@@ -32,6 +36,7 @@ struct tagged {
     struct buffer output;      /* lines that are not written yet */
     uint64_t written;          /* bytes, since the instance's start */
     struct buffer line;        /* of the instance's output, not ended yet */
+    int64_t progress_us;       /* when it has last answered, or begun to */
 };
 
 /* False: out of memory; tagged_fini() must follow in both cases. */
@@ -58,18 +63,12 @@ static inline bool tagged_is_written(const struct tagged *tagged)
 
 /* Takes what the instance has written, and answers. False: it can't be trusted any more, or memory
  * is out: `why`, of `size` bytes, follows nothing. */
-bool tagged_take(struct tagged *tagged, const char *text, size_t length, char *why, size_t size);
+bool tagged_take(struct tagged *tagged, const char *text, size_t length, int64_t now_us, char *why,
+                 size_t size);
 
-/* What tagged_check_time() has found. */
-struct tagged_times {
-    int64_t next_ms; /* when the next request is late; CLOCK_NEVER: none will be */
-    bool hung;       /* one is late, and nothing has come since it was given */
-};
-
-/* Marks those that are late, `grace_ms` after their deadline. `spoken_us` is when the instance has
- * last written something. */
-struct tagged_times tagged_check_time(struct tagged *tagged, int64_t now_ms, int64_t spoken_us,
-                                      int64_t grace_ms);
+/* When the instance hangs, unless it goes on before: in ms of CLOCK_MONOTONIC; CLOCK_NEVER: it has
+ * no request. `timeout_ms` is how long a request may take, 0: as long as it likes. */
+int64_t tagged_hangs_ms(const struct tagged *tagged, int64_t timeout_ms);
 
 /* Answers all with "-ERR CODE TEXT", and releases them: their IDs are unknown from now on. */
 void tagged_refuse(struct tagged *tagged, const char *code, const char *text);

@@ -3,14 +3,11 @@
 
 #include <stdlib.h>
 
-#include "common/clock.h"
 #include "common/protocol.h"
 #include "server/handlers/program/phase.h"
 #include "server/handlers/program/respawn.h"
 #include "server/handlers/program/tagged.h"
 #include "server/request.h"
-
-enum { LATE_GRACE_MS = 10 }; /* after a request's deadline, at which the engine answers */
 
 bool tagged_worker_init(struct worker *worker, unsigned count)
 {
@@ -36,16 +33,19 @@ struct worker *tagged_workers_with_room(struct workers *workers)
     return emptiest;
 }
 
+/* When it is to be checked. It may have gone on by then. */
+static void set_time(struct workers *workers, struct worker *worker)
+{
+    worker->late_ms = tagged_hangs_ms(worker->tagged, workers->rules->handler_timeout_ms);
+    phase_schedule(workers, worker);
+}
+
 void tagged_worker_add(struct workers *workers, struct worker *worker, struct request *request)
 {
     struct tagged *tagged = worker->tagged;
-    int64_t at_ms = request_deadline_ms(request);
     if (!request_is_over(request) && tagged_add(tagged, request, workers->instances->now_us)) {
-        if (at_ms != CLOCK_NEVER)
-            at_ms += LATE_GRACE_MS;
-        if (tagged->count == 1 || at_ms < worker->late_ms)
-            worker->late_ms = at_ms;
-        phase_schedule(workers, worker);
+        if (tagged->count == 1)
+            set_time(workers, worker);
         return;
     }
     if (!request_is_over(request))
@@ -55,13 +55,7 @@ void tagged_worker_add(struct workers *workers, struct worker *worker, struct re
 
 void tagged_worker_check_time(struct workers *workers, struct worker *worker)
 {
-    struct tagged_times times = tagged_check_time(worker->tagged, workers->instances->now_ms,
-                                                  worker->state.spoken_us, LATE_GRACE_MS);
-    worker->late_ms = times.next_ms;
-    if (times.hung)
+    set_time(workers, worker);
+    if (worker->late_ms <= workers->instances->now_ms)
         worker_lose(workers, worker, "the program has not answered in time");
-    else if (times.next_ms == CLOCK_NEVER && tagged_is_full(worker->tagged))
-        worker_lose(workers, worker, "the program has left too many requests without an answer");
-    else
-        phase_schedule(workers, worker);
 }

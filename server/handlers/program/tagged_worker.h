@@ -22,8 +22,7 @@ struct worker *tagged_workers_with_room(struct workers *workers);
 /* It takes a request, with its hold; there is room. */
 void tagged_worker_add(struct workers *workers, struct worker *worker, struct request *request);
 
-/* Some of its requests may be late. That ends the instance only if it hangs, or if it has left as
- * many unanswered as it may have. */
+/* Ends the instance if it hangs. */
 void tagged_worker_check_time(struct workers *workers, struct worker *worker);
 
 #endif

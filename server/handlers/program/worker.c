@@ -5,14 +5,11 @@
 #include "common/protocol.h"
 #include "server/handlers/program/charge.h"
 #include "server/handlers/program/phase.h"
-#include "server/handlers/program/queue.h"
 #include "server/handlers/program/respawn.h"
 #include "server/handlers/program/starts.h"
 #include "server/handlers/program/tagged_worker.h"
 #include "server/handlers/program/tagged.h"
 #include "server/handlers/program/turns.h"
-
-enum { LATE_GRACE_MS = 10 }; /* after a request's deadline, at which the engine answers */
 
 void workers_init(struct workers *workers, struct instances *instances,
                   const struct turn_rules *rules)
@@ -99,11 +96,11 @@ static void hand_over(struct workers *workers, struct worker *worker)
         charge_release(workers, worker);
         return;
     }
-    int64_t deadline_ms = queue_deadline_ms(workers->queue, worker->exchange.request);
-    worker->late_ms = deadline_ms;
+    int64_t timeout_ms = workers->rules->handler_timeout_ms;
+    worker->late_ms = timeout_ms ? workers->instances->now_ms + timeout_ms : CLOCK_NEVER;
     charge_stop_clock(workers, worker);
-    if (!worker->clock && deadline_ms != CLOCK_NEVER)
-        worker->late_ms += LATE_GRACE_MS;
+    if (!worker->clock && timeout_ms)
+        worker->late_ms += EXCHANGE_LATE_GRACE_MS;
     worker->begun_us = workers->instances->now_us;
     worker->given = true;
     phase_enter(workers, worker, WORKER_IN_TURN);
