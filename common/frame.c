@@ -159,6 +159,19 @@ bool frame_append(struct buffer *out, const struct frame_edges *edges, const cha
     return true;
 }
 
+/* Apart from frame_put(): the edges on its stack would cost every line a check of the stack. */
+static __attribute__((noinline)) enum frame_refusal put_edged(struct buffer *out,
+                                                              enum frame_codec codec,
+                                                              const char *message, size_t size,
+                                                              size_t max_bytes)
+{
+    struct frame_edges edges = {0};
+    enum frame_refusal refusal = frame_encode(codec, message, size, max_bytes, &edges);
+    if (refusal == FRAME_FITS && !frame_append(out, &edges, message, size))
+        return FRAME_NO_MEMORY;
+    return refusal;
+}
+
 enum frame_refusal frame_put(struct buffer *out, enum frame_codec codec, const char *message,
                              size_t size, size_t max_bytes)
 {
@@ -166,9 +179,5 @@ enum frame_refusal frame_put(struct buffer *out, enum frame_codec codec, const c
         return FRAME_IS_TOO_LONG;
     if (codec <= FRAME_CRLF)
         return frame_line_put(out, codec == FRAME_CRLF, message, size);
-    struct frame_edges edges = {0};
-    enum frame_refusal refusal = frame_encode(codec, message, size, max_bytes, &edges);
-    if (refusal == FRAME_FITS && !frame_append(out, &edges, message, size))
-        return FRAME_NO_MEMORY;
-    return refusal;
+    return put_edged(out, codec, message, size, max_bytes);
 }

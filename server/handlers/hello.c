@@ -24,11 +24,9 @@ static bool is_space(ucs4_t character)
 }
 
 /* Walks back by characters, not by bytes: the byte 0x85, say, also occurs within characters. */
-static size_t strip(const uint8_t *text, size_t size)
+static __attribute__((noinline)) size_t strip_space(const uint8_t *text, size_t size)
 {
     while (size > 0) {
-        if (text[size - 1] > ' ' && text[size - 1] < 0x7f)
-            break; /* the most frequent case; the library would say the same */
         ucs4_t character;
         const uint8_t *last = u8_prev(&character, text + size, text);
         if (!last || !is_space(character))
@@ -36,6 +34,13 @@ static size_t strip(const uint8_t *text, size_t size)
         size = (size_t) (last - text);
     }
     return size;
+}
+
+static size_t strip(const uint8_t *text, size_t size)
+{
+    /* The most frequent case; the library would say the same. */
+    bool is_stripped = size == 0 || (text[size - 1] > ' ' && text[size - 1] < 0x7f);
+    return is_stripped ? size : strip_space(text, size);
 }
 
 /* Upper-cases eight bytes of ASCII. If a byte is a letter, its top bit is set in the first sum and
@@ -75,8 +80,10 @@ static void refuse_not_utf8(struct banter_reply *reply, const uint8_t *text, con
                         (size_t) (bad - text));
 }
 
-/* Any UTF-8. The result may be three times as long as the text. */
-static void hello_unicode(struct banter_reply *reply, const uint8_t *text, size_t size)
+/* Any UTF-8. The result may be three times as long as the text. Not inlined: what it has on its
+ * stack would cost every call of hello() a check of the stack. */
+static __attribute__((noinline)) void hello_unicode(struct banter_reply *reply, const uint8_t *text,
+                                                    size_t size)
 {
     const uint8_t *bad = u8_check(text, size);
     if (bad) {
