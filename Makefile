@@ -57,6 +57,16 @@ else
 $(error SANITIZE=$(SANITIZE) is not known; it can be address or thread)
 endif
 
+# What makes a mistake in memory end the program, and not take it over. The library's checks need an optimising compiler;
+# packagers bring flags of their own for them.
+hardening := -fstack-protector-strong -fPIE
+ifeq ($(SANITIZE)$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),)
+ifneq ($(filter-out -O0,$(filter -O%,$(CFLAGS))),)
+hardening += -D_FORTIFY_SOURCE=2
+endif
+endif
+link_hardening := -pie -Wl,-z,relro -Wl,-z,now
+
 # Debian's clang brings the plugin that the linker needs for its objects.
 ifeq ($(filter 0 no,$(LTO))$(SANITIZE),)
 lto := -flto=auto
@@ -64,9 +74,9 @@ endif
 
 includes := -I. -Iserver/include -D_GNU_SOURCE -DBANTER_VERSION='"$(VERSION)"'
 # $(1): $(lto), or nothing.
-compile = $(CC) -std=gnu17 $(includes) $(WARNINGS) $(sanitize) $(1) -pthread $(CPPFLAGS) $(CFLAGS)
-link = $(CC) $(WARNINGS) $(sanitize) $(1) $(CFLAGS) $(fatal_warnings) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) \
-       $(libs) $(LDLIBS)
+compile = $(CC) -std=gnu17 $(includes) $(WARNINGS) $(sanitize) $(hardening) $(1) -pthread $(CPPFLAGS) $(CFLAGS)
+link = $(CC) $(WARNINGS) $(sanitize) $(hardening) $(1) $(CFLAGS) $(link_hardening) $(fatal_warnings) $(LDFLAGS) \
+       -pthread -o $@ $(filter %.o,$^) $(libs) $(LDLIBS)
 
 ifneq ($(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
 say = @
@@ -169,7 +179,7 @@ $(bench): $(bench_parts) $(common)
 	$(call say,LINK)$(link)
 
 # Objects of different flags never meet: this file changes with the command line, and all depend on it.
-flags := $(call compile,$(lto)) | $(fatal_warnings) $(LDFLAGS) $(LDLIBS)
+flags := $(call compile,$(lto)) | $(link_hardening) $(fatal_warnings) $(LDFLAGS) $(LDLIBS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(flags))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(flags))' > $@

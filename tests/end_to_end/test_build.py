@@ -189,6 +189,36 @@ def test_link_time_optimisation_is_for_the_programs(folder, arguments, program, 
     assert {"-flto=auto" in line for line in compilers} == {optimised}
 
 
+@pytest.mark.parametrize("program", ["banterd", "banter"])
+def test_programs_are_hardened(program):
+    """As far as the linker shows it: at any address, nothing of the tables writable; and both kinds of checks."""
+    def readelf(*options):
+        return subprocess.run(["readelf", "-W", *options, BUILD / program], capture_output=True, text=True, check=True,
+                              timeout=harness.LIMIT).stdout
+
+    assert re.search(r"Type: +DYN", readelf("-h"))
+    assert "GNU_RELRO" in readelf("-l")
+    assert re.search(r"FLAGS_1.*\bNOW\b.*\bPIE\b", readelf("-d"))
+    symbols = readelf("-s")
+    assert "__stack_chk_fail@" in symbols
+    assert re.search(r"__\w+_chk@", symbols)
+
+
+@pytest.mark.parametrize("arguments, is_checked", [
+    ([], True),
+    (["CFLAGS=-O1"], True),
+    (["CFLAGS=-O0"], False),
+    (["CFLAGS=-g"], False),
+    (["SANITIZE=address"], False),
+    (["CPPFLAGS=-Wdate-time -D_FORTIFY_SOURCE=1"], False),
+])
+def test_library_checks_are_for_compilers_that_optimise(folder, arguments, is_checked):
+    """And a level that was given is left alone."""
+    command = make("-n", "V=1", "DEPS=no", f"{folder}/one/obj/common/error.o", *arguments, build=f"{folder}/one").stdout
+    assert ("-D_FORTIFY_SOURCE=2" in command) == is_checked
+    assert "-fstack-protector-strong" in command
+
+
 def test_sanitizer_builds_have_folders_of_their_own():
     for arguments, folder in ((("SANITIZE=thread",), "build/thread"), ((), "build"),
                               (("SANITIZE=thread", "BUILD=x"), "x")):
