@@ -165,6 +165,8 @@ $(with_server): unit_libs += $(server_libs)
 $(with_client): $(client_parts)
 $(with_client): unit_libs += -lreadline
 $(with_bench): $(bench_parts)
+# The test decides which call for memory fails.
+$(BUILD)/tests/test_memory_out: unit_libs += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 # One handler alone: the test makes the replies itself.
 $(BUILD)/tests/test_hello: $(BUILD)/obj/server/handlers/hello.o
 $(BUILD)/tests/test_hello: unit_libs = -lunistring

@@ -155,11 +155,13 @@ static bool claim_or_log(struct request *request)
     return false;
 }
 
-static void build_error(struct buffer *reply, const char *code, const char *text)
+/* Without memory even for that, the asker makes an error of its own. */
+static void build_error(struct request *request, const char *code, const char *text)
 {
     char error[1200];
-    buffer_clear(reply);
-    buffer_append(reply, error, protocol_write_error(error, sizeof error, code, text));
+    buffer_clear(&request->reply);
+    request->no_memory = !buffer_append(&request->reply, error,
+                                        protocol_write_error(error, sizeof error, code, text));
 }
 
 void request_release(struct request *request)
@@ -169,7 +171,7 @@ void request_release(struct request *request)
     if (request->built) {
         request_reply_built(request);
     } else if (request_claim(request)) {
-        build_error(&request->reply, PROTOCOL_HANDLER_FAILED, "the handler has not answered");
+        build_error(request, PROTOCOL_HANDLER_FAILED, "the handler has not answered");
         answered(request);
     }
     request_unref(request);
@@ -181,7 +183,7 @@ void request_reply(struct request *request, const void *reply, size_t size)
         return;
     buffer_clear(&request->reply);
     if (!buffer_append(&request->reply, reply, size))
-        build_error(&request->reply, PROTOCOL_HANDLER_FAILED, "out of memory");
+        build_error(request, PROTOCOL_HANDLER_FAILED, "out of memory");
     answered(request);
 }
 
@@ -194,7 +196,7 @@ void request_refuse(struct request *request, const char *code, const char *forma
     va_end(arguments);
     if (!claim_or_log(request))
         return;
-    build_error(&request->reply, code, text);
+    build_error(request, code, text);
     answered(request);
 }
 
@@ -255,6 +257,7 @@ void request_start(struct request *request, struct loop *loop, void *context,
     request->ready = false;
     request->built = false;
     request->last = false;
+    request->no_memory = false;
     request->job.cost = COST_UNKNOWN;
     if (request->reply.capacity > KEPT_REPLY_BYTES)
         buffer_fini(&request->reply);

@@ -67,6 +67,7 @@ struct request {
      * It is claimed and made known only if that call is not the loop's any more. */
     bool built;
     bool last; /* the session is closed in order behind the answer; belongs to whoever gives it */
+    bool no_memory; /* the answer is an error for which there was no memory: `reply` is empty */
     struct buffer reply;
     struct loop *loop;
     void *context;               /* the asker's; NULL once nobody waits for the request any more */

@@ -19,7 +19,7 @@ enum { KEPT_OUTPUT_BYTES = 1 << 20 };
 bool output_deliverable(const struct session *session)
 {
     return output_pending(session) && STAILQ_FIRST(&session->active->requests)->ready &&
-           !output_unsent(session);
+           !output_unsent(session) && !session->broken;
 }
 
 /* ---- framing ---- */
@@ -60,10 +60,14 @@ static void put_handler_failed(struct session *session, struct buffer *output, b
 
 /* Frames a handler's reply, or the error that takes its place if it can't be sent. */
 static void put_reply(struct session *session, struct buffer *output, bool in_crlf,
-                      const struct buffer *reply)
+                      const struct request *request)
 {
-    const char *text = buffer_head(reply);
-    size_t size = buffer_size(reply);
+    const char *text = buffer_head(&request->reply);
+    size_t size = buffer_size(&request->reply);
+    if (size == 0 && request->no_memory) {
+        put_error(session, output, in_crlf, PROTOCOL_HANDLER_FAILED, "out of memory");
+        return;
+    }
     struct shard *shard = session_shard(session);
     int code = protocol_error_code(text, size);
     if (code >= 0 && protocol_is_unasked(text, size)) {
@@ -115,7 +119,7 @@ void output_answered(struct session *session, struct scratch *scratch)
 {
     struct request *request = scratch->request;
     if (!output_pending(session)) {
-        put_reply(session, &scratch->output, session->crlf, &request->reply);
+        put_reply(session, &scratch->output, session->crlf, request);
         return;
     }
     scratch->request = NULL;
@@ -187,7 +191,7 @@ void output_deliver(struct session *session, struct scratch *scratch)
             put_error(session, &scratch->output, request->ends_in_crlf, request->verdict_code,
                       request->verdict_text);
         else
-            put_reply(session, &scratch->output, request->ends_in_crlf, &request->reply);
+            put_reply(session, &scratch->output, request->ends_in_crlf, request);
         bool last = request_is_last(request);
         unqueue_first(session);
         if (last)

@@ -172,7 +172,9 @@ static void reply(struct command *command, struct later *later)
     (void) later;
     char *room = request_room(command->request, command->size);
     size_t used = 0;
-    for (size_t i = command->at; room && i < command->size; i++) {
+    if (!room)
+        return;
+    for (size_t i = command->at; i < command->size; i++) {
         char byte = command->message[i];
         if (byte == '\\' && i + 1 < command->size) {
             char letter = command->message[++i];

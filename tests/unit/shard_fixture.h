@@ -56,15 +56,26 @@ static struct shard_fixture {
 
 static inline void fixture_big(struct request *request, size_t size)
 {
-    char *text = malloc(size);
-    memset(text, 'x', size);
-    request_reply(request, text, size);
-    free(text);
+    char *room = request_room(request, size);
+    if (!room)
+        return;
+    memset(room, 'x', size);
+    request_added(request, size);
+    request_reply_built(request);
+}
+
+static inline void fixture_hold(struct request *request)
+{
+    if (request_hold(request))
+        fixture.held[fixture.held_count++] = request;
 }
 
 static inline void fixture_built(struct request *request)
 {
-    memcpy(request_room(request, 5), "built", 5);
+    char *room = request_room(request, 5);
+    if (!room)
+        return;
+    memcpy(room, "built", 5);
     request_added(request, 5);
     request_reply_and_return(request);
 }
@@ -83,8 +94,8 @@ static void fixture_handle(struct handler *handler, struct request *request)
     if (strcmp(text, "stay") == 0)
         while (sem_wait(&fixture.leave) != 0)
             continue;
-    if (strncmp(text, "hold", 4) == 0 && request_hold(request))
-        fixture.held[fixture.held_count++] = request;
+    if (strncmp(text, "hold", 4) == 0)
+        fixture_hold(request);
     else if (strncmp(text, "big ", 4) == 0)
         fixture_big(request, strtoul(text + 4, NULL, 10));
     else if (strcmp(text, "built") == 0)
