@@ -124,8 +124,8 @@ struct frame {
  * and the two sticky ones.
  *
  * FRAME_RAW: the data is all that one read returned, and is one message (none for size 0). If it is
- * longer than max_bytes it is consumed as FRAME_OVERSIZE, and the next call returns
- * FRAME_OVERSIZE_END. */
+ * longer than max_bytes it is consumed as FRAME_OVERSIZE; the data of the next calls belongs to it
+ * and is dropped, up to a call with none, which returns FRAME_OVERSIZE_END. */
 enum frame_outcome frame_next(const struct frame_rules *rules, struct frame_decoder *decoder,
                               const char *data, size_t size, struct frame *frame);
 

@@ -155,17 +155,6 @@ static size_t read_up_to(struct session *session, struct buffer *input, size_t b
     return 0;
 }
 
-/* raw: an overlong message is all that can be read at once. */
-static void read_rest_of_raw(struct session *session, struct buffer *input)
-{
-    size_t readable;
-    while (!session->broken && !session->eof && (readable = socket_readable(session)) > 0) {
-        size_t bound = within_drain(session, readable);
-        if (bound == 0 || read_up_to(session, input, bound) == 0)
-            return;
-    }
-}
-
 /* The last `size` bytes of the input were read just now. */
 static void take_telnet(struct session *session, struct scratch *scratch, size_t size)
 {
@@ -180,11 +169,8 @@ static void take_telnet(struct session *session, struct scratch *scratch, size_t
 
 static void read_once(struct session *session, struct scratch *scratch)
 {
-    const struct frame_rules *rules = rules_of(session);
     size_t bound = read_bound(session);
     size_t got = read_up_to(session, scratch->reading, bound);
-    if (rules->codec == FRAME_RAW && got > rules->max_bytes)
-        read_rest_of_raw(session, scratch->reading);
     if (got > 0 && session_shard(session)->shared->settings.config.telnet)
         take_telnet(session, scratch, got);
 }
@@ -217,6 +203,33 @@ static void log_too_long(struct session *session, size_t size)
     char text[32];
     int length = snprintf(text, sizeof text, "%zu", size);
     log_put(session_shard(session)->log, LOG_TOO_LONG, session->number, text, (size_t) length);
+}
+
+/* raw: drops a piece of an overlong message. What follows the quit word, if that is in it, stays in
+ * the input. False: it is there. */
+static bool drop_raw(struct session *session, struct buffer *input)
+{
+    struct frame frame;
+    const char *head = buffer_head(input);
+    const char *quit = protocol_find_quit(head, buffer_size(input));
+    size_t size = quit ? (size_t) (quit - head) : buffer_size(input);
+    if (size > 0)
+        frame_next(rules_of(session), &session->active->decoder, head, size, &frame);
+    buffer_consume(input, size);
+    return !quit;
+}
+
+/* raw: an overlong message goes on with all that can be read at once. That is what the kernel holds
+ * at this moment, and no more: a client that sends without pause must not keep the loop. */
+static void drop_rest_of_raw(struct session *session, struct buffer *input)
+{
+    size_t left = within_drain(session, session->eof ? 0 : socket_readable(session));
+    bool goes_on = true;
+    while (left > 0 && goes_on) {
+        size_t got = read_up_to(session, input, left < READ_BYTES ? left : READ_BYTES);
+        goes_on = got > 0 && drop_raw(session, input);
+        left -= got;
+    }
 }
 
 /* The rest of the request is not read any more: reports what has come of it. */
@@ -292,6 +305,8 @@ static enum step take_next(struct session *session, struct scratch *scratch)
         if (frame.consumed < size) /* otherwise its end is not there yet */
             session->crlf = frame.ends_in_crlf;
         take_too_long(session, scratch);
+        if (rules->codec == FRAME_RAW && !quit)
+            drop_rest_of_raw(session, input);
         count_taken(session);
         if (session->input_over)
             end_too_long(session, frame.ends_in_crlf);

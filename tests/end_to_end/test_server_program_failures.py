@@ -51,6 +51,13 @@ def test_one_request_pays(server, message, code):
     banterd.log.wait_for(r"^Worker 1 is replaced: the program .")
 
 
+def test_a_child_that_writes_on_for_ever(server):
+    """The copy has ended, and its output has not."""
+    banterd = program(server, "sh", "-c", 'read x; echo "$x"; echo .; yes & exit', options=["--reply-end", "line:."])
+    client = banterd.connect()
+    assert [client.ask(text) for text in ("one", "two", "three")] == [b"one", b"two", b"three"]
+
+
 def test_how_a_copy_ended_is_known_even_if_sigchld_was_ignored(bench):
     """Whoever starts the server may ignore it, and the kernel then keeps nobody's status."""
     banterd = bench.start(["env", "--ignore-signal=CHLD", harness.BANTERD, "--listen", "127.0.0.1:0", "-w", "1", "--",

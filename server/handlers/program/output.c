@@ -6,7 +6,7 @@
 #include "server/handlers/program/outcome.h"
 #include "server/handlers/program/tagged.h"
 
-enum { MAX_READS = 64 }; /* of one that rests, before others have their turn */
+enum { MAX_READS = 64 }; /* of one that rests or has ended, before others have their turn */
 
 static bool take_tagged(struct workers *workers, struct worker *worker, const char *text,
                         size_t size)

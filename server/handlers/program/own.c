@@ -10,6 +10,9 @@
 #include "server/handlers/program/worker.h"
 #include "server/request.h"
 
+/* Times that something is taken from the queue, between two looks at events. */
+enum { MAX_GIVEN = 256 };
+
 void own_init(struct own *own, struct workers *workers, unsigned ahead, unsigned max)
 {
     *own = (struct own){.workers = workers, .ahead = ahead, .max = max};
@@ -101,9 +104,11 @@ static void give(struct own *own)
     struct workers *workers = own->workers;
     struct flow *flow;
     struct request *requests[EXCHANGE_MAX];
-    unsigned count;
-    while ((count = queue_take_some(workers->queue, requests, workers_most_at_once(workers),
-                                    &flow)) > 0) {
+    for (int given = 0; given < MAX_GIVEN; given++) {
+        unsigned count =
+            queue_take_some(workers->queue, requests, workers_most_at_once(workers), &flow);
+        if (count == 0)
+            break;
         struct worker *worker = worker_of(own, flow);
         if (worker)
             worker_give(workers, worker, requests, count);

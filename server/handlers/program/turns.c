@@ -270,10 +270,9 @@ static void describe_end(const struct workers *workers, const struct worker *wor
 
 enum turn_outcome turns_exited(struct workers *workers, struct worker *worker)
 {
-    enum output output = OUTPUT_SOME;
-    /* It may have answered before it ended. */
-    while (output == OUTPUT_SOME)
-        output = output_read(workers, worker);
+    /* It may have answered before it ended. What it has left behind and writes on is not read to
+     * the end: there may be none. */
+    output_read_all(workers, worker);
     if (worker->outcome != TURN_LOST) {
         char why[300];
         instance_last_words(workers->instances, worker->instance);

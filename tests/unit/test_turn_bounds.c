@@ -1,0 +1,148 @@
+/* test_turn_bounds: a client that sends without pause gets its turn and no more: behind each read
+ * of the server's there is as much to be read as the socket holds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "server/session/input.h"
+#include "tests/unit/shard_fixture.h"
+
+enum { READ_BYTES = 64 << 10, ENOUGH = 1000 /* reads in a turn, after which there is a pause */ };
+
+/* ---- a client without pause ---- */
+
+static struct {
+    int client; /* 0: none */
+    unsigned reads;
+    size_t bytes;
+    char text[READ_BYTES]; /* what it sends, again and again */
+} flood;
+
+static void send_more(void)
+{
+    while (send(flood.client, flood.text, sizeof flood.text, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        continue;
+}
+
+/* The linker puts it in the place of the library's, whose names are reserved. */
+/* NOLINTBEGIN(bugprone-reserved-identifier) */
+ssize_t __real_recv(int fd, void *data, size_t size, int flags);
+ssize_t __wrap_recv(int fd, void *data, size_t size, int flags);
+
+ssize_t __wrap_recv(int fd, void *data, size_t size, int flags)
+{
+    ssize_t got = __real_recv(fd, data, size, flags);
+    if (!flood.client || fd == flood.client)
+        return got;
+    flood.bytes += got > 0 ? (size_t) got : 0;
+    if (++flood.reads < ENOUGH)
+        send_more();
+    return got;
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
+static struct session *begin_flood(const char *text)
+{
+    int client;
+    struct session *session = fixture_session(&client);
+    size_t size = strlen(text);
+    memset(&flood, 0, sizeof flood);
+    flood.client = client;
+    for (size_t at = 0; at < sizeof flood.text; at++)
+        flood.text[at] = text[at % size];
+    send_more();
+    return session;
+}
+
+/* About. */
+static size_t held_by_socket(const struct session *session)
+{
+    int size = 0;
+    socklen_t length = sizeof size;
+    assert_int_equal(getsockopt(session->fd, SOL_SOCKET, SO_SNDBUF, &size, &length), 0);
+    return (size_t) size;
+}
+
+static void end_flood(void)
+{
+    close(flood.client);
+    flood.client = 0;
+}
+
+/* ---- turns ---- */
+
+static const struct {
+    const char *text;
+    enum frame_codec codec;
+    bool telnet;
+} floods[] = {
+    {"quick\n", FRAME_LINE, false},
+    {"never ends", FRAME_LINE, false},
+    {"quick\n", FRAME_BLOCK, false},
+    {"\xff\xfd\x01", FRAME_LINE, true},
+    {"\xff\xfa\x01", FRAME_LINE, true},
+    {"1:a,", FRAME_NETSTRING, false},
+    {"not a netstring", FRAME_NETSTRING, false},
+    {"anything", FRAME_RAW, false},
+};
+
+static void a_turn_reads_once_and_of_an_overlong_message_what_is_there(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
+        fixture_config()->codec = floods[i].codec;
+        fixture_config()->telnet = floods[i].telnet;
+        fixture.shared.settings.rules.codec = frame_codec_of_requests(floods[i].codec);
+        struct session *session = begin_flood(floods[i].text);
+        size_t most = READ_BYTES;
+        if (floods[i].codec == FRAME_RAW) /* the first read, and then what is there */
+            most = FIXTURE_MAX_MESSAGE + 1 + 2 * held_by_socket(session);
+        assert_true(turn_event(session, &fixture.scratch, EPOLLIN));
+        assert_true(flood.bytes > 0);
+        assert_true(flood.bytes <= most);
+        assert_true(flood.reads <= 1 + most / READ_BYTES + 1);
+        assert_true(!session->active || buffer_size(&session->active->input) <= READ_BYTES);
+        end_flood();
+    }
+}
+
+static void what_is_thrown_away_at_the_close_is_read_once_a_turn(void **state)
+{
+    (void) state;
+    struct session *session = begin_flood("--QUIT--\n");
+    assert_true(turn_event(session, &fixture.scratch, EPOLLIN));
+    assert_true(session->closing);
+    for (unsigned turns = 2; turns < 10; turns++) {
+        assert_true(turn_event(session, &fixture.scratch, EPOLLIN));
+        assert_int_equal(flood.reads, turns);
+    }
+    end_flood();
+}
+
+static void the_stop_reads_what_had_come_before_it(void **state)
+{
+    (void) state;
+    struct session *session = begin_flood("never ends");
+    turn_drain(session, &fixture.scratch);
+    size_t left = session->active->drain_left;
+    for (unsigned turns = 0; !session->closed && !session->closing; turns++) {
+        assert_true(turns < 100);
+        assert_true(turn_ready(session, &fixture.scratch));
+    }
+    assert_true(flood.bytes <= left);
+    end_flood();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(a_turn_reads_once_and_of_an_overlong_message_what_is_there),
+        FIXTURE_TEST(what_is_thrown_away_at_the_close_is_read_once_a_turn),
+        FIXTURE_TEST(the_stop_reads_what_had_come_before_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
