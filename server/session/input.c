@@ -78,8 +78,26 @@ static bool begin_input(struct session *session, struct scratch *scratch)
             session_break(session, "out of memory");
             return false;
         }
-        buffer_clear(left);
+        if (left->capacity > SMALL_REST)
+            buffer_fini(left);
+        else
+            buffer_clear(left);
     }
+    return true;
+}
+
+/* Moves what is left over of a buffer that is much larger: a few bytes, for which a client takes
+ * its time, must not keep the memory of the large request before them. */
+static bool fit(struct buffer *rest)
+{
+    struct buffer fitting = {0};
+    size_t size = buffer_size(rest);
+    if (rest->capacity / 2 <= size + READ_BYTES)
+        return true;
+    if (!buffer_append(&fitting, buffer_head(rest), size))
+        return false;
+    buffer_fini(rest);
+    *rest = fitting;
     return true;
 }
 
@@ -89,10 +107,11 @@ static void end_input(struct session *session, struct scratch *scratch)
     if (session->input_over)
         buffer_clear(rest);
     if (rest == &scratch->large) {
-        if (buffer_size(rest) > 0)
-            session->active->input = *rest;
-        else
+        if (buffer_size(rest) == 0)
             buffer_fini(rest);
+        else if (!fit(rest))
+            session_break(session, "out of memory");
+        session->active->input = *rest;
         scratch->large = (struct buffer){0};
     } else if (buffer_size(rest) > 0) {
         if (!buffer_append(&session->active->input, buffer_head(rest), buffer_size(rest)))

@@ -10,6 +10,8 @@
  * carry built      is answered as the last thing of the call  stay      waits in the call for
  * fixture.leave lose ...   loses its loop in the call, and then is answered as the rest of these
  * says
+ *
+ * One that is over FIXTURE_MAX_MESSAGE, where a test allows it, gets "long".
  */
 #ifndef BANTER_TESTS_UNIT_SHARD_FIXTURE_H
 #define BANTER_TESTS_UNIT_SHARD_FIXTURE_H
@@ -84,8 +86,12 @@ static void fixture_handle(struct handler *handler, struct request *request)
 {
     (void) handler;
     char message[FIXTURE_MAX_MESSAGE + 1] = "", *text = message;
-    memcpy(message, request_message(request), request_size(request));
     fixture.calls++;
+    if (request_size(request) > FIXTURE_MAX_MESSAGE) {
+        request_reply(request, "long", 4);
+        return;
+    }
+    memcpy(message, request_message(request), request_size(request));
     fixture.caller = pthread_self();
     if (strncmp(text, "lose ", 5) == 0) {
         loop_take(&fixture.shard.loop, fixture.shard.loop.call);
