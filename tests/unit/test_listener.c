@@ -1,6 +1,7 @@
 /* listener: what is listened on, and that nothing of it is left. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,6 +60,33 @@ static void a_free_port_is_known_after_the_bind(void **state)
     listeners_close(&listeners);
     assert_int_equal(listeners.items[0].fd, -1);
     assert_int_equal(address_port(&listeners.items[0].address), address_port(&address));
+}
+
+static void the_kernel_keeps_little_of_what_a_client_does_not_read(void **state)
+{
+    (void) state;
+    struct listeners listeners = {0};
+    struct error error;
+    assert_true(listeners_open(&listeners, "127.0.0.1:0", &error));
+    const struct address *address = &listeners.items[0].address;
+    int client = socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, &address->socket.any, address->size), 0);
+    int fd = accept4(listeners.items[0].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    static char block[1 << 16];
+    size_t taken = 0;
+    for (ssize_t sent; (sent = send(fd, block, sizeof block, MSG_NOSIGNAL)) > 0;)
+        taken += (size_t) sent;
+    int window = 0, unsent = 0;
+    socklen_t length = sizeof window;
+    assert_int_equal(getsockopt(client, SOL_SOCKET, SO_RCVBUF, &window, &length), 0);
+    length = sizeof unsent;
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, &length), 0);
+    assert_int_equal(unsent, 128 << 10);
+    assert_true(taken <= (size_t) window + (size_t) unsent + sizeof block);
+    close(fd);
+    close(client);
+    listeners_close(&listeners);
 }
 
 static void all_addresses_of_a_text_have_one_port(void **state)
@@ -163,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_free_port_is_known_after_the_bind),
+        cmocka_unit_test(the_kernel_keeps_little_of_what_a_client_does_not_read),
         cmocka_unit_test(all_addresses_of_a_text_have_one_port),
         cmocka_unit_test(a_port_in_use_is_an_error_that_names_it_and_leaves_nothing),
         PATH_TEST(a_unix_path_is_removed_at_the_end),
