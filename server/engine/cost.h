@@ -2,6 +2,10 @@
  * cost: how much a session's requests cost, as far as its last ones show. A byte in the session
  * that decides where its next request runs: in the loop, or in the executor.
  *
+ * A session that was slow once is believed to be quick again with its first quick request. If its
+ * next slow one then stalls the loop, it takes two in a row, the next time four, and so on: a
+ * session that mixes both costs a few stalls, and not one for each slow request.
+ *
  * What counts is the CPU time of the thread that ran the handler, not the time that passed: a
  * handler that was preempted for long is still quick.
  */
@@ -20,7 +24,13 @@ enum cost {
     COST_DOUBTED,
     COST_SLEEPS,   /* waits in the handler and needs next to no CPU time */
     COST_COMPUTES, /* and above: plus the binary logarithm of the quarters of a ms it takes */
+    /* Quick lately, but not often enough in a row: plus how many more it takes. */
+    COST_WAS_SLEEPING = 32,
+    COST_WAS_COMPUTING = 48,
+    COST_END = 64,
 };
+
+enum { COST_MAX_RELAPSES = 5 };
 
 /* The measurement of one call. */
 struct call_sample {
@@ -41,6 +51,13 @@ void call_sample_describe(struct call_sample *sample, pthread_t thread, int64_t 
 /* The cost class of a session that was in class `before`, after a call that ends now. In the thread
  * that made the call. */
 enum cost call_sample_end(const struct call_sample *sample, enum cost before);
+
+/* What is known of a session of class `before` when a call of this class is over; `relapses`: how
+ * often its calls have stalled their loop, COST_MAX_RELAPSES at most. */
+enum cost cost_learn(enum cost before, enum cost call, unsigned relapses);
+
+/* The class that a session's next call belongs to in the executor: below COST_WAS_SLEEPING. */
+enum cost cost_class(enum cost cost);
 
 /* About what the next request of a session of COST_COMPUTES and above costs, in microseconds. */
 int64_t cost_us(enum cost cost);

@@ -72,7 +72,7 @@ static bool execute(struct session *session, struct scratch *scratch)
     if (!request_keep_message(request))
         return false;
     scratch->request = NULL;
-    request->job.cost = session->cost;
+    request->job.cost = cost_class(session->cost);
     output_queue(session, request);
     session->active->stalled = request;
     if (executor_submit(shared->executor, &request->job))
@@ -172,8 +172,14 @@ void dispatch_adopt(struct session *session, struct scratch *from, const struct 
     output_send(session, from);
     request->job.cost = session->cost;
     request->job.sample = *stall;
-    session->cost = stall->has_waited ? COST_SLEEPS : COST_DOUBTED; /* until it is measured */
     output_queue_late(session, request);
+    /* Until it is measured; one that was answered before the loop was taken will not be. */
+    bool is_doubted_again = request->ready && session->cost == COST_DOUBTED;
+    session->cost = stall->has_waited  ? COST_SLEEPS
+                    : is_doubted_again ? COST_COMPUTES
+                                       : COST_DOUBTED;
+    if (session->relapses < COST_MAX_RELAPSES)
+        session->relapses++;
     session->active->stalled = request;
 }
 

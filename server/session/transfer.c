@@ -63,6 +63,7 @@ struct session *transfer_end(struct transfer *transfer, struct shard *shard, boo
     *is_new = !transfer->has_moved;
     if (transfer->has_moved) {
         session->cost = transfer->cost;
+        session->relapses = transfer->relapses;
         session->crlf = transfer->crlf;
         session->taken = transfer->taken;
         session->since_ms = transfer->since_ms;
@@ -99,6 +100,7 @@ static void move(struct session *session, struct shard *to)
     transfer->listener = session->listener;
     transfer->has_moved = true;
     transfer->cost = session->cost;
+    transfer->relapses = session->relapses;
     transfer->crlf = session->crlf;
     transfer->taken = session->taken;
     transfer->since_ms = session->since_ms;

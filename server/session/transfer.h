@@ -22,7 +22,8 @@ struct transfer {
     bool has_moved; /* from another shard; then the next ones are the session's too */
     bool crlf;
     uint16_t taken;
-    uint8_t cost;      /* enum cost */
+    uint8_t cost; /* enum cost */
+    uint8_t relapses;
     uint64_t since_ms; /* when something happened last */
 };
 

@@ -248,7 +248,7 @@ static void answered(struct request *request)
 {
     struct session *session = request->context;
     if (request->job.cost != COST_UNKNOWN)
-        session->cost = request->job.cost;
+        session->cost = (uint8_t) cost_learn(session->cost, request->job.cost, session->relapses);
     go_on(session);
 }
 

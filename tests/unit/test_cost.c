@@ -99,6 +99,35 @@ static void test_costs_are_powers_of_two(void **state)
     assert_int_equal(cost_us(COST_COMPUTES + 20), 250 << 20);
 }
 
+/* As many in a row as are needed after so many relapses. */
+static void test_each_relapse_asks_for_twice_as_many_quick_ones(void **state)
+{
+    (void) state;
+    static const unsigned needed[] = {1, 1, 2, 4, 8, 16};
+    static const enum cost slow[] = {COST_SLEEPS, COST_COMPUTES, COST_COMPUTES + 8};
+    for (unsigned i = 0; i < sizeof slow / sizeof slow[0]; i++)
+        for (unsigned relapses = 0; relapses <= COST_MAX_RELAPSES; relapses++) {
+            enum cost cost = slow[i];
+            for (unsigned quick = 1; quick < needed[relapses]; quick++) {
+                cost = cost_learn(cost, COST_QUICK, relapses);
+                assert_true(cost > COST_DOUBTED && cost < COST_END); /* not in the loop */
+                assert_int_equal(cost_class(cost), i ? COST_COMPUTES : COST_SLEEPS);
+                assert_int_equal(cost_learn(cost, slow[i], relapses), slow[i]);
+            }
+            assert_int_equal(cost_learn(cost, COST_QUICK, relapses), COST_QUICK);
+        }
+}
+
+static void test_those_that_were_never_slow_are_quick_at_once(void **state)
+{
+    (void) state;
+    for (enum cost cost = COST_UNKNOWN; cost <= COST_DOUBTED; cost++) {
+        assert_int_equal(cost_learn(cost, COST_QUICK, COST_MAX_RELAPSES), COST_QUICK);
+        assert_int_equal(cost_learn(cost, COST_SLEEPS, COST_MAX_RELAPSES), COST_SLEEPS);
+        assert_int_equal(cost_class(cost), cost);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +136,8 @@ int main(void)
         cmocka_unit_test(test_what_uses_the_processor_computes),
         cmocka_unit_test(test_once_and_short_is_an_accident),
         cmocka_unit_test(test_costs_are_powers_of_two),
+        cmocka_unit_test(test_each_relapse_asks_for_twice_as_many_quick_ones),
+        cmocka_unit_test(test_those_that_were_never_slow_are_quick_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
