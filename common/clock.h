@@ -25,4 +25,15 @@ static inline int64_t clock_ms(void) { return clock_ns(CLOCK_MONOTONIC) / 100000
 /* The shorter of two waits as poll(2) takes them: milliseconds, or -1 for ever. */
 static inline int clock_shorter_ms(int a, int b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
 
+/* A wait that ends so much later than it should was no wait: the process, or the machine, has stood
+ * still. */
+enum { CLOCK_LATE_MS = 100 };
+
+/* For how long it has, if a wait that should have ended at this time, or before, ends now. */
+static inline int64_t clock_paused_ms(int64_t at_ms)
+{
+    int64_t late_ms = clock_ms() - at_ms;
+    return late_ms > CLOCK_LATE_MS ? late_ms : 0;
+}
+
 #endif

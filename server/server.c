@@ -33,7 +33,8 @@
 
 enum {
     DEFAULT_MAX_CLIENTS = 10000,
-    MAX_STALLED = 512, /* threads beyond one a loop */
+    MAX_CALLS = 640, /* at a time that need a thread beside the loops */
+    SPARES = 2,      /* for each loop, kept for the hand-over */
     /* the program's own, sessions that are being closed, and some to spare */
     OTHER_DESCRIPTORS = 32,
     /* after the drain's time, to refuse what is owed and close */
@@ -186,7 +187,8 @@ static bool allocate_shards(struct server *server)
 static bool open_engine(struct server *server, struct error *error)
 {
     server->stop_fd = eventfd(0, EFD_CLOEXEC);
-    server->pool = pool_new(server->shard_count + MAX_STALLED, &serve_pool_ops, server->shared.log);
+    server->pool = pool_new((1 + SPARES) * server->shard_count + MAX_CALLS, &serve_pool_ops,
+                            server->shared.log);
     server->executor =
         server->pool ? executor_new(server->cores, server->pool, &dispatch_job_ops) : NULL;
     if (server->stop_fd < 0 || !server->executor || !allocate_shards(server))
@@ -274,6 +276,7 @@ static void start_monitor(struct server *server)
         .log = server->shared.log,
         .stall_ms = config_of(server)->stall_ms,
     };
+    pool_keep(server->pool, SPARES * server->scaler.count);
     server->monitor = monitor_start(&config);
     if (!server->monitor) {
         log_tell(server->shared.log, LOG_THREAD_FAILED, 0, "%s", strerror(errno));
@@ -289,7 +292,7 @@ static void start_loops(struct server *server)
 {
     unsigned count = 0;
     while (count < server->shard_count &&
-           (server->loops[count]->owner = pool_get(server->pool, POOL_INTERACTIVE)))
+           (server->loops[count]->owner = pool_get(server->pool, POOL_LOOP)))
         count++;
     scaler_init(&server->scaler, server->loops, count, server->adapts);
     if (config_of(server)->stall_ms && count > 0)

@@ -20,6 +20,15 @@
 /* A job that has used less than this between two samples has not computed. */
 #define STILL_NS (INT64_C(100000))
 
+/* A call that was known to sleep and has used so much CPU time computes. */
+#define AWAKE_NS (4 * INT64_C(1000000))
+
+/* At most so many samples lie between two looks at a call that sleeps. */
+enum { WATCH_SAMPLES = 64 };
+
+/* One in so many of the pool's threads is kept for newcomers. */
+enum { NEWCOMERS_SHARE = 8 };
+
 /* How many threads are begun between two samples for jobs of unknown cost. Most of them are quick,
  * and done by the threads that are there before another one is needed. If they are not, making
  * sixty threads as fast as can be would keep the cores from the loops for longer than all else. */
@@ -35,8 +44,9 @@ struct executor {
     pthread_mutex_t lock;   /* guards all that follows. Lock order: this one, then the pool's */
     /* Wait for a permit. The key: until when they should have been answered, in microseconds. */
     struct heap computing;
-    struct job_queue sleeping, unknown; /* wait for nothing but a thread */
-    struct permit_list held;
+    struct job_queue sleeping, unknown, quick; /* wait for nothing but a thread */
+    struct permit_list held, watched;
+    unsigned sleepers;  /* jobs begun that were known to sleep, and still seem to */
     unsigned newcomers; /* threads begun for them since the last sample */
 };
 
@@ -81,6 +91,8 @@ static void sort_submitted(struct executor *executor)
             wait_for_permit(executor, job);
         else if (job->cost == COST_SLEEPS)
             STAILQ_INSERT_TAIL(&executor->sleeping, job, entry);
+        else if (job->cost == COST_QUICK)
+            STAILQ_INSERT_TAIL(&executor->quick, job, entry);
         else
             STAILQ_INSERT_TAIL(&executor->unknown, job, entry);
     }
@@ -104,6 +116,19 @@ static struct job *take_computing(struct executor *executor)
     return job;
 }
 
+static bool may_begin_sleeping(const struct executor *executor)
+{
+    unsigned bound = pool_bound(executor->pool);
+    return STAILQ_FIRST(&executor->sleeping) &&
+           executor->sleepers < bound - bound / NEWCOMERS_SHARE;
+}
+
+static struct job *take_sleeping(struct executor *executor)
+{
+    executor->sleepers++;
+    return take_first(&executor->sleeping);
+}
+
 /* ---- permits ---- */
 
 /* Holds a permit that was counted. `now_ns` is the thread's CPU time. */
@@ -115,12 +140,25 @@ static void hold(struct executor *executor, struct permit *permit, int64_t now_n
     LIST_INSERT_HEAD(&executor->held, permit, entry);
 }
 
+/* Watches a sleeper that was counted. */
+static void watch(struct executor *executor, struct permit *permit, int64_t now_ns)
+{
+    permit->is_watched = true;
+    permit->begun_ns = now_ns;
+    permit->still = 0;
+    LIST_INSERT_HEAD(&executor->watched, permit, entry);
+}
+
+/* The thread is through, or neither computes nor sleeps any more. */
 static void give_back(struct executor *executor, struct permit *permit)
 {
-    if (!permit->is_held)
+    if (permit->is_held)
+        executor->taken--;
+    else if (permit->is_watched)
+        executor->sleepers--;
+    else
         return;
-    permit->is_held = false;
-    executor->taken--;
+    permit->is_held = permit->is_watched = false;
     LIST_REMOVE(permit, entry);
 }
 
@@ -131,8 +169,22 @@ static struct job *take_next(struct executor *executor, struct pool_thread *thre
 {
     give_back(executor, pool_thread_permit(thread));
     sort_submitted(executor);
-    return pool_thread_is_background(thread) ? take_computing(executor)
-                                             : take_first(&executor->sleeping);
+    if (pool_thread_is_background(thread))
+        return take_computing(executor);
+    struct job *job = take_first(&executor->quick);
+    if (job || pool_is_short(executor->pool) || !may_begin_sleeping(executor))
+        return job; /* without one the thread may belong to the reserve */
+    return take_sleeping(executor);
+}
+
+/* A job begins in this thread, or goes on in it. */
+static void begin(struct executor *executor, struct pool_thread *thread, enum cost cost,
+                  int64_t now_ns)
+{
+    if (cost == COST_SLEEPS)
+        watch(executor, pool_thread_permit(thread), now_ns);
+    else if (cost != COST_QUICK)
+        hold(executor, pool_thread_permit(thread), now_ns);
 }
 
 /* Runs a job, then others, until none may begin. `job` is NULL if the thread comes from a call that
@@ -141,15 +193,16 @@ static void run_jobs(void *user, struct pool_thread *thread, struct job *job)
 {
     struct executor *executor = user;
     /* Before the lock is taken: from here on the others may keep it from running. */
-    if (job && job->cost != COST_SLEEPS && !pool_thread_is_background(thread))
+    if (job && job->cost != COST_SLEEPS && job->cost != COST_QUICK &&
+        !pool_thread_is_background(thread))
         pool_thread_set_background(thread);
     for (;;) {
         int64_t now_ns = clock_ns(pool_thread_self(thread)->cpu_clock);
         pthread_mutex_lock(&executor->lock);
         if (!job)
             job = take_next(executor, thread);
-        if (job && job->cost != COST_SLEEPS)
-            hold(executor, pool_thread_permit(thread), now_ns);
+        if (job)
+            begin(executor, thread, job->cost, now_ns);
         pthread_mutex_unlock(&executor->lock);
         if (!job)
             return;
@@ -160,13 +213,17 @@ static void run_jobs(void *user, struct pool_thread *thread, struct job *job)
 
 /* ---- the monitor ---- */
 
-void executor_adopt(struct executor *executor, struct pool_thread *thread)
+void executor_adopt(struct executor *executor, struct pool_thread *thread, bool is_asleep)
 {
     int64_t now_ns = clock_ns(pool_thread_self(thread)->cpu_clock);
-    pool_thread_set_background(thread);
+    if (!is_asleep)
+        pool_thread_set_background(thread);
     pthread_mutex_lock(&executor->lock);
-    executor->taken++;
-    hold(executor, pool_thread_permit(thread), now_ns);
+    if (is_asleep)
+        executor->sleepers++;
+    else
+        executor->taken++;
+    begin(executor, thread, is_asleep ? COST_SLEEPS : COST_COMPUTES, now_ns);
     pthread_mutex_unlock(&executor->lock);
 }
 
@@ -184,13 +241,34 @@ static bool is_over_its_time(struct permit *permit)
            thread_is_asleep(permit->thread->tid);
 }
 
+/* A call that sleeps is looked at more and more rarely, since there may be hundreds. If it computes
+ * it gives way to the others from now on. */
+static void look_at_sleeper(struct executor *executor, struct permit *permit)
+{
+    unsigned samples = ++permit->still;
+    if ((samples & (samples - 1)) != 0 && samples % WATCH_SAMPLES != 0)
+        return;
+    int64_t now_ns = clock_ns(permit->thread->cpu_clock);
+    if (now_ns - permit->begun_ns < AWAKE_NS)
+        return;
+    pool_thread_set_background(pool_thread_of_permit(permit));
+    give_back(executor, permit);
+    executor->taken++;
+    hold(executor, permit, now_ns);
+}
+
 void executor_sample(struct executor *executor)
 {
+    struct permit *next;
     pthread_mutex_lock(&executor->lock);
-    for (struct permit *permit = LIST_FIRST(&executor->held), *next; permit; permit = next) {
+    for (struct permit *permit = LIST_FIRST(&executor->held); permit; permit = next) {
         next = LIST_NEXT(permit, entry);
         if (is_over_its_time(permit))
             give_back(executor, permit);
+    }
+    for (struct permit *permit = LIST_FIRST(&executor->watched); permit; permit = next) {
+        next = LIST_NEXT(permit, entry);
+        look_at_sleeper(executor, permit);
     }
     executor->newcomers = 0;
     pthread_mutex_unlock(&executor->lock);
@@ -204,14 +282,16 @@ static bool may_begin_computing(struct executor *executor)
 }
 
 /* What gets no thread is taken by those that run when they are through. */
-void executor_dispatch(struct executor *executor)
+void executor_dispatch(struct executor *executor, unsigned in_calls)
 {
     struct pool_thread *thread;
     pthread_mutex_lock(&executor->lock);
     sort_submitted(executor);
-    while (STAILQ_FIRST(&executor->sleeping) &&
-           (thread = pool_get(executor->pool, POOL_INTERACTIVE)))
-        pool_give_job(thread, take_first(&executor->sleeping));
+    while (STAILQ_FIRST(&executor->quick) && pool_spares(executor->pool) > in_calls &&
+           (thread = pool_get(executor->pool, POOL_LOOP)))
+        pool_give_job(thread, take_first(&executor->quick));
+    while (may_begin_sleeping(executor) && (thread = pool_get(executor->pool, POOL_INTERACTIVE)))
+        pool_give_job(thread, take_sleeping(executor));
     while (may_begin_computing(executor) && (thread = pool_get(executor->pool, POOL_BACKGROUND)))
         pool_give_job(thread, take_computing(executor));
     pthread_mutex_unlock(&executor->lock);
@@ -220,8 +300,9 @@ void executor_dispatch(struct executor *executor)
 bool executor_is_busy(struct executor *executor)
 {
     pthread_mutex_lock(&executor->lock);
-    bool is_busy = LIST_FIRST(&executor->held) || STAILQ_FIRST(&executor->sleeping) ||
-                   STAILQ_FIRST(&executor->unknown) || executor->computing.count;
+    bool is_busy = LIST_FIRST(&executor->held) || LIST_FIRST(&executor->watched) ||
+                   STAILQ_FIRST(&executor->sleeping) || STAILQ_FIRST(&executor->unknown) ||
+                   STAILQ_FIRST(&executor->quick) || executor->computing.count;
     pthread_mutex_unlock(&executor->lock);
     return is_busy;
 }
@@ -253,7 +334,9 @@ struct executor *executor_new(unsigned permits, struct pool *pool, const struct 
     executor->permits = permits;
     STAILQ_INIT(&executor->sleeping);
     STAILQ_INIT(&executor->unknown);
+    STAILQ_INIT(&executor->quick);
     LIST_INIT(&executor->held);
+    LIST_INIT(&executor->watched);
     pthread_mutex_init(&executor->lock, NULL);
     pool_set_work(pool, run_jobs, executor);
     return executor;
@@ -266,7 +349,7 @@ void executor_free(struct executor *executor)
     sort_submitted(executor);
     struct job *job;
     while ((job = take_first(&executor->sleeping)) || (job = take_first(&executor->unknown)) ||
-           (job = take_cheapest(executor)))
+           (job = take_first(&executor->quick)) || (job = take_cheapest(executor)))
         executor->ops->release(job);
     heap_fini(&executor->computing);
     pthread_mutex_destroy(&executor->lock);

@@ -12,7 +12,11 @@
  * begins, when it is over, when it sleeps, or when it has had a core for a tenth of a second; it
  * goes on all the same. Jobs that are known to sleep need no permit, and neither do those of
  * unknown cost, so that a newcomer never waits behind the others. A call that has lost its loop
- * counts as if it had one.
+ * counts as if it had one, and so does one that was known to sleep and computes.
+ *
+ * Calls that hang take threads for good. So those that are known to sleep get most of the threads,
+ * but not all: the others are for newcomers. The pool's reserve is for loops; only when it is so
+ * small that loops may call nothing, jobs that are known to be quick are run in what is left of it.
  *
  * The threads of those that compute, or may, have the lowest priority (server/engine/thread.h): the
  * loops' owners run whenever they have something to do, however many compute.
@@ -49,14 +53,15 @@ unsigned executor_computing(const struct executor *executor);
 
 /* ---- in the monitor ---- */
 
-/* The call of this thread has lost its loop, and computes on. */
-void executor_adopt(struct executor *executor, struct pool_thread *thread);
+/* The call of this thread has lost its loop, and computes on, or sleeps. */
+void executor_adopt(struct executor *executor, struct pool_thread *thread, bool is_asleep);
 
-/* Takes their permits from those that sleep or have had them for long. */
+/* Takes their permits from those that sleep or have had them for long; finds those that compute
+ * without one. */
 void executor_sample(struct executor *executor);
 
-/* Begins what waits and may begin. */
-void executor_dispatch(struct executor *executor);
+/* Begins what waits and may begin. So many loops are in calls now, and may each need a spare. */
+void executor_dispatch(struct executor *executor, unsigned in_calls);
 
 /* Whether there is something to sample or to begin. */
 bool executor_is_busy(struct executor *executor);

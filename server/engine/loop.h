@@ -38,6 +38,13 @@ struct loop_item {
 
 TAILQ_HEAD(loop_items, loop_item);
 
+/* Which calls a loop may make: each must leave a thread that could go on with it. */
+enum loop_calls {
+    LOOP_CALLS_ALL,
+    LOOP_CALLS_KNOWN, /* those of sessions that were quick so far */
+    LOOP_CALLS_NONE,
+};
+
 struct loop {
     int epoll_fd;
     int wake_fd; /* eventfd, reported once for each write: something has come into the inbox */
@@ -46,8 +53,9 @@ struct loop {
     struct inbox inbox;
 
     /* The hand-over's. */
-    _Atomic uint64_t call;    /* number of the handler's call under way; 0: none */
-    _Atomic bool is_in_batch; /* the monitor must not sleep */
+    _Atomic uint64_t call;            /* number of the handler's call under way; 0: none */
+    _Atomic enum loop_calls may_call; /* set by the monitor */
+    _Atomic bool is_in_batch;         /* the monitor must not sleep */
     /* most of the loop's time goes into calls, so they are to be measured. Set by the monitor,
      * cleared by the owner */
     _Atomic bool measures;

@@ -100,6 +100,32 @@ uint64_t monitor_handovers(const struct monitor *monitor)
 
 /* ---- the hand-over ---- */
 
+/* Before a loop goes on with one thread less: none makes a call in which it could be stuck. With
+ * two spares a loop, one missing is enough to refuse calls of unknown cost, while those of sessions
+ * that were quick so far go on until each loop has one spare left. */
+static void guard_loops(struct monitor *monitor)
+{
+    const struct scaler *scaler = monitor->config.scaler;
+    const struct pool *pool = monitor->config.pool;
+    enum loop_calls calls = LOOP_CALLS_ALL;
+    if (pool_spares(pool) < scaler->count)
+        calls = LOOP_CALLS_NONE;
+    else if (pool_is_short(pool) || !pool_has_room(pool))
+        calls = LOOP_CALLS_KNOWN;
+    for (unsigned i = 0; i < scaler->count; i++)
+        if (atomic_load_explicit(&scaler->loops[i]->may_call, memory_order_relaxed) != calls)
+            atomic_store_explicit(&scaler->loops[i]->may_call, calls, memory_order_relaxed);
+}
+
+static unsigned count_calls(const struct monitor *monitor)
+{
+    const struct scaler *scaler = monitor->config.scaler;
+    unsigned calls = 0;
+    for (unsigned i = 0; i < scaler->count; i++)
+        calls += atomic_load_explicit(&scaler->loops[i]->call, memory_order_relaxed) != 0;
+    return calls;
+}
+
 static void log_no_spare(struct monitor *monitor)
 {
     if (!monitor->has_logged_no_spare)
@@ -108,17 +134,27 @@ static void log_no_spare(struct monitor *monitor)
     monitor->has_logged_no_spare = true;
 }
 
+/* Sees to it that the reserve is full, and what the loops may do until it is. */
+static void keep_spares(struct monitor *monitor)
+{
+    pool_refill(monitor->config.pool);
+    guard_loops(monitor);
+    if (pool_has_room(monitor->config.pool))
+        monitor->has_logged_no_spare = false;
+    else
+        log_no_spare(monitor);
+}
+
 /* A spare must be there before the loop is taken: there is no way back. */
 static void hand_over(struct monitor *monitor, struct loop *loop, const struct loop_sample *sample,
                       bool is_asleep)
 {
-    struct pool_thread *spare = pool_get(monitor->config.pool, POOL_INTERACTIVE);
+    struct pool_thread *spare = pool_get(monitor->config.pool, POOL_LOOP);
     if (!spare) {
         if (atomic_load(&loop->call) == sample->call) /* else it is over, as at a stop */
             log_no_spare(monitor);
         return;
     }
-    monitor->has_logged_no_spare = false;
     struct pool_thread *owner = loop->owner;
     if (!loop_take(loop, sample->call)) {
         pool_put_back(spare);
@@ -126,10 +162,11 @@ static void hand_over(struct monitor *monitor, struct loop *loop, const struct l
     }
     call_sample_describe(pool_thread_stall(owner), pool_thread_self(owner)->id, sample->cpu_ns,
                          is_asleep);
-    if (!is_asleep)
-        executor_adopt(monitor->config.executor, owner);
+    executor_adopt(monitor->config.executor, owner, is_asleep);
+    guard_loops(monitor);
     pool_give_loop(spare, loop, owner);
     counter_add(&monitor->handovers, 1);
+    keep_spares(monitor);
 }
 
 static void sample_loop(struct monitor *monitor, struct loop *loop, struct loop_sample *sample)
@@ -218,7 +255,7 @@ static void wait_for_next(struct monitor *monitor)
         until.tv_sec++;
     }
     while (sem_clockwait(&monitor->wake, CLOCK_MONOTONIC, &until) == 0 || errno == EINTR) {
-        executor_dispatch(executor);
+        executor_dispatch(executor, count_calls(monitor));
         if (is_long && atomic_load(&monitor->attention) != CALM)
             return;
     }
@@ -236,7 +273,8 @@ static void *run_monitor(void *argument)
             sample_loop(monitor, scaler->loops[i], &monitor->samples[i]);
         scaler_run(scaler);
         executor_sample(executor);
-        executor_dispatch(executor);
+        keep_spares(monitor);
+        executor_dispatch(executor, count_calls(monitor));
         bool is_idle = !any_in_batch(monitor) && !executor_is_busy(executor);
         monitor->idle_samples = is_idle ? monitor->idle_samples + 1 : 0;
         if (monitor->idle_samples > IDLE_SAMPLES)

@@ -4,8 +4,10 @@
  * It samples each loop. If it sees the same call again a millisecond later, and the owner's CPU
  * clock shows that it runs (a preempted owner is no stall), or the kernel says that it sleeps, or
  * ten samples have passed, it takes the loop: the hand-over. It gives the loop to a spare thread of
- * the pool. The spare moves what the former owner had finished into the session, then lets the
- * former owner go, which keeps that one request and answers it late, as any handler may.
+ * the pool, and sees to it that there are two spares for each loop before they are needed; if they
+ * can't be had, loops don't make the calls that might need them (enum loop_calls). The spare moves
+ * what the former owner had finished into the session, then lets the former owner go, which keeps
+ * that one request and answers it late, as any handler may.
  *
  * It samples every millisecond while there are calls of unknown cost, since each sample takes a
  * core from somebody. While all sessions that ask have been quick so far, it samples every four,

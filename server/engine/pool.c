@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -15,7 +16,17 @@
 #include "server/engine/loop.h"
 #include "server/log/log.h"
 
-enum { SPARE_PATIENCE_S = 10 };
+enum {
+    SPARE_PATIENCE_S = 10,
+    /* spares of the lowest priority that are kept, beyond as many as the reserve: calls that
+     * compute when nobody expects it make one each */
+    KEPT_BACKGROUND = 8,
+    START_AGAIN_MS = 100, /* when a thread has not started, none is tried for so long */
+    LOG_AGAIN_MS = 1000,
+    STOP_STEP_MS = 100, /* between two looks at the clock, which see that it has leapt */
+};
+
+enum kind { USUAL, BACKGROUND, KINDS }; /* of threads, by their priority */
 
 struct pool_thread {
     struct pool *pool;
@@ -43,11 +54,16 @@ struct pool {
     unsigned bound;
     pthread_mutex_t lock;   /* guards all that follows. Lock order: this one, then the log's */
     pthread_cond_t changed; /* a thread has ended or come back from a call, or a loop has drained */
-    struct pool_threads spares[POOL_BACKGROUND + 1]; /* for each use; the latest first */
-    struct pool_threads ended;                       /* to be joined */
-    _Atomic unsigned threads; /* that have not ended. Written under the lock, read by all */
+    struct pool_threads spares[KINDS]; /* the latest first */
+    struct pool_threads ended;         /* to be joined */
+    int64_t start_at_ms, log_at_ms;    /* when a thread may be started, a failure logged, again */
+    /* These three are written under the lock, and read by all. */
+    _Atomic unsigned threads; /* that have not ended */
+    _Atomic unsigned spare_counts[KINDS];
+    _Atomic unsigned reserve; /* spares of the usual priority that are kept for loops */
     unsigned calling;         /* of them: in calls outside of the loops */
     unsigned loops;           /* given and not drained */
+    unsigned ending;          /* threads that end by themselves */
     bool stopping;
 };
 
@@ -60,6 +76,11 @@ const struct thread *pool_thread_self(const struct pool_thread *thread) { return
 struct call_sample *pool_thread_stall(struct pool_thread *thread) { return &thread->stall; }
 
 struct permit *pool_thread_permit(struct pool_thread *thread) { return &thread->permit; }
+
+struct pool_thread *pool_thread_of_permit(struct permit *permit)
+{
+    return (struct pool_thread *) ((char *) permit - offsetof(struct pool_thread, permit));
+}
 
 bool pool_thread_is_background(const struct pool_thread *thread)
 {
@@ -81,6 +102,25 @@ unsigned pool_threads(const struct pool *pool)
     return atomic_load_explicit(&pool->threads, memory_order_relaxed);
 }
 
+static unsigned count_spares(const struct pool *pool, enum kind kind)
+{
+    return atomic_load_explicit(&pool->spare_counts[kind], memory_order_relaxed);
+}
+
+unsigned pool_spares(const struct pool *pool) { return count_spares(pool, USUAL); }
+
+static unsigned reserve_of(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->reserve, memory_order_relaxed);
+}
+
+bool pool_is_short(const struct pool *pool) { return pool_spares(pool) < reserve_of(pool); }
+
+bool pool_has_room(const struct pool *pool)
+{
+    return pool_spares(pool) + pool->bound > reserve_of(pool) + pool_threads(pool);
+}
+
 /* ---- a thread's life ---- */
 
 static void free_thread(struct pool_thread *thread)
@@ -91,17 +131,41 @@ static void free_thread(struct pool_thread *thread)
     free(thread);
 }
 
+static enum kind kind_of(const struct pool_thread *thread)
+{
+    return pool_thread_is_background(thread) ? BACKGROUND : USUAL;
+}
+
 static void link_spare(struct pool_thread *thread)
 {
-    enum pool_use use = pool_thread_is_background(thread) ? POOL_BACKGROUND : POOL_INTERACTIVE;
-    LIST_INSERT_HEAD(&thread->pool->spares[use], thread, entry);
+    struct pool *pool = thread->pool;
+    LIST_INSERT_HEAD(&pool->spares[kind_of(thread)], thread, entry);
+    pool->spare_counts[kind_of(thread)]++;
     thread->is_spare = true;
 }
 
 static void unlink_spare(struct pool_thread *thread)
 {
     LIST_REMOVE(thread, entry);
+    thread->pool->spare_counts[kind_of(thread)]--;
     thread->is_spare = false;
+}
+
+/* Whether a spare may end; `late`: nobody has needed it for long. A stop needs the reserve as long
+ * as there are loops. */
+static bool may_end(const struct pool_thread *thread, bool late)
+{
+    const struct pool *pool = thread->pool;
+    bool is_surplus = kind_of(thread) == BACKGROUND || pool_spares(pool) > reserve_of(pool);
+    return pool->stopping ? is_surplus || pool->loops == 0 : late && is_surplus;
+}
+
+/* Whether a thread that is through is not even kept as a spare. */
+static bool is_one_too_many(const struct pool_thread *thread)
+{
+    const struct pool *pool = thread->pool;
+    return kind_of(thread) == BACKGROUND &&
+           count_spares(pool, BACKGROUND) >= reserve_of(pool) + KEPT_BACKGROUND;
 }
 
 /* Waits as a spare, with the lock held. True: it was given a loop or a job. False: nobody needs
@@ -109,15 +173,15 @@ static void unlink_spare(struct pool_thread *thread)
 static bool wait_for_work(struct pool_thread *thread)
 {
     struct pool *pool = thread->pool;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += SPARE_PATIENCE_S;
     bool late = false;
     while (!thread->loop && !thread->job) {
-        if ((late || pool->stopping) && thread->is_spare) {
+        if (thread->is_spare && may_end(thread, late)) {
             unlink_spare(thread);
             return false;
         }
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += SPARE_PATIENCE_S;
         late = pthread_cond_clockwait(&thread->given, &pool->lock, CLOCK_MONOTONIC, &until) != 0;
     }
     return true;
@@ -157,6 +221,33 @@ static bool do_work(struct pool_thread *thread, struct loop *loop, struct pool_t
     return false;
 }
 
+static void wake_spares(struct pool *pool)
+{
+    struct pool_thread *spare;
+    for (enum kind kind = USUAL; kind < KINDS; kind++)
+        LIST_FOREACH(spare, &pool->spares[kind], entry)
+            pthread_cond_signal(&spare->given);
+}
+
+/* Does what the thread was given, with the lock held, but not meanwhile. */
+static void work_once(struct pool_thread *thread)
+{
+    struct pool *pool = thread->pool;
+    struct loop *loop = thread->loop;
+    struct job *job = thread->job;
+    struct pool_thread *from = thread->from;
+    thread->loop = NULL;
+    thread->job = NULL;
+    pthread_mutex_unlock(&pool->lock);
+    bool has_drained = do_work(thread, loop, from, job);
+    pthread_mutex_lock(&pool->lock);
+    if (!has_drained)
+        pool->calling--;
+    else if (--pool->loops == 0 && pool->stopping)
+        wake_spares(pool);
+    pthread_cond_broadcast(&pool->changed);
+}
+
 static void *run_thread(void *argument)
 {
     struct pool_thread *thread = argument;
@@ -164,23 +255,15 @@ static void *run_thread(void *argument)
     pthread_mutex_lock(&pool->lock);
     thread->self.tid = gettid();
     while (wait_for_work(thread)) {
-        struct loop *loop = thread->loop;
-        struct job *job = thread->job;
-        struct pool_thread *from = thread->from;
-        thread->loop = NULL;
-        thread->job = NULL;
-        pthread_mutex_unlock(&pool->lock);
-        bool has_drained = do_work(thread, loop, from, job);
-        pthread_mutex_lock(&pool->lock);
-        if (has_drained)
-            pool->loops--;
-        else
-            pool->calling--;
-        pthread_cond_broadcast(&pool->changed);
+        work_once(thread);
+        if (is_one_too_many(thread))
+            break;
         link_spare(thread);
     }
+    pool->ending++;
     join_ended(pool); /* whoever ends does, so that they don't pile up */
     LIST_INSERT_HEAD(&pool->ended, thread, entry);
+    pool->ending--;
     pool->threads--;
     pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
@@ -188,6 +271,16 @@ static void *run_thread(void *argument)
 }
 
 /* ---- spares ---- */
+
+static void log_failure(struct pool *pool, int failure)
+{
+    int64_t now_ms = clock_ms();
+    pool->start_at_ms = now_ms + START_AGAIN_MS;
+    if (now_ms < pool->log_at_ms)
+        return;
+    pool->log_at_ms = now_ms + LOG_AGAIN_MS;
+    log_tell(pool->log, LOG_THREAD_FAILED, 0, "%s", strerror(failure));
+}
 
 /* A new thread, counted, and waiting, but not among the spares. With the lock held, so that it does
  * nothing before this returns. */
@@ -203,7 +296,7 @@ static struct pool_thread *start_thread(struct pool *pool)
         failure = pthread_create(&thread->self.id, NULL, run_thread, thread);
     }
     if (failure) {
-        log_tell(pool->log, LOG_THREAD_FAILED, 0, "%s", strerror(failure));
+        log_failure(pool, failure);
         if (thread)
             free_thread(thread);
         return NULL;
@@ -212,9 +305,24 @@ static struct pool_thread *start_thread(struct pool *pool)
     return thread;
 }
 
-static struct pool_thread *take_spare(struct pool *pool, enum pool_use use)
+/* A new thread if the bound, the stop and the system allow one; with the lock held. */
+static struct pool_thread *add_thread(struct pool *pool)
 {
-    struct pool_thread *thread = LIST_FIRST(&pool->spares[use]);
+    /* Once the last loop has drained nothing is begun, and when the last thread has ended the pool
+     * may be freed. */
+    bool is_over = pool->stopping && pool->loops == 0;
+    if (is_over || pool->threads >= pool->bound || clock_ms() < pool->start_at_ms)
+        return NULL;
+    pool->threads++;
+    struct pool_thread *thread = start_thread(pool);
+    if (!thread)
+        pool->threads--;
+    return thread;
+}
+
+static struct pool_thread *take_spare(struct pool *pool, enum kind kind)
+{
+    struct pool_thread *thread = LIST_FIRST(&pool->spares[kind]);
     if (thread)
         unlink_spare(thread);
     return thread;
@@ -222,22 +330,34 @@ static struct pool_thread *take_spare(struct pool *pool, enum pool_use use)
 
 struct pool_thread *pool_get(struct pool *pool, enum pool_use use)
 {
+    struct pool_thread *thread = NULL;
     pthread_mutex_lock(&pool->lock);
-    struct pool_thread *thread = take_spare(pool, use);
-    if (!thread && use == POOL_BACKGROUND)
-        thread = take_spare(pool, POOL_INTERACTIVE);
-    /* Once a stop has seen the last thread end, the pool may be freed at any time. */
-    bool is_over = pool->stopping && pool->threads == 0;
-    if (!thread && pool->threads < pool->bound && !is_over) {
-        pool->threads++;
-        thread = start_thread(pool);
-        if (!thread)
-            pool->threads--;
-    }
-    if (!thread) /* better slow than not at all */
-        thread = take_spare(pool, POOL_BACKGROUND);
+    if (use == POOL_BACKGROUND)
+        thread = take_spare(pool, BACKGROUND);
+    bool may_take = use == POOL_LOOP || pool_spares(pool) > reserve_of(pool);
+    if (!thread && may_take)
+        thread = take_spare(pool, USUAL);
+    if (!thread && (use == POOL_LOOP || pool_has_room(pool)))
+        thread = add_thread(pool);
     pthread_mutex_unlock(&pool->lock);
     return thread;
+}
+
+void pool_refill(struct pool *pool)
+{
+    struct pool_thread *thread;
+    if (!pool_is_short(pool))
+        return;
+    pthread_mutex_lock(&pool->lock);
+    while (pool_is_short(pool) && (thread = add_thread(pool)))
+        link_spare(thread);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_keep(struct pool *pool, unsigned reserve)
+{
+    pool->reserve = reserve;
+    pool_refill(pool);
 }
 
 void pool_give_loop(struct pool_thread *thread, struct loop *loop, struct pool_thread *from)
@@ -286,8 +406,8 @@ struct pool *pool_new(unsigned bound, const struct pool_ops *ops, struct log *lo
     pool->bound = bound;
     pool->ops = ops;
     pool->log = log;
-    for (enum pool_use use = POOL_INTERACTIVE; use <= POOL_BACKGROUND; use++)
-        LIST_INIT(&pool->spares[use]);
+    for (enum kind kind = USUAL; kind < KINDS; kind++)
+        LIST_INIT(&pool->spares[kind]);
     LIST_INIT(&pool->ended);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->changed, NULL);
@@ -302,32 +422,44 @@ void pool_set_work(struct pool *pool,
     pool->work_user = user;
 }
 
-static void wait_until(struct pool *pool, int64_t at_ms)
+/* How many neither are spares nor end by themselves, with the lock held. */
+static unsigned count_busy(const struct pool *pool)
 {
-    struct timespec until = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
-    if (at_ms == CLOCK_NEVER)
+    return pool->threads - pool->ending - count_spares(pool, USUAL) -
+           count_spares(pool, BACKGROUND);
+}
+
+/* Waits for a change, with the lock held. Returns for how long the whole process has stood still
+ * meanwhile, as far as can be seen. */
+static int64_t wait_for_change(struct pool *pool, int64_t until_ms)
+{
+    if (until_ms == CLOCK_NEVER) {
         pthread_cond_wait(&pool->changed, &pool->lock);
-    else
-        pthread_cond_clockwait(&pool->changed, &pool->lock, CLOCK_MONOTONIC, &until);
+        return 0;
+    }
+    int64_t step_ms = clock_ms() + STOP_STEP_MS;
+    int64_t at_ms = until_ms < step_ms ? until_ms : step_ms;
+    struct timespec at = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
+    pthread_cond_clockwait(&pool->changed, &pool->lock, CLOCK_MONOTONIC, &at);
+    return clock_paused_ms(at_ms);
 }
 
 unsigned pool_stop(struct pool *pool, int64_t deadline_ms, int64_t grace_ms)
 {
-    int64_t last_ms = deadline_ms == CLOCK_NEVER ? CLOCK_NEVER : deadline_ms + grace_ms;
-    struct pool_thread *spare;
+    unsigned left;
     pthread_mutex_lock(&pool->lock);
     pool->stopping = true;
-    for (enum pool_use use = POOL_INTERACTIVE; use <= POOL_BACKGROUND; use++)
-        LIST_FOREACH(spare, &pool->spares[use], entry)
-            pthread_cond_signal(&spare->given);
-    while (pool->threads > 0) {
-        bool only_calls = pool->loops == 0 && pool->threads == pool->calling;
-        int64_t until_ms = only_calls ? deadline_ms : last_ms;
-        if (until_ms != CLOCK_NEVER && clock_ms() >= until_ms)
+    wake_spares(pool);
+    while (left = count_busy(pool), pool->threads > 0) {
+        int64_t until_ms = deadline_ms + (pool->loops > 0 ? grace_ms : 0);
+        if (deadline_ms == CLOCK_NEVER || left == 0)
+            until_ms = CLOCK_NEVER;
+        else if (clock_ms() >= until_ms)
             break;
-        wait_until(pool, until_ms);
+        int64_t paused_ms = wait_for_change(pool, until_ms);
+        if (deadline_ms != CLOCK_NEVER)
+            deadline_ms += paused_ms;
     }
-    unsigned left = pool->threads;
     join_ended(pool);
     pthread_mutex_unlock(&pool->lock);
     return left;

@@ -3,9 +3,11 @@
  * or runs the executor's jobs, or is a spare that waits to be given something.
  *
  * A thread that ran a CPU-heavy job has been reniced to the lowest priority, which can't be undone
- * without privilege; so it is reused only for such jobs, unless the bound leaves no other thread.
+ * without privilege; so it never owns a loop again, and only a few of them are kept as spares.
  *
  * Spares are made on demand, up to a bound, and end when they have not been needed for ten seconds.
+ * Some are kept in reserve, for loops alone: threads that exist, since a new one may fail to start.
+ * So calls that hang, however many, never take the thread that a loop needs to go on.
  * What a thread does is its user's (struct pool_ops); the pool knows neither requests nor sessions.
  */
 #ifndef BANTER_SERVER_ENGINE_POOL_H
@@ -52,15 +54,23 @@ void pool_set_work(struct pool *pool,
                    void (*work)(void *user, struct pool_thread *thread, struct job *job),
                    void *user);
 
+/* Keeps so many spares in reserve from now on, and starts those that are missing. */
+void pool_keep(struct pool *pool, unsigned reserve);
+
+/* Starts what is missing of the reserve, as far as the bound allows. */
+void pool_refill(struct pool *pool);
+
 enum pool_use {
-    POOL_INTERACTIVE, /* a loop, or a job that sleeps */
+    POOL_LOOP,        /* a loop: may take from the reserve */
+    POOL_INTERACTIVE, /* a job that sleeps */
     POOL_BACKGROUND,  /* a job that computes, or may */
 };
 
 /* Gives a loop or a job to a spare, or to a new thread if there is none. Two steps, so that the
  * caller can make sure of a thread before it takes a loop: pool_get(), then exactly one of
  * pool_give_loop(), pool_give_job() and pool_put_back(). pool_get() returns NULL if the bound is
- * reached, a thread would not start (which is logged), or the pool has stopped. */
+ * reached, a thread would not start (which is logged, once a second at most), or the pool has
+ * stopped. */
 struct pool_thread *pool_get(struct pool *pool, enum pool_use use);
 void pool_give_loop(struct pool_thread *thread, struct loop *loop, struct pool_thread *from);
 void pool_give_job(struct pool_thread *thread, struct job *job);
@@ -69,6 +79,14 @@ void pool_put_back(struct pool_thread *thread);
 /* The most threads there may be, and how many there are. From any thread. */
 unsigned pool_bound(const struct pool *pool);
 unsigned pool_threads(const struct pool *pool);
+
+/* How many spares could own a loop at once, and whether some of the reserve are missing. From any
+ * thread. */
+unsigned pool_spares(const struct pool *pool);
+bool pool_is_short(const struct pool *pool);
+
+/* Whether another job could have a thread: the reserve would not be touched. From any thread. */
+bool pool_has_room(const struct pool *pool);
 
 /* ---- a thread of the pool ---- */
 
@@ -83,6 +101,7 @@ struct call_sample *pool_thread_stall(struct pool_thread *thread);
 
 /* The executor's, guarded by its lock. */
 struct permit *pool_thread_permit(struct pool_thread *thread);
+struct pool_thread *pool_thread_of_permit(struct permit *permit);
 
 /* Whether it has the lowest priority; once set, for good. The thread itself, or the monitor for a
  * thread that is in a call. */
@@ -94,7 +113,8 @@ void pool_thread_let_go(struct pool_thread *thread);
 
 /* ---- the end ---- */
 
-/* Waits until the loops have drained and every thread has ended. Threads in calls are waited for
+/* Waits until the loops have drained and every thread has ended; until then the reserve is there,
+ * and behind that no thread is started any more. Threads in calls are waited for
  * until `deadline_ms` (CLOCK_MONOTONIC; CLOCK_NEVER: for ever), loops for `grace_ms` longer.
  * Returns how many threads are left behind, in calls. */
 unsigned pool_stop(struct pool *pool, int64_t deadline_ms, int64_t grace_ms);

@@ -52,16 +52,19 @@ static bool prepare(struct session *session, struct scratch *scratch, const char
     return true;
 }
 
-/* Whether the request is likely to take long. A handler that has data of a session is not called
- * outside of the loop: the session might end meanwhile. Such a handler answers late. */
-static bool takes_long(const struct session *session)
+/* Whether the request is not to be called in the loop: it is likely to take long, or the loop could
+ * not go on without the thread. A handler that has data of a session is not called outside of the
+ * loop: the session might end meanwhile. Such a handler answers late. */
+static bool is_for_executor(const struct session *session, enum loop_calls may_call)
 {
     const struct shard *shard = session_shard(session);
     if (!shard->shared->executor || handler_of(shard)->kind->session_begun)
         return false;
-    if (session->cost == COST_UNKNOWN)
-        return shard->loop.now_ms < shard->loop.alarm_until_ms;
-    return session->cost > COST_DOUBTED;
+    if (may_call == LOOP_CALLS_NONE || session->cost > COST_DOUBTED)
+        return true;
+    if (session->cost != COST_QUICK && may_call == LOOP_CALLS_KNOWN)
+        return true;
+    return session->cost == COST_UNKNOWN && shard->loop.now_ms < shard->loop.alarm_until_ms;
 }
 
 /* Gives the request to the executor. False: out of memory, and the request is as it was. */
@@ -150,8 +153,16 @@ bool dispatch(struct session *session, struct scratch *scratch, const char *mess
         return true;
     if (session->cost == COST_UNKNOWN)
         monitor_expect(shard->shared->monitor);
-    if (session->cost != COST_QUICK && takes_long(session) && execute(session, scratch))
-        return true;
+    enum loop_calls may_call = atomic_load_explicit(&shard->loop.may_call, memory_order_relaxed);
+    if ((session->cost != COST_QUICK || may_call != LOOP_CALLS_ALL) &&
+        is_for_executor(session, may_call)) {
+        if (execute(session, scratch))
+            return true;
+        if (may_call == LOOP_CALLS_NONE) {
+            output_error(session, scratch, PROTOCOL_HANDLER_FAILED, "out of memory");
+            return true;
+        }
+    }
     if (!call(session, scratch))
         return false;
     take_outcome(session, scratch);

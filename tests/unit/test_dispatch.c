@@ -40,7 +40,8 @@ static int set_up_executor(void **state)
 {
     if (fixture_set_up(state) != 0)
         return -1;
-    pool = pool_new(4, &pool_ops, NULL);
+    pool = pool_new(6, &pool_ops, NULL);
+    pool_keep(pool, 2);
     executor = executor_new(2, pool, &dispatch_job_ops);
     struct monitor_config config = {
         .scaler = &fixture.scaler, .pool = pool, .executor = executor, .stall_ms = INT32_MAX / 100};

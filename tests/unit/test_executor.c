@@ -147,7 +147,7 @@ static void begin(struct toy_job *toy, enum cost cost)
 {
     init(toy, cost);
     executor_submit(executor, &toy->job);
-    executor_dispatch(executor);
+    executor_dispatch(executor, 0);
     wait_for(&toy->begun);
 }
 
@@ -176,7 +176,7 @@ static void no_more_jobs_compute_than_there_are_permits(void **state)
     submit_all(jobs, 5);
     assert_int_equal(executor_computing(executor), 0); /* nothing begins by itself */
     for (int i = 0; i < 3; i++) {
-        executor_dispatch(executor);
+        executor_dispatch(executor, 0);
         assert_int_equal(executor_computing(executor), PERMITS);
         assert_int_equal(pool_threads(pool), PERMITS);
     }
@@ -210,7 +210,7 @@ static void submitting_says_when_the_monitor_is_needed(void **state)
     assert_false(executor_submit(executor, &jobs[0].job)); /* the first one has seen to it */
     assert_true(executor_submit(executor, &sleeper.job));
     assert_true(executor_submit(executor, &newcomer.job));
-    executor_dispatch(executor);
+    executor_dispatch(executor, 0);
     wait_for(&newcomer.begun);
     wait_for(&sleeper.begun);
     /* There is no permit left: whoever gives it back looks into the inbox. */
@@ -236,7 +236,7 @@ static void sleepers_need_no_permit(void **state)
     executor_submit(executor, &waiting.job);
     init_all(sleepers, 4, COST_SLEEPS);
     submit_all(sleepers, 4);
-    executor_dispatch(executor);
+    executor_dispatch(executor, 0);
     for (int i = 0; i < 4; i++)
         wait_for(&sleepers[i].begun);
     assert_int_equal(executor_computing(executor), 1);
@@ -283,7 +283,7 @@ static void a_job_is_not_overtaken_for_ever(void **state)
     init(&waiting, COST_COMPUTES + 2); /* 1 ms */
     init(&cheaper, cheap_cost);
     executor_submit(executor, &waiting.job);
-    executor_dispatch(executor); /* it stands in the queue from now on */
+    executor_dispatch(executor, 0); /* it stands in the queue from now on */
     for (int64_t until_ms = clock_ms() + 3; clock_ms() < until_ms;)
         sched_yield();
     executor_submit(executor, &cheaper.job);
@@ -324,8 +324,8 @@ static void jobs_of_unknown_cost_get_one_thread_between_two_samples(void **state
     init_all(newcomers, 3, COST_UNKNOWN);
     submit_all(newcomers, 3);
     for (unsigned sample = 1; sample <= 3; sample++) {
-        executor_dispatch(executor);
-        executor_dispatch(executor);
+        executor_dispatch(executor, 0);
+        executor_dispatch(executor, 0);
         assert_int_equal(pool_threads(pool), sample);
         wait_for(&newcomers[sample - 1].begun);
         assert_int_equal(begun, sample);
@@ -359,7 +359,7 @@ static void a_job_that_sleeps_loses_its_permit_to_the_next_one(void **state)
     executor_submit(executor, &next.job);
     assert_true(executor_is_busy(executor));
     sample_until_nothing_computes();
-    executor_dispatch(executor);
+    executor_dispatch(executor, 0);
     wait_for(&next.begun);
     assert_int_equal(executor_computing(executor), 1);
 
@@ -387,7 +387,7 @@ static void a_job_loses_its_permit_when_it_has_computed_for_a_tenth_of_a_second(
     init(&computing, cheap_cost);
     computing.computes = true;
     executor_submit(executor, &computing.job);
-    executor_dispatch(executor);
+    executor_dispatch(executor, 0);
     wait_for(&computing.begun);
     sample_until_nothing_computes();
     assert_true(clock_ns(computing.cpu_clock) > PERMIT_NS);
@@ -411,12 +411,12 @@ static void a_call_that_has_lost_its_loop_counts_and_then_runs_what_waits(void *
     pool_give_loop(former, &toy.loop, NULL);
     wait_for(&toy.owned);
 
-    executor_adopt(executor, former);
+    executor_adopt(executor, former, false);
     assert_int_equal(executor_computing(executor), 1);
     assert_true(pool_thread_is_background(former));
     init(&waiting, cheap_cost);
     assert_false(executor_submit(executor, &waiting.job));
-    executor_dispatch(executor);
+    executor_dispatch(executor, 0);
     assert_int_equal(pool_threads(pool), 2); /* it got no thread */
 
     sem_post(&toy.end); /* the call is over */
@@ -441,7 +441,7 @@ static void calls_that_have_lost_their_loops_can_be_more_than_the_permits(void *
     wait_for(&toy.owned);
     begin(&computing, cheap_cost);
     assert_false(executor_is_crowded(executor));
-    executor_adopt(executor, former);
+    executor_adopt(executor, former, false);
     assert_true(executor_is_crowded(executor));
     sem_post(&computing.end);
     sem_post(&toy.end);
@@ -461,8 +461,8 @@ static void what_still_waits_at_the_end_is_released(void **state)
     for (int i = 0; i < 6; i++)
         init(&jobs[i], i % 3 == 0 ? COST_SLEEPS : i % 3 == 1 ? COST_UNKNOWN : cheap_cost);
     submit_all(jobs, 3);
-    executor_dispatch(executor); /* there is no thread: they wait in their queues */
-    submit_all(&jobs[3], 3);     /* these in the inbox */
+    executor_dispatch(executor, 0); /* there is no thread: they wait in their queues */
+    submit_all(&jobs[3], 3);        /* these in the inbox */
     assert_true(executor_is_busy(executor));
     /* The only thread has the lowest priority: the sleepers are not its work, the others are. */
     for (int i = 0; i < 6; i++)

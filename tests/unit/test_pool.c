@@ -251,16 +251,127 @@ static void a_thread_of_the_lowest_priority_is_no_spare_for_a_loop(void **state)
     close_pool(pool);
 }
 
-static void a_loop_gets_a_thread_of_the_lowest_priority_when_the_bound_leaves_no_other(void **state)
+static void a_loop_gets_no_thread_of_the_lowest_priority_even_if_there_is_no_other(void **state)
 {
     (void) state;
     struct pool *pool = open_pool(1);
     struct toy_loop toy;
     init_loop(&toy);
     struct pool_thread *background = make_background(pool, &toy);
-    assert_ptr_equal(await_spare(pool, POOL_INTERACTIVE), background);
+    assert_ptr_equal(await_spare(pool, POOL_BACKGROUND), background);
     pool_put_back(background);
+    assert_null(pool_get(pool, POOL_LOOP));
+    assert_null(pool_get(pool, POOL_INTERACTIVE));
     close_pool(pool);
+}
+
+/* As calls make them that compute when nobody expects it. */
+static void few_spares_of_the_lowest_priority_are_kept(void **state)
+{
+    (void) state;
+    enum { COUNT = 40, KEPT = 8 };
+    struct pool *pool = open_pool(COUNT);
+    struct toy_loop toys[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        init_loop(&toys[i]);
+        toys[i].to_background = true;
+        give_loop(get(pool, POOL_LOOP), &toys[i], NULL);
+    }
+    for (int i = 0; i < COUNT; i++)
+        sem_post(&toys[i].end);
+    for (int64_t until_ms = clock_ms() + LONG_MS; pool_threads(pool) > KEPT;) {
+        assert_true(clock_ms() < until_ms);
+        sched_yield();
+    }
+    close_pool(pool);
+    assert_int_equal(ended, COUNT);
+}
+
+/* ---- the reserve ---- */
+
+static void the_reserve_is_there_before_it_is_needed_and_for_loops_alone(void **state)
+{
+    (void) state;
+    struct pool *pool = open_pool(3);
+    struct pool_thread *threads[3];
+    pool_keep(pool, 2);
+    assert_int_equal(pool_threads(pool), 2);
+    assert_int_equal(pool_spares(pool), 2);
+    assert_true(pool_has_room(pool));
+
+    threads[0] = get(pool, POOL_INTERACTIVE); /* a new one */
+    assert_int_equal(pool_spares(pool), 2);
+    assert_false(pool_has_room(pool));
+    assert_null(pool_get(pool, POOL_INTERACTIVE));
+    assert_null(pool_get(pool, POOL_BACKGROUND));
+    assert_false(pool_is_short(pool));
+
+    threads[1] = get(pool, POOL_LOOP);
+    threads[2] = get(pool, POOL_LOOP);
+    assert_true(pool_is_short(pool));
+    assert_null(pool_get(pool, POOL_LOOP));
+    pool_refill(pool); /* the bound allows nothing */
+    assert_int_equal(pool_spares(pool), 0);
+    for (int i = 0; i < 3; i++)
+        pool_put_back(threads[i]);
+    assert_int_equal(pool_spares(pool), 3);
+    assert_true(pool_has_room(pool));
+    close_pool(pool);
+    assert_int_equal(ended, 3);
+}
+
+static void what_is_missing_of_the_reserve_is_started(void **state)
+{
+    (void) state;
+    struct pool *pool = open_pool(8);
+    pool_keep(pool, 2);
+    struct pool_thread *thread = get(pool, POOL_LOOP);
+    assert_true(pool_is_short(pool));
+    pool_refill(pool);
+    assert_int_equal(pool_spares(pool), 2);
+    pool_refill(pool);
+    assert_int_equal(pool_threads(pool), 3);
+    pool_put_back(thread);
+    close_pool(pool);
+}
+
+/* A call may lose its loop in the drain, too. */
+static void the_reserve_outlives_the_stop_until_the_last_loop_has_drained(void **state)
+{
+    (void) state;
+    struct pool *pool = open_pool(2);
+    struct toy_loop toy;
+    init_loop(&toy);
+    pool_keep(pool, 1);
+    give_loop(get(pool, POOL_LOOP), &toy, NULL);
+    pool_refill(pool);
+    assert_int_equal(pool_stop(pool, clock_ms() - 1, NO_GRACE), 1);
+    assert_int_equal(pool_spares(pool), 1);
+    sem_post(&toy.end);
+    assert_int_equal(pool_stop(pool, CLOCK_NEVER, NO_GRACE), 0);
+    assert_int_equal(pool_threads(pool), 0);
+    assert_null(pool_get(pool, POOL_LOOP));
+    pool_free(pool);
+}
+
+/* The monitor may ask at any time, until it ends behind the pool. */
+static void nothing_is_started_behind_the_last_loop_while_a_call_goes_on(void **state)
+{
+    (void) state;
+    struct pool *pool = open_pool(4);
+    struct toy_job toy;
+    init_job(&toy);
+    pool_give_job(get(pool, POOL_INTERACTIVE), &toy.job);
+    wait_for(&toy.begun);
+    assert_int_equal(pool_stop(pool, clock_ms() - 1, NO_GRACE), 1);
+    pool_keep(pool, 2);
+    assert_null(pool_get(pool, POOL_LOOP));
+    assert_null(pool_get(pool, POOL_INTERACTIVE));
+    assert_null(pool_get(pool, POOL_BACKGROUND));
+    assert_int_equal(pool_threads(pool), 1);
+    sem_post(&toy.end);
+    assert_int_equal(pool_stop(pool, CLOCK_NEVER, NO_GRACE), 0);
+    pool_free(pool);
 }
 
 static void a_job_that_computes_gets_any_spare_before_a_new_thread(void **state)
@@ -427,8 +538,12 @@ int main(void)
         cmocka_unit_test(the_latest_spare_is_used_first),
         cmocka_unit_test(there_are_no_more_threads_than_the_bound),
         cmocka_unit_test(a_thread_of_the_lowest_priority_is_no_spare_for_a_loop),
-        cmocka_unit_test(
-            a_loop_gets_a_thread_of_the_lowest_priority_when_the_bound_leaves_no_other),
+        cmocka_unit_test(a_loop_gets_no_thread_of_the_lowest_priority_even_if_there_is_no_other),
+        cmocka_unit_test(few_spares_of_the_lowest_priority_are_kept),
+        cmocka_unit_test(the_reserve_is_there_before_it_is_needed_and_for_loops_alone),
+        cmocka_unit_test(what_is_missing_of_the_reserve_is_started),
+        cmocka_unit_test(the_reserve_outlives_the_stop_until_the_last_loop_has_drained),
+        cmocka_unit_test(nothing_is_started_behind_the_last_loop_while_a_call_goes_on),
         cmocka_unit_test(a_job_that_computes_gets_any_spare_before_a_new_thread),
         cmocka_unit_test(a_job_is_worked_on_in_the_thread_that_it_was_given_to),
         cmocka_unit_test(a_thread_that_has_lost_its_loop_waits_to_be_let_go_and_then_works),
