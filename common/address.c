@@ -82,6 +82,8 @@ static bool parse_path(const char *text, struct notation *notation, struct error
     notation->path = text + strlen(PATH_PREFIX);
     if (*notation->path == '\0')
         return malformed(error, text, "the path is missing, as in unix:/run/banter.sock");
+    if (strcmp(notation->path, "@") == 0)
+        return malformed(error, text, "the name behind the '@' is missing, as in unix:@banter");
     size_t size = strlen(notation->path);
     if (size > PATH_MAX_BYTES)
         return malformed(error, text, "the path has %zu bytes, and a socket's can have %zu", size,
@@ -216,10 +218,16 @@ static struct address from_v6(const struct in6_addr *v6, uint32_t scope, unsigne
     return address;
 }
 
+/* An '@' stands for the NUL with which Linux's abstract names begin, as in other tools. Such a name
+ * has no end but its size. */
 static struct address from_path(const char *path)
 {
     struct address address = blank(AF_UNIX, sizeof address.socket.local);
     memcpy(address.socket.local.sun_path, path, strlen(path) + 1);
+    if (*path == '@') {
+        address.socket.local.sun_path[0] = '\0';
+        address.size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    }
     return address;
 }
 
@@ -390,7 +398,7 @@ static void print_v6(const struct sockaddr_in6 *v6, char *text)
 }
 
 /* The kernel gives the size of the path, and need not end one of full length with a NUL. In Linux's
- * abstract names NULs are data; they are shown as '@', as other tools do. */
+ * abstract names NULs are data; they are all shown as '@'. */
 static void print_path(const struct address *address, char *text)
 {
     size_t head = offsetof(struct sockaddr_un, sun_path);

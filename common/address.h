@@ -3,7 +3,8 @@
  *
  * Text forms: HOST:PORT, :PORT, PORT, [V6]:PORT, unix:PATH. PORT is a number from 0 to 65535, or
  * from 1 to connect. PORT alone is 127.0.0.1; :PORT is every address, IPv4 and IPv6, to listen, and
- * localhost to connect.
+ * localhost to connect. unix:@NAME is a name in Linux's abstract namespace: no file, and nobody's
+ * permission.
  *
  * Any thread may call these.
  */
@@ -70,7 +71,7 @@ void address_set_port(struct address *address, unsigned port);
 
 /* Returns a listening, non-blocking, close-on-exec socket with SO_REUSEADDR, and IPV6_V6ONLY for
  * IPv6. A Unix socket on which nobody listens any more is taken over; a file that is not a socket
- * is left alone (EADDRINUSE). TCP sockets have TCP_NODELAY and SO_KEEPALIVE, which accepted sockets
+ * is left alone (EADDRINUSE). It may wait for a second. TCP sockets have TCP_NODELAY and SO_KEEPALIVE, which accepted sockets
  * inherit on Linux. `address` becomes the address that was bound, with its port. -1 with errno set
  * on failure. */
 int address_listen(struct address *address, int backlog);

@@ -101,13 +101,14 @@ static int lock_folder(const char *path)
 /* Two servers that start at once would both find a dead socket, and the second would remove the one
  * that the first has just bound. A socket that is bound but does not listen yet looks dead, too. So
  * everything from bind to listen happens under a lock on the folder, which needs no lock file and
- * ends with its holder. Without the lock nothing is taken over. */
+ * ends with its holder. But whoever may read the folder can lock it. A server needs the lock for an
+ * instant only: one that is held for a second is somebody else's, and it goes without. */
 static bool listen_on_path(int fd, const struct address *address, int backlog)
 {
     const char *path = address->socket.local.sun_path;
     int folder = lock_folder(path);
     bool ok = bind_and_listen(fd, address, backlog);
-    if (!ok && errno == EADDRINUSE && folder >= 0) {
+    if (!ok && errno == EADDRINUSE) {
         if (is_stale(address) && unlink(path) == 0)
             ok = bind_and_listen(fd, address, backlog);
         else
@@ -123,8 +124,9 @@ int address_listen(struct address *address, int backlog)
     int fd = open_socket(address, SOCK_NONBLOCK);
     if (fd < 0)
         return -1;
-    bool is_local = address->socket.any.sa_family == AF_UNIX;
-    if (is_local ? !listen_on_path(fd, address, backlog) : !bind_and_listen(fd, address, backlog))
+    bool is_path =
+        address->socket.any.sa_family == AF_UNIX && address->socket.local.sun_path[0] != '\0';
+    if (is_path ? !listen_on_path(fd, address, backlog) : !bind_and_listen(fd, address, backlog))
         goto fail;
     struct address bound = *address;
     bound.size = sizeof bound.socket;

@@ -89,6 +89,15 @@ def test_unix_path_that_is_relative(server, folder):
     works(banterd, f"unix:{folder}/socket")
 
 
+def test_an_abstract_name_makes_no_file(server, folder, run_banter):
+    address = f"unix:@{folder.name}"
+    banterd = server(listen=address)
+    assert banterd.address == address
+    assert run_banter("-c", address, "x") == (0, b"Hello X\n", b"")
+    banterd.log.wait_line(f"[1] Connected with {address}")
+    assert list(folder.glob("@*")) == []
+
+
 def test_unix_path_on_which_nobody_answers_is_taken_over(server, folder):
     path = folder / "socket"
     with socket.socket(socket.AF_UNIX) as left:

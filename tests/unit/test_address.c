@@ -145,6 +145,8 @@ static void test_resolves(void **state)
         {"unix:/run/x", "unix:/run/x", "unix:/run/x"},
         {"unix:x:80", "unix:x:80", "unix:x:80"},
         {"unix:" P107, "unix:" P107, "unix:" P107},
+        {"unix:@x", "unix:@x", "unix:@x"},
+        {"unix:./@x", "unix:./@x", "unix:./@x"},
     };
     if (!has_v6())
         skip();
@@ -250,6 +252,8 @@ static void test_malformed(void **state)
         {A50 A50 A50 A50 A50 "aaaa:80", ADDRESS_TO_LISTEN, "a host name has at most 253 bytes",
          A50 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."},
         {"unix:", ADDRESS_TO_LISTEN, "the path is missing, as in unix:/run/banter.sock", NULL},
+        {"unix:@", ADDRESS_TO_CONNECT, "the name behind the '@' is missing, as in unix:@banter",
+         NULL},
         {"unix:" P107 "x", ADDRESS_TO_CONNECT,
          "the path has 108 bytes, and a socket's can have 107",
          "unix:/tmp/01234567890123456789012345678901234567890123456789012345678901234567890123..."},

@@ -378,20 +378,48 @@ static void test_listens_in_the_present_folder(void **state)
     close(back);
 }
 
-/* The lock is somebody else's: a dead path is not taken over, a free one is bound all the same. */
-static void test_takes_nothing_over_without_the_lock(void **state)
+/* Whoever may read the folder can keep its lock: that stops nobody, and takes nothing from a server
+ * that listens. */
+static void test_takes_a_dead_path_over_beside_a_lock_that_is_kept(void **state)
 {
     (void) state;
+    static const int kinds[] = {LOCK_EX, LOCK_SH};
     struct address dead = path_address("dead");
-    struct address fresh = path_address("fresh");
-    close(listen_on(&dead));
-    int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(flock(lock, LOCK_EX), 0);
-    check_left_alone(&dead);
-    close(listen_on(&fresh));
-    close(lock);
-    remove_path(&dead);
-    remove_path(&fresh);
+    struct address used = path_address("used");
+    int user = listen_on(&used);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        close(listen_on(&dead));
+        int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(flock(lock, kinds[i]), 0);
+        close(listen_on(&dead));
+        check_left_alone(&used);
+        close(lock);
+        remove_path(&dead);
+    }
+    close(user);
+    remove_path(&used);
+}
+
+static void test_an_abstract_name_is_no_file(void **state)
+{
+    (void) state;
+    char text[64], printed[ADDRESS_TEXT_SIZE];
+    struct error error;
+    snprintf(text, sizeof text, "unix:@banter-test-%d", (int) getpid());
+    struct address address = resolve_one(text);
+    struct address_list list = {&address, 1};
+    int listener = listen_on(&address);
+    address_print(&address, printed);
+    assert_string_equal(printed, text);
+    assert_int_equal(access(strchr(text, '@'), F_OK), -1);
+    int client = address_connect(&list, 1000, NULL, &error);
+    assert_true(client >= 0);
+    close(client);
+    errno = 0;
+    assert_int_equal(address_listen(&address, BACKLOG), -1);
+    assert_int_equal(errno, EADDRINUSE);
+    close(listener);
+    close(listen_on(&address));
 }
 
 /* Tells by its exit status: 0 it listens, 1 the address was in use, 2 something else. It starts
@@ -718,7 +746,8 @@ int main(void)
         SOCKET_TEST(test_leaves_what_is_no_stream_socket_alone),
         SOCKET_TEST(test_tells_that_a_folder_is_missing),
         SOCKET_TEST(test_listens_in_the_present_folder),
-        SOCKET_TEST(test_takes_nothing_over_without_the_lock),
+        SOCKET_TEST(test_takes_a_dead_path_over_beside_a_lock_that_is_kept),
+        SOCKET_TEST(test_an_abstract_name_is_no_file),
         SOCKET_TEST(test_one_of_many_takes_a_dead_path_over),
         SOCKET_TEST(test_tells_each_address_that_fails),
         SOCKET_TEST(test_tells_a_dead_path),
