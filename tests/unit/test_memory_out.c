@@ -130,6 +130,7 @@ static bool converse(size_t which, unsigned number, bool for_good)
     shard_free_dead(&fixture.shard);
     close(client);
     scratch_fini(&fixture.scratch); /* the next one begins with nothing at hand */
+    request_spares_fini(&fixture.shard.spares);
     fixture.scratch = (struct scratch){0};
     return has_failed;
 }
