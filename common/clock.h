@@ -29,10 +29,10 @@ static inline int clock_shorter_ms(int a, int b) { return a < 0 || (b >= 0 && b 
  * still. */
 enum { CLOCK_LATE_MS = 100 };
 
-/* For how long it has, if a wait that should have ended at this time, or before, ends now. */
-static inline int64_t clock_paused_ms(int64_t at_ms)
+/* For how long it has, if a wait that should have ended at `at_ms`, or before, ends now. */
+static inline int64_t clock_paused_ms(int64_t now_ms, int64_t at_ms)
 {
-    int64_t late_ms = clock_ms() - at_ms;
+    int64_t late_ms = now_ms - at_ms;
     return late_ms > CLOCK_LATE_MS ? late_ms : 0;
 }
 

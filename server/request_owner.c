@@ -43,9 +43,10 @@ static int64_t paused_ms(const struct request *request, int64_t now_ms)
 
 int64_t request_deadline_at(const struct request *request, int64_t now_ms)
 {
-    if (request->deadline_ms == CLOCK_NEVER)
+    int64_t at_ms = atomic_load_explicit(&request->deadline_ms, memory_order_relaxed);
+    if (at_ms == CLOCK_NEVER)
         return CLOCK_NEVER;
-    return request->deadline_ms + paused_ms(request, now_ms) - request->paused_ms;
+    return at_ms + paused_ms(request, now_ms) - request->paused_ms;
 }
 
 int64_t request_deadline_ms(const struct request *request)
@@ -55,8 +56,15 @@ int64_t request_deadline_ms(const struct request *request)
 
 void request_set_deadline(struct request *request, int64_t at_ms, int64_t now_ms)
 {
-    request->deadline_ms = at_ms;
+    atomic_store_explicit(&request->deadline_ms, at_ms, memory_order_relaxed);
     request->paused_ms = paused_ms(request, now_ms);
+}
+
+void request_postpone(struct request *request, int64_t ms)
+{
+    int64_t at_ms = atomic_load_explicit(&request->deadline_ms, memory_order_relaxed);
+    if (at_ms != CLOCK_NEVER)
+        atomic_store_explicit(&request->deadline_ms, at_ms + ms, memory_order_relaxed);
 }
 
 _Bool request_is_over(const struct request *request)

@@ -59,9 +59,10 @@ struct request {
     const char *message; /* a view into the owner's input until a hold copies it */
     size_t size;
     void *session_data; /* the handler's own, of the session that asks; set before the call */
-    /* When the handler must have answered, had its time not stood still since; set before the call,
-     * with how long it had stood still by then. */
-    int64_t deadline_ms, paused_ms;
+    /* When the handler must have answered, had its time not stood still since, and how long it had
+     * stood still when that was set: before the call. The loop's owner may postpone it later. */
+    _Atomic int64_t deadline_ms;
+    int64_t paused_ms;
     struct buffer copy; /* of the message, since a hold */
     /* `reply` is the answer as soon as handle() has returned; for the thread that is in it alone.
      * It is claimed and made known only if that call is not the loop's any more. */
@@ -101,6 +102,9 @@ void request_start(struct request *request, struct loop *loop, void *context,
 
 /* Sets the deadline, CLOCK_NEVER for none, of a request that has its session data. */
 void request_set_deadline(struct request *request, int64_t at_ms, int64_t now_ms);
+
+/* Lets the deadline come so much later. In the loop's owner. */
+void request_postpone(struct request *request, int64_t ms);
 
 /* What request_deadline_ms() returns at `now_ms`. */
 int64_t request_deadline_at(const struct request *request, int64_t now_ms);

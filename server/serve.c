@@ -22,12 +22,18 @@
 #include "server/net/admission.h"
 #include "server/request_owner.h"
 #include "server/session/close.h"
+#include "server/session/deadlines.h"
 #include "server/session/scratch.h"
 #include "server/session/transfer.h"
 #include "server/session/turn.h"
 
 enum {
     BATCH_EVENTS = 256,
+    LONG_BATCH_MS = 1000, /* a batch that takes longer has stood still */
+    /* A wait for a deadline that is not near is cut short, so that it shows when the process stands
+     * still: what is not seen is a part of the time that is left. */
+    WAIT_PARTS = 4,
+    SHORT_WAIT_MS = 100,
     ACCEPTS_AT_ONCE = 16, /* before the loop's sessions have their turns again */
     ALARM_MS = 100, /* so long after a call has lost the loop, no newcomer is trusted to be quick */
 };
@@ -189,15 +195,28 @@ void serve_discard(struct shard *shard)
     }
 }
 
+/* Some events were seen to. The look that they belong to is complete if there were no more, or if
+ * each source has had its turn: epoll reports them in turn. */
+static void end_look(struct shard *shard, int count)
+{
+    struct loop *loop = &shard->loop;
+    loop->look_events += (unsigned) count;
+    if (count == BATCH_EVENTS && loop->look_events < shard->store.count + 2 * BATCH_EVENTS)
+        return;
+    loop->looked_ms = loop->look_ms;
+    loop->look_ms = loop->now_ms;
+    loop->look_events = 0;
+}
+
 static void run_deadlines(struct shard *shard, struct scratch *scratch)
 {
     struct loop *loop = &shard->loop;
     struct acceptor *acceptor = shard->shared->acceptor;
     struct heap_item *item;
-    while ((item = heap_take(&loop->deadlines, loop->now_ms)))
+    while ((item = heap_take(&loop->deadlines, loop->looked_ms)))
         turn_deadline((struct session *) ((char *) item - offsetof(struct session, deadline)),
                       scratch);
-    if (shard->draining && shard->drain_deadline_ms <= loop->now_ms)
+    if (shard->draining && shard->drain_deadline_ms <= loop->looked_ms)
         end_drain(shard);
     if (accepts(shard) && acceptor_rests_until(acceptor) <= loop->now_ms)
         acceptor_wake(acceptor);
@@ -238,24 +257,62 @@ static bool run_batch(struct shard *shard, struct scratch *scratch,
             break;
         }
     }
+    end_look(shard, count);
     run_deadlines(shard, scratch);
     return run_ready(shard, scratch);
 }
 
-static int wait_ms(const struct shard *shard)
+static int64_t next_deadline(const struct shard *shard)
 {
     const struct loop *loop = &shard->loop;
-    if (!TAILQ_EMPTY(&loop->ready))
-        return 0;
     int64_t at = heap_first_key(&loop->deadlines);
     if (accepts(shard) && acceptor_rests_until(shard->shared->acceptor) < at)
         at = acceptor_rests_until(shard->shared->acceptor);
     if (shard->draining && shard->drain_deadline_ms < at)
         at = shard->drain_deadline_ms;
-    if (at == CLOCK_NEVER)
-        return -1;
-    int64_t wait = at - clock_ms();
-    return wait <= 0 ? 0 : wait < INT32_MAX ? (int) wait : INT32_MAX;
+    return at;
+}
+
+static int part_of_wait(int64_t wait)
+{
+    int64_t part = wait / WAIT_PARTS > SHORT_WAIT_MS ? wait / WAIT_PARTS : wait;
+    return part <= 0 ? 0 : part < INT32_MAX ? (int) part : INT32_MAX;
+}
+
+/* The whole process has stood still: a frozen machine, a debugger, SIGSTOP. */
+static void postpone(struct shard *shard, int64_t ms)
+{
+    size_t place = 0;
+    for (struct session *session; (session = store_next(&shard->store, &place));)
+        deadlines_postpone(session, ms);
+    if (shard->draining && shard->drain_deadline_ms != CLOCK_NEVER)
+        shard->drain_deadline_ms += ms;
+}
+
+/* Waits for events, and sets the loop's clock. */
+static int wait_for_events(struct shard *shard, struct epoll_event *events)
+{
+    struct loop *loop = &shard->loop;
+    struct monitor *monitor = shard->shared->monitor;
+    int64_t at_ms = TAILQ_EMPTY(&loop->ready) ? next_deadline(shard) : loop->now_ms;
+    int64_t last_ms = loop->now_ms + LONG_BATCH_MS; /* when the wait ends at the latest */
+    int64_t paused_ms = 0;
+    int wait = at_ms == CLOCK_NEVER ? -1 : 0;
+    if (at_ms > loop->now_ms && at_ms != CLOCK_NEVER) {
+        int64_t begun_ms = clock_ms();
+        paused_ms = begun_ms > last_ms ? begun_ms - last_ms : 0;
+        wait = part_of_wait(at_ms - begun_ms);
+        last_ms = begun_ms + wait;
+    }
+    monitor_batch_ends(loop);
+    int count = epoll_wait(loop->epoll_fd, events, BATCH_EVENTS, wait);
+    monitor_batch_begins(monitor, loop);
+    loop->now_ms = clock_ms();
+    if (wait >= 0)
+        paused_ms += clock_paused_ms(loop->now_ms, last_ms);
+    if (paused_ms > 0)
+        postpone(shard, paused_ms);
+    return count;
 }
 
 /* ---- what the pool's threads do ---- */
@@ -272,10 +329,10 @@ static void take_over(struct shard *shard, struct pool_thread *from)
 static bool own(struct loop *loop, struct pool_thread *thread, struct pool_thread *from)
 {
     struct shard *shard = shard_of(loop);
-    struct monitor *monitor = shard->shared->monitor;
     struct scratch *scratch = scratch_of(thread);
     struct epoll_event events[BATCH_EVENTS];
-    loop->now_ms = clock_ms();
+    loop->now_ms = loop->look_ms = clock_ms();
+    loop->look_events = 0;
     /* Behind the clock that was set before, by whoever gave the loop. */
     atomic_store_explicit(&loop->owner_tid, pool_thread_self(thread)->tid, memory_order_release);
     thread_sched_interactive();
@@ -284,10 +341,7 @@ static bool own(struct loop *loop, struct pool_thread *thread, struct pool_threa
     open_inbox(shard, scratch); /* its event may have been in a batch that was cut off */
     while (!shard->draining || shard->store.count > 0) {
         log_nudge(shard->log);
-        monitor_batch_ends(loop);
-        int count = epoll_wait(loop->epoll_fd, events, BATCH_EVENTS, wait_ms(shard));
-        monitor_batch_begins(monitor, loop);
-        loop->now_ms = clock_ms();
+        int count = wait_for_events(shard, events);
         if (!run_batch(shard, scratch, events, count))
             return false;
         shard_free_dead(shard);

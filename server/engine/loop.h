@@ -70,6 +70,11 @@ struct loop {
     /* The owner's. */
     uint64_t calls; /* calls so far: the number of the last one */
     int64_t now_ms; /* CLOCK_MONOTONIC at the start of the batch */
+    /* By this time deadlines are judged: all that epoll had to report then has been seen to. So
+     * what waits in a socket while the process stands still comes before any time-out. */
+    int64_t looked_ms;
+    int64_t look_ms;      /* when the look under way began, before its first wait */
+    unsigned look_events; /* that it has reported so far */
     /* a call has lost the loop a moment ago; until then newcomers are suspected to be slow too */
     int64_t alarm_until_ms;
     struct heap deadlines;       /* keys in ms of CLOCK_MONOTONIC */

@@ -441,7 +441,7 @@ static int64_t wait_for_change(struct pool *pool, int64_t until_ms)
     int64_t at_ms = until_ms < step_ms ? until_ms : step_ms;
     struct timespec at = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
     pthread_cond_clockwait(&pool->changed, &pool->lock, CLOCK_MONOTONIC, &at);
-    return clock_paused_ms(at_ms);
+    return clock_paused_ms(clock_ms(), at_ms);
 }
 
 unsigned pool_stop(struct pool *pool, int64_t deadline_ms, int64_t grace_ms)

@@ -15,6 +15,11 @@ static const struct server_config *config_of(const struct session *session)
 
 static int64_t now_ms(const struct session *session) { return session_shard(session)->loop.now_ms; }
 
+static int64_t looked_ms(const struct session *session)
+{
+    return session_shard(session)->loop.looked_ms;
+}
+
 /* A half received request's time runs while the server reads, and stands still otherwise. */
 void deadlines_update_partial(struct session *session)
 {
@@ -75,14 +80,32 @@ void deadlines_arm(struct session *session)
         heap_put(heap, &session->deadline, at);
 }
 
+static int64_t later(int64_t at_ms, int64_t ms)
+{
+    return at_ms == CLOCK_NEVER ? CLOCK_NEVER : at_ms + ms;
+}
+
+void deadlines_postpone(struct session *session, int64_t ms)
+{
+    struct session_active *active = session->active;
+    struct request *request;
+    session->since_ms += (uint64_t) ms;
+    if (!active)
+        return;
+    active->partial_deadline_ms = later(active->partial_deadline_ms, ms);
+    active->write_deadline_ms = later(active->write_deadline_ms, ms);
+    STAILQ_FOREACH(request, &active->requests, entry)
+        request_postpone(request, ms);
+}
+
 bool deadlines_write_is_over(const struct session *session)
 {
-    return output_unsent(session) && session->active->write_deadline_ms <= now_ms(session);
+    return output_unsent(session) && session->active->write_deadline_ms <= looked_ms(session);
 }
 
 enum due deadlines_due(const struct session *session)
 {
-    if (next_deadline(session) > now_ms(session))
+    if (next_deadline(session) > looked_ms(session))
         return DUE_NOTHING;
     if (session->closing)
         return DUE_LINGER;

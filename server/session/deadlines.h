@@ -21,6 +21,9 @@ void deadlines_update_partial(struct session *session);
  * is due then, and this is called again. */
 void deadlines_arm(struct session *session);
 
+/* The whole process has stood still for so long: lets the session's deadlines come later. */
+void deadlines_postpone(struct session *session, int64_t ms);
+
 enum due {
     DUE_NOTHING, /* the deadline has moved away */
     DUE_LINGER,  /* the other end has not closed */
@@ -29,7 +32,8 @@ enum due {
     DUE_ACTIVE,  /* a request's end or an answer */
 };
 
-/* What is due of a session whose deadline has come out of the heap. */
+/* What is due, by the loop's last complete look at its sockets, of a session whose deadline has
+ * come out of the heap. */
 enum due deadlines_due(const struct session *session);
 
 /* Whether the time is over by which the kernel had to take some of the output. */

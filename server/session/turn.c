@@ -193,7 +193,8 @@ static void overrule_late(struct session *session)
     const struct shard *shard = session_shard(session);
     struct request *request;
     STAILQ_FOREACH(request, &session->active->requests, entry) {
-        if (request->ready || request_deadline_at(request, shard->loop.now_ms) > shard->loop.now_ms)
+        if (request->ready ||
+            request_deadline_at(request, shard->loop.now_ms) > shard->loop.looked_ms)
             continue;
         /* If the handler has just been quicker, its answer is on its way through the inbox. */
         if (output_overrule(request, PROTOCOL_HANDLER_TIMEOUT,
@@ -201,7 +202,7 @@ static void overrule_late(struct session *session)
             log_timeout(session, LOG_HANDLER_TIMEOUT,
                         shard->shared->settings.config.handler_timeout_ms);
         else
-            request->deadline_ms = CLOCK_NEVER;
+            request_set_deadline(request, CLOCK_NEVER, shard->loop.now_ms);
     }
 }
 
@@ -209,7 +210,7 @@ static void end_active(struct session *session, struct scratch *scratch)
 {
     session->since_ms = (uint64_t) session_shard(session)->loop.now_ms;
     overrule_late(session);
-    if (session->active->partial_deadline_ms <= session_shard(session)->loop.now_ms)
+    if (session->active->partial_deadline_ms <= session_shard(session)->loop.looked_ms)
         input_end(session, scratch, "it did not come in time");
 }
 

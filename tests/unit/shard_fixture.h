@@ -144,7 +144,7 @@ static int fixture_set_up(void **state)
     fixture.handler.kind = &fixture_kind;
     fixture.admission.max_clients = 100;
     fixture.acceptor.listeners.items[0].address.socket.any.sa_family = AF_UNIX;
-    fixture.shard.loop.now_ms = FIXTURE_NOW_MS;
+    fixture.shard.loop.now_ms = fixture.shard.loop.looked_ms = FIXTURE_NOW_MS;
     sem_init(&fixture.leave, 0, 0);
     scaler_init(&fixture.scaler, fixture.loops, 1, false);
     return shard_init(&fixture.shard, shared) ? 0 : -1;
@@ -193,7 +193,12 @@ static inline unsigned fixture_logged(const char *text)
 
 static inline struct server_config *fixture_config(void) { return &fixture.shared.settings.config; }
 
-static inline void fixture_pass_ms(int64_t ms) { fixture.shard.loop.now_ms += ms; }
+/* Time passes, and the sockets have been looked at since. */
+static inline void fixture_pass_ms(int64_t ms)
+{
+    fixture.shard.loop.now_ms += ms;
+    fixture.shard.loop.looked_ms = fixture.shard.loop.now_ms;
+}
 
 /* ---- sessions ---- */
 

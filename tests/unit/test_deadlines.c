@@ -155,6 +155,44 @@ static void a_deadline_that_comes_nearer_moves_in_the_heap(void **state)
     assert_int_equal(armed_ms(session), 50);
 }
 
+/* ---- the process stands still ---- */
+
+static void nothing_is_due_before_the_sockets_have_been_looked_at(void **state)
+{
+    (void) state;
+    struct session *session = fixture_session_without_socket();
+    struct loop *loop = &fixture.shard.loop;
+    loop->now_ms += 10 * IDLE_MS; /* it has stood still since the last look */
+    assert_int_equal(deadlines_due(session), DUE_NOTHING);
+    loop->looked_ms = loop->now_ms;
+    assert_int_equal(deadlines_due(session), DUE_IDLE);
+}
+
+static void a_pause_moves_every_deadline(void **state)
+{
+    (void) state;
+    enum { PAUSE_MS = 100000 };
+    struct session *idle = fixture_session_without_socket();
+    struct session *closing = fixture_session_without_socket();
+    struct session *active = fixture_session_without_socket();
+    closing->closing = true;
+    struct request *request = queue_request(active, 50);
+    struct request *endless = queue_request(active, CLOCK_NEVER - FIXTURE_NOW_MS);
+    buffer_append(&active->active->output, "unsent", 6);
+    active->active->write_deadline_ms = FIXTURE_NOW_MS + WRITE_MS;
+    deadlines_postpone(idle, PAUSE_MS);
+    deadlines_postpone(closing, PAUSE_MS);
+    deadlines_postpone(active, PAUSE_MS);
+    assert_int_equal(request_deadline_ms(request), FIXTURE_NOW_MS + PAUSE_MS + 50);
+    assert_int_equal(request_deadline_ms(endless), CLOCK_NEVER);
+    assert_int_equal(active->active->write_deadline_ms, FIXTURE_NOW_MS + PAUSE_MS + WRITE_MS);
+    assert_int_equal(active->active->partial_deadline_ms, CLOCK_NEVER);
+    assert_due(active, PAUSE_MS + 50, DUE_ACTIVE);
+    fixture_pass_ms(-50);
+    assert_due(idle, IDLE_MS, DUE_IDLE);
+    assert_int_equal(deadlines_due(closing), DUE_LINGER);
+}
+
 /* ---- a half received request ---- */
 
 static struct session *half_received(void)
@@ -369,6 +407,8 @@ int main(void)
         DEADLINES_TEST(a_client_that_reads_nothing_is_due_at_the_write_timeout),
         DEADLINES_TEST(a_deadline_that_moves_away_stays_in_the_heap_until_it_comes_out),
         DEADLINES_TEST(a_deadline_that_comes_nearer_moves_in_the_heap),
+        DEADLINES_TEST(nothing_is_due_before_the_sockets_have_been_looked_at),
+        DEADLINES_TEST(a_pause_moves_every_deadline),
         DEADLINES_TEST(the_time_of_a_half_received_request_does_not_begin_again),
         DEADLINES_TEST(the_time_of_a_half_received_request_stands_still_while_nothing_is_read),
         DEADLINES_TEST(a_complete_request_ends_the_time_of_its_half),
