@@ -285,7 +285,14 @@ enum request_outcome request_outcome(const struct request *request)
 
 bool request_detach(struct request *request)
 {
-    return atomic_fetch_or_explicit(&request->state, DETACHED, memory_order_acq_rel) & ANSWERED;
+    unsigned before = atomic_fetch_or_explicit(&request->state, DETACHED, memory_order_acq_rel);
+    return (before & (ANSWERED | DETACHED)) == ANSWERED;
+}
+
+bool request_take_answer(struct request *request)
+{
+    unsigned state = atomic_load_explicit(&request->state, memory_order_acquire);
+    return (state & (ANSWERED | DETACHED)) == ANSWERED && request_detach(request);
 }
 
 bool request_keep_message(struct request *request)

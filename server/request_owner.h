@@ -123,6 +123,10 @@ enum request_outcome request_outcome(const struct request *request);
 /* From here on the answer comes through the inbox. True: it is there already, and does not. */
 bool request_detach(struct request *request);
 
+/* Takes an answer that was given in a call which runs on, outside of the loop: it does not come
+ * through the inbox then. False: there is none, or it comes that way. In the loop's owner. */
+bool request_take_answer(struct request *request);
+
 /* Takes the right to answer. False if somebody else has it: the answer is there or about to be. */
 bool request_claim(struct request *request);
 

@@ -21,6 +21,9 @@
 #include "server/session/socket.h"
 #include "server/session/transfer.h"
 
+/* So long after its deadline, a request whose answer is on its way is looked at again. */
+enum { ANSWER_SOON_MS = 100 };
+
 /* ---- what a session waits for ---- */
 
 /* If it fails, what is watched is not what is wanted, and the next turn tries again. */
@@ -196,13 +199,16 @@ static void overrule_late(struct session *session)
         if (request->ready ||
             request_deadline_at(request, shard->loop.now_ms) > shard->loop.looked_ms)
             continue;
-        /* If the handler has just been quicker, its answer is on its way through the inbox. */
+        /* If the handler was quicker, its answer is on its way through the inbox, or is there, but
+         * its call runs on. */
         if (output_overrule(request, PROTOCOL_HANDLER_TIMEOUT,
                             "the handler has not answered in time"))
             log_timeout(session, LOG_HANDLER_TIMEOUT,
                         shard->shared->settings.config.handler_timeout_ms);
+        else if (request_take_answer(request))
+            request->ready = true;
         else
-            request_set_deadline(request, CLOCK_NEVER, shard->loop.now_ms);
+            request_postpone(request, ANSWER_SOON_MS);
     }
 }
 

@@ -121,6 +121,19 @@ def test_handler_timeout_of_a_stalled_handler(server, request_text):
     assert_replies(client.replies(), ["first", "-ERR handler-timeout", "second"])
 
 
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_call_that_has_refused_and_runs_on_does_not_keep_its_session(server, times):
+    """The first one loses its loop, the others are called beside it."""
+    banterd = server("-H", "test", "-t", "1", "--handler-timeout", "300ms", "--drain-timeout", "300ms",
+                     expect_status=2, expect_stderr=".*")
+    client = banterd.connect()
+    client.send_message(*["error-and-sleep 100000 word because"] * times, "after", "--QUIT--")
+    *refusals, after = client.replies()
+    assert refusals == [b"-ERR word because"] * times
+    assert after == b"after"
+    assert banterd.stop() == 2
+
+
 def test_no_handler_timeout(server):
     banterd = server("-H", "test", "--handler-timeout", "0")
     client = banterd.connect()

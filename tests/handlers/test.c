@@ -196,6 +196,14 @@ static void refuse(struct command *command, struct later *later)
                    command->message + command->at);
 }
 
+/* A call that runs on when it has answered. */
+static void refuse_and_go_on(struct command *command, struct later *later)
+{
+    long ms = take_number(command);
+    refuse(command, later);
+    sleep_ms(ms);
+}
+
 static void large(struct command *command, struct later *later)
 {
     (void) later;
@@ -253,6 +261,7 @@ static const struct {
     {"let-go", let_go},
     {"reply", reply},
     {"error", refuse},
+    {"error-and-sleep", refuse_and_go_on},
     {"size", large},
     {"meet", meet},
     {"crowd", crowd},
