@@ -31,6 +31,7 @@ int run_open_signals(void)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     signal(SIGPIPE, SIG_IGN); /* the log's reader may leave */
+    signal(SIGXFSZ, SIG_IGN); /* the log may not grow any further */
     signal(SIGCHLD, SIG_DFL); /* ignored, it would keep nobody's exit status */
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     return signalfd(-1, &signals, SFD_CLOEXEC);

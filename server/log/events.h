@@ -92,6 +92,14 @@ enum log_event {
 /* The events that a log of this level writes: a bit for each, 1 << event. */
 uint64_t log_events_wanted(enum log_level level);
 
+/* The events of which only some a second are written (repeats.h): errors that clients, programs or
+ * the machine can bring about again and again. What a program says on its standard error is not
+ * among them. */
+uint64_t log_events_limited(void);
+
+/* The events that all logs but silent ones write. */
+uint64_t log_events_always(void);
+
 /* An event's name as a counter: lower case and underscores. Static. */
 const char *log_event_name(enum log_event event);
 

@@ -44,11 +44,7 @@ struct log *log_open(int fd, enum log_level level, struct error *error)
     return log;
 }
 
-void log_stop(struct log *log)
-{
-    if (log && !log->is_silent)
-        log_writer_stop(&log->writer);
-}
+bool log_stop(struct log *log) { return !log || log->is_silent || log_writer_stop(&log->writer); }
 
 void log_free(struct log *log)
 {

@@ -7,7 +7,7 @@
  * the event is dropped, and the log says how many were: logging never delays a request. The events
  * and their wordings are in events.h.
  *
- * Who includes whom in this folder: log > writer > ring and text > events.
+ * Who includes whom in this folder: log > writer > ring, repeats and text > events.
  */
 #ifndef BANTER_SERVER_LOG_LOG_H
 #define BANTER_SERVER_LOG_LOG_H
@@ -29,8 +29,10 @@ struct log;
 struct log *log_open(int fd, enum log_level level, struct error *error);
 
 /* Writes the remaining lines, for which the log's reader gets at most a second from its last sign
- * of life, and ends the writer. Later events are counted but never written. NULL is left alone. */
-void log_stop(struct log *log);
+ * of life and five seconds in all, and ends the writer. Later events are counted but never written.
+ * False if the writer does not come back from a write(2) and is left behind: then the log may not
+ * be freed. NULL is left alone: true. */
+bool log_stop(struct log *log);
 
 /* Frees a log that was stopped, with all of its rings, when nobody logs any more. NULL is left
  * alone. */

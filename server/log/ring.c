@@ -15,6 +15,7 @@
  */
 #include "server/log/ring.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -23,8 +24,10 @@
 #include "common/counter.h"
 
 enum {
-    RING_BYTES = 1 << 20,   /* a power of two */
-    TEXT_MAX = 64 << 10,    /* a longer text is cut in the log */
+    RING_BYTES = 1 << 20, /* a power of two */
+    TEXT_MAX = 64 << 10,  /* a longer text is cut in the log */
+    /* Kept for the events that all logs write: two for each listener, and the stop. */
+    KEPT_BYTES = 16 << 10,
     REWIND_BYTES = 16 << 10 /* an empty ring begins anew when so much of it was used */
 };
 
@@ -47,6 +50,7 @@ struct log_ring {
     size_t start;
     int64_t batch_ns; /* when the first event since the last nudge was; 0: none */
     uint64_t wanted;  /* the set's */
+    uint64_t always;  /* log_events_always() */
     struct log_rings *rings;
     struct counter dropped;           /* lines that found no room */
     struct counter count[LOG_EVENTS]; /* events, wanted or not */
@@ -116,7 +120,8 @@ static __attribute__((noinline)) void put_record(struct log_ring *ring, enum log
         .event = event,
     };
     size_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    if (!has_room(ring, head, sizeof record + record.size)) {
+    size_t kept = ring->always >> event & 1 ? 0 : KEPT_BYTES;
+    if (!has_room(ring, head, sizeof record + record.size + kept)) {
         counter_add(&ring->dropped, 1);
         return;
     }
@@ -191,6 +196,7 @@ static struct log_ring *new_ring(struct log_rings *rings)
     memset(ring, 0, sizeof *ring);
     ring->rings = rings;
     ring->wanted = rings->wanted;
+    ring->always = log_events_always();
     return ring;
 }
 
@@ -266,12 +272,13 @@ static bool all_empty(struct log_rings *rings)
     return true;
 }
 
-void log_rings_wait(struct log_rings *rings)
+void log_rings_wait(struct log_rings *rings, int64_t until_ns)
 {
+    struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
     atomic_store(&rings->asleep, true);
     if (!all_empty(rings) && atomic_exchange(&rings->asleep, false))
         return;
-    while (sem_wait(&rings->wake) != 0)
+    while (sem_clockwait(&rings->wake, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR)
         continue;
 }
 
@@ -300,6 +307,7 @@ bool log_ring_next(struct log_ring *ring, int64_t until_ns, struct log_record *n
     if (record.time_ns > until_ns)
         return false;
     *next = (struct log_record){
+        .time_ns = record.time_ns,
         .event = record.event,
         .session = record.session,
         .text = text_at(ring, ring->taken + sizeof record, record.size),

@@ -3,7 +3,8 @@
  * wants; the writer's thread reads the records.
  *
  * A ring has one producer at a time and one reader, the writer; neither waits for the other. The
- * producer drops an event for which there is no room, and counts it. All rings of a log are in one
+ * producer drops an event for which there is no room, and counts it; for those that all logs write,
+ * such as the readiness line, some room is kept. All rings of a log are in one
  * set, which wakes the writer and is counted by any thread, without a lock.
  *
  * Threads that log need only the first part of this header; the rest is for the log itself.
@@ -71,6 +72,7 @@ void log_rings_wake(struct log_rings *rings);
 /* ---- the reader: for the writer's thread alone ---- */
 
 struct log_record {
+    int64_t time_ns; /* CLOCK_MONOTONIC */
     enum log_event event;
     uint64_t session;
     const char *text; /* good until the next log_ring_next() or log_ring_release() */
@@ -78,8 +80,9 @@ struct log_record {
     size_t full_size; /* its size before it was cut; at most UINT32_MAX */
 };
 
-/* Sleeps until some ring holds or has dropped something, or for no reason. */
-void log_rings_wait(struct log_rings *rings);
+/* Sleeps until some ring holds or has dropped something, until `until_ns` (CLOCK_MONOTONIC;
+ * INT64_MAX: for ever), or for no reason. */
+void log_rings_wait(struct log_rings *rings, int64_t until_ns);
 
 /* Notes how much each ring holds: log_ring_next() goes no further. */
 void log_rings_look(struct log_rings *rings);

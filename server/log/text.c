@@ -79,6 +79,18 @@ bool log_text_append(struct buffer *out, enum log_event event, uint64_t session,
     return true;
 }
 
+bool log_text_append_repeated(struct buffer *out, enum log_event event, uint64_t count)
+{
+    char line[FIXED_BYTES];
+    const char *kind = wordings[event].before;
+    int kind_size = (int) strlen(kind);
+    while (kind_size > 0 && strchr(": ", kind[kind_size - 1]))
+        kind_size--;
+    int size = snprintf(line, sizeof line, "%" PRIu64 " more within a second: %.*s\n", count,
+                        kind_size, kind);
+    return buffer_append(out, line, (size_t) size);
+}
+
 bool log_text_append_dropped(struct buffer *out, uint64_t dropped)
 {
     char line[80];

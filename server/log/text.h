@@ -20,6 +20,10 @@
 bool log_text_append(struct buffer *out, enum log_event event, uint64_t session, const char *text,
                      size_t size, size_t full_size);
 
+/* Appends the line that says how many more events of this kind there were within a second. False,
+ * with `out` unchanged, when memory is out. */
+bool log_text_append_repeated(struct buffer *out, enum log_event event, uint64_t count);
+
 /* Appends the line that says how many lines were dropped. False, with `out` unchanged, when memory
  * is out. */
 bool log_text_append_dropped(struct buffer *out, uint64_t dropped);

@@ -2,6 +2,7 @@
 """
 import os
 import re
+import resource
 import subprocess
 
 import pytest
@@ -156,6 +157,85 @@ def test_a_full_disk(server, folder):
         assert client.ask("Zack") == b"Hello ZACK"
     client.close()
     assert banterd.stop() == 0
+
+
+WHOLE = re.compile(r"Socket .*|Server stopped .*|\[1\] Connect.*|\[1\] Process.*: (message|Hello MESSAGE) \d+ x+|"
+                   r"(\d+) lines of this log were dropped|", re.I)
+
+
+def limited(bench, folder, mode):
+    """A server whose log can't grow beyond 20,000 bytes until that limit is raised, and a client."""
+    command = ["prlimit", "--fsize=20000:", harness.BANTERD, "--listen", f"unix:{folder}/socket"]
+    output = open(folder / "log", mode)
+    banterd = bench.start(command, kind=harness.Server, ready=False, stdout=output)
+    output.close()
+    return banterd, connect_unseen(banterd, f"unix:{folder}/socket")
+
+
+def talk(client, numbers):
+    for number in numbers:
+        assert client.ask(f"message {number} xxxxx") == b"Hello MESSAGE %d XXXXX" % number
+
+
+def raise_limit(banterd):
+    resource.prlimit(banterd.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def test_a_log_that_can_not_grow_is_whole_when_it_can_again(bench, folder):
+    banterd, client = limited(bench, folder, "w")
+    talk(client, range(500))
+    wait_until(lambda: (folder / "log").stat().st_size == 20000, "the log is full")
+    talk(client, range(500, 1000))
+    raise_limit(banterd)
+    talk(client, range(1000, 1500))
+    client.close()
+    assert banterd.stop() == 0
+    lines = (folder / "log").read_text().splitlines()
+    matches = [WHOLE.fullmatch(line) for line in lines]
+    assert all(matches), [line for line, match in zip(lines, matches) if not match]
+    dropped = sum(int(match[2] or 0) for match in matches)
+    reports = sum(match[2] is not None for match in matches)
+    assert dropped > 0
+    assert dropped + len(lines) - reports == 2 + 1 + 2 * 1500 + 1 + 1
+
+
+def test_a_log_that_was_cut_off_begins_with_a_whole_line(bench, folder):
+    """As by a rotation that copies and truncates."""
+    banterd, client = limited(bench, folder, "a")
+    talk(client, range(500))
+    wait_until(lambda: (folder / "log").stat().st_size == 20000, "the log is full")
+    os.truncate(folder / "log", 0)
+    raise_limit(banterd)
+    talk(client, range(500, 600))
+    client.close()
+    assert banterd.stop() == 0
+    lines = (folder / "log").read_text().splitlines()
+    assert [line for line in lines if not WHOLE.fullmatch(line)] == []
+    assert lines[-1] == "Server stopped after 1 clients, 600 requests"
+
+
+def test_errors_of_a_kind_are_told_ten_a_second_and_counted(server):
+    banterd = server("--max-message", "5")
+    client = banterd.connect()
+    count = 1000
+    client.send_message(*["too long"] * count)
+    client.half_close()
+    assert len(client.replies()) == count
+    client.close()
+    # Its second ends, without another event.
+    banterd.log.wait_for("^\\d+ more within a second: The input size is greater than expected$")
+    assert banterd.stop() == 0
+    told = len(banterd.log.find(r"^\[1\] The input size is greater than expected 8$"))
+    more = [int(match[1]) for match in banterd.log.find(r"^(\d+) more within a second: The input")]
+    assert 10 <= told <= 10 * len(more) + 10
+    assert told + sum(more) == count
+
+
+def test_all_that_a_program_says_is_told(server):
+    banterd = server("-w", "1", "--", "sh", "-c", "seq 100 >&2; exec cat", expect_stderr=".*")
+    banterd.log.wait_for("Worker 1.* 100$")
+    assert banterd.stop() == 0
+    assert len(banterd.log.find(r"Worker 1.* \d+$")) >= 100
 
 
 def test_closed_standard_output(bench, folder):

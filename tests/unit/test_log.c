@@ -302,6 +302,30 @@ static void what_finds_no_room_is_dropped_and_counted(void **state)
     buffer_fini(&text);
 }
 
+/* Whatever else fills the ring. */
+static void what_all_logs_write_finds_room(void **state)
+{
+    (void) state;
+    int fds[2];
+    size_t filling;
+    fill_pipe(fds, &filling);
+    struct log *log = open_log(fds[1], LOG_MESSAGES);
+    while (log_dropped(log) == 0)
+        log_tell(log, LOG_QUIT, 1, "%s", "");
+    for (int i = 0; i < 64; i++)
+        log_tell(log, LOG_LISTENING, 0, "unix:%0107d", i);
+    log_tell(log, LOG_STOPPED, 0, "%s", "all");
+    assert_int_equal(log_dropped(log), 1);
+    struct buffer text = {0};
+    stop_and_read(log, fds, &text);
+    static const char last[] = "Server stopped after all\n";
+    size_t size = sizeof last - 1;
+    /* Behind it is the line about the dropped one. */
+    assert_non_null(memmem(buffer_head(&text), buffer_size(&text), last, size));
+    log_free(log);
+    buffer_fini(&text);
+}
+
 /* The writer holds too little of it for the ring to become empty in between. */
 static void records_go_round_the_end_of_a_ring(void **state)
 {
@@ -342,6 +366,50 @@ static void what_can_not_be_written_counts_as_dropped(void **state)
     assert_int_equal(log_lines(log), 0);
     log_free(log);
     close(fd);
+}
+
+/* ---- a stop that ends ---- */
+
+/* A terminal of which nobody reads what is written to it: write(2) does not return. */
+static void a_writer_that_hangs_is_left_behind(void **state)
+{
+    (void) state;
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(terminal >= 0);
+    assert_int_equal(unlockpt(terminal), 0);
+    int fd = open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    struct log *log = open_log(fd, LOG_MESSAGES);
+    struct log_ring *ring = log_ring_new(log);
+    unsigned number = 0;
+    put_messages(ring, &number, 500);
+    assert_false(log_stop(log));
+    close(terminal); /* now it fails */
+    assert_true(log_stop(log));
+    close(fd);
+    log_ring_free(ring);
+    log_free(log);
+}
+
+static void a_dead_reader_costs_the_stop_a_second_in_all(void **state)
+{
+    (void) state;
+    int fds[2];
+    size_t filling;
+    fill_pipe(fds, &filling);
+    struct log *log = open_log(fds[1], LOG_MESSAGES);
+    enum { RINGS = 16 };
+    for (int i = 0; i < RINGS; i++) {
+        unsigned number = 0;
+        struct log_ring *ring = log_ring_new(log);
+        put_messages(ring, &number, 1000);
+    }
+    assert_true(log_stop(log)); /* within the limits; else it would be left behind */
+    assert_int_equal(log_lines(log), 0);
+    assert_int_equal(log_dropped(log), log_count(log, LOG_PROCESSED));
+    log_free(log);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 /* ---- counting from another thread ---- */
@@ -385,8 +453,11 @@ int main(void)
         cmocka_unit_test(a_silent_log_only_counts),
         cmocka_unit_test(no_log_and_no_ring_are_left_alone),
         cmocka_unit_test(what_finds_no_room_is_dropped_and_counted),
+        cmocka_unit_test(what_all_logs_write_finds_room),
         cmocka_unit_test(records_go_round_the_end_of_a_ring),
         cmocka_unit_test(what_can_not_be_written_counts_as_dropped),
+        cmocka_unit_test(a_writer_that_hangs_is_left_behind),
+        cmocka_unit_test(a_dead_reader_costs_the_stop_a_second_in_all),
         cmocka_unit_test(counts_are_read_while_others_count),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
