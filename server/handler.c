@@ -64,10 +64,10 @@ void handler_set_full(struct handler *handler, bool full)
         handler->resume(handler->resume_context);
 }
 
-void handler_abort(struct handler *handler)
+void handler_abort(const struct handler_kind *kind)
 {
-    if (handler->kind && handler->kind->abort)
-        handler->kind->abort(handler);
+    if (kind->abort)
+        kind->abort();
 }
 
 void handler_close(struct handler *handler)

@@ -81,9 +81,9 @@ struct handler_kind {
      * From any thread. NULL: never. */
     int64_t (*paused_ms)(struct handler *handler, void *data, int64_t now_ms);
 
-    /* The process is about to end without close(): ends what would outlive it. From any thread.
-     * NULL: nothing would. */
-    void (*abort)(struct handler *handler);
+    /* The process is about to end without close(): ends what would outlive it, of all handlers of
+     * this kind. From any thread, also while one is being opened. NULL: nothing would. */
+    void (*abort)(void);
 };
 
 struct handler {
@@ -122,8 +122,8 @@ bool handler_parse(struct handler_spec *spec, const char *text, struct error *er
 bool handler_open(struct handler *handler, const struct handler_spec *spec,
                   const struct handler_host *host, struct error *error);
 
-/* Ends at once what would outlive the process. Does nothing if the handler is not open. */
-void handler_abort(struct handler *handler);
+/* Ends at once what would outlive the process, of all handlers of this kind; see abort(). */
+void handler_abort(const struct handler_kind *kind);
 
 /* Does nothing if the handler is not open. */
 void handler_close(struct handler *handler);

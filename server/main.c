@@ -1,6 +1,7 @@
 /* banterd: reads the options, opens the log, the handler and the server, and runs the server. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,9 @@
 #include "server/options.h"
 #include "server/run.h"
 #include "server/server.h"
+
+/* What closing may take behind the drain's time: programs have a second to end by themselves. */
+enum { CLOSE_GRACE_MS = 2000 };
 
 enum status {
     STATUS_STOPPED = 0,
@@ -43,8 +47,8 @@ static enum status print_help(void)
 }
 
 /* Runs the server with a handler that is open, and closes it, unless threads are left in it. */
-static enum status serve(const struct options *options, struct handler *handler, struct log *log,
-                         int signal_fd)
+static enum status serve(struct run *run, const struct options *options, struct handler *handler,
+                         struct log *log)
 {
     struct error error;
     enum server_failure cause;
@@ -57,19 +61,19 @@ static enum status serve(const struct options *options, struct handler *handler,
         return fail(STATUS_NOT_STARTED,
                     cause == SERVER_NOT_BOUND ? "Bind failed. Error : " : "banterd: ", error.text);
     }
-    int failure;
-    int left = run_until_signal(server, handler, signal_fd, options->run_for_ms, &failure);
-    if (failure)
+    int left = run_server(run, server, options->run_for_ms);
+    int failure = errno;
+    server_close(server);
+    if (left < 0)
         return fail(STATUS_NOT_STARTED, "Thread did not start. Error : ", strerror(failure));
-    return left > 0 ? STATUS_LEFT_BEHIND : left < 0 ? STATUS_NOT_STARTED : STATUS_STOPPED;
+    if (left > 0)
+        handler_abort(options->handler.kind);
+    return left > 0 ? STATUS_LEFT_BEHIND : STATUS_STOPPED;
 }
 
-static enum status open_and_serve(const struct options *options, int signal_fd)
+static enum status open_and_serve(struct run *run, const struct options *options, struct log *log)
 {
     struct error error;
-    struct log *log = log_open(STDOUT_FILENO, options->log_level, &error);
-    if (!log)
-        return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
     struct handler handler;
     struct handler_host host = {
         .log = log,
@@ -77,17 +81,57 @@ static enum status open_and_serve(const struct options *options, int signal_fd)
         .cores = cpus_count(),
         .lines = frame_codec_is_one_line(frame_codec_of_requests(options->config.codec)),
         .one_line = frame_codec_is_one_line(options->config.codec),
-        .stop_fd = signal_fd,
+        .stop_fd = run_stop_fd(run),
     };
-    enum status status = STATUS_STOPPED;
     if (handler_open(&handler, &options->handler, &host, &error))
-        status = serve(options, &handler, log, signal_fd);
-    else if (!run_is_stopped(signal_fd))
-        status = fail(STATUS_NOT_STARTED, "banterd: ", error.text);
-    log_stop(log);
+        return serve(run, options, &handler, log);
+    if (run_is_stopped(run))
+        return STATUS_STOPPED;
+    return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
+}
+
+static int live(struct run *run, void *context)
+{
+    const struct options *options = context;
+    struct error error;
+    struct log *log = log_open(STDOUT_FILENO, options->log_level, &error);
+    if (!log)
+        return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
+    enum status status = open_and_serve(run, options, log);
+    if (!log_stop(log))
+        _exit(status);                /* the log's thread is left behind, too */
     if (status != STATUS_LEFT_BEHIND) /* those threads may still log */
         log_free(log);
     return status;
+}
+
+/* Says so only if that can't take any time: nobody would wait for signals meanwhile. */
+static enum status leave_behind(void)
+{
+    static const char text[] = "banterd: the handler did not end in time, and is left behind\n";
+    struct pollfd output = {STDERR_FILENO, POLLOUT, 0};
+    ssize_t written = 0;
+    if (poll(&output, 1, 0) == 1 && output.revents == POLLOUT)
+        written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void) written;
+    return STATUS_LEFT_BEHIND;
+}
+
+static enum status live_with_signals(struct options *options, int signal_fd)
+{
+    int64_t drain_ms = options->config.drain_timeout_ms;
+    struct run_plan plan = {
+        .live = live,
+        .context = options,
+        .kind = options->handler.kind,
+        .patience_ms = drain_ms ? drain_ms + CLOSE_GRACE_MS : 0,
+    };
+    int status = run(&plan, signal_fd);
+    if (status == RUN_LEFT_BEHIND)
+        return leave_behind();
+    if (status == RUN_NOT_STARTED)
+        return fail(STATUS_NOT_STARTED, "Thread did not start. Error : ", strerror(errno));
+    return (enum status) status;
 }
 
 /* If the caller has closed a standard descriptor, a socket would get its number, and the log would
@@ -116,7 +160,7 @@ int main(int argc, char **argv)
     int signal_fd = run_open_signals(); /* before there are threads, which inherit the mask */
     if (signal_fd < 0)
         return fail(STATUS_NOT_STARTED, "banterd: unable to read signals: ", strerror(errno));
-    enum status status = open_and_serve(&options, signal_fd);
+    enum status status = live_with_signals(&options, signal_fd);
     if (status == STATUS_LEFT_BEHIND)
         _exit(status); /* exit(3) would take apart what the threads left behind may still use */
     close(signal_fd);

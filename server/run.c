@@ -1,50 +1,61 @@
-/* run: the thread that serves, and the one that waits for signals meanwhile. */
+/* run: the thread that waits for signals, and what it shares with the one that does the rest. */
 #include "server/run.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "server/handler.h"
 #include "server/server.h"
 
-/* What the two threads share. */
+enum phase { STARTING, SERVING, ENDING, ENDED };
+
 struct run {
-    struct server *server;
-    int ended_fd;         /* eventfd: the server has run, and is closed */
-    int left;             /* the result of server_run(); read after the join */
-    pthread_mutex_t lock; /* guards `over`; held for server_stop(), so that the server is open */
-    bool over;            /* server_run() has returned */
+    const struct run_plan *plan;
+    pthread_t thread;
+    int status;           /* what live() has returned; read after the join */
+    int stop_fd;          /* eventfd: readable once live() is to stop */
+    int changed_fd;       /* eventfd: the phase has changed */
+    int timer_fd;         /* readable once the server's time is over */
+    int64_t due_ms;       /* when live() must have ended; CLOCK_NEVER. The waiting thread's */
+    pthread_mutex_t lock; /* guards all that follows; held for server_stop() */
+    enum phase phase;
+    bool stopped;
+    struct server *server; /* while one runs */
 };
 
 /* ---- signals ---- */
 
+static bool is_ignored(int number)
+{
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 int run_open_signals(void)
 {
+    static const int stopping[] = {SIGTERM, SIGINT, SIGHUP};
     sigset_t signals;
     sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
+        if (!is_ignored(stopping[i])) /* nohup, or a shell's background */
+            sigaddset(&signals, stopping[i]);
     signal(SIGPIPE, SIG_IGN); /* the log's reader may leave */
     signal(SIGXFSZ, SIG_IGN); /* the log may not grow any further */
     signal(SIGCHLD, SIG_DFL); /* ignored, it would keep nobody's exit status */
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    return signalfd(-1, &signals, SFD_CLOEXEC);
-}
-
-bool run_is_stopped(int signal_fd)
-{
-    struct pollfd poll_fd = {signal_fd, POLLIN, 0};
-    return poll(&poll_fd, 1, 0) > 0;
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* Ends the process as that signal ends a process. */
-static void end_by_signal(int number)
+static _Noreturn void end_by_signal(int number)
 {
     sigset_t signals;
     sigemptyset(&signals);
@@ -52,79 +63,168 @@ static void end_by_signal(int number)
     signal(number, SIG_DFL);
     raise(number);
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    _exit(128 + number); /* process 1 is not killed by its own signals */
 }
 
-/* ---- the thread that serves ---- */
+/* ---- for live() ---- */
 
-static void *serve(void *argument)
+int run_stop_fd(const struct run *run) { return run->stop_fd; }
+
+bool run_is_stopped(struct run *run)
+{
+    pthread_mutex_lock(&run->lock);
+    bool stopped = run->stopped;
+    pthread_mutex_unlock(&run->lock);
+    return stopped;
+}
+
+static void enter(struct run *run, enum phase phase, struct server *server)
+{
+    pthread_mutex_lock(&run->lock);
+    run->phase = phase;
+    run->server = server;
+    if (server && run->stopped)
+        server_stop(server);
+    pthread_mutex_unlock(&run->lock);
+    eventfd_write(run->changed_fd, 1);
+}
+
+int run_server(struct run *run, struct server *server, int64_t run_for_ms)
+{
+    struct itimerspec spec = {.it_value = {run_for_ms / 1000, run_for_ms % 1000 * 1000000}};
+    timerfd_settime(run->timer_fd, 0, &spec, NULL);
+    enter(run, SERVING, server);
+    int left = server_run(server);
+    int why = errno;
+    enter(run, ENDING, NULL);
+    errno = why;
+    return left;
+}
+
+static void *live(void *argument)
 {
     struct run *run = argument;
-    run->left = server_run(run->server);
-    pthread_mutex_lock(&run->lock);
-    run->over = true;
-    pthread_mutex_unlock(&run->lock);
-    /* In this thread, since a program may take a while to end, and a second signal must be seen
-     * meanwhile. */
-    server_close(run->server);
-    eventfd_write(run->ended_fd, 1);
+    run->status = run->plan->live(run, run->plan->context);
+    enter(run, ENDED, NULL);
     return NULL;
 }
 
 /* ---- the thread that waits ---- */
 
+static void give_time(struct run *run)
+{
+    int64_t patience_ms = run->plan->patience_ms;
+    run->due_ms = patience_ms ? clock_ms() + patience_ms : CLOCK_NEVER;
+}
+
+/* The first time; later calls do nothing. */
 static void stop(struct run *run)
 {
     pthread_mutex_lock(&run->lock);
-    if (!run->over)
+    bool first = !run->stopped;
+    run->stopped = true;
+    if (first && run->server)
         server_stop(run->server);
+    if (first && run->phase == STARTING)
+        give_time(run);
     pthread_mutex_unlock(&run->lock);
+    eventfd_write(run->stop_fd, 1);
 }
 
-/* Stops the server at the first signal, or when its time is over; returns when it has ended. */
-static void wait_for_end(struct run *run, struct handler *handler, int signal_fd,
-                         int64_t run_for_ms)
+/* Returns the phase. A server has a limit of its own. */
+static enum phase take_change(struct run *run)
 {
-    struct pollfd fds[] = {{run->ended_fd, POLLIN, 0}, {signal_fd, POLLIN, 0}};
-    int64_t end_ms = run_for_ms ? clock_ms() + run_for_ms : 0;
-    bool stopping = false;
-    while (!fds[0].revents) {
-        int64_t left_ms = end_ms - clock_ms();
-        int timeout_ms = !end_ms || stopping ? -1 : left_ms > 0 ? (int) left_ms : 0;
-        int ready = poll(fds, 2, timeout_ms);
-        struct signalfd_siginfo received;
-        if (ready > 0 && fds[1].revents && read(signal_fd, &received, sizeof received) > 0 &&
-            stopping) {
-            handler_abort(handler);
-            end_by_signal((int) received.ssi_signo);
-        }
-        if (ready == 0 || (ready > 0 && fds[1].revents)) {
-            stop(run);
-            stopping = true;
-        }
+    eventfd_t changes;
+    pthread_mutex_lock(&run->lock);
+    enum phase phase = eventfd_read(run->changed_fd, &changes) == 0 ? run->phase : STARTING;
+    pthread_mutex_unlock(&run->lock);
+    if (phase == SERVING)
+        run->due_ms = CLOCK_NEVER;
+    else if (phase == ENDING)
+        give_time(run);
+    return phase;
+}
+
+static void take_signal(struct run *run, int signal_fd)
+{
+    struct signalfd_siginfo received;
+    if (read(signal_fd, &received, sizeof received) != sizeof received)
+        return;
+    if (run_is_stopped(run)) {
+        handler_abort(run->plan->kind);
+        end_by_signal((int) received.ssi_signo);
     }
+    stop(run);
 }
 
-int run_until_signal(struct server *server, const struct handler *handler, int signal_fd,
-                     int64_t run_for_ms, int *failure)
+static int left_ms(const struct run *run)
 {
-    struct run run = {
-        .server = server,
-        .ended_fd = eventfd(0, EFD_CLOEXEC),
-        .left = -1,
-        .lock = PTHREAD_MUTEX_INITIALIZER,
-    };
-    /* A second signal may come while the server closes its handler, so abort() needs a copy. */
-    struct handler opened = *handler;
-    pthread_t thread = 0;
-    *failure = run.ended_fd < 0 ? errno : pthread_create(&thread, NULL, serve, &run);
-    if (*failure) {
-        server_close(server);
+    if (run->due_ms == CLOCK_NEVER)
         return -1;
+    int64_t left = run->due_ms - clock_ms();
+    return left <= 0 ? 0 : left < INT_MAX ? (int) left : INT_MAX;
+}
+
+/* Returns whether live() has ended; if not, its time is over. */
+static bool wait_for_end(struct run *run, int signal_fd)
+{
+    struct pollfd fds[] = {
+        {run->changed_fd, POLLIN, 0}, {signal_fd, POLLIN, 0}, {run->timer_fd, POLLIN, 0}};
+    for (;;) {
+        int ready = poll(fds, sizeof fds / sizeof *fds, left_ms(run));
+        if (ready > 0 && fds[0].revents && take_change(run) == ENDED)
+            return true;
+        if (ready > 0 && fds[1].revents)
+            take_signal(run, signal_fd);
+        if (ready > 0 && fds[2].revents) {
+            stop(run);
+            fds[2].fd = -1; /* it stays readable */
+        }
+        if (ready == 0 && left_ms(run) == 0)
+            return false;
     }
-    wait_for_end(&run, &opened, signal_fd, run_for_ms);
-    pthread_join(thread, NULL);
-    close(run.ended_fd);
-    if (run.left > 0)
-        handler_abort(&opened);
-    return run.left;
+}
+
+/* ---- both ---- */
+
+static bool open_run(struct run *run)
+{
+    run->stop_fd = eventfd(0, EFD_CLOEXEC);
+    run->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    run->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    if (run->stop_fd < 0 || run->changed_fd < 0 || run->timer_fd < 0)
+        return false;
+    errno = pthread_create(&run->thread, NULL, live, run);
+    return errno == 0;
+}
+
+static void close_run(const struct run *run)
+{
+    const int fds[] = {run->stop_fd, run->changed_fd, run->timer_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+int run(const struct run_plan *plan, int signal_fd)
+{
+    static struct run run; /* a live() that is left behind goes on to use it */
+    int why = 0;
+    run = (struct run){
+        .plan = plan,
+        .due_ms = CLOCK_NEVER,
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .status = RUN_NOT_STARTED,
+    };
+    if (!open_run(&run)) {
+        why = errno;
+    } else if (wait_for_end(&run, signal_fd)) {
+        pthread_join(run.thread, NULL);
+    } else {
+        handler_abort(plan->kind);
+        return RUN_LEFT_BEHIND;
+    }
+    close_run(&run);
+    errno = why;
+    return run.status;
 }

@@ -1,6 +1,6 @@
 /*
- * run: a server's life within banterd. It serves in a thread of its own, until a signal or the end
- * of its time stops it.
+ * run: the life of banterd's process, in two threads. One waits for signals from the start to the
+ * end and does nothing that could hang; the other opens, serves and closes.
  */
 #ifndef BANTER_SERVER_RUN_H
 #define BANTER_SERVER_RUN_H
@@ -8,22 +8,41 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct handler;
+struct handler_kind;
+struct run;
 struct server;
 
 /* Blocks the signals that stop the server, in this thread and in all that it starts from now on,
- * and ignores SIGPIPE. Returns a descriptor that reports them, or -1 with errno set. */
+ * but for those that are ignored already, which stay so; and ignores those that only a failed
+ * write(2) raises. Returns a descriptor that reports them, or -1 with errno set. */
 int run_open_signals(void);
 
-/* Whether such a signal has come. */
-bool run_is_stopped(int signal_fd);
+struct run_plan {
+    /* All that the process does; the result is its exit status. In a thread of its own. */
+    int (*live)(struct run *run, void *context);
+    void *context;
+    const struct handler_kind *kind; /* is aborted where the process ends without live()'s end */
+    /* How long live() may go on behind the signal while no server runs, or behind the server's end.
+     * 0: for ever. */
+    int64_t patience_ms;
+};
 
-/* Serves until a signal comes or `run_for_ms` are over (0: never); then stops the server and closes
- * it. A second signal aborts `handler`, which is the server's, and ends the process.
+/* Calls live() and waits for its end. The first signal stops it; a second one ends the process at
+ * once, whatever live() is doing.
  *
- * Returns how many threads are left behind in handlers, or -1 if no thread could be started:
- * `*failure` is the errno, or 0 if the server has logged it. */
-int run_until_signal(struct server *server, const struct handler *handler, int signal_fd,
-                     int64_t run_for_ms, int *failure);
+ * Returns its result. RUN_LEFT_BEHIND: its time was over; it still runs, so the process must end by
+ * _exit(2). RUN_NOT_STARTED, with errno set: it was not called. */
+int run(const struct run_plan *plan, int signal_fd);
+enum { RUN_LEFT_BEHIND = -1, RUN_NOT_STARTED = -2 };
+
+/* For live(): readable, for good, once a signal has come. */
+int run_stop_fd(const struct run *run);
+
+/* For live(): the same as a question. */
+bool run_is_stopped(struct run *run);
+
+/* For live(): server_run(), until a signal comes or `run_for_ms` are over (0: never). Returns its
+ * result. */
+int run_server(struct run *run, struct server *server, int64_t run_for_ms);
 
 #endif

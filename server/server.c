@@ -205,18 +205,6 @@ static bool start_accepting(struct server *server, struct error *error)
            error_set(error, "unable to watch a listener: %s", strerror(errno));
 }
 
-static void log_listening(struct server *server)
-{
-    const struct listeners *listeners = &server->acceptor.listeners;
-    for (unsigned i = 0; i < listeners->count; i++)
-        log_tell(server->shared.log, LOG_SOCKET_CREATED, 0, "%s", "");
-    for (unsigned i = 0; i < listeners->count; i++) {
-        char text[ADDRESS_TEXT_SIZE];
-        address_print(&listeners->items[i].address, text);
-        log_tell(server->shared.log, LOG_LISTENING, 0, "%s", text);
-    }
-}
-
 /* Leaves the config's own sockets open: on failure they are still the caller's. */
 static void forget_sockets(struct server *server, const struct server_config *config)
 {
@@ -260,7 +248,6 @@ struct server *server_open(const struct server_config *config, enum server_failu
     }
     config->handler->resume_context = server;
     config->handler->resume = resume;
-    log_listening(server);
     return server;
 }
 
@@ -287,18 +274,35 @@ static void start_monitor(struct server *server)
     server->shared.executor = server->executor;
 }
 
-/* Gives each loop a thread. A loop without one is not used. */
-static void start_loops(struct server *server)
+static void log_listening(struct server *server)
+{
+    const struct listeners *listeners = &server->acceptor.listeners;
+    for (unsigned i = 0; i < listeners->count; i++)
+        log_tell(server->shared.log, LOG_SOCKET_CREATED, 0, "%s", "");
+    for (unsigned i = 0; i < listeners->count; i++) {
+        char text[ADDRESS_TEXT_SIZE];
+        address_print(&listeners->items[i].address, text);
+        log_tell(server->shared.log, LOG_LISTENING, 0, "%s", text);
+    }
+}
+
+/* Gives each loop a thread. A loop without one is not used. Returns how many are, or 0 with errno
+ * set. */
+static unsigned start_loops(struct server *server)
 {
     unsigned count = 0;
     while (count < server->shard_count &&
            (server->loops[count]->owner = pool_get(server->pool, POOL_LOOP)))
         count++;
     scaler_init(&server->scaler, server->loops, count, server->adapts);
-    if (config_of(server)->stall_ms && count > 0)
+    if (count == 0)
+        return 0;
+    if (config_of(server)->stall_ms)
         start_monitor(server);
+    log_listening(server); /* before the first client is logged */
     for (unsigned i = 0; i < count; i++)
         pool_give_loop(server->loops[i]->owner, server->loops[i], NULL);
+    return count;
 }
 
 static uint64_t count_requests(const struct server *server)
@@ -347,16 +351,16 @@ static void stop_loops(struct server *server)
 
 int server_run(struct server *server)
 {
-    start_loops(server);
-    bool runs = server->scaler.count > 0;
-    if (runs) {
-        wait_for_stop(server);
-        stop_loops(server);
-    } else {
+    if (start_loops(server) == 0) {
+        int why = errno;
         listeners_close(&server->acceptor.listeners);
+        errno = why;
+        return -1;
     }
+    wait_for_stop(server);
+    stop_loops(server);
     log_stopped(server);
-    return runs ? (int) server->left : -1;
+    return (int) server->left;
 }
 
 void server_stop(struct server *server)

@@ -48,8 +48,8 @@ struct server *server_open(const struct server_config *config, enum server_failu
                            struct error *error);
 
 /* Serves until server_stop(), answers what has been received, and ends all threads. Returns how
- * many of them are left behind in handlers that did not return within the drain's time, or -1 if no
- * thread could be started. Once a server. */
+ * many of them are left behind in handlers that did not return within the drain's time, or -1, with
+ * errno set, if no thread could be started: then it has not said that it listens. Once a server. */
 int server_run(struct server *server);
 
 /* Lets server_run() begin to stop. From any thread, from a signal handler, also before

@@ -299,6 +299,7 @@ static struct pool_thread *start_thread(struct pool *pool)
         log_failure(pool, failure);
         if (thread)
             free_thread(thread);
+        errno = failure;
         return NULL;
     }
     pthread_getcpuclockid(thread->self.id, &thread->self.cpu_clock);

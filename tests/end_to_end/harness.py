@@ -223,6 +223,11 @@ class Program:
     def _state(self):
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2][0]
 
+    def pending(self):
+        """How many signals wait to be read or handled by it."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"^ShdPnd:\s+(\w+)$", status, re.M)[1], 16).bit_count()
+
     def wait(self, limit=LIMIT):
         """Waits for its end; returns the exit status, or minus the number of the signal that killed it."""
         try:

@@ -1,17 +1,22 @@
 """The stop, --drain-timeout and --run-for: what was received is answered, nothing is cut,
 everything ends."""
+import os
+import pty
 import signal
 import socket
 import struct
+import subprocess
 import threading
+import tty
 from pathlib import Path
 
 import pytest
 
 import harness
+import shared_object
 from harness import Talkers, assert_replies, wait_until
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+EACH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 
 
 def received(banterd, message, count=1):
@@ -37,7 +42,7 @@ def acknowledged(client):
     return struct.unpack_from("Q", info, bytes_acked)[0] - 1
 
 
-@BOTH
+@EACH
 def test_requests_under_way_are_answered(server, number):
     banterd = server("-H", "test", "-t", "2", "--drain-timeout", "1m")
     late, stalled, both = (banterd.connect() for _ in range(3))
@@ -58,7 +63,7 @@ def test_requests_under_way_are_answered(server, number):
     assert banterd.log.lines[-1] == "Server stopped after 3 clients, 18 requests"
 
 
-@BOTH
+@EACH
 def test_sessions_without_requests_are_closed(server, number):
     banterd = server()
     clients = [banterd.connect() for _ in range(10)]
@@ -167,7 +172,7 @@ def test_stops_under_load_lose_nothing(server):
     Talkers(stop, [server("-qq", "-t", "2") for _ in range(harness.scaled(6, 2))]).join(2 * harness.LIMIT)
 
 
-@BOTH
+@EACH
 def test_what_cannot_be_answered_in_time_is_told(server, number):
     banterd = server("-H", "test", "--drain-timeout", "300ms")
     client = banterd.connect()
@@ -208,7 +213,7 @@ def test_a_handler_that_does_not_come_back_is_left_behind(server, message):
     assert "left behind" in banterd.log.text + banterd.stderr.text
 
 
-@BOTH
+@EACH
 def test_a_second_signal_ends_it_at_once(server, number):
     banterd = server("-H", "test", "--drain-timeout", "0", expect_status=-number)
     client = banterd.connect()
@@ -218,6 +223,202 @@ def test_a_second_signal_ends_it_at_once(server, number):
     no_longer_listens(banterd)
     assert banterd.running
     assert banterd.stop(number) == -number
+
+
+@pytest.mark.parametrize("number, name", [(signal.SIGHUP, "HUP"), (signal.SIGINT, "INT"), (signal.SIGTERM, "TERM")])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(bench, folder, number, name):
+    """As by nohup, or by a shell that starts something in the background."""
+    other = signal.SIGINT if number == signal.SIGTERM else signal.SIGTERM
+    banterd = bench.start(["sh", "-c", f'trap "" {name}; exec "$0" "$@"', harness.BANTERD, "--listen", "127.0.0.1:0"],
+                          kind=harness.Server)
+    client = banterd.connect()
+    assert client.ask("a") == b"Hello A"
+    banterd.send_signal(number)
+    assert client.ask("b") == b"Hello B"
+    banterd.send_signal(number)  # no second signal either
+    assert client.ask("c") == b"Hello C"
+    banterd.connect().ask("d")
+    banterd.send_signal(other)
+    assert client.at_eof()
+    banterd.close_clients()
+    assert banterd.wait() == 0
+
+
+def test_a_hang_up_removes_the_socket(server, folder):
+    banterd = server(listen=f"unix:{folder}/socket")
+    assert banterd.stop(signal.SIGHUP) == 0
+    assert not (folder / "socket").exists()
+
+
+HANGS = """
+#include <banter/handler.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+static void say(const char *word)
+{
+    (void) !write(2, word, strlen(word));
+}
+static int open_it(const char *argument, void **state, char *error, size_t size)
+{
+    (void) error, (void) size;
+    *state = (void *) argument;
+    if (strcmp(argument, "open") == 0) {
+        say("opening\\n");
+        pause();
+    }
+    return 0;
+}
+static void close_it(void *state)
+{
+    (void) state;
+    say("closing\\n");
+    for (;;)
+        pause();
+}
+static void handle(void *state, const char *message, size_t size, struct banter_reply *reply)
+{
+    (void) state;
+    banter_reply_append(reply, message, size);
+}
+const struct banter_handler banter_handler = {
+    .abi = BANTER_HANDLER_ABI, .name = "hangs", .open = open_it, .handle = handle, .close = close_it,
+};
+"""
+
+
+@pytest.fixture
+def hanging(server, folder):
+    """hanging("open" or "close", ...) starts a server with a plugin that hangs in that function."""
+    plugin = shared_object.build(folder, "hangs", HANGS)
+
+    def start(what, *options, **how):
+        return server("-H", f"plugin:{plugin}:{what}", *options, ready=what != "open", expect_stderr=".*", **how)
+    return start
+
+
+@EACH
+def test_a_second_signal_ends_a_start_that_hangs(hanging, number):
+    banterd = hanging("open", "--drain-timeout", "0", expect_status=-number)
+    banterd.stderr.wait_line("opening")
+    banterd.send_signal(number)
+    wait_until(lambda: banterd.pending() == 0, "the first signal was read")
+    assert banterd.running
+    assert banterd.stop(number) == -number
+
+
+def test_a_start_that_hangs_is_left_behind(hanging):
+    banterd = hanging("open", "--drain-timeout", "10ms", expect_status=2)
+    banterd.stderr.wait_line("opening")
+    assert banterd.stop() == 2
+    assert "left behind" in banterd.stderr.text
+    assert "now listening" not in banterd.log.text
+
+
+def test_a_close_that_hangs_is_left_behind(hanging):
+    banterd = hanging("close", "--drain-timeout", "10ms", expect_status=2)
+    assert banterd.connect().ask("x") == b"x"
+    assert banterd.stop() == 2
+    assert "left behind" in banterd.stderr.text
+    assert banterd.log.lines[-1] == "Server stopped after 1 clients, 1 requests"
+
+
+def test_a_second_signal_ends_a_close_that_hangs(hanging):
+    banterd = hanging("close", "--drain-timeout", "0", expect_status=-signal.SIGTERM)
+    banterd.send_signal(signal.SIGTERM)
+    banterd.stderr.wait_line("closing")
+    assert banterd.stop() == -signal.SIGTERM
+
+
+def read_to(descriptor, pattern):
+    data = b""
+    while pattern not in data:
+        data += os.read(descriptor, 4096)
+
+
+def test_a_terminal_that_nobody_reads_does_not_hold_up_the_stop(server, folder):
+    reading, writing = pty.openpty()
+    tty.setraw(writing)
+    banterd = server(listen=f"unix:{folder}/socket", stdout=writing)
+    try:
+        os.close(writing)
+        read_to(reading, b"now listening")
+        client = banterd.connect(f"unix:{folder}/socket")
+        client.send_in_background((b"x" * 1000 + b"\n") * 200)
+        assert len(client.lines(200)) == 200
+        client.close()
+        assert banterd.stop() == 0
+    finally:
+        os.close(reading)
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_a_dead_reader_of_much_log_costs_a_stop_seconds(server, folder, size):
+    """However many bytes wait for it."""
+    reading, writing = os.pipe()
+    banterd = server("-t", size, listen=f"unix:{folder}/socket", stdout=writing)
+    os.close(writing)
+    try:
+        read_to(reading, b"now listening")
+        for client in [banterd.connect(f"unix:{folder}/socket") for _ in range(size)]:
+            client.send_in_background((b"\x01" * 5000 + b"\n") * 250)
+            assert len(client.lines(250)) == 250
+            client.close()
+        assert banterd.stop() == 0
+    finally:
+        os.close(reading)
+
+
+def test_a_reader_that_takes_a_little_at_a_time_does_not_hold_up_the_stop(server, folder):
+    reading, writing = os.pipe()
+    banterd = server(listen=f"unix:{folder}/socket", stdout=writing)
+    os.close(writing)
+    try:
+        read_to(reading, b"now listening")
+        client = banterd.connect(f"unix:{folder}/socket")
+        client.send_in_background((b"\x01" * 5000 + b"\n") * 500)
+        assert len(client.lines(500)) == 500
+        client.close()
+        banterd.send_signal(signal.SIGTERM)
+        reads = 0
+        while banterd.running:
+            try:
+                banterd.process.wait(0.5)
+            except subprocess.TimeoutExpired:
+                os.read(reading, 4096)
+                reads += 1
+        assert banterd.wait() == 0
+        assert reads < 100
+    finally:
+        os.close(reading)
+
+
+def in_a_pid_namespace(command):
+    """A command as process 1 of a namespace of its own; skips where that is not allowed."""
+    unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if os.geteuid() != 0:
+        unshare += ["--user", "--map-root-user"]
+    if subprocess.run([*unshare, "true"], capture_output=True, timeout=harness.LIMIT).returncode != 0:
+        pytest.skip("no namespaces here")
+    return [*unshare, *command]
+
+
+def child_of(pid):
+    return int(wait_until(Path(f"/proc/{pid}/task/{pid}/children").read_text, "it has a child").split()[0])
+
+
+@EACH
+def test_a_second_signal_ends_process_1(bench, number):
+    command = [harness.BANTERD_TEST, "-H", "test", "--listen", "127.0.0.1:0", "--drain-timeout", "0"]
+    banterd = bench.start(in_a_pid_namespace(command), kind=harness.Server, expect_status=128 + number)
+    inside = child_of(banterd.pid)
+    client = banterd.connect()
+    client.send_message("hold")
+    received(banterd, "hold")
+    os.kill(inside, number)
+    no_longer_listens(banterd)
+    os.kill(inside, number)
+    assert banterd.wait() == 128 + number
 
 
 def test_the_stop_waits_for_handlers_without_a_limit(server):

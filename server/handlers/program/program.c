@@ -86,12 +86,6 @@ static int64_t paused_ms(struct handler *handler, void *data, int64_t now_ms)
     return own_ms + (flow ? pause_ms(&flow->pause, now_ms) : 0);
 }
 
-static void abort_all(struct handler *handler)
-{
-    (void) handler;
-    groups_abort();
-}
-
 /* ---- open, close ---- */
 
 /* As many as may have their descriptors if the sessions get as many. */
@@ -231,5 +225,5 @@ const struct handler_kind handler_program = {
     .session_begun = session_begun,
     .session_ended = session_ended,
     .paused_ms = paused_ms,
-    .abort = abort_all,
+    .abort = groups_abort,
 };
