@@ -1,4 +1,4 @@
-/* input: reading and cutting. */
+/* input: cutting. */
 #include "server/session/input.h"
 
 #include <stdio.h>
@@ -10,19 +10,13 @@
 #include "server/log/log.h"
 #include "server/session/dispatch.h"
 #include "server/session/output.h"
+#include "server/session/reading.h"
 #include "server/session/session.h"
 #include "server/session/shard.h"
 #include "server/session/socket.h"
 
-enum {
-    READ_BYTES = 64 << 10, /* room for one read */
-    /* what is left over is copied before the next read if it is no more than this */
-    SMALL_REST = 32 << 10,
-    /* a turn's buffer that has grown beyond this is given back after the turn */
-    KEPT_INPUT_BYTES = 1 << 20,
-    /* a turn that has taken so long, by the monitor's clock, lets others have theirs */
-    TURN_MS = 2,
-};
+/* A turn that has taken so long, by the monitor's clock, lets others have theirs. */
+enum { TURN_MS = 2 };
 
 enum step {
     STEP_TAKEN,     /* something was taken from the input: there may be more */
@@ -45,11 +39,6 @@ bool input_open(const struct session *session)
                        buffer_size(&active->output) == 0);
 }
 
-static const struct frame_rules *rules_of(const struct session *session)
-{
-    return &session_shard(session)->shared->settings.rules;
-}
-
 static uint32_t drain_left(const struct session *session)
 {
     return session->active ? session->active->drain_left : 0;
@@ -59,139 +48,6 @@ bool input_wants_bytes(const struct session *session)
 {
     return input_open(session) && !session->unparsed && !session->eof &&
            !(session->draining && drain_left(session) == 0);
-}
-
-/* ---- the turn's input: what was left over, then what is read ---- */
-
-/* A little that was left over is copied in front of the read; with much, its buffer itself is
- * read into, so that a long message is not copied once a read. */
-static bool begin_input(struct session *session, struct scratch *scratch)
-{
-    struct buffer *left = &session->active->input;
-    scratch->reading = &scratch->input;
-    if (buffer_size(left) > SMALL_REST) {
-        scratch->large = *left;
-        *left = (struct buffer){0};
-        scratch->reading = &scratch->large;
-    } else if (buffer_size(left) > 0) {
-        if (!buffer_append(&scratch->input, buffer_head(left), buffer_size(left))) {
-            session_break(session, "out of memory");
-            return false;
-        }
-        if (left->capacity > SMALL_REST)
-            buffer_fini(left);
-        else
-            buffer_clear(left);
-    }
-    return true;
-}
-
-/* Moves what is left over of a buffer that is much larger: a few bytes, for which a client takes
- * its time, must not keep the memory of the large request before them. */
-static bool fit(struct buffer *rest)
-{
-    struct buffer fitting = {0};
-    size_t size = buffer_size(rest);
-    if (rest->capacity / 2 <= size + READ_BYTES)
-        return true;
-    if (!buffer_append(&fitting, buffer_head(rest), size))
-        return false;
-    buffer_fini(rest);
-    *rest = fitting;
-    return true;
-}
-
-static void end_input(struct session *session, struct scratch *scratch)
-{
-    struct buffer *rest = scratch->reading;
-    if (session->input_over)
-        buffer_clear(rest);
-    if (rest == &scratch->large) {
-        if (buffer_size(rest) == 0)
-            buffer_fini(rest);
-        else if (!fit(rest))
-            session_break(session, "out of memory");
-        session->active->input = *rest;
-        scratch->large = (struct buffer){0};
-    } else if (buffer_size(rest) > 0) {
-        if (!buffer_append(&session->active->input, buffer_head(rest), buffer_size(rest)))
-            session_break(session, "out of memory");
-    }
-    if (scratch->input.capacity > KEPT_INPUT_BYTES)
-        buffer_fini(&scratch->input);
-    else
-        buffer_clear(&scratch->input);
-}
-
-/* ---- reading ---- */
-
-/* While draining, only what had been received when the stop began is still read. */
-static size_t within_drain(const struct session *session, size_t bound)
-{
-    bool less = session->draining && session->active->drain_left < bound;
-    return less ? session->active->drain_left : bound;
-}
-
-/* How much one read may return. In raw one read is one message, and one byte more tells that it
- * is too long; the quit word must be seen whatever the limit is. */
-static size_t read_bound(const struct session *session)
-{
-    const struct frame_rules *rules = rules_of(session);
-    size_t bound = READ_BYTES;
-    if (rules->codec == FRAME_RAW) {
-        size_t quit = sizeof PROTOCOL_QUIT - 1;
-        bound = (rules->max_bytes > quit ? rules->max_bytes : quit) + 1;
-    }
-    return within_drain(session, bound);
-}
-
-static void end_of_stream(struct session *session)
-{
-    session->eof = true;
-    session->unparsed = true; /* what is left over is looked at once more */
-}
-
-static size_t read_up_to(struct session *session, struct buffer *input, size_t bound)
-{
-    if (!buffer_reserve(input, bound)) {
-        session_break(session, "out of memory");
-        return 0;
-    }
-    ssize_t got = socket_read(session, buffer_tail(input), bound);
-    if (got > 0) {
-        buffer_added(input, (size_t) got);
-        counter_add(&session_shard(session)->counters.received, (uint64_t) got);
-        if (session->draining)
-            session->active->drain_left -= (uint32_t) got;
-        return (size_t) got;
-    }
-    if (got == 0)
-        end_of_stream(session);
-    else if (!socket_would_block())
-        session_break(session, NULL);
-    else
-        session->active->drain_left = 0;
-    return 0;
-}
-
-/* The last `size` bytes of the input were read just now. */
-static void take_telnet(struct session *session, struct scratch *scratch, size_t size)
-{
-    struct buffer *input = scratch->reading;
-    bool failed = false;
-    input->end -= size;
-    buffer_added(input, telnet_filter(&session->active->telnet, buffer_tail(input), size,
-                                      &scratch->output, &failed));
-    if (failed)
-        session_break(session, "out of memory");
-}
-
-static void read_once(struct session *session, struct scratch *scratch)
-{
-    size_t bound = read_bound(session);
-    size_t got = read_up_to(session, scratch->reading, bound);
-    if (got > 0 && session_shard(session)->shared->settings.config.telnet)
-        take_telnet(session, scratch, got);
 }
 
 /* ---- requests ---- */
@@ -233,7 +89,7 @@ static bool drop_raw(struct session *session, struct buffer *input)
     const char *quit = protocol_find_quit(head, buffer_size(input));
     size_t size = quit ? (size_t) (quit - head) : buffer_size(input);
     if (size > 0)
-        frame_next(rules_of(session), &session->active->decoder, head, size, &frame);
+        frame_next(session_rules(session), &session->active->decoder, head, size, &frame);
     buffer_consume(input, size);
     return !quit;
 }
@@ -242,10 +98,10 @@ static bool drop_raw(struct session *session, struct buffer *input)
  * at this moment, and no more: a client that sends without pause must not keep the loop. */
 static void drop_rest_of_raw(struct session *session, struct buffer *input)
 {
-    size_t left = within_drain(session, session->eof ? 0 : socket_readable(session));
+    size_t left = reading_bound(session, session->eof ? 0 : socket_readable(session));
     bool goes_on = true;
     while (left > 0 && goes_on) {
-        size_t got = read_up_to(session, input, left < READ_BYTES ? left : READ_BYTES);
+        size_t got = reading_up_to(session, input, left < READING_BYTES ? left : READING_BYTES);
         goes_on = got > 0 && drop_raw(session, input);
         left -= got;
     }
@@ -255,7 +111,7 @@ static void drop_rest_of_raw(struct session *session, struct buffer *input)
 static void end_too_long(struct session *session, bool in_crlf)
 {
     struct frame frame;
-    frame_end(rules_of(session), &session->active->decoder, 0, &frame);
+    frame_end(session_rules(session), &session->active->decoder, 0, &frame);
     log_too_long(session, frame.size - in_crlf);
 }
 
@@ -279,7 +135,7 @@ static void end_of_input(struct session *session, struct scratch *scratch, size_
 {
     struct frame frame;
     enum frame_outcome outcome =
-        frame_end(rules_of(session), &session->active->decoder, left, &frame);
+        frame_end(session_rules(session), &session->active->decoder, left, &frame);
     if (outcome == FRAME_OVERSIZE_END) {
         log_too_long(session, frame.size);
     } else if (outcome == FRAME_END_PARTIAL && why) {
@@ -299,7 +155,7 @@ void input_end(struct session *session, struct scratch *scratch, const char *why
 /* Takes one thing from the input. */
 static enum step take_next(struct session *session, struct scratch *scratch)
 {
-    const struct frame_rules *rules = rules_of(session);
+    const struct frame_rules *rules = session_rules(session);
     struct buffer *input = scratch->reading;
     size_t size = buffer_size(input);
     const char *head = size ? buffer_head(input) : "";
@@ -355,11 +211,11 @@ static bool turn_is_over(const struct session *session, const struct scratch *sc
 
 bool input_run(struct session *session, struct scratch *scratch, bool readable)
 {
-    if (!input_open(session) || !session_activate(session) || !begin_input(session, scratch))
+    if (!input_open(session) || !session_activate(session) || !reading_begin(session, scratch))
         return true;
     bool may_read = readable || session->draining;
     if (may_read && input_wants_bytes(session))
-        read_once(session, scratch);
+        reading_once(session, scratch);
 
     enum step step;
     do {
@@ -373,6 +229,6 @@ bool input_run(struct session *session, struct scratch *scratch, bool readable)
         end_of_input(session, scratch, buffer_size(scratch->reading),
                      session->eof ? "the stream ended before it did" : NULL);
     session->unparsed = !used_up && !session->input_over;
-    end_input(session, scratch);
+    reading_end(session, scratch);
     return true;
 }

@@ -27,6 +27,12 @@ static inline bool session_is_partial(const struct session_active *active)
            telnet_is_partial(&active->telnet);
 }
 
+/* The rules of its requests. */
+static inline const struct frame_rules *session_rules(const struct session *session)
+{
+    return &session_shard(session)->shared->settings.rules;
+}
+
 /* What the session needs while it is active, made if there is none. NULL: out of memory, and the
  * session is broken. */
 struct session_active *session_activate(struct session *session);

@@ -1,0 +1,147 @@
+/* reading: into the thread's buffer or the session's own. */
+#include "server/session/reading.h"
+
+#include "common/protocol.h"
+#include "server/session/session.h"
+#include "server/session/shard.h"
+#include "server/session/socket.h"
+
+enum {
+    /* what is left over is copied before the next read if it is no more than this */
+    SMALL_REST = 32 << 10,
+    /* a turn's buffer that has grown beyond this is given back after the turn */
+    KEPT_INPUT_BYTES = 1 << 20,
+};
+
+/* ---- the turn's input: what was left over, then what is read ---- */
+
+/* A little that was left over is copied in front of the read; with much, its buffer itself is
+ * read into, so that a long message is not copied once a read. */
+bool reading_begin(struct session *session, struct scratch *scratch)
+{
+    struct buffer *left = &session->active->input;
+    scratch->reading = &scratch->input;
+    if (buffer_size(left) > SMALL_REST) {
+        scratch->large = *left;
+        *left = (struct buffer){0};
+        scratch->reading = &scratch->large;
+    } else if (buffer_size(left) > 0) {
+        if (!buffer_append(&scratch->input, buffer_head(left), buffer_size(left))) {
+            session_break(session, "out of memory");
+            return false;
+        }
+        if (left->capacity > SMALL_REST)
+            buffer_fini(left);
+        else
+            buffer_clear(left);
+    }
+    return true;
+}
+
+/* Moves what is left over of a buffer that is much larger: a few bytes, for which a client takes
+ * its time, must not keep the memory of the large request before them. */
+static bool fit(struct buffer *rest)
+{
+    struct buffer fitting = {0};
+    size_t size = buffer_size(rest);
+    if (rest->capacity / 2 <= size + READING_BYTES)
+        return true;
+    if (!buffer_append(&fitting, buffer_head(rest), size))
+        return false;
+    buffer_fini(rest);
+    *rest = fitting;
+    return true;
+}
+
+void reading_end(struct session *session, struct scratch *scratch)
+{
+    struct buffer *rest = scratch->reading;
+    if (session->input_over)
+        buffer_clear(rest);
+    if (rest == &scratch->large) {
+        if (buffer_size(rest) == 0)
+            buffer_fini(rest);
+        else if (!fit(rest))
+            session_break(session, "out of memory");
+        session->active->input = *rest;
+        scratch->large = (struct buffer){0};
+    } else if (buffer_size(rest) > 0) {
+        if (!buffer_append(&session->active->input, buffer_head(rest), buffer_size(rest)))
+            session_break(session, "out of memory");
+    }
+    if (scratch->input.capacity > KEPT_INPUT_BYTES)
+        buffer_fini(&scratch->input);
+    else
+        buffer_clear(&scratch->input);
+}
+
+/* ---- reading ---- */
+
+/* While draining, only what had been received when the stop began is still read. */
+size_t reading_bound(const struct session *session, size_t bound)
+{
+    bool less = session->draining && session->active->drain_left < bound;
+    return less ? session->active->drain_left : bound;
+}
+
+/* How much one read may return. In raw one read is one message, and one byte more tells that it
+ * is too long; the quit word must be seen whatever the limit is. */
+static size_t read_bound(const struct session *session)
+{
+    const struct frame_rules *rules = session_rules(session);
+    size_t bound = READING_BYTES;
+    if (rules->codec == FRAME_RAW) {
+        size_t quit = sizeof PROTOCOL_QUIT - 1;
+        bound = (rules->max_bytes > quit ? rules->max_bytes : quit) + 1;
+    }
+    return reading_bound(session, bound);
+}
+
+static void end_of_stream(struct session *session)
+{
+    session->eof = true;
+    session->unparsed = true; /* what is left over is looked at once more */
+}
+
+size_t reading_up_to(struct session *session, struct buffer *input, size_t bound)
+{
+    if (!buffer_reserve(input, bound)) {
+        session_break(session, "out of memory");
+        return 0;
+    }
+    ssize_t got = socket_read(session, buffer_tail(input), bound);
+    if (got > 0) {
+        buffer_added(input, (size_t) got);
+        counter_add(&session_shard(session)->counters.received, (uint64_t) got);
+        if (session->draining)
+            session->active->drain_left -= (uint32_t) got;
+        return (size_t) got;
+    }
+    if (got == 0)
+        end_of_stream(session);
+    else if (!socket_would_block())
+        session_break(session, NULL);
+    else
+        session->active->drain_left = 0;
+    return 0;
+}
+
+/* The last `size` bytes of the input were read just now. */
+static void take_telnet(struct session *session, struct scratch *scratch, size_t size)
+{
+    struct buffer *input = scratch->reading;
+    bool failed = false;
+    input->end -= size;
+    buffer_added(input, telnet_filter(&session->active->telnet, buffer_tail(input), size,
+                                      &scratch->output, &failed));
+    if (failed)
+        session_break(session, "out of memory");
+}
+
+void reading_once(struct session *session, struct scratch *scratch)
+{
+    size_t bound = read_bound(session);
+    size_t got = reading_up_to(session, scratch->reading, bound);
+    if (got > 0 && session_shard(session)->shared->settings.config.telnet)
+        take_telnet(session, scratch, got);
+}
