@@ -39,6 +39,7 @@ enum log_level {
     EVENT(CLOSED, CONNECTIONS, false, "Connection ", " closed", "clients_closed")                  \
     /* what is wrong */                                                                            \
     EVENT(BAD_FRAME, ERRORS, false, "The input is malformed: ", "", "requests_malformed")          \
+    EVENT(HTTP, ERRORS, false, "The client speaks HTTP, and is refused", "", "http_clients")       \
     /* why its end won't come */                                                                   \
     EVENT(INCOMPLETE, ERRORS, false, "The input is incomplete: ", "", "requests_incomplete")       \
     /* why */                                                                                      \

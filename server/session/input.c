@@ -18,6 +18,11 @@
 /* A turn that has taken so long, by the monitor's clock, lets others have theirs. */
 enum { TURN_MS = 2 };
 
+struct view {
+    const char *data;
+    size_t size;
+};
+
 enum step {
     STEP_TAKEN,     /* something was taken from the input: there may be more */
     STEP_NEED_MORE, /* nothing complete is left */
@@ -80,6 +85,41 @@ static void log_too_long(struct session *session, size_t size)
     log_put(session_shard(session)->log, LOG_TOO_LONG, session->number, text, (size_t) length);
 }
 
+/* ---- HTTP ---- */
+
+static void take_http(struct session *session, struct scratch *scratch)
+{
+    log_put(session_shard(session)->log, LOG_HTTP, session->number, "", 0);
+    counter_add(&session_shard(session)->loop.served, 1);
+    output_error(session, scratch, PROTOCOL_BAD_REQUEST, "this is no HTTP server");
+    session->input_over = true;
+}
+
+/* Whether a session begins with HTTP, which a netstring can't: this is its first message, or, in
+ * raw, its first read. */
+static bool is_http(struct session *session, const char *message, size_t size)
+{
+    enum frame_codec codec = session_rules(session)->codec;
+    struct http_line line = {0};
+    session->begun = true;
+    if (codec != FRAME_RAW)
+        return codec != FRAME_NETSTRING && http_is_request(message, size);
+    http_line_add(&line, message, size, true);
+    return http_line_is_request(&line);
+}
+
+/* The same, piece by piece, for a first message that is over the limit and is dropped. */
+static bool drops_http(struct session *session, const char *data, size_t size, bool ends)
+{
+    if (session->begun)
+        return false;
+    http_line_add(&session->active->first, data, size, ends);
+    session->begun = ends;
+    return ends && http_line_is_request(&session->active->first);
+}
+
+/* ---- overlong requests ---- */
+
 /* raw: drops a piece of an overlong message. What follows the quit word, if that is in it, stays in
  * the input. False: it is there. */
 static bool drop_raw(struct session *session, struct buffer *input)
@@ -90,6 +130,7 @@ static bool drop_raw(struct session *session, struct buffer *input)
     size_t size = quit ? (size_t) (quit - head) : buffer_size(input);
     if (size > 0)
         frame_next(session_rules(session), &session->active->decoder, head, size, &frame);
+    drops_http(session, head, size, false);
     buffer_consume(input, size);
     return !quit;
 }
@@ -113,6 +154,28 @@ static void end_too_long(struct session *session, bool in_crlf)
     struct frame frame;
     frame_end(session_rules(session), &session->active->decoder, 0, &frame);
     log_too_long(session, frame.size - in_crlf);
+}
+
+/* A request is over the limit, as far as it is in the input, of which it was just dropped. raw: it
+ * may go on. */
+static void begin_too_long(struct session *session, struct scratch *scratch,
+                           const struct frame *frame, struct view input, bool goes_on)
+{
+    bool is_raw = session_rules(session)->codec == FRAME_RAW;
+    bool ends = frame->consumed < input.size; /* otherwise its end is not there yet */
+    if (ends)
+        session->crlf = frame->ends_in_crlf;
+    bool http = drops_http(session, input.data, frame->consumed, ends && !is_raw);
+    if (is_raw && goes_on)
+        drop_rest_of_raw(session, scratch->reading);
+    if (http || (is_raw && drops_http(session, "", 0, true))) {
+        take_http(session, scratch);
+        return;
+    }
+    take_too_long(session, scratch);
+    count_taken(session);
+    if (session->input_over)
+        end_too_long(session, frame->ends_in_crlf);
 }
 
 /* netstring: the stream can't be trusted any more. */
@@ -170,6 +233,10 @@ static enum step take_next(struct session *session, struct scratch *scratch)
     switch (outcome) {
     case FRAME_MESSAGE:
         session->crlf = frame.ends_in_crlf;
+        if (!session->begun && is_http(session, frame.message, frame.size)) {
+            take_http(session, scratch);
+            return STEP_TAKEN;
+        }
         if (rules->codec == FRAME_RAW || !protocol_is_quit(frame.message, frame.size)) {
             count_taken(session);
             return dispatch(session, scratch, frame.message, frame.size) ? STEP_TAKEN : STEP_LOST;
@@ -177,17 +244,13 @@ static enum step take_next(struct session *session, struct scratch *scratch)
         take_quit(session);
         return STEP_TAKEN;
     case FRAME_OVERSIZE:
-        if (frame.consumed < size) /* otherwise its end is not there yet */
-            session->crlf = frame.ends_in_crlf;
-        take_too_long(session, scratch);
-        if (rules->codec == FRAME_RAW && !quit)
-            drop_rest_of_raw(session, input);
-        count_taken(session);
-        if (session->input_over)
-            end_too_long(session, frame.ends_in_crlf);
+        begin_too_long(session, scratch, &frame, (struct view){head, size}, !quit);
         return STEP_TAKEN;
     case FRAME_OVERSIZE_END:
         log_too_long(session, frame.size);
+        /* An LF was dropped last, or nothing. */
+        if (drops_http(session, head, frame.consumed - (frame.consumed > 0), true))
+            take_http(session, scratch);
         return STEP_TAKEN;
     case FRAME_BAD:
         take_fatal(session, scratch, outcome);
@@ -197,6 +260,8 @@ static enum step take_next(struct session *session, struct scratch *scratch)
         take_fatal(session, scratch, outcome);
         return STEP_TAKEN;
     default: /* FRAME_MORE */
+        if (frame.consumed > 0)
+            drops_http(session, head, frame.consumed, false);
         if (quit)
             take_quit(session);
         return quit ? STEP_TAKEN : STEP_NEED_MORE;

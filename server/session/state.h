@@ -19,6 +19,7 @@
 #include "server/engine/loop.h"
 #include "server/net/peer.h"
 #include "server/request_owner.h"
+#include "server/session/http.h"
 #include "server/session/telnet.h"
 
 enum {
@@ -45,6 +46,7 @@ struct session_active {
     struct request_queue requests; /* whose replies are still to be sent, in order */
     uint16_t pending;              /* how many those are */
     struct telnet telnet;          /* an idle session's is between two commands */
+    struct http_line first;        /* of the session's first line, if that is over the limit */
     /* draining: bytes that had been received when the stop began, and are not read yet */
     uint32_t drain_left;
     /* the one whose call is under way outside of the loop: no other is taken before it is over */
@@ -78,7 +80,8 @@ struct session {
     bool broken : 1;        /* given up: closed at the end of the turn without further ado */
     bool closed : 1;        /* waits to be freed */
     bool counted : 1;       /* among the clients that --max-clients bounds */
-    uint64_t since_ms : 40; /* closing: when it began; otherwise: since when nothing has happened */
+    uint64_t since_ms : 39; /* closing: when it began; otherwise: since when nothing has happened */
+    uint64_t begun : 1;     /* the end of its first message is there, which was no HTTP */
     uint64_t listener : 8;  /* the index of the one on which it connected */
     uint64_t crlf : 1;      /* the last request's line ended in CR LF, not LF */
     /* how many requests were taken, if --max-requests bounds them */

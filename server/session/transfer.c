@@ -65,6 +65,7 @@ struct session *transfer_end(struct transfer *transfer, struct shard *shard, boo
         session->cost = transfer->cost;
         session->relapses = transfer->relapses;
         session->crlf = transfer->crlf;
+        session->begun = transfer->begun;
         session->taken = transfer->taken;
         session->since_ms = transfer->since_ms;
         log_nudge(shard->log); /* behind what the other shard has logged of it */
@@ -102,6 +103,7 @@ static void move(struct session *session, struct shard *to)
     transfer->cost = session->cost;
     transfer->relapses = session->relapses;
     transfer->crlf = session->crlf;
+    transfer->begun = session->begun;
     transfer->taken = session->taken;
     transfer->since_ms = session->since_ms;
     session->peer = (struct peer){0};

@@ -21,6 +21,7 @@ struct transfer {
     uint8_t listener;
     bool has_moved; /* from another shard; then the next ones are the session's too */
     bool crlf;
+    bool begun;
     uint16_t taken;
     uint8_t cost; /* enum cost */
     uint8_t relapses;
