@@ -42,6 +42,10 @@ struct handler_host {
     int stop_fd;
 };
 
+/* Up to this size a reply is small: those of all the requests that a session may have under way
+ * hold 4 MiB at most. */
+enum { HANDLER_SMALL_REPLY = 64 << 10 };
+
 struct handler_kind {
     const char *name;
     const char *usage; /* how --handler names it: "NAME" or "NAME:ARG"; NULL: it can't */
@@ -75,6 +79,14 @@ struct handler_kind {
      * request_is_over() is now true. No more requests of this session come; those that are held
      * get no answer. Called by the loop's owner: must not block. NULL: not notified. */
     void (*session_ended)(struct handler *handler, void *data);
+
+    /* For a kind that has requests waiting which their session has given to it already: to bound
+     * what one session's replies hold. A request is about to get a reply that is not small (in the
+     * thread that replies; it may turn out to be too late); and such a reply, or a verdict instead,
+     * has left its session (in the loop's owner, while the session is there). NULL: not notified.
+     */
+    void (*reply_held)(struct handler *handler, struct request *request, size_t size);
+    void (*reply_gone)(struct handler *handler, struct request *request);
 
     /* How long the time of this session's requests (`data` as for session_ended()) has stood still,
      * all in all, in ms at `now_ms`; it does while nobody could answer yet. It never becomes less.

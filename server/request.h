@@ -24,6 +24,9 @@ size_t request_size(const struct request *request);
  * function. It is the handler's own, and good until the kind's session_ended() gets it. */
 void *request_session_data(const struct request *request);
 
+/* A number of the handler's own; 0 at first. */
+size_t *request_charge(struct request *request);
+
 /* The number of the session that asks. */
 uint64_t request_session(const struct request *request);
 

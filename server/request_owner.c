@@ -31,6 +31,8 @@ size_t request_size(const struct request *request) { return request->size; }
 
 void *request_session_data(const struct request *request) { return request->session_data; }
 
+size_t *request_charge(struct request *request) { return &request->charge; }
+
 uint64_t request_session(const struct request *request) { return request->session_number; }
 
 static int64_t paused_ms(const struct request *request, int64_t now_ms)
@@ -185,8 +187,17 @@ void request_release(struct request *request)
     request_unref(request);
 }
 
+static __attribute__((noinline)) void announce_large(struct request *request, size_t size)
+{
+    struct handler *handler = request->handler;
+    if (handler && handler->kind->reply_held)
+        handler->kind->reply_held(handler, request, size);
+}
+
 void request_reply(struct request *request, const void *reply, size_t size)
 {
+    if (size > HANDLER_SMALL_REPLY)
+        announce_large(request, size);
     if (!claim_or_log(request))
         return;
     buffer_clear(&request->reply);
@@ -263,6 +274,8 @@ void request_start(struct request *request, struct loop *loop, void *context,
     request->size = size;
     request->verdict_code = NULL;
     request->ready = false;
+    request->held = 0;
+    request->charge = 0;
     request->built = false;
     request->last = false;
     request->no_memory = false;

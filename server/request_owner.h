@@ -64,6 +64,7 @@ struct request {
     _Atomic int64_t deadline_ms;
     int64_t paused_ms;
     struct buffer copy; /* of the message, since a hold */
+    size_t charge;      /* the handler's own */
     /* `reply` is the answer as soon as handle() has returned; for the thread that is in it alone.
      * It is claimed and made known only if that call is not the loop's any more. */
     bool built;
@@ -77,6 +78,7 @@ struct request {
     const char *verdict_code;
     const char *verdict_text;
     bool ready;                    /* can be delivered when it is its turn */
+    size_t held;                   /* the asker's: bytes that its reply holds until then */
     bool ends_in_crlf;             /* the asker's: so did its line, and its reply will */
     struct inbox_node return_node; /* the call's way back, if it returns before the answer */
 };

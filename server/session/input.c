@@ -41,7 +41,7 @@ bool input_open(const struct session *session)
         handler_is_full(shard->shared->settings.config.handler))
         return false;
     return !active || (!active->stalled && active->pending < SESSION_MAX_PENDING &&
-                       buffer_size(&active->output) == 0);
+                       active->replies <= SESSION_MAX_REPLIES && buffer_size(&active->output) == 0);
 }
 
 static uint32_t drain_left(const struct session *session)

@@ -96,11 +96,27 @@ void output_queue(struct session *session, struct request *request)
     session->active->pending++;
 }
 
+void output_ready(struct session *session, struct request *request)
+{
+    request->ready = true;
+    request->held = request->reply.capacity;
+    session->active->replies += request->held;
+}
+
 void output_queue_late(struct session *session, struct request *request)
 {
     output_queue(session, request);
     if (request_detach(request))
-        request->ready = true;
+        output_ready(session, request);
+}
+
+/* Tells the handler of a reply that it may have counted. */
+static void report_gone(struct session *session, struct request *request)
+{
+    struct handler *handler = request->handler;
+    if (session->handler_data && handler->kind->reply_gone &&
+        (request->verdict_code || request->held > HANDLER_SMALL_REPLY))
+        handler->kind->reply_gone(handler, request);
 }
 
 static void unqueue_first(struct session *session)
@@ -109,6 +125,8 @@ static void unqueue_first(struct session *session)
     struct request *request = STAILQ_FIRST(&active->requests);
     STAILQ_REMOVE_HEAD(&active->requests, entry);
     active->pending--;
+    active->replies -= request->held;
+    report_gone(session, request);
     if (active->stalled == request)
         active->stalled = NULL;
     request->context = NULL; /* a holder, or the call's way back, may outlive the session */
@@ -123,8 +141,8 @@ void output_answered(struct session *session, struct scratch *scratch)
         return;
     }
     scratch->request = NULL;
-    request->ready = true;
     output_queue(session, request);
+    output_ready(session, request);
     request_release(request); /* the call's hold */
 }
 
@@ -181,6 +199,7 @@ static void end_behind(struct session *session)
     session->input_over = true;
     output_cancel(session);
     session->active->pending = 0;
+    session->active->replies = 0;
 }
 
 void output_deliver(struct session *session, struct scratch *scratch)

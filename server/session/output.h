@@ -39,6 +39,9 @@ void output_queue(struct session *session, struct request *request);
  * meanwhile. */
 void output_queue_late(struct session *session, struct request *request);
 
+/* The answer of a queued request is there. */
+void output_ready(struct session *session, struct request *request);
+
 /* The turn's request has been answered in its call: delivers the reply, or queues it behind those
  * that wait. */
 void output_answered(struct session *session, struct scratch *scratch);

@@ -24,6 +24,8 @@
 
 enum {
     SESSION_MAX_PENDING = 64, /* requests of one session under way */
+    /* while the replies that wait for others before them hold more, none is taken */
+    SESSION_MAX_REPLIES = 16 << 20,
     /* a turn that has made this much output sends it first */
     SESSION_MAX_UNSENT = 256 << 10,
     /* how long the other end may take to close, at an orderly close */
@@ -44,6 +46,7 @@ struct session_active {
     struct buffer input;           /* read, not yet taken as requests */
     struct buffer output;          /* complete replies that the kernel has not taken yet */
     struct request_queue requests; /* whose replies are still to be sent, in order */
+    size_t replies;                /* bytes that those hold whose replies are there */
     uint16_t pending;              /* how many those are */
     struct telnet telnet;          /* an idle session's is between two commands */
     struct http_line first;        /* of the session's first line, if that is over the limit */

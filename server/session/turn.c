@@ -254,6 +254,7 @@ void turn_deadline(struct session *session, struct scratch *scratch)
 static void answered(struct request *request)
 {
     struct session *session = request->context;
+    output_ready(session, request);
     if (request->job.cost != COST_UNKNOWN)
         session->cost = (uint8_t) cost_learn(session->cost, request->job.cost, session->relapses);
     go_on(session);

@@ -389,3 +389,34 @@ def test_ten_thousand_sums_of_bc(server, mode):
         assert [(reply, right) for reply, right in zip(got, expected) if reply not in right] == []
 
     Talkers(ask, asked).join(harness.TEST_LIMIT)
+
+
+BIG_REPLIES = """
+import os, sys
+given = 0
+for line in sys.stdin:
+    word, file = line.split()
+    if word == "gate":
+        os.open(file, os.O_RDONLY)  # a fifo: until somebody writes
+    given += word == "big"
+    print("x" * (1 << 20) if word == "big" else given, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_large_replies_that_wait_for_one_before_them(server, folder):
+    """They may hold 16 MiB and one for each copy; over that none of the client's requests is begun."""
+    requests = 30
+    (folder / "big.py").write_text(BIG_REPLIES)
+    os.mkfifo(folder / "gate")
+    banterd = program(server, "python3", "big.py", workers=2)
+    client, other = banterd.connect(), banterd.connect()
+    client.send(f"gate {folder}/gate\n" + "big -\n" * requests)
+    wait_until(lambda: int(other.ask("count -")) >= 12, "as many replies as may wait")
+    # They take turns: if the first client's next request could be begun, it would be, before each of these.
+    counts = [int(other.ask("count -")) for _ in range(50)]
+    assert counts[-1] == counts[0] <= 16 + 2
+    (folder / "gate").write_text("open")
+    assert client.readline() == b"0"
+    for _ in range(requests):
+        assert client.readline() == b"x" * (1 << 20)

@@ -353,6 +353,91 @@ static void test_a_clock_is_stopped(void **state)
     queue_fini(&fixture.queue);
 }
 
+/* What a session's replies hold, in the order of the steps: a reply of so many MiB is about to be
+ * given to the request that was taken first (+), or has left (-); then something can be taken or
+ * not. */
+static void test_large_replies_that_have_not_left(void **state)
+{
+    (void) state;
+    static const struct {
+        int mib;
+        bool is_ready;
+    } steps[] = {{5, true},   {7, true},   {1, false}, {-1, true},
+                 {16, false}, {-5, false}, {-16, true}};
+    struct fixture fixture;
+    struct request *taken[sizeof steps / sizeof steps[0]];
+    begin(&fixture, 1000000, false);
+    struct flow *flow = flow_new(1), *other = flow_new(2);
+    put(&fixture, flow, "next");
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        size_t of = 0;
+        taken[i] = new_request("taken");
+        taken[i]->session_data = flow;
+        while (steps[of].mib != -steps[i].mib && of < i)
+            of++;
+        if (steps[i].mib > 0)
+            queue_reply_held(&fixture.queue, taken[i], (size_t) steps[i].mib << 20);
+        else
+            queue_reply_gone(&fixture.queue, taken[of]);
+        assert_int_equal(flow->is_ready, steps[i].is_ready);
+        put(&fixture, other, "other");
+        if (steps[i].is_ready)
+            assert_taken(&fixture, "next");
+        assert_taken(&fixture, "other");
+        if (steps[i].is_ready)
+            put(&fixture, flow, "next");
+    }
+    assert_taken(&fixture, "next");
+    assert_empty(&fixture);
+    end_flow(&fixture, flow);
+    end_flow(&fixture, other);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+        finish(taken[i]);
+    queue_fini(&fixture.queue);
+}
+
+/* A verdict comes before or after the reply that is too late; neither is counted for good. */
+static void test_a_verdict_in_the_place_of_a_large_reply(void **state)
+{
+    (void) state;
+    for (int verdict_first = 0; verdict_first < 2; verdict_first++) {
+        struct fixture fixture;
+        begin(&fixture, 1000000, false);
+        struct flow *flow = flow_new(1);
+        struct request *request = new_request("late");
+        request->session_data = flow;
+        if (verdict_first)
+            request_claim(request);
+        queue_reply_held(&fixture.queue, request, 16 << 20);
+        assert_int_equal(flow->replies, verdict_first ? 0 : 16 << 20);
+        queue_reply_gone(&fixture.queue, request);
+        assert_int_equal(flow->replies, 0);
+        end_flow(&fixture, flow);
+        finish(request);
+        queue_fini(&fixture.queue);
+    }
+}
+
+static void test_a_large_reply_that_leaves_wakes(void **state)
+{
+    (void) state;
+    struct fixture fixture;
+    begin(&fixture, 1000000, false);
+    struct flow *flow = flow_new(1);
+    struct request *request = new_request("first");
+    request->session_data = flow;
+    queue_reply_held(&fixture.queue, request, 16 << 20);
+    struct request *next = new_request("next");
+    assert_true(queue_sleep(&fixture.queue));
+    assert_int_equal(queue_put(&fixture.queue, flow, next), QUEUE_PUT);
+    assert_true(queue_reply_gone(&fixture.queue, request));
+    assert_false(queue_reply_gone(&fixture.queue, request));
+    assert_taken(&fixture, "next");
+    end_flow(&fixture, flow);
+    finish(request);
+    queue_fini(&fixture.queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +451,9 @@ int main(void)
         cmocka_unit_test(test_wakes),
         cmocka_unit_test(test_takes_some_of_one_flow),
         cmocka_unit_test(test_a_clock_is_stopped),
+        cmocka_unit_test(test_large_replies_that_have_not_left),
+        cmocka_unit_test(test_a_verdict_in_the_place_of_a_large_reply),
+        cmocka_unit_test(test_a_large_reply_that_leaves_wakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,6 +147,34 @@ static void a_session_has_no_more_requests_under_way_than_the_bound(void **state
     close(client);
 }
 
+static void replies_that_wait_are_bounded(void **state)
+{
+    (void) state;
+    enum { REPLY_BYTES = 1 << 20, BEFORE = SESSION_MAX_REPLIES / REPLY_BYTES };
+    int client;
+    char request[32];
+    struct session *session = fixture_session(&client);
+    fixture_ask(client, "hold\n", "");
+    snprintf(request, sizeof request, "big %d\n", REPLY_BYTES);
+    for (int i = 0; i < BEFORE + 10; i++)
+        fixture_say(client, request);
+    assert_true(fixture_run());
+    assert_int_equal(fixture.calls, 1 + BEFORE + 1);
+    assert_false(input_open(session));
+    fixture_answer(0, "x");
+    static char text[1 << 16];
+    for (size_t left = 2 + (size_t) (BEFORE + 10) * (REPLY_BYTES + 1); left > 0;) {
+        assert_true(fixture_run());
+        ssize_t got = recv(client, text, sizeof text, MSG_DONTWAIT);
+        assert_true(got > 0);
+        left -= (size_t) got;
+    }
+    assert_true(fixture_run());
+    assert_int_equal(fixture.calls, 1 + BEFORE + 10);
+    assert_null(session->active);
+    close(client);
+}
+
 /* ---- back-pressure ---- */
 
 /* Reads what there is now. Returns how much that is; the last bytes are in `tail`. */
@@ -239,6 +267,7 @@ int main(void)
         FIXTURE_TEST(an_answer_to_a_session_that_has_ended_is_dropped_without_a_word),
         FIXTURE_TEST(a_turn_delivers_up_to_its_bound),
         FIXTURE_TEST(a_session_has_no_more_requests_under_way_than_the_bound),
+        FIXTURE_TEST(replies_that_wait_are_bounded),
         FIXTURE_TEST(nothing_is_read_or_called_while_output_is_unsent),
         FIXTURE_TEST(replies_that_are_ready_wait_for_what_is_unsent),
         FIXTURE_TEST(sent_and_received_bytes_are_counted),

@@ -86,6 +86,18 @@ static int64_t paused_ms(struct handler *handler, void *data, int64_t now_ms)
     return own_ms + (flow ? pause_ms(&flow->pause, now_ms) : 0);
 }
 
+static void reply_held(struct handler *handler, struct request *request, size_t size)
+{
+    queue_reply_held(&((struct program *) handler->state)->queue, request, size);
+}
+
+static void reply_gone(struct handler *handler, struct request *request)
+{
+    struct program *program = handler->state;
+    if (queue_reply_gone(&program->queue, request))
+        supervisor_wake(&program->supervisor);
+}
+
 /* ---- open, close ---- */
 
 /* As many as may have their descriptors if the sessions get as many. */
@@ -224,6 +236,8 @@ const struct handler_kind handler_program = {
     .close = close_program,
     .session_begun = session_begun,
     .session_ended = session_ended,
+    .reply_held = reply_held,
+    .reply_gone = reply_gone,
     .paused_ms = paused_ms,
     .abort = groups_abort,
 };

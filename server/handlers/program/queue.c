@@ -7,6 +7,9 @@
 #include "common/clock.h"
 #include "server/request.h"
 
+/* With the small ones, which are not counted, 16 MiB. */
+enum { FLOW_MAX_REPLIES = 12 << 20 };
+
 void queue_init(struct queue *queue, struct handler *handler, size_t max_bytes, bool one_at_a_time)
 {
     *queue = (struct queue){.handler = handler,
@@ -27,7 +30,7 @@ void queue_fini(struct queue *queue) { pthread_mutex_destroy(&queue->lock); }
  * that are. */
 static void update_ready_locked(struct queue *queue, struct flow *flow)
 {
-    bool ready = flow->count > 0 && !flow->taken;
+    bool ready = flow->count > 0 && !flow->taken && flow->replies <= FLOW_MAX_REPLIES;
     if (ready && !flow->is_ready)
         TAILQ_INSERT_TAIL(&queue->ready, flow, entry);
     else if (!ready && flow->is_ready)
@@ -221,6 +224,33 @@ struct request *queue_take(struct queue *queue, struct flow **flow)
 {
     struct request *request;
     return queue_take_some(queue, &request, 1, flow) > 0 ? request : NULL;
+}
+
+/* ---- replies ---- */
+
+void queue_reply_held(struct queue *queue, struct request *request, size_t size)
+{
+    pthread_mutex_lock(&queue->lock);
+    if (!request_is_over(request)) { /* else the flow may be gone: see put_locked() */
+        struct flow *flow = request_session_data(request);
+        *request_charge(request) = size;
+        flow->replies += size;
+        update_ready_locked(queue, flow);
+    }
+    pthread_mutex_unlock(&queue->lock);
+}
+
+bool queue_reply_gone(struct queue *queue, struct request *request)
+{
+    struct flow *flow = request_session_data(request);
+    pthread_mutex_lock(&queue->lock);
+    flow->replies -= *request_charge(request);
+    *request_charge(request) = 0;
+    update_ready_locked(queue, flow);
+    bool wake = queue->sleeping && !TAILQ_EMPTY(&queue->ready);
+    queue->sleeping = queue->sleeping && !wake;
+    pthread_mutex_unlock(&queue->lock);
+    return wake;
 }
 
 /* ---- clocks ---- */

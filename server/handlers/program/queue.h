@@ -37,8 +37,9 @@ struct flow {
     bool is_ready;                 /* it is in queue.ready */
     struct queue_item *items;      /* a ring; owned */
     unsigned first, count, capacity;
-    bool taken;    /* queue.one_at_a_time: its last request is not done */
-    bool is_ended; /* and it is kept because its clock is stopped */
+    size_t replies; /* bytes of replies that have not left their session, the large ones */
+    bool taken;     /* queue.one_at_a_time: its last request is not done */
+    bool is_ended;  /* and it is kept because its clock is stopped */
     unsigned stopped;
     uint64_t session;
     struct pause stops;    /* while `stopped` is not 0; for all to read */
@@ -90,6 +91,13 @@ enum queue_put {
 /* Puts a held request into its session's flow. The hold is the queue's from then on, unless the
  * request is refused. */
 enum queue_put queue_put(struct queue *queue, struct flow *flow, struct request *request);
+
+/* A large reply is about to be given; it, or a verdict in its place, has left its session. While a
+ * session's replies hold too much nothing is taken of its flow: a reply that waits for others
+ * before it must not be followed by as many as it has asked for. Of the second: whether the taker
+ * must be woken. */
+void queue_reply_held(struct queue *queue, struct request *request, size_t size);
+bool queue_reply_gone(struct queue *queue, struct request *request);
 
 /* ---- for the taker, one thread ---- */
 
