@@ -15,7 +15,7 @@
 #include <sys/epoll.h>
 
 #include "common/clock.h"
-#include "server/handlers/program/oneshot.h"
+#include "server/handlers/program/oneshots.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/variables.h"
 #include "server/request_owner.h"

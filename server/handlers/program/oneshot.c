@@ -1,4 +1,4 @@
-/* oneshot: begin, write, read, end. */
+/* oneshot: write, read, end. */
 #include "server/handlers/program/oneshot.h"
 
 #include <errno.h>
@@ -24,20 +24,7 @@ enum {
 
 #define TOO_LONG_TEXT "the program's answer is longer than 16 MiB"
 
-void oneshots_init(struct oneshots *oneshots, struct instances *instances,
-                   const struct oneshot_rules *rules)
-{
-    *oneshots = (struct oneshots){.instances = instances, .rules = *rules};
-    TAILQ_INIT(&oneshots->spares);
-}
-
 /* ---- starting ---- */
-
-static bool may_start(const struct oneshots *oneshots)
-{
-    return oneshots->instances->count < oneshots->rules.max &&
-           oneshots->starting < oneshots->rules.starts;
-}
 
 /* It is counted as starting no more. */
 static void end_start(struct oneshots *oneshots, struct oneshot *oneshot)
@@ -47,16 +34,14 @@ static void end_start(struct oneshots *oneshots, struct oneshot *oneshot)
     oneshot->starts = false;
 }
 
-/* It runs for longer than most: it goes on as others do. */
-static void end_patience(struct oneshots *oneshots, struct oneshot *oneshot)
+void oneshot_end_patience(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     end_start(oneshots, oneshot);
     oneshot->patient_until_ms = 0;
     patience_end(oneshot->instance->group.id);
 }
 
-/* For a client (NULL: ahead). NULL: `*failure` is the errno of what failed. */
-static struct oneshot *start(struct oneshots *oneshots, const struct flow *flow, int *failure)
+struct oneshot *oneshot_start(struct oneshots *oneshots, const struct flow *flow, int *failure)
 {
     struct instances *instances = oneshots->instances;
     struct spawn_options options = instances->spawn;
@@ -82,21 +67,35 @@ static struct oneshot *start(struct oneshots *oneshots, const struct flow *flow,
     return oneshot;
 }
 
-/* ---- ending ---- */
+/* ---- spares ---- */
 
-static bool is_spare(const struct oneshot *oneshot) { return !oneshot->exchange.request; }
+static int64_t delay_ms(unsigned failures)
+{
+    int64_t delay = FIRST_DELAY_MS;
+    while (--failures > 0 && delay < MAX_DELAY_MS)
+        delay *= 2;
+    return delay < MAX_DELAY_MS ? delay : MAX_DELAY_MS;
+}
 
-static void remove_spare(struct oneshots *oneshots, struct oneshot *oneshot)
+void oneshots_spare_failed(struct oneshots *oneshots)
+{
+    oneshots->failures++;
+    oneshots->spare_ms = oneshots->instances->now_ms + delay_ms(oneshots->failures);
+}
+
+void oneshots_remove_spare(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     TAILQ_REMOVE(&oneshots->spares, oneshot, spare_entry);
     oneshots->spare_count--;
 }
 
+/* ---- ending ---- */
+
 /* Its instance is somebody else's care by now. */
 static void free_oneshot(struct oneshots *oneshots, struct oneshot *oneshot)
 {
-    if (is_spare(oneshot))
-        remove_spare(oneshots, oneshot);
+    if (oneshot_is_spare(oneshot))
+        oneshots_remove_spare(oneshots, oneshot);
     end_start(oneshots, oneshot);
     exchange_end(&oneshot->exchange);
     exchange_fini(&oneshot->exchange);
@@ -104,7 +103,7 @@ static void free_oneshot(struct oneshots *oneshots, struct oneshot *oneshot)
     free(oneshot);
 }
 
-static void end_oneshot(struct oneshots *oneshots, struct oneshot *oneshot, bool gently)
+void oneshot_end(struct oneshots *oneshots, struct oneshot *oneshot, bool gently)
 {
     instance_end(oneshots->instances, oneshot->instance, gently);
     free_oneshot(oneshots, oneshot);
@@ -119,30 +118,11 @@ static void refuse(struct oneshots *oneshots, struct oneshot *oneshot, const cha
     exchange_refuse(&oneshot->exchange, code, text);
 }
 
-static void refuse_and_end(struct oneshots *oneshots, struct oneshot *oneshot, const char *code,
-                           const char *text)
+void oneshot_refuse_and_end(struct oneshots *oneshots, struct oneshot *oneshot, const char *code,
+                            const char *text)
 {
     refuse(oneshots, oneshot, code, text);
-    end_oneshot(oneshots, oneshot, false);
-}
-
-void oneshots_end(struct oneshots *oneshots)
-{
-    struct oneshot *oneshot, *next;
-    for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
-        next = LIST_NEXT(oneshot, entry);
-        end_oneshot(oneshots, oneshot, is_spare(oneshot));
-    }
-}
-
-void oneshots_end_over(struct oneshots *oneshots)
-{
-    struct oneshot *oneshot, *next;
-    for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
-        next = LIST_NEXT(oneshot, entry); /* this one may leave the list */
-        if (!is_spare(oneshot) && request_is_over(oneshot->exchange.request))
-            end_oneshot(oneshots, oneshot, false);
-    }
+    oneshot_end(oneshots, oneshot, false);
 }
 
 /* ---- the request ---- */
@@ -153,7 +133,7 @@ static void watch_input(struct oneshots *oneshots, struct oneshot *oneshot)
         return;
     oneshot->input_watched = instance_watch_input(oneshots->instances, oneshot->instance, true);
     if (!oneshot->input_watched)
-        refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, "out of memory");
+        oneshot_refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, "out of memory");
 }
 
 /* Writes what there is room for. False: nobody reads it. */
@@ -175,7 +155,7 @@ static bool write_request(struct oneshots *oneshots, struct oneshot *oneshot)
 void oneshot_write(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     /* One that does not read all of its request may answer it all the same. */
-    if (!is_spare(oneshot) && !write_request(oneshots, oneshot))
+    if (!oneshot_is_spare(oneshot) && !write_request(oneshots, oneshot))
         instance_close_input(oneshots->instances, oneshot->instance);
 }
 
@@ -187,86 +167,22 @@ static void set_deadline(struct oneshots *oneshots, struct oneshot *oneshot)
     instances_schedule(oneshots->instances, oneshot->late_ms);
 }
 
-/* Gives the request to a spare that can read it. False: there is none. */
-static bool give_to_spare(struct oneshots *oneshots, struct request *request)
+bool oneshot_give(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request)
 {
-    struct oneshot *spare, *next;
-    for (spare = TAILQ_FIRST(&oneshots->spares); spare; spare = next) {
-        next = TAILQ_NEXT(spare, spare_entry);
-        remove_spare(oneshots, spare);
-        /* What it may have written already is a part of the answer. */
-        spare->exchange.request = request;
-        set_deadline(oneshots, spare);
-        if (write_request(oneshots, spare)) {
-            oneshots->failures = 0;
-            return true;
-        }
-        exchange_return(&spare->exchange);
-        TAILQ_INSERT_TAIL(&oneshots->spares, spare, spare_entry);
-        oneshots->spare_count++;
-        end_oneshot(oneshots, spare, false);
-    }
+    /* What it may have written already is a part of the answer. */
+    oneshot->exchange.request = request;
+    set_deadline(oneshots, oneshot);
+    if (write_request(oneshots, oneshot))
+        return true;
+    exchange_return(&oneshot->exchange);
     return false;
 }
 
-bool oneshots_can_begin(const struct oneshots *oneshots)
+void oneshot_begin(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request)
 {
-    return oneshots->spare_count > 0 || may_start(oneshots);
-}
-
-void oneshots_begin(struct oneshots *oneshots, struct request *request, const struct flow *flow)
-{
-    int failure;
-    if (give_to_spare(oneshots, request))
-        return;
-    struct oneshot *oneshot = start(oneshots, flow, &failure);
-    if (!oneshot) {
-        request_refuse(request, PROTOCOL_UNAVAILABLE, "unable to start the program: %s",
-                       strerror(failure));
-        request_release(request);
-        return;
-    }
     exchange_begin(&oneshot->exchange, request);
     set_deadline(oneshots, oneshot);
     oneshot_write(oneshots, oneshot);
-}
-
-/* ---- started ahead ---- */
-
-static int64_t delay_ms(unsigned failures)
-{
-    int64_t delay = FIRST_DELAY_MS;
-    while (--failures > 0 && delay < MAX_DELAY_MS)
-        delay *= 2;
-    return delay < MAX_DELAY_MS ? delay : MAX_DELAY_MS;
-}
-
-/* One that was to wait for its request has not. It may be one that reads none. */
-static void spare_failed(struct oneshots *oneshots)
-{
-    oneshots->failures++;
-    oneshots->spare_ms = oneshots->instances->now_ms + delay_ms(oneshots->failures);
-}
-
-void oneshots_start_ahead(struct oneshots *oneshots)
-{
-    struct instances *instances = oneshots->instances;
-    int failure;
-    if (oneshots->spare_count >= oneshots->rules.ahead || !may_start(oneshots))
-        return;
-    if (oneshots->spare_ms > instances->now_ms) {
-        instances_schedule(instances, oneshots->spare_ms);
-        return;
-    }
-    struct oneshot *spare = start(oneshots, NULL, &failure);
-    if (spare) {
-        TAILQ_INSERT_TAIL(&oneshots->spares, spare, spare_entry);
-        oneshots->spare_count++;
-    } else {
-        spare_failed(oneshots);
-    }
-    if (oneshots->spare_count < oneshots->rules.ahead && may_start(oneshots))
-        instances_schedule(instances, instances->now_ms); /* the next one, in the next batch */
 }
 
 /* ---- the answer ---- */
@@ -286,11 +202,11 @@ static int read_some(struct oneshots *oneshots, struct oneshot *oneshot, size_t 
 
 static void too_long(struct oneshots *oneshots, struct oneshot *oneshot)
 {
-    if (is_spare(oneshot)) {
-        spare_failed(oneshots);
-        end_oneshot(oneshots, oneshot, false);
+    if (oneshot_is_spare(oneshot)) {
+        oneshots_spare_failed(oneshots);
+        oneshot_end(oneshots, oneshot, false);
     } else {
-        refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
+        oneshot_refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
     }
 }
 
@@ -341,8 +257,8 @@ void oneshot_exited(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     struct instance *instance = oneshot->instance;
     bool fits = read_rest(oneshots, oneshot);
-    if (is_spare(oneshot))
-        spare_failed(oneshots);
+    if (oneshot_is_spare(oneshot))
+        oneshots_spare_failed(oneshots);
     else if (!fits)
         refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
     else if (instance_ended_well(instance))
@@ -352,24 +268,4 @@ void oneshot_exited(struct oneshots *oneshots, struct oneshot *oneshot)
     free_oneshot(oneshots, oneshot);
     instance->oneshot = NULL;
     instance_exited(oneshots->instances, instance);
-}
-
-/* ---- time ---- */
-
-void oneshots_act(struct oneshots *oneshots)
-{
-    int64_t now_ms = oneshots->instances->now_ms;
-    struct oneshot *oneshot, *next;
-    for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
-        next = LIST_NEXT(oneshot, entry); /* this one may leave the list */
-        if (oneshot->patient_until_ms && oneshot->patient_until_ms <= now_ms)
-            end_patience(oneshots, oneshot);
-        if (oneshot->patient_until_ms)
-            instances_schedule(oneshots->instances, oneshot->patient_until_ms);
-        if (oneshot->late_ms > now_ms)
-            instances_schedule(oneshots->instances, oneshot->late_ms);
-        else
-            refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_TIMEOUT,
-                           "the handler has not answered in time");
-    }
 }

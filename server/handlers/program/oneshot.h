@@ -49,30 +49,38 @@ struct oneshots {
     uint64_t number;   /* of the last instance */
 };
 
-void oneshots_init(struct oneshots *oneshots, struct instances *instances,
-                   const struct oneshot_rules *rules);
+/* Starts one for a client (NULL: ahead), which has no request yet. NULL: `*failure` is the errno of
+ * what failed. */
+struct oneshot *oneshot_start(struct oneshots *oneshots, const struct flow *flow, int *failure);
 
-/* Ends all; their requests are answered or over. */
-void oneshots_end(struct oneshots *oneshots);
+/* Gives the request, with its hold, to one that has just been started. */
+void oneshot_begin(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request);
 
-/* Whether a request can be begun now. */
-bool oneshots_can_begin(const struct oneshots *oneshots);
+/* The same for a spare, which is none any more. False: nobody reads it, and it is not taken. */
+bool oneshot_give(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request);
 
-/* Begins a request, whose hold it takes over. */
-void oneshots_begin(struct oneshots *oneshots, struct request *request, const struct flow *flow);
+/* A spare is none any more. */
+void oneshots_remove_spare(struct oneshots *oneshots, struct oneshot *oneshot);
 
-/* Starts one ahead, if one is wanted and may start now. */
-void oneshots_start_ahead(struct oneshots *oneshots);
+/* One that was to wait for its request has not. It may be one that reads none. */
+void oneshots_spare_failed(struct oneshots *oneshots);
 
-/* Ends those whose requests nobody waits for any more. */
-void oneshots_end_over(struct oneshots *oneshots);
+/* It runs for longer than most: it goes on as others do. */
+void oneshot_end_patience(struct oneshots *oneshots, struct oneshot *oneshot);
+
+/* Ends it, gently or not; or with an error, which is logged. */
+void oneshot_end(struct oneshots *oneshots, struct oneshot *oneshot, bool gently);
+void oneshot_refuse_and_end(struct oneshots *oneshots, struct oneshot *oneshot, const char *code,
+                            const char *text);
+
+static inline bool oneshot_is_spare(const struct oneshot *oneshot)
+{
+    return !oneshot->exchange.request;
+}
 
 /* Events of its instance. The oneshot may be gone when these return. */
 void oneshot_read(struct oneshots *oneshots, struct oneshot *oneshot);
 void oneshot_write(struct oneshots *oneshots, struct oneshot *oneshot);
 void oneshot_exited(struct oneshots *oneshots, struct oneshot *oneshot);
-
-/* Acts on those whose time has come, and schedules the next time. */
-void oneshots_act(struct oneshots *oneshots);
 
 #endif

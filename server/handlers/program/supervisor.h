@@ -4,7 +4,7 @@
  *
  * Either all sessions share a fixed number of workers (shared.h), or each session has a worker to
  * itself, from its first request to its end (own.h), or each request has an instance to itself
- * (oneshot.h).
+ * (oneshots.h).
  */
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_SUPERVISOR_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_SUPERVISOR_H
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 #include "server/handlers/program/instance.h"
-#include "server/handlers/program/oneshot.h"
+#include "server/handlers/program/oneshots.h"
 #include "server/handlers/program/own.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/shared.h"

@@ -1,0 +1,124 @@
+/* oneshots: begun, started ahead, and ended. */
+#include "server/handlers/program/oneshots.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/protocol.h"
+#include "server/request.h"
+
+void oneshots_init(struct oneshots *oneshots, struct instances *instances,
+                   const struct oneshot_rules *rules)
+{
+    *oneshots = (struct oneshots){.instances = instances, .rules = *rules};
+    TAILQ_INIT(&oneshots->spares);
+}
+
+/* ---- requests ---- */
+
+static bool may_start(const struct oneshots *oneshots)
+{
+    return oneshots->instances->count < oneshots->rules.max &&
+           oneshots->starting < oneshots->rules.starts;
+}
+
+bool oneshots_can_begin(const struct oneshots *oneshots)
+{
+    return oneshots->spare_count > 0 || may_start(oneshots);
+}
+
+static void add_spare(struct oneshots *oneshots, struct oneshot *spare)
+{
+    TAILQ_INSERT_TAIL(&oneshots->spares, spare, spare_entry);
+    oneshots->spare_count++;
+}
+
+/* Gives the request to a spare that can read it. False: there is none. */
+static bool give_to_spare(struct oneshots *oneshots, struct request *request)
+{
+    struct oneshot *spare, *next;
+    for (spare = TAILQ_FIRST(&oneshots->spares); spare; spare = next) {
+        next = TAILQ_NEXT(spare, spare_entry);
+        oneshots_remove_spare(oneshots, spare);
+        if (oneshot_give(oneshots, spare, request)) {
+            oneshots->failures = 0;
+            return true;
+        }
+        add_spare(oneshots, spare);
+        oneshot_end(oneshots, spare, false);
+    }
+    return false;
+}
+
+void oneshots_begin(struct oneshots *oneshots, struct request *request, const struct flow *flow)
+{
+    int failure;
+    if (give_to_spare(oneshots, request))
+        return;
+    struct oneshot *oneshot = oneshot_start(oneshots, flow, &failure);
+    if (!oneshot) {
+        request_refuse(request, PROTOCOL_UNAVAILABLE, "unable to start the program: %s",
+                       strerror(failure));
+        request_release(request);
+        return;
+    }
+    oneshot_begin(oneshots, oneshot, request);
+}
+
+void oneshots_start_ahead(struct oneshots *oneshots)
+{
+    struct instances *instances = oneshots->instances;
+    int failure;
+    if (oneshots->spare_count >= oneshots->rules.ahead || !may_start(oneshots))
+        return;
+    if (oneshots->spare_ms > instances->now_ms) {
+        instances_schedule(instances, oneshots->spare_ms);
+        return;
+    }
+    struct oneshot *spare = oneshot_start(oneshots, NULL, &failure);
+    if (spare)
+        add_spare(oneshots, spare);
+    else
+        oneshots_spare_failed(oneshots);
+    if (oneshots->spare_count < oneshots->rules.ahead && may_start(oneshots))
+        instances_schedule(instances, instances->now_ms); /* the next one, in the next batch */
+}
+
+/* ---- the end ---- */
+
+void oneshots_end(struct oneshots *oneshots)
+{
+    struct oneshot *oneshot, *next;
+    for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
+        next = LIST_NEXT(oneshot, entry);
+        oneshot_end(oneshots, oneshot, oneshot_is_spare(oneshot));
+    }
+}
+
+void oneshots_end_over(struct oneshots *oneshots)
+{
+    struct oneshot *oneshot, *next;
+    for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
+        next = LIST_NEXT(oneshot, entry); /* this one may leave the list */
+        if (!oneshot_is_spare(oneshot) && request_is_over(oneshot->exchange.request))
+            oneshot_end(oneshots, oneshot, false);
+    }
+}
+
+void oneshots_act(struct oneshots *oneshots)
+{
+    int64_t now_ms = oneshots->instances->now_ms;
+    struct oneshot *oneshot, *next;
+    for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
+        next = LIST_NEXT(oneshot, entry); /* this one may leave the list */
+        if (oneshot->patient_until_ms && oneshot->patient_until_ms <= now_ms)
+            oneshot_end_patience(oneshots, oneshot);
+        if (oneshot->patient_until_ms)
+            instances_schedule(oneshots->instances, oneshot->patient_until_ms);
+        if (oneshot->late_ms > now_ms)
+            instances_schedule(oneshots->instances, oneshot->late_ms);
+        else
+            oneshot_refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_TIMEOUT,
+                                   "the handler has not answered in time");
+    }
+}
