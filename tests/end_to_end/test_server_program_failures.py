@@ -7,7 +7,7 @@ import pytest
 
 import harness
 from harness import is_error, wait_until
-from workers import WORKER, children, copies, gone, group_gone, process
+from workers import WORKER, be_idle, children, copies, gone, group_gone, process, unread
 
 
 def program(server, *command, workers=1, options=(), **how):
@@ -89,6 +89,28 @@ def test_what_nobody_asked_for_ends_the_copy(server, folder, write):
     assert [client.ask(str(number)) for number in range(5)] == [b"0", b"1", b"2", b"3", b"4"]
 
 
+@pytest.mark.parametrize("signals", [[signal.SIGTERM, signal.SIGCONT], [signal.SIGKILL]], ids=["status 0", "killed"])
+@pytest.mark.parametrize("mode, ready", [
+    ([], "greets"), (["--reply-end", "waits"], "greets"), (["--worker-per-client"], "greets"),
+    (["--worker-per-client", "--reply-end", "waits"], "greets"), (["--worker-per-request"], "started"),
+], ids=lambda value: "-".join(value) if isinstance(value, list) else value)
+def test_what_a_copy_has_not_read_goes_to_another_one(server, mode, ready, signals):
+    """One that is shared, or was started ahead."""
+    greeting = ["say=hello"] if ready == "greets" else []
+    banterd = program(server, WORKER, *greeting, options=mode)
+    old, = copies(banterd, 1)
+    banterd.log.wait_for(f"^Worker 1 {ready}")
+    os.kill(old, signal.SIGSTOP)
+    wait_until(lambda: process(old).state == "T", "the copy is stopped")
+    client = banterd.connect()
+    client.send_message("read by another one")
+    wait_until(lambda: unread(old) > 0, "the copy has been given the request")
+    for number in signals:
+        os.kill(old, number)
+    assert client.readline() == b"read by another one"
+    gone(old)
+
+
 def test_the_whole_group_is_ended(server):
     """What the program has started ends with it, and what it started is not awaited."""
     banterd, old = start(server)
@@ -150,18 +172,20 @@ def test_the_wait_in_the_queue_counts(server, folder):
 @pytest.mark.slow
 def test_a_request_that_reaches_a_copy_late_does_not_end_it(server, folder):
     """It has its error in time; the copy has the time of a whole turn, and its answer reaches nobody."""
-    banterd = program(server, WORKER, options=["--handler-timeout", "3s", "--idle-timeout", "1500ms"])
+    banterd = program(server, WORKER, options=["--handler-timeout", "3s", "--idle-timeout", "500ms"])
     old, = copies(banterd, 1)
-    clock, first, second = (banterd.connect() for _ in range(3))
+    first, second = banterd.connect(), banterd.connect()
     first.send_message("gate one first")
     banterd.log.wait_for("Processing .*gate one first")
     second.send_message("gate two second")
-    assert is_error(clock.readline(), "idle")  # about half of the second one's time is over
+    be_idle(banterd)
+    be_idle(banterd)
     (folder / "one").touch()
     assert first.readline() == b"first"
     assert is_error(second.readline(), "handler-timeout")
+    be_idle(banterd)
     (folder / "two").touch()
-    assert second.ask("pid") == b"%d" % old
+    assert banterd.connect().ask("pid") == b"%d" % old
 
 
 def test_a_request_that_waited_too_long_never_reaches_the_program(server, folder):

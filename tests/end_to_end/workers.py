@@ -1,9 +1,12 @@
 """workers: what tests of `banterd -- PROGRAM` look at from outside: the running copies, as /proc tells of them."""
+import fcntl
 import os
+import struct
+import termios
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import wait_until
+from harness import is_error, wait_until
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 WORKER = PROGRAMS / "worker.sh"
@@ -67,6 +70,19 @@ def group_gone(group):
     """Waits until no process of a group runs any more."""
     wait_until(lambda: not [one for one in processes() if one.group == group and one.state != "Z"],
                f"process group {group} has ended")
+
+
+def be_idle(server):
+    """Returns when --idle-timeout has passed."""
+    client = server.connect()
+    assert is_error(client.readline(), "idle")
+    client.close()
+
+
+def unread(pid):
+    """How many bytes of its standard input, a pipe, a process has not read."""
+    with open(f"/proc/{pid}/fd/0", "rb", buffering=0) as pipe:
+        return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
 def proc(pid, name):

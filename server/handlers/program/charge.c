@@ -63,13 +63,6 @@ void charge_fini(struct workers *workers, struct worker *worker)
 
 /* ---- when an instance is lost ---- */
 
-bool charge_is_unread(const struct workers *workers, const struct worker *worker)
-{
-    return worker->given && !worker->exchange.replied &&
-           exchange_is_unread(&worker->exchange, workers->rules->end_size,
-                              instance_unread(worker->instance));
-}
-
 void charge_reply_to_first(struct workers *workers, struct worker *worker)
 {
     struct exchange *exchange = &worker->exchange;

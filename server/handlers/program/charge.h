@@ -24,10 +24,6 @@ void charge_release(struct workers *workers, struct worker *worker);
 /* Several were given: those whose whole replies are there get them. */
 void charge_reply_to_first(struct workers *workers, struct worker *worker);
 
-/* Whether an instance was given requests and has not read a byte of the first that is left: its
- * input was empty then. */
-bool charge_is_unread(const struct workers *workers, const struct worker *worker);
-
 /* The lost instance was at the first request that is left. What it knew of a session that has it to
  * itself is gone, and so the error is the session's last answer. */
 void charge_fail_first(const struct workers *workers, struct worker *worker, const char *code,

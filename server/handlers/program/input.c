@@ -42,3 +42,10 @@ void input_write(struct workers *workers, struct worker *worker)
         break;
     }
 }
+
+bool input_is_unread(const struct workers *workers, const struct worker *worker)
+{
+    return worker->given && !worker->exchange.replied &&
+           exchange_is_unread(&worker->exchange, workers->rules->end_size,
+                              instance_unread(worker->instance));
+}

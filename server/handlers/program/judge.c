@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/protocol.h"
+#include "server/handlers/program/input.h"
 #include "server/handlers/program/outcome.h"
 #include "server/handlers/program/tagged.h"
 #include "server/request.h"
@@ -69,7 +70,8 @@ enum answer_outcome judge_turn(struct workers *workers, struct worker *worker, e
 
 void judge_end(struct workers *workers, struct worker *worker, bool well)
 {
-    if (worker->given)
+    /* Another one will get what it has not read: what it has written is no answer to that. */
+    if (worker->given && !input_is_unread(workers, worker))
         judge_turn(workers, worker, well ? TURN_ENDED : TURN_FAILED);
 }
 

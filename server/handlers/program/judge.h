@@ -20,7 +20,8 @@ void judge_note_answer(struct workers *workers, struct worker *worker);
 enum answer_outcome judge_turn(struct workers *workers, struct worker *worker,
                                enum turn_state turn);
 
-/* The output has ended, or the process has, as it should or not: an answer may be complete. */
+/* The output has ended, or the process has, as it should or not: an answer may be complete, if it
+ * has read its request. */
 void judge_end(struct workers *workers, struct worker *worker, bool well);
 
 /* A turn has ended without a word: the outcome is TURN_OVER, or TURN_REPLACE. */

@@ -2,10 +2,12 @@
 #include "server/handlers/program/oneshot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/protocol.h"
@@ -41,7 +43,8 @@ void oneshot_end_patience(struct oneshots *oneshots, struct oneshot *oneshot)
     patience_end(oneshot->instance->group.id);
 }
 
-struct oneshot *oneshot_start(struct oneshots *oneshots, const struct flow *flow, int *failure)
+/* For a client (NULL: ahead). NULL: `*failure` is the errno of what failed. */
+static struct oneshot *start(struct oneshots *oneshots, const struct flow *flow, int *failure)
 {
     struct instances *instances = oneshots->instances;
     struct spawn_options options = instances->spawn;
@@ -58,6 +61,7 @@ struct oneshot *oneshot_start(struct oneshots *oneshots, const struct flow *flow
     }
     oneshot->instance->oneshot = oneshot;
     oneshot->late_ms = CLOCK_NEVER;
+    oneshot->unread_fd = -1;
     oneshot->patient_until_ms = instances->now_ms + START_MS;
     oneshot->starts = true;
     oneshots->starting++;
@@ -83,10 +87,28 @@ void oneshots_spare_failed(struct oneshots *oneshots)
     oneshots->spare_ms = oneshots->instances->now_ms + delay_ms(oneshots->failures);
 }
 
-void oneshots_remove_spare(struct oneshots *oneshots, struct oneshot *oneshot)
+static void add_spare(struct oneshots *oneshots, struct oneshot *oneshot)
 {
+    TAILQ_INSERT_TAIL(&oneshots->spares, oneshot, spare_entry);
+    oneshots->spare_count++;
+    oneshot->is_spare = true;
+}
+
+static void remove_spare(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    if (!oneshot->is_spare)
+        return;
     TAILQ_REMOVE(&oneshots->spares, oneshot, spare_entry);
     oneshots->spare_count--;
+    oneshot->is_spare = false;
+}
+
+struct oneshot *oneshot_start_ahead(struct oneshots *oneshots, int *failure)
+{
+    struct oneshot *oneshot = start(oneshots, NULL, failure);
+    if (oneshot)
+        add_spare(oneshots, oneshot);
+    return oneshot;
 }
 
 /* ---- ending ---- */
@@ -94,8 +116,9 @@ void oneshots_remove_spare(struct oneshots *oneshots, struct oneshot *oneshot)
 /* Its instance is somebody else's care by now. */
 static void free_oneshot(struct oneshots *oneshots, struct oneshot *oneshot)
 {
-    if (oneshot_is_spare(oneshot))
-        oneshots_remove_spare(oneshots, oneshot);
+    remove_spare(oneshots, oneshot);
+    if (oneshot->unread_fd >= 0)
+        close(oneshot->unread_fd);
     end_start(oneshots, oneshot);
     exchange_end(&oneshot->exchange);
     exchange_fini(&oneshot->exchange);
@@ -155,7 +178,7 @@ static bool write_request(struct oneshots *oneshots, struct oneshot *oneshot)
 void oneshot_write(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     /* One that does not read all of its request may answer it all the same. */
-    if (!oneshot_is_spare(oneshot) && !write_request(oneshots, oneshot))
+    if (!oneshot->is_spare && !write_request(oneshots, oneshot))
         instance_close_input(oneshots->instances, oneshot->instance);
 }
 
@@ -167,8 +190,37 @@ static void set_deadline(struct oneshots *oneshots, struct oneshot *oneshot)
     instances_schedule(oneshots->instances, oneshot->late_ms);
 }
 
-bool oneshot_give(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request)
+void oneshot_begin(struct oneshots *oneshots, struct request *request, const struct flow *flow)
 {
+    int failure;
+    struct oneshot *oneshot = start(oneshots, flow, &failure);
+    if (!oneshot) {
+        request_refuse(request, PROTOCOL_UNAVAILABLE, "unable to start the program: %s",
+                       strerror(failure));
+        request_release(request);
+        return;
+    }
+    exchange_begin(&oneshot->exchange, request);
+    set_deadline(oneshots, oneshot);
+    oneshot_write(oneshots, oneshot);
+}
+
+/* ---- the request of a spare ---- */
+
+/* A pipe's other end can be opened by the name of the first. */
+static int open_reader(const struct instance *instance)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", instance->input.fd);
+    return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+bool oneshot_give(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request,
+                  const struct flow *flow)
+{
+    remove_spare(oneshots, oneshot);
+    oneshot->flow = flow;
+    oneshot->unread_fd = open_reader(oneshot->instance);
     /* What it may have written already is a part of the answer. */
     oneshot->exchange.request = request;
     set_deadline(oneshots, oneshot);
@@ -178,11 +230,25 @@ bool oneshot_give(struct oneshots *oneshots, struct oneshot *oneshot, struct req
     return false;
 }
 
-void oneshot_begin(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request)
+/* Whether the process, which has ended, has left the whole request in its input. */
+static bool is_unread(const struct oneshot *oneshot)
 {
-    exchange_begin(&oneshot->exchange, request);
-    set_deadline(oneshots, oneshot);
-    oneshot_write(oneshots, oneshot);
+    int unread = 0;
+    return oneshot->unread_fd >= 0 && ioctl(oneshot->unread_fd, FIONREAD, &unread) == 0 &&
+           unread > 0 && (size_t) unread >= oneshot->exchange.written;
+}
+
+/* Takes the request from one that has ended; NULL: it stays, or nobody waits for it any more. */
+static struct request *take_unread(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    char how[64];
+    if (!is_unread(oneshot) || request_is_over(oneshot->exchange.request))
+        return NULL;
+    oneshots_spare_failed(oneshots);
+    instance_describe_end(oneshot->instance, how, sizeof how);
+    instance_log(oneshots->instances, oneshot->instance, LOG_WORKER_LOST,
+                 "has not read its request, and is replaced", how, strlen(how));
+    return exchange_return(&oneshot->exchange);
 }
 
 /* ---- the answer ---- */
@@ -202,7 +268,7 @@ static int read_some(struct oneshots *oneshots, struct oneshot *oneshot, size_t 
 
 static void too_long(struct oneshots *oneshots, struct oneshot *oneshot)
 {
-    if (oneshot_is_spare(oneshot)) {
+    if (oneshot->is_spare) {
         oneshots_spare_failed(oneshots);
         oneshot_end(oneshots, oneshot, false);
     } else {
@@ -253,19 +319,30 @@ static void refuse_failed(struct oneshots *oneshots, struct oneshot *oneshot)
     refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, text);
 }
 
-void oneshot_exited(struct oneshots *oneshots, struct oneshot *oneshot)
+/* What comes of the request of one that has ended. */
+static void answer(struct oneshots *oneshots, struct oneshot *oneshot)
 {
-    struct instance *instance = oneshot->instance;
     bool fits = read_rest(oneshots, oneshot);
-    if (oneshot_is_spare(oneshot))
+    if (oneshot->is_spare)
         oneshots_spare_failed(oneshots);
     else if (!fits)
         refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
-    else if (instance_ended_well(instance))
+    else if (instance_ended_well(oneshot->instance))
         reply(oneshots, oneshot);
     else
         refuse_failed(oneshots, oneshot);
+}
+
+void oneshot_exited(struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    struct instance *instance = oneshot->instance;
+    const struct flow *flow = oneshot->flow;
+    struct request *unread = take_unread(oneshots, oneshot);
+    if (!unread)
+        answer(oneshots, oneshot);
     free_oneshot(oneshots, oneshot);
     instance->oneshot = NULL;
     instance_exited(oneshots->instances, instance);
+    if (unread)
+        oneshot_begin(oneshots, unread, flow);
 }

@@ -1,7 +1,8 @@
 /*
  * oneshot: an instance for one request. The request is its whole standard input, and what it has
  * written when it has ended is the answer. Some may be started ahead; they wait for their requests
- * with nothing in their input.
+ * with nothing in their input. A program may answer without reading its request; but one that was
+ * started ahead and ends so may have ended anyway, so the request goes to another one.
  *
  * Only the supervisor's thread calls these.
  */
@@ -20,9 +21,14 @@ struct request;
 
 struct oneshot {
     LIST_ENTRY(oneshot) entry;        /* in oneshots.all */
-    TAILQ_ENTRY(oneshot) spare_entry; /* in oneshots.spares, if it has no request */
+    TAILQ_ENTRY(oneshot) spare_entry; /* in oneshots.spares, if it is one */
+    bool is_spare;                    /* it was started ahead, and has no request */
     struct instance *instance;
     struct exchange exchange;
+    /* Of one that was a spare: whose request it is, and a reading end of its input, which tells
+     * whether it has read of it; -1: there is none. */
+    const struct flow *flow;
+    int unread_fd;
     bool input_watched;
     int64_t late_ms;          /* when it must have ended; CLOCK_NEVER: no matter when */
     bool starts;              /* it is counted in oneshots.starting */
@@ -49,18 +55,16 @@ struct oneshots {
     uint64_t number;   /* of the last instance */
 };
 
-/* Starts one for a client (NULL: ahead), which has no request yet. NULL: `*failure` is the errno of
- * what failed. */
-struct oneshot *oneshot_start(struct oneshots *oneshots, const struct flow *flow, int *failure);
+/* Starts one ahead, which has no request yet. NULL: `*failure` is the errno of what failed. */
+struct oneshot *oneshot_start_ahead(struct oneshots *oneshots, int *failure);
 
-/* Gives the request, with its hold, to one that has just been started. */
-void oneshot_begin(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request);
+/* Starts one for a request, whose hold it takes over, of a client. */
+void oneshot_begin(struct oneshots *oneshots, struct request *request, const struct flow *flow);
 
-/* The same for a spare, which is none any more. False: nobody reads it, and it is not taken. */
-bool oneshot_give(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request);
-
-/* A spare is none any more. */
-void oneshots_remove_spare(struct oneshots *oneshots, struct oneshot *oneshot);
+/* The same for a spare, which is none any more; for a client. When it ends and has not read a byte,
+ * another one is started for the request. False: nobody reads it, and it is not taken. */
+bool oneshot_give(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request,
+                  const struct flow *flow);
 
 /* One that was to wait for its request has not. It may be one that reads none. */
 void oneshots_spare_failed(struct oneshots *oneshots);
@@ -72,11 +76,6 @@ void oneshot_end_patience(struct oneshots *oneshots, struct oneshot *oneshot);
 void oneshot_end(struct oneshots *oneshots, struct oneshot *oneshot, bool gently);
 void oneshot_refuse_and_end(struct oneshots *oneshots, struct oneshot *oneshot, const char *code,
                             const char *text);
-
-static inline bool oneshot_is_spare(const struct oneshot *oneshot)
-{
-    return !oneshot->exchange.request;
-}
 
 /* Events of its instance. The oneshot may be gone when these return. */
 void oneshot_read(struct oneshots *oneshots, struct oneshot *oneshot);

@@ -1,8 +1,6 @@
 /* oneshots: begun, started ahead, and ended. */
 #include "server/handlers/program/oneshots.h"
 
-#include <string.h>
-
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/request.h"
@@ -27,24 +25,16 @@ bool oneshots_can_begin(const struct oneshots *oneshots)
     return oneshots->spare_count > 0 || may_start(oneshots);
 }
 
-static void add_spare(struct oneshots *oneshots, struct oneshot *spare)
-{
-    TAILQ_INSERT_TAIL(&oneshots->spares, spare, spare_entry);
-    oneshots->spare_count++;
-}
-
 /* Gives the request to a spare that can read it. False: there is none. */
-static bool give_to_spare(struct oneshots *oneshots, struct request *request)
+static bool give_to_spare(struct oneshots *oneshots, struct request *request,
+                          const struct flow *flow)
 {
-    struct oneshot *spare, *next;
-    for (spare = TAILQ_FIRST(&oneshots->spares); spare; spare = next) {
-        next = TAILQ_NEXT(spare, spare_entry);
-        oneshots_remove_spare(oneshots, spare);
-        if (oneshot_give(oneshots, spare, request)) {
+    struct oneshot *spare;
+    while ((spare = TAILQ_FIRST(&oneshots->spares))) {
+        if (oneshot_give(oneshots, spare, request, flow)) {
             oneshots->failures = 0;
             return true;
         }
-        add_spare(oneshots, spare);
         oneshot_end(oneshots, spare, false);
     }
     return false;
@@ -52,17 +42,8 @@ static bool give_to_spare(struct oneshots *oneshots, struct request *request)
 
 void oneshots_begin(struct oneshots *oneshots, struct request *request, const struct flow *flow)
 {
-    int failure;
-    if (give_to_spare(oneshots, request))
-        return;
-    struct oneshot *oneshot = oneshot_start(oneshots, flow, &failure);
-    if (!oneshot) {
-        request_refuse(request, PROTOCOL_UNAVAILABLE, "unable to start the program: %s",
-                       strerror(failure));
-        request_release(request);
-        return;
-    }
-    oneshot_begin(oneshots, oneshot, request);
+    if (!give_to_spare(oneshots, request, flow))
+        oneshot_begin(oneshots, request, flow);
 }
 
 void oneshots_start_ahead(struct oneshots *oneshots)
@@ -75,10 +56,7 @@ void oneshots_start_ahead(struct oneshots *oneshots)
         instances_schedule(instances, oneshots->spare_ms);
         return;
     }
-    struct oneshot *spare = oneshot_start(oneshots, NULL, &failure);
-    if (spare)
-        add_spare(oneshots, spare);
-    else
+    if (!oneshot_start_ahead(oneshots, &failure))
         oneshots_spare_failed(oneshots);
     if (oneshots->spare_count < oneshots->rules.ahead && may_start(oneshots))
         instances_schedule(instances, instances->now_ms); /* the next one, in the next batch */
@@ -91,7 +69,7 @@ void oneshots_end(struct oneshots *oneshots)
     struct oneshot *oneshot, *next;
     for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
         next = LIST_NEXT(oneshot, entry);
-        oneshot_end(oneshots, oneshot, oneshot_is_spare(oneshot));
+        oneshot_end(oneshots, oneshot, oneshot->is_spare);
     }
 }
 
@@ -100,7 +78,7 @@ void oneshots_end_over(struct oneshots *oneshots)
     struct oneshot *oneshot, *next;
     for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
         next = LIST_NEXT(oneshot, entry); /* this one may leave the list */
-        if (!oneshot_is_spare(oneshot) && request_is_over(oneshot->exchange.request))
+        if (!oneshot->is_spare && request_is_over(oneshot->exchange.request))
             oneshot_end(oneshots, oneshot, false);
     }
 }

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/handlers/program/charge.h"
+#include "server/handlers/program/input.h"
 #include "server/handlers/program/phase.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/starts.h"
@@ -112,7 +113,7 @@ void worker_lose(struct workers *workers, struct worker *worker, const char *why
 {
     struct instance *instance = worker->instance;
     charge_reply_to_first(workers, worker);
-    bool unread = charge_is_unread(workers, worker), unseen = worker->state.unseen;
+    bool unread = input_is_unread(workers, worker), unseen = worker->state.unseen;
     if (worker->state.answered)
         worker->start_ms = workers->instances->now_ms;
     else

@@ -21,7 +21,7 @@
 
 struct log;
 
-/* How many descriptors it needs: an instance has nine, five of them for looks, and keeps two while
+/* How many descriptors it needs: an instance has ten at most, five of them for looks, and two while
  * it is ended; there are epoll, eventfds, a timerfd, and the pipes of one start. */
 enum { SUPERVISOR_DESCRIPTORS = 20, SUPERVISOR_DESCRIPTORS_PER_WORKER = 11 };
 
