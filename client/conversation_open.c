@@ -32,6 +32,16 @@ static int connect_to(const struct conversation_settings *settings, char *addres
     return fd;
 }
 
+void conversation_init(struct conversation *conversation, int socket,
+                       const struct conversation_settings *settings)
+{
+    conversation->socket = socket;
+    conversation->rules.codec = settings->codec;
+    conversation->request_codec = frame_codec_of_requests(settings->codec);
+    conversation->rules.max_bytes = PROTOCOL_MAX_REPLY;
+    conversation->reply_timeout_ms = settings->reply_timeout_ms;
+}
+
 struct conversation *conversation_open(const struct conversation_settings *settings,
                                        enum conversation_opening *opening, struct error *error)
 {
@@ -41,15 +51,12 @@ struct conversation *conversation_open(const struct conversation_settings *setti
         error_set(error, "out of memory");
         return NULL;
     }
-    conversation->socket = connect_to(settings, conversation->address, opening, error);
-    if (conversation->socket < 0) {
+    int socket = connect_to(settings, conversation->address, opening, error);
+    if (socket < 0) {
         free(conversation);
         return NULL;
     }
-    conversation->rules.codec = settings->codec;
-    conversation->request_codec = frame_codec_of_requests(settings->codec);
-    conversation->rules.max_bytes = PROTOCOL_MAX_REPLY;
-    conversation->reply_timeout_ms = settings->reply_timeout_ms;
+    conversation_init(conversation, socket, settings);
     *opening = CONVERSATION_OPEN;
     return conversation;
 }

@@ -54,6 +54,13 @@ struct conversation {
     char address[ADDRESS_TEXT_SIZE];
 };
 
+/* ---- conversation_open ---- */
+
+/* Makes one, all zero so far, of a socket that is connected and does not block, and which is the
+ * conversation's from now on. Its address stays empty. */
+void conversation_init(struct conversation *conversation, int socket,
+                       const struct conversation_settings *settings);
+
 /* ---- conversation_end ---- */
 
 /* Nothing more is read, sent or waited for. `why` is half a sentence. */
