@@ -184,9 +184,11 @@ static void judge_several(const struct answer *answer, enum turn_state state,
 bool answer_next(const struct answer *answer, const struct reply_rules *rules, size_t *offset,
                  struct answer_verdict *verdict)
 {
+    *verdict = (struct answer_verdict){.outcome = ANSWER_PENDING};
+    if (buffer_size(&answer->text) == 0) /* its head may be NULL */
+        return false;
     const char *begin = buffer_head(&answer->text) + *offset, *line = begin, *newline;
     const char *end = buffer_head(&answer->text) + buffer_size(&answer->text);
-    *verdict = (struct answer_verdict){.outcome = ANSWER_PENDING};
     while (line < end && (newline = memchr(line, '\n', (size_t) (end - line)))) {
         bool mark = rules->end == REPLY_END_LINE && is_mark(rules, line, (size_t) (newline - line));
         if (mark || rules->end == REPLY_END_NEWLINE) {
