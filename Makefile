@@ -2,13 +2,14 @@
 #
 # Variables for the command line or the environment:
 #   CC CPPFLAGS CFLAGS LDFLAGS        as everywhere; what the sources need is added, never replaced
-#   SANITIZE=address|thread           an instrumented build (address: with UBSan), in a folder of its own
+#   SANITIZE=address|thread|fuzz      an instrumented build (address: with UBSan), in a folder of its own
 #   BUILD=FOLDER                      where all output goes; build, or build/$(SANITIZE)
 #   LTO=no                            without link-time optimisation, as SANITIZE always is
 #   WERROR=1                          warnings are errors, those of the linker too
 #   V=1                               show whole command lines
 #   PYTEST_ARGS='-k quit'             more arguments for pytest
 #   BENCH='measure idle/memory'       what `make bench` does instead of everything; see tests/bench/run --help
+#   FOR=10m                           how long `make fuzz` tries, in all; FUZZ='frame hello' is what
 #   DEPS=no                           never install a package
 #   PREFIX DESTDIR BINDIR SBINDIR MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR BASHCOMPLETIONDIR
 #                                     where `make install` puts things
@@ -53,8 +54,11 @@ else ifeq ($(SANITIZE),address)
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifeq ($(SANITIZE),thread)
 sanitize := -fsanitize=thread -fno-omit-frame-pointer
+else ifeq ($(SANITIZE),fuzz)
+# clang's; what `make fuzz` builds. Each program of tests/fuzz/ is linked with -fsanitize=fuzzer, too.
+sanitize := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else
-$(error SANITIZE=$(SANITIZE) is not known; it can be address or thread)
+$(error SANITIZE=$(SANITIZE) is not known; it can be address, thread or fuzz)
 endif
 
 # What makes a mistake in memory end the program, and not take it over. The library's checks need an optimising compiler;
@@ -109,6 +113,11 @@ unit_helpers := $(call objects,$(filter-out $(unit_sources),$(wildcard tests/uni
 unit := $(unit_sources:tests/unit/%.c=$(BUILD)/tests/%)
 test_handlers := $(call objects,$(wildcard tests/handlers/*.c))
 
+# Each fuzz_NAME.c is a program.
+fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
+fuzz_parts := $(call objects,tests/unit/frame_splitter.c)
+fuzz := $(fuzz_sources:tests/fuzz/fuzz_%.c=$(BUILD)/fuzz/%)
+
 # A bench source with a main() is a program; the others are parts of all of them.
 bench_sources := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
 bench_mains := $(if $(bench_sources),$(shell grep -l '^int main\>' $(bench_sources)))
@@ -119,15 +128,15 @@ pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
 scripts := $(shell grep -l '^\#!/bin/bash' .ci/run tests/tools/*) common/completion.bash
 c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) \
-                                         tests/unit tests/handlers tests/end_to_end/plugins tests/bench \
+                                         tests/unit tests/fuzz tests/handlers tests/end_to_end/plugins tests/bench \
                                          tests/bench/peers))
 c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter $(client_rooms) \
-                                         tests/unit tests/handlers tests/bench tests/bench/peers))
+                                         tests/unit tests/fuzz tests/handlers tests/bench tests/bench/peers))
 
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
-.PHONY: all deps run check check-unit check-end-to-end tests bench-programs compare other-clients lint format install uninstall clean help bench instructions FORCE
+.PHONY: all deps run check check-unit check-end-to-end tests bench-programs compare other-clients lint format install uninstall clean help bench instructions fuzz fuzz-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -171,6 +180,24 @@ $(BUILD)/tests/test_turn_bounds: unit_libs += -Wl,--wrap=recv
 # One handler alone: the test makes the replies itself.
 $(BUILD)/tests/test_hello: $(BUILD)/obj/server/handlers/hello.o
 $(BUILD)/tests/test_hello: unit_libs = -lunistring
+
+# Each is linked with as few parts as can be: after each try libFuzzer looks at all that it has.
+$(fuzz): private sanitize += -fsanitize=fuzzer
+$(fuzz): libs = $(fuzz_libs)
+$(fuzz): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(fuzz_parts) $(common)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(link)
+$(BUILD)/fuzz/frame: $(BUILD)/obj/server/session/telnet.o
+$(BUILD)/fuzz/answer: $(BUILD)/obj/server/handlers/program/answer.o
+$(BUILD)/fuzz/tagged: $(server_parts)
+$(BUILD)/fuzz/tagged: fuzz_libs = $(server_libs)
+$(BUILD)/fuzz/server: $(server_parts) $(call objects,tests/fuzz/services.c tests/handlers/work.c)
+$(BUILD)/fuzz/server: fuzz_libs = $(server_libs)
+$(BUILD)/fuzz/address: fuzz_libs = -Wl,--wrap=getaddrinfo
+$(BUILD)/fuzz/client: $(call objects,$(wildcard client/conversation*.c))
+$(BUILD)/fuzz/hello: $(BUILD)/obj/server/handlers/hello.o
+$(BUILD)/fuzz/hello: fuzz_libs = -lunistring
+$(BUILD)/fuzz/text: $(BUILD)/obj/server/log/text.o $(BUILD)/obj/client/printable.o
 
 vpath %.o $(BUILD)/obj/tests/bench $(BUILD)/obj/tests/bench/peers
 $(bench): libs = $(bench_libs)
@@ -244,6 +271,14 @@ check-unit: $(unit) | $(BUILD)/deps-test ## run the unit tests
 
 check-end-to-end: tests ## run the tests of the real programs; PYTEST_ARGS='-k NAME' selects
 	@$(tests_environment) tests/tools/check end-to-end -- $(PYTEST_ARGS)
+
+fuzz-programs: $(fuzz) ## build the fuzzers (with CC=clang SANITIZE=fuzz)
+
+FOR ?= 2m
+fuzz: ## feed the parsers and a server with what hurts, for FOR=10m in all; needs clang
+	@CC=clang CPPFLAGS='$(CPPFLAGS)' PYTHON='$(PYTHON)' DEPS='$(DEPS)' tests/tools/deps build fuzz
+	@$(MAKE) --no-print-directory CC=clang SANITIZE=fuzz BUILD='$(BUILD)/fuzz' fuzz-programs
+	@'$(PYTHON)' tests/fuzz/run --programs '$(BUILD)/fuzz/fuzz' --for '$(FOR)' $(FUZZ)
 
 bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measure beside all peers (25 minutes; BENCH='measure CELL' for less)
 	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)

@@ -37,7 +37,8 @@ struct feeder {
     struct trace ends; /* of each message: n for LF and r for CR LF */
     char *held;        /* what frame_next() has not consumed */
     size_t held_size;
-    bool refused;                         /* a sticky outcome has come */
+    bool by_lines; /* frame_next_lines() takes what it can; no word is exempt then */
+    bool refused;  /* a sticky outcome has come */
     unsigned seen[FRAME_END_PARTIAL + 1]; /* how often each outcome came */
 };
 
@@ -47,7 +48,8 @@ static void trace_bytes(struct trace *trace, const char *bytes, size_t size)
         fprintf(stderr, "frame_feed: the trace is too short for this test\n");
         abort();
     }
-    memcpy(trace->text + trace->size, bytes, size);
+    if (size > 0) /* the pointer may be NULL otherwise */
+        memcpy(trace->text + trace->size, bytes, size);
     trace->size += size;
 }
 
@@ -111,6 +113,23 @@ static inline void feeder_take(struct feeder *feeder, enum frame_outcome outcome
         trace_bytes(&feeder->ends, frame->ends_in_crlf ? "r" : "n", 1);
 }
 
+/* Takes lines that need no look; returns their size. */
+static inline size_t feeder_take_lines(struct feeder *feeder, const char *data, size_t size)
+{
+    size_t count = 0;
+    size_t taken = frame_next_lines(&feeder->rules, &feeder->decoder, data, size, "-", 3, &count);
+    for (size_t at = 0; at < taken; count--) {
+        size_t line_size =
+            (size_t) ((const char *) memchr(data + at, '\n', taken - at) - data) - at;
+        trace_outcome(&feeder->trace, FRAME_MESSAGE, data + at, line_size);
+        trace_bytes(&feeder->ends, "n", 1);
+        at += line_size + 1;
+    }
+    if (count != 0)
+        abort();
+    return taken;
+}
+
 /* One more read of `size` bytes. */
 static inline void feeder_feed(struct feeder *feeder, const char *data, size_t size)
 {
@@ -128,6 +147,8 @@ static inline void feeder_feed(struct feeder *feeder, const char *data, size_t s
 
     while (!feeder->refused) {
         struct frame frame;
+        if (feeder->by_lines)
+            done += feeder_take_lines(feeder, block + done, total - done);
         enum frame_outcome outcome =
             frame_next(&feeder->rules, &feeder->decoder, block + done, total - done, &frame);
         assert(frame.consumed <= total - done);
