@@ -19,6 +19,7 @@
 struct handler;
 struct handler_kind;
 struct log;
+struct peer_text;
 struct program_options;
 struct request;
 
@@ -70,9 +71,9 @@ struct handler_kind {
     void (*close)(struct handler *handler);
 
     /* A session sends its first request: the result is request_session_data() of all its requests.
-     * `address` is the client's, as in the log, and good for this call only. Called by the loop's
-     * owner: must not block. NULL: sessions have no data. */
-    void *(*session_begun)(struct handler *handler, uint64_t session, const char *address);
+     * `peer` is the client, and good for this call only. Called by the loop's owner: must not
+     * block. NULL: sessions have no data. */
+    void *(*session_begun)(struct handler *handler, uint64_t session, const struct peer_text *peer);
 
     /* A session that has sent a request has ended; `data` is the result of session_begun(), if not
      * NULL. A handle() that lost its loop may still be working on one of its requests, for which

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct peer_text; /* server/net/peer.h */
 struct request;
 
 /* The message, without its framing; any byte may be in it, and no NUL is added. Good while the
@@ -29,6 +30,10 @@ size_t *request_charge(struct request *request);
 
 /* The number of the session that asks. */
 uint64_t request_session(const struct request *request);
+
+/* Who asks: the texts are empty if nobody knows. Good as long as the request may be used, even when
+ * the session has ended. */
+void request_describe_peer(const struct request *request, struct peer_text *text);
 
 /* When the request must have been answered, in ms of CLOCK_MONOTONIC; INT64_MAX: there is no
  * time-out. It moves away while the handler lets its time stand still. */

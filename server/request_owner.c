@@ -11,6 +11,7 @@
 #include "server/engine/loop.h"
 #include "server/handler.h"
 #include "server/log/log.h"
+#include "server/net/listener.h"
 
 enum {                /* bits of request->state */
        CLAIMED = 1,   /* somebody has the right to answer */
@@ -34,6 +35,19 @@ void *request_session_data(const struct request *request) { return request->sess
 size_t *request_charge(struct request *request) { return &request->charge; }
 
 uint64_t request_session(const struct request *request) { return request->session_number; }
+
+static const struct address *listener_of(const struct request *request)
+{
+    return &request->listeners->items[request->listener].address;
+}
+
+void request_describe_peer(const struct request *request, struct peer_text *text)
+{
+    if (request->listeners)
+        peer_describe(&request->peer, listener_of(request), text);
+    else
+        *text = (struct peer_text){0};
+}
 
 static int64_t paused_ms(const struct request *request, int64_t now_ms)
 {
@@ -251,18 +265,55 @@ struct request *request_new(struct handler *handler, const struct asker *asker, 
     return request;
 }
 
+static void share_peer(const struct request *request)
+{
+    if (request->listeners)
+        peer_share(&request->peer, listener_of(request));
+}
+
+static void unshare_peer(struct request *request)
+{
+    if (request->listeners)
+        peer_fini(&request->peer, listener_of(request));
+}
+
+/* The message is a copy, and then the peer is one too. */
+static bool is_kept(const struct request *request)
+{
+    return request->copy.data && request->message == request->copy.data;
+}
+
+static void drop_peer(struct request *request)
+{
+    if (is_kept(request))
+        unshare_peer(request);
+    if (request->is_adopted)
+        unshare_peer(request);
+    request->is_adopted = false;
+    request->message = NULL;
+}
+
 void request_free(struct request *request)
 {
     if (!request)
         return;
     buffer_fini(&request->reply);
+    drop_peer(request);
     buffer_fini(&request->copy);
     free(request);
+}
+
+void request_adopt(struct request *request)
+{
+    share_peer(request);
+    request->is_adopted = true;
 }
 
 void request_start(struct request *request, struct loop *loop, void *context,
                    uint64_t session_number, const char *message, size_t size)
 {
+    if (is_kept(request)) /* by a hold within its last call */
+        drop_peer(request);
     /* Nobody else knows the request yet; the call is published with a release later. */
     atomic_store_explicit(&request->state, 0, memory_order_relaxed);
     atomic_store_explicit(&request->holds, 1, memory_order_relaxed);
@@ -311,12 +362,13 @@ bool request_take_answer(struct request *request)
 bool request_keep_message(struct request *request)
 {
     struct buffer *copy = &request->copy;
-    if (copy->data && request->message == copy->data)
+    if (is_kept(request))
         return true;
     buffer_clear(copy);
     if (!buffer_reserve(copy, 1) || !buffer_append(copy, request->message, request->size))
         return false;
     request->message = copy->data;
+    share_peer(request);
     return true;
 }
 
@@ -392,6 +444,7 @@ void request_unref_to(struct request *request, struct request_spares *spares)
 {
     if (!drop_reference(request))
         return;
+    drop_peer(request);
     if (spares->count == MAX_SPARES || request->reply.capacity > KEPT_SPARE_BYTES ||
         request->copy.capacity > KEPT_SPARE_BYTES) {
         request_free(request);

@@ -33,9 +33,11 @@
 
 #include "common/buffer.h"
 #include "server/engine/job.h"
+#include "server/net/peer.h"
 #include "server/request.h"
 
 struct handler;
+struct listeners;
 struct log;
 struct loop;
 
@@ -55,6 +57,12 @@ struct request {
     struct handler *handler;   /* that answers it */
     const struct asker *asker; /* the kind of its asker */
     struct log *log;
+    /* Who asks, and on which of these. A session may end before its request does: whoever takes the
+     * request out of the session's hands shares the peer. */
+    const struct listeners *listeners; /* NULL: nobody knows */
+    struct peer peer;
+    uint8_t listener;
+    bool is_adopted; /* the new owner of its loop has shared the peer; as a copy has */
     uint64_t session_number;
     const char *message; /* a view into the owner's input until a hold copies it */
     size_t size;
@@ -92,7 +100,9 @@ struct request_spares {
     unsigned count;
 };
 
-/* A request for calls of `handler`, for use by one thread at a time. NULL: out of memory. */
+/* A request for calls of `handler`, for use by one thread at a time. NULL: out of memory. Before
+ * its first call, `listeners` may be set, which outlive it; then request_set_peer() comes before
+ * each call. */
 struct request *request_new(struct handler *handler, const struct asker *asker, struct log *log);
 
 /* Gives back a request between two calls. NULL is left alone. */
@@ -101,6 +111,19 @@ void request_free(struct request *request);
 /* Makes it ready for a call of handle() with a view of the message. */
 void request_start(struct request *request, struct loop *loop, void *context,
                    uint64_t session_number, const char *message, size_t size);
+
+/* Who asks, and the index of the listener on which it connected. The peer is borrowed, from the
+ * session that is in its turn, until request_adopt() or a hold. */
+static inline void request_set_peer(struct request *request, const struct peer *peer,
+                                    uint8_t listener)
+{
+    request->peer = *peer;
+    request->listener = listener;
+}
+
+/* The loop was taken in its call, which goes on: from now on the session may end before it. By the
+ * loop's new owner, once. */
+void request_adopt(struct request *request);
 
 /* Sets the deadline, CLOCK_NEVER for none, of a request that has its session data. */
 void request_set_deadline(struct request *request, int64_t at_ms, int64_t now_ms);

@@ -1,14 +1,16 @@
 /*
- * peer: the address of a session's other end, in as few bytes as it takes, since every idle session
- * keeps one until its end is logged.
+ * peer: a session's other end: its address, and who it is; in as few bytes as it takes, since every
+ * idle session keeps one until its end is logged.
  *
- * It is of the family of the address on which it connected, so the family is not stored.
+ * It is of the family of the address on which it connected, so the family is not stored. What it is
+ * never changes, and the texts are made when somebody asks.
  */
 #ifndef BANTER_SERVER_NET_PEER_H
 #define BANTER_SERVER_NET_PEER_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/address.h"
 
@@ -20,17 +22,35 @@ struct peer {
             struct in_addr ip;
             in_port_t port; /* network byte order */
         } v4;
-        struct peer_v6 *v6; /* owned */
-        /* nothing for a Unix socket: its peers are logged as its path */
+        struct peer_v6 *v6; /* shared by its copies; NULL: it has moved */
+        struct {
+            uid_t uid;
+            bool is_known; /* what the uid is */
+        } local;           /* of a Unix socket; its peers are logged as its path */
     };
 };
 
-/* False when memory is out. */
-bool peer_init(struct peer *peer, const struct address *address);
+enum { PEER_IDENTITY_SIZE = 32 };
+
+/* A peer in words; as text that others chose, it may hold any byte but NUL. */
+struct peer_text {
+    char address[ADDRESS_TEXT_SIZE];
+    char identity[PEER_IDENTITY_SIZE]; /* uid=1000, of a Unix peer; empty: none */
+};
+
+/* The peer of a connected socket, which has this address. False when memory is out. */
+bool peer_init(struct peer *peer, const struct address *address, int fd);
+
+/* Makes a copy of the struct a peer of its own, to be given back by a peer_fini() of its own; the
+ * original must be there still. Any thread may call this, and peer_fini(). */
+void peer_share(const struct peer *peer, const struct address *listener);
 
 /* Writes the address as text, ADDRESS_TEXT_SIZE bytes at most. `listener` is the address on
  * which it connected. */
 void peer_print(const struct peer *peer, const struct address *listener, char *text);
+
+/* Writes all that there is to say. `listener` as above. */
+void peer_describe(const struct peer *peer, const struct address *listener, struct peer_text *text);
 
 /* Gives back what it holds. `listener` as above. */
 void peer_fini(struct peer *peer, const struct address *listener);

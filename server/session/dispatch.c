@@ -3,7 +3,6 @@
 
 #include <assert.h>
 
-#include "common/address.h"
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/engine/executor.h"
@@ -25,9 +24,9 @@ static struct handler *handler_of(const struct shard *shard)
 /* The session's first request. */
 static void begin_handler_data(struct session *session, struct handler *handler)
 {
-    char address[ADDRESS_TEXT_SIZE];
-    session_print_peer(session, address);
-    session->handler_data = handler->kind->session_begun(handler, session->number, address);
+    struct peer_text peer;
+    session_describe_peer(session, &peer);
+    session->handler_data = handler->kind->session_begun(handler, session->number, &peer);
 }
 
 /* Fills in the thread's request. False: the error was sent instead. */
@@ -38,12 +37,12 @@ static bool prepare(struct session *session, struct scratch *scratch, const char
     const struct shared *shared = shard->shared;
     struct handler *handler = handler_of(shard);
     struct request *request = scratch->request;
-    if (!request && !(request = scratch->request =
-                          request_from(&shard->spares, handler, shared->asker, shared->log))) {
+    if (!request && !(request = scratch->request = shard_request(shard))) {
         output_error(session, scratch, PROTOCOL_HANDLER_FAILED, "out of memory");
         return false;
     }
     request_start(request, &shard->loop, session, session->number, message, size);
+    request_set_peer(request, &session->peer, session->listener);
     if (!session->handler_data && handler->kind->session_begun)
         begin_handler_data(session, handler);
     request->session_data = session->handler_data;
@@ -181,6 +180,7 @@ void dispatch_adopt(struct session *session, struct scratch *from, const struct 
         session->unparsed = true;
     }
     output_send(session, from);
+    request_adopt(request);
     request->job.cost = session->cost;
     request->job.sample = *stall;
     output_queue_late(session, request);

@@ -154,9 +154,7 @@ void output_error(struct session *session, struct scratch *scratch, const char *
         return;
     }
     struct shard *shard = session_shard(session);
-    const struct shared *shared = shard->shared;
-    struct request *request =
-        request_from(&shard->spares, shared->settings.config.handler, shared->asker, shared->log);
+    struct request *request = shard_request(shard);
     if (!request) {
         session_break(session, "out of memory");
         return;

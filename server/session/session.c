@@ -51,10 +51,15 @@ void session_break(struct session *session, const char *why)
         log_put(session_shard(session)->log, LOG_BROKEN, session->number, why, strlen(why));
 }
 
-void session_print_peer(const struct session *session, char *text)
+static const struct address *listener_of(const struct session *session)
 {
     const struct listeners *listeners = &session_shard(session)->shared->acceptor->listeners;
-    peer_print(&session->peer, &listeners->items[session->listener].address, text);
+    return &listeners->items[session->listener].address;
+}
+
+void session_describe_peer(const struct session *session, struct peer_text *text)
+{
+    peer_describe(&session->peer, listener_of(session), text);
 }
 
 void session_log_peer(struct session *session, enum log_event event)
@@ -64,6 +69,6 @@ void session_log_peer(struct session *session, enum log_event event)
     if (!session->number)
         return;
     if (log_wants(shard->shared->log, event))
-        session_print_peer(session, text);
+        peer_print(&session->peer, listener_of(session), text);
     log_put(shard->log, event, session->number, text, strlen(text));
 }

@@ -44,8 +44,8 @@ void session_deactivate(struct session *session);
  * has gone, which its closing shows. */
 void session_break(struct session *session, const char *why);
 
-/* Writes the address of the session's peer, ADDRESS_TEXT_SIZE bytes at most. */
-void session_print_peer(const struct session *session, char *text);
+/* Who is at the other end. */
+void session_describe_peer(const struct session *session, struct peer_text *text);
 
 /* Logs an event of the session whose text is the address of its peer. */
 void session_log_peer(struct session *session, enum log_event event);

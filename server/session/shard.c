@@ -45,6 +45,16 @@ void shard_for_each(struct shard *shard, void (*act)(struct session *session))
         act(session);
 }
 
+struct request *shard_request(struct shard *shard)
+{
+    const struct shared *shared = shard->shared;
+    struct request *request =
+        request_from(&shard->spares, shared->settings.config.handler, shared->asker, shared->log);
+    if (request)
+        request->listeners = &shared->acceptor->listeners;
+    return request;
+}
+
 void shard_free_dead(struct shard *shard)
 {
     struct session *session;

@@ -78,6 +78,10 @@ void shard_stop(struct shard *shard);
 /* Calls a function for each session that is not closed. Owner only; sessions may come and go. */
 void shard_for_each(struct shard *shard, void (*act)(struct session *session));
 
+/* A request for the next call, or to say something in its place: a spare or a new one. NULL: out of
+ * memory. Owner only. */
+struct request *shard_request(struct shard *shard);
+
 /* Frees the sessions that were closed: at the end of a batch. Owner only. */
 void shard_free_dead(struct shard *shard);
 

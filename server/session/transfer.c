@@ -13,7 +13,7 @@
 struct transfer *transfer_new(const struct accepted *accepted, uint64_t number)
 {
     struct transfer *transfer = calloc(1, sizeof *transfer);
-    if (!transfer || !peer_init(&transfer->peer, &accepted->address)) {
+    if (!transfer || !peer_init(&transfer->peer, &accepted->address, accepted->fd)) {
         free(transfer);
         return NULL;
     }

@@ -86,9 +86,9 @@ static void await_reply(int client, const char *reply)
 
 /* ---- where a request is called ---- */
 
-static void *begin_session(struct handler *handler, uint64_t session, const char *address)
+static void *begin_session(struct handler *handler, uint64_t session, const struct peer_text *peer)
 {
-    (void) handler, (void) session, (void) address;
+    (void) handler, (void) session, (void) peer;
     return NULL;
 }
 

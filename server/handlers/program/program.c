@@ -15,6 +15,7 @@
 #include "server/handlers/program/group.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/supervisor.h"
+#include "server/net/peer.h"
 #include "server/request.h"
 
 enum {
@@ -33,12 +34,12 @@ struct program {
 
 /* ---- requests ---- */
 
-static void *session_begun(struct handler *handler, uint64_t session, const char *address)
+static void *session_begun(struct handler *handler, uint64_t session, const struct peer_text *peer)
 {
     const struct program *program = handler->state;
     struct flow *flow = flow_new(session);
     if (flow && !program->supervisor.plan.shared)
-        flow_set_address(flow, address);
+        flow_set_address(flow, peer->address);
     return flow;
 }
 
