@@ -347,25 +347,27 @@ def test_a_program_that_reads_nothing_is_not_started_without_end(server):
 
 # The environment
 
-SHOW = "echo $BANTER_SESSION,$BANTER_ADDRESS,$BANTER_WORKER"
+SHOW = "echo $BANTER_SESSION,$BANTER_ADDRESS,${BANTER_IDENTITY-unset},$BANTER_WORKER"
 
 
 @pytest.mark.parametrize("mode, script", [("--worker-per-request", SHOW),
                                           ("--worker-per-client", f"while read -r x; do {SHOW}; done")])
 def test_what_a_copy_knows_about_its_client(server, folder, mode, script):
     banterd = server(mode, "--listen", f"unix:{folder}/socket", "--", "sh", "-c", script,
-                     env={**os.environ, "BANTER_ADDRESS": "inherited", "BANTER_SESSION": "inherited"})
+                     env={**os.environ, "BANTER_ADDRESS": "inherited", "BANTER_SESSION": "inherited",
+                          "BANTER_IDENTITY": "inherited"})
     clients = [banterd.connect(address) for address in [banterd.address] * 2 + banterd.addresses[1:]]
     for number, client in reversed(list(enumerate(clients, 1))):
-        name = client.name if number < 3 else f"unix:{folder}/socket"
-        assert client.ask("x").rpartition(b",")[0] == f"{number},{name}".encode()
+        peer = f"{client.name}," if number < 3 else f"unix:{folder}/socket,uid={os.geteuid()}"
+        assert client.ask("x").rpartition(b",")[0] == f"{number},{peer}".encode()
 
 
 @pytest.mark.parametrize("mode", [["--worker-per-request", "-w", "1"], ["-w", "1"]])
 def test_what_a_copy_does_not_know(server, mode):
-    banterd = server(*mode, "--", "sh", "-c", f"while read -r x; do {SHOW}; done")
+    banterd = server(*mode, "--", "sh", "-c", f"while read -r x; do {SHOW}; done",
+                     env={**os.environ, "BANTER_IDENTITY": "inherited"})
     copies(banterd, 1)
-    assert banterd.connect().ask("x") == b",,1"
+    assert banterd.connect().ask("x") == b",,unset,1"
 
 
 # The stop

@@ -146,14 +146,15 @@ static const struct {
     {"exec >&-; cat", "x", LINE, true, ERROR "program ended with status 1"},
     {"exec >&-; exit 0", "x", LINE, true, ""},
     {"exec <&-; echo z", "x", LINE, true, "z"},
-    {"echo $BANTER_SESSION $BANTER_ADDRESS $BANTER_WORKER", "x", LINE, true, "7 here 1"},
+    {"echo $BANTER_SESSION $BANTER_ADDRESS $BANTER_IDENTITY $BANTER_WORKER", "x", LINE, true,
+     "7 here uid=5 1"},
 };
 
 static void the_reply_is_what_it_has_written_when_it_ends(void **state)
 {
     (void) state;
     struct flow *flow = flow_new(7);
-    flow_set_address(flow, "here");
+    flow_set_peer(flow, &(struct peer_text){"here", "uid=5"});
     for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
         struct oneshot_rules rules = {
             .end = replies[i].end, .one_line = replies[i].one_line, .max = 1, .starts = 1};
@@ -265,10 +266,10 @@ static void it_finds_the_client_in_its_environment(void **state)
     (void) state;
     struct spawn_options with = {0}, without = {0};
     struct variables variables, others;
-    variables_set(&variables, &with, 12, "127.0.0.1:80");
+    variables_set(&variables, &with, 12, &(struct peer_text){"127.0.0.1:80", ""});
     assert_string_equal(with.environment[0], "BANTER_SESSION=12");
     assert_string_equal(with.environment[1], "BANTER_ADDRESS=127.0.0.1:80");
-    assert_null(with.environment[2]);
+    assert_string_equal(with.environment[2], "BANTER_IDENTITY=");
     variables_set(&others, &without, 1, NULL);
     assert_string_equal(without.environment[0], "BANTER_SESSION=1");
     assert_null(without.environment[1]);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "server/handlers/program/queue.h"
+#include "server/net/peer.h"
 #include "server/request_owner.h"
 
 struct fixture {
@@ -232,7 +233,7 @@ static void test_flows_that_are_kept(void **state)
     begin(&fixture, 1 << 20, false);
     queue_keep_flows(&fixture.queue);
     struct flow *flow = flow_new(1), *from;
-    flow_set_address(flow, "here");
+    flow_set_peer(flow, &(struct peer_text){"here", ""});
     put(&fixture, flow, "a");
     put(&fixture, flow, "b");
     struct request *first = queue_take(&fixture.queue, &from);
@@ -241,7 +242,7 @@ static void test_flows_that_are_kept(void **state)
     finish(first);
     assert_true(queue_flow_end(&fixture.queue, flow));
     assert_ptr_equal(queue_ended(&fixture.queue), flow);
-    assert_string_equal(flow->address, "here");
+    assert_string_equal(flow->peer->address, "here");
     flow_free(flow);
     queue_fini(&fixture.queue);
 }

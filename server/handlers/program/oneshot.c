@@ -50,7 +50,7 @@ static struct oneshot *start(struct oneshots *oneshots, const struct flow *flow,
     struct spawn_options options = instances->spawn;
     struct variables variables;
     if (flow)
-        variables_set(&variables, &options, flow->session, flow->address);
+        variables_set(&variables, &options, flow->session, flow->peer);
     struct oneshot *oneshot = calloc(1, sizeof *oneshot);
     *failure = oneshot ? 0 : ENOMEM;
     if (oneshot)

@@ -15,7 +15,6 @@
 #include "server/handlers/program/group.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/supervisor.h"
-#include "server/net/peer.h"
 #include "server/request.h"
 
 enum {
@@ -39,7 +38,7 @@ static void *session_begun(struct handler *handler, uint64_t session, const stru
     const struct program *program = handler->state;
     struct flow *flow = flow_new(session);
     if (flow && !program->supervisor.plan.shared)
-        flow_set_address(flow, peer->address);
+        flow_set_peer(flow, peer);
     return flow;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "server/net/peer.h"
 #include "server/request.h"
 
 /* With the small ones, which are not counted, 16 MiB. */
@@ -91,11 +92,16 @@ struct flow *flow_new(uint64_t session)
     return flow;
 }
 
-void flow_set_address(struct flow *flow, const char *address) { flow->address = strdup(address); }
+void flow_set_peer(struct flow *flow, const struct peer_text *peer)
+{
+    flow->peer = malloc(sizeof *peer);
+    if (flow->peer)
+        *flow->peer = *peer;
+}
 
 void flow_free(struct flow *flow)
 {
-    free(flow->address);
+    free(flow->peer);
     free(flow->items);
     free(flow);
 }

@@ -18,6 +18,7 @@
 #include "server/handler.h"
 #include "server/handlers/program/pause.h"
 
+struct peer_text;
 struct request;
 struct worker;
 
@@ -42,10 +43,10 @@ struct flow {
     bool is_ended;  /* and it is kept because its clock is stopped */
     unsigned stopped;
     uint64_t session;
-    struct pause stops;    /* while `stopped` is not 0; for all to read */
-    char *address;         /* the client's, for the taker; owned; NULL: not known */
-    struct pause pause;    /* of its requests' time; the taker's, and the queue ignores it */
-    struct worker *worker; /* the taker's: the worker of this session; the queue ignores it */
+    struct pause stops;     /* while `stopped` is not 0; for all to read */
+    struct peer_text *peer; /* the client, for the taker; owned; NULL: not known */
+    struct pause pause;     /* of its requests' time; the taker's, and the queue ignores it */
+    struct worker *worker;  /* the taker's: the worker of this session; the queue ignores it */
 };
 
 struct queue {
@@ -72,8 +73,8 @@ void queue_fini(struct queue *queue);
 /* A flow for a session; NULL: out of memory. */
 struct flow *flow_new(uint64_t session);
 
-/* Keeps a copy of the client's address. */
-void flow_set_address(struct flow *flow, const char *address);
+/* Keeps a copy of what is known of the client. */
+void flow_set_peer(struct flow *flow, const struct peer_text *peer);
 
 void flow_free(struct flow *flow);
 

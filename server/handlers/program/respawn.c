@@ -162,7 +162,7 @@ int worker_start(struct workers *workers, struct worker *worker)
     struct spawn_options options = workers->instances->spawn;
     struct variables variables;
     if (worker->flow)
-        variables_set(&variables, &options, worker->flow->session, worker->flow->address);
+        variables_set(&variables, &options, worker->flow->session, worker->flow->peer);
     worker->instance = instance_start(workers->instances, worker->number, &options, &failure);
     workers->changed = true;
     if (worker->instance) {
