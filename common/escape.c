@@ -102,6 +102,29 @@ char *escape_byte(char byte, char *out)
     return out;
 }
 
+/* Writes \n, \t, \r or \xNN, and returns the end of it. */
+static char *put_escape(char byte, char *out)
+{
+    if (byte != '\n' && byte != '\t' && byte != '\r')
+        return escape_byte(byte, out);
+    *out++ = '\\';
+    *out++ = byte == '\n' ? 'n' : byte == '\t' ? 't' : 'r';
+    return out;
+}
+
+char *escape_line(const char *text, size_t size, char *out)
+{
+    const char *end = text + size;
+    while (text < end) {
+        size_t shown = escape_shown(text, (size_t) (end - text), escape_utf8, "");
+        out = mempcpy(out, text, shown);
+        text += shown;
+        if (text < end)
+            out = put_escape(*text++, out);
+    }
+    return out;
+}
+
 /* The size of the longest head of `text`, which is UTF-8, that has at most `room` bytes and does
  * not end inside a character. */
 static size_t cut(const char *text, size_t room)

@@ -35,6 +35,11 @@ enum { ESCAPE_BYTE_SIZE = 4 }; /* the bytes that escape_byte() writes */
 /* Writes a byte as \xNN, without a NUL. Returns the end of the text. */
 char *escape_byte(char byte, char *out);
 
+/* Writes the `size` bytes of UTF-8 at `text` for a line of which it is a part, with \n, \t, \r or
+ * \xNN in the place of what can't stay: ESCAPE_BYTE_SIZE bytes for each at most, without a NUL.
+ * Returns the end of the text. */
+char *escape_line(const char *text, size_t size, char *out);
+
 enum { ESCAPE_SIZE = 88 }; /* the most that escape_text() writes, with its NUL */
 
 /* Writes the `size` bytes of UTF-8 at `text` to `out`, which has ESCAPE_SIZE bytes, for a message

@@ -17,29 +17,6 @@ static const struct wording {
 } wordings[LOG_EVENTS] = {LOG_EVENT_TABLE(WORDING)};
 #undef WORDING
 
-/* Writes \n, \t, \r or \xNN, and returns the end of it. */
-static char *put_escape(char *at, char byte)
-{
-    if (byte != '\n' && byte != '\t' && byte != '\r')
-        return escape_byte(byte, at);
-    *at++ = '\\';
-    *at++ = byte == '\n' ? 'n' : byte == '\t' ? 't' : 'r';
-    return at;
-}
-
-static char *put_escaped(char *at, const char *text, size_t size)
-{
-    const char *end = text + size;
-    while (text < end) {
-        size_t shown = escape_shown(text, (size_t) (end - text), escape_utf8, "");
-        at = mempcpy(at, text, shown);
-        text += shown;
-        if (text < end)
-            at = put_escape(at, *text++);
-    }
-    return at;
-}
-
 static char *put_number(char *at, uint64_t number)
 {
     char digits[20];
@@ -67,7 +44,7 @@ bool log_text_append(struct buffer *out, enum log_event event, uint64_t session,
         *at++ = ' ';
     }
     at = stpcpy(at, wording->before);
-    at = put_escaped(at, text, size);
+    at = escape_line(text, size, at);
     if (full_size > size) {
         at = stpcpy(at, "... (");
         at = put_number(at, full_size);
