@@ -118,6 +118,13 @@ static bool take_tagged(const char *value, void *context, struct error *error)
     return true;
 }
 
+static bool take_tell_peer(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->program.tell_peer = true;
+    return true;
+}
+
 static bool take_pty(const char *value, void *context, struct error *error)
 {
     (void) value, (void) error;
@@ -260,6 +267,9 @@ static const struct args_option table[] = {
      "PROGRAM is given \"ID SPACE line\", and answers \"ID SPACE answer\", in any order, up to "
      "--ahead (64) of any clients at once",
      NULL, take_tagged},
+    {0, "tell-peer", NULL,
+     "PROGRAM is given \"ADDRESS TAB IDENTITY TAB line\", with - for what a client has none of",
+     NULL, take_tell_peer},
     {0, "pty", NULL,
      "PROGRAM writes to a terminal, so that it does not keep its output in a buffer", NULL,
      take_pty},
@@ -321,6 +331,7 @@ static const char *program_option(const struct program_options *program)
            : program->request_end                          ? "--request-end"
            : program->ahead                                ? "--ahead"
            : program->tagged                               ? "--tagged"
+           : program->tell_peer                            ? "--tell-peer"
            : program->start_timeout_ms != START_TIMEOUT_MS ? "--start-timeout"
                                                            : NULL;
 }
@@ -338,6 +349,14 @@ static bool check_own_workers(const struct program_options *program, struct erro
         return error_set(error,
                          "--ahead and --worker-per-request can't be used together; see banterd "
                          "--help");
+    if (program->worker_per_request && program->tell_peer)
+        return error_set(error,
+                         "--tell-peer and --worker-per-request can't be used together: a copy has "
+                         "its client in its environment; see banterd --help");
+    if (program->worker_per_client && program->tell_peer)
+        return error_set(error,
+                         "--tell-peer and --worker-per-client can't be used together: a copy has "
+                         "its client in its environment; see banterd --help");
     if (program->max_workers && !program->worker_per_client && !program->worker_per_request)
         return error_set(error, "--max-workers needs --worker-per-client or --worker-per-request; "
                                 "see banterd --help");

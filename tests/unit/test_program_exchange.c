@@ -13,6 +13,7 @@
 
 #include "common/protocol.h"
 #include "server/handlers/program/exchange.h"
+#include "server/net/listener.h"
 #include "server/request_owner.h"
 
 /* The exchange has the handler's hold; the test has the engine's reference. */
@@ -244,6 +245,80 @@ static void test_gives_several_anew(void **state)
     end_several(&exchange, requests, "a||c|d|");
 }
 
+/* What is told of the client counts, in each request, as what stands behind it does. */
+static void test_tells_who_asks(void **state)
+{
+    (void) state;
+    static struct listeners listeners;
+    struct sockaddr_in *v4 = &listeners.items[0].address.socket.v4;
+    static const char told[] = "127.0.0.1:7\t-\tone\n127.0.0.1:7\t-\ttwo\n";
+    size_t first = strlen("127.0.0.1:7\t-\tone\n");
+    char seen[100];
+    int fds[2];
+    struct exchange exchange = {.tells = true};
+    struct request *requests[2];
+    v4->sin_family = AF_INET;
+    for (int i = 0; i < 2; i++) {
+        requests[i] = request_new(NULL, NULL, NULL);
+        assert_non_null(requests[i]);
+        requests[i]->listeners = &listeners;
+        request_start(requests[i], NULL, NULL, 1, i ? "two" : "one", 3);
+        request_set_peer(requests[i], &(struct peer){.v4 = {{htonl(INADDR_LOOPBACK)}, htons(7)}},
+                         0);
+        assert_true(request_hold(requests[i]));
+        request_release(requests[i]);
+    }
+    exchange_begin(&exchange, requests[0]);
+    assert_true(exchange_add(&exchange, requests[1]));
+    assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+    assert_false(exchange_is_written(&exchange, 1));
+    assert_int_equal(exchange_write(&exchange, fds[1], "\n", 1), EXCHANGE_WRITTEN);
+    assert_int_equal(read(fds[0], seen, sizeof seen), strlen(told));
+    assert_memory_equal(seen, told, strlen(told));
+    assert_true(exchange_is_unread(&exchange, 1, strlen(told)));
+    assert_false(exchange_is_unread(&exchange, 1, strlen(told) - 1));
+    exchange_refuse_first(&exchange, PROTOCOL_HANDLER_FAILED, "why");
+    assert_true(exchange_is_unread(&exchange, 1, strlen(told) - first));
+    assert_false(exchange_is_unread(&exchange, 1, strlen(told) - first - 1));
+    exchange_again(&exchange);
+    assert_false(exchange_is_written(&exchange, 1));
+    assert_int_equal(exchange_write(&exchange, fds[1], "\n", 1), EXCHANGE_WRITTEN);
+    assert_int_equal(read(fds[0], seen, sizeof seen), strlen(told) - first);
+    assert_memory_equal(seen, told + first, strlen(told) - first);
+    request_unref(requests[0]);
+    end(&exchange, requests[1]);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void test_what_is_told_can_break_no_line(void **state)
+{
+    (void) state;
+    static struct listeners listeners;
+    struct address *address = &listeners.items[0].address;
+    static const char last[] = "\\x01\tuid=4294967294\t";
+    char told[TELLING_SIZE];
+    static const char expected[] = "unix:a\\tb\\nc\\x1b\t-\t";
+    struct request *request = request_new(NULL, NULL, NULL);
+    assert_non_null(request);
+    strcpy(address->socket.local.sun_path, "a\tb\nc\x1b");
+    address->socket.local.sun_family = AF_UNIX;
+    address->size = sizeof address->socket.local;
+    request->listeners = &listeners;
+    request_start(request, NULL, NULL, 1, "x", 1);
+    size_t size = telling_write(request, told);
+    assert_int_equal(size, strlen(expected));
+    assert_memory_equal(told, expected, size);
+    /* The longest there is. */
+    memset(address->socket.local.sun_path, 1, sizeof address->socket.local.sun_path);
+    request->peer.local.uid = (uid_t) -2;
+    request->peer.local.is_known = true;
+    size = telling_write(request, told);
+    assert_true(size <= sizeof told);
+    assert_memory_equal(told + size - strlen(last), last, strlen(last));
+    request_free(request);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -255,6 +330,8 @@ int main(void)
         cmocka_unit_test(test_writes_several),
         cmocka_unit_test(test_replies_to_several),
         cmocka_unit_test(test_gives_several_anew),
+        cmocka_unit_test(test_tells_who_asks),
+        cmocka_unit_test(test_what_is_told_can_break_no_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ void exchange_begin(struct exchange *exchange, struct request *request)
     exchange->size = request_size(request);
     exchange->gone = exchange->written = 0;
     exchange->replied = false;
+    exchange->telling_size = exchange->tells ? telling_write(request, exchange->telling) : 0;
     answer_clear(&exchange->answer);
 }
 
@@ -138,15 +139,22 @@ void exchange_reply_each(struct exchange *exchange, const struct reply_rules *ru
 
 /* ---- the requests ---- */
 
+/* The bytes of so many requests with all that is written around each. */
+static size_t with_ends(const struct exchange *exchange, size_t size, unsigned count,
+                        size_t end_size)
+{
+    return size + count * (exchange->telling_size + end_size);
+}
+
 bool exchange_is_written(const struct exchange *exchange, size_t end_size)
 {
-    return exchange->written >= exchange->size + exchange->count * end_size;
+    return exchange->written >= with_ends(exchange, exchange->size, exchange->count, end_size);
 }
 
 /* Where the first request begins, in bytes from the beginning of the turn. */
 static size_t begin_of_first(const struct exchange *exchange, size_t end_size)
 {
-    return exchange->gone + exchange->left * end_size;
+    return with_ends(exchange, exchange->gone, exchange->left, end_size);
 }
 
 bool exchange_is_unread(const struct exchange *exchange, size_t end_size, size_t unread)
@@ -155,7 +163,7 @@ bool exchange_is_unread(const struct exchange *exchange, size_t end_size, size_t
 }
 
 struct parts {
-    struct iovec iovecs[2 * EXCHANGE_MAX];
+    struct iovec iovecs[3 * EXCHANGE_MAX];
     int count;
     size_t skip; /* bytes of what comes next that are written */
 };
@@ -178,6 +186,7 @@ static ssize_t write_some(const struct exchange *exchange, int fd, const char *e
     parts.count = 0;
     parts.skip = exchange->written - begin_of_first(exchange, end_size);
     for (unsigned i = exchange->behind_first; request; i++) {
+        add_part(&parts, exchange->telling, exchange->telling_size);
         add_part(&parts, request_message(request), request_size(request));
         add_part(&parts, end, end_size);
         request = i < exchange->behind_end ? exchange->behind[i] : NULL;

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "server/handlers/program/answer.h"
+#include "server/handlers/program/telling.h"
 
 struct request;
 
@@ -26,9 +27,13 @@ struct exchange {
     struct request **behind; /* those that come after it; held; the array is owned, or NULL */
     unsigned behind_first, behind_end;
     unsigned count, left; /* requests of this turn, and how many of them have left */
-    size_t size, gone;    /* the bytes of those and of these, without what is written behind each */
-    size_t written;       /* bytes of the requests and their ends */
-    bool replied;         /* all requests are answered; the turn may go on */
+    /* the bytes of those and of these, without what is written in front of each and behind it */
+    size_t size, gone;
+    size_t written;      /* bytes of the requests and their ends */
+    bool replied;        /* all requests are answered; the turn may go on */
+    bool tells;          /* each request has the telling in front of it; for good */
+    size_t telling_size; /* not counted in `size` and `gone`; 0: there is none */
+    char telling[TELLING_SIZE];
     struct answer answer;
 };
 

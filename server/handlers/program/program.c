@@ -170,6 +170,7 @@ static bool start_supervisor(struct program *program, const struct program_optio
         .handler_timeout_ms = host->handler_timeout_ms,
         .tagged = with_ids(options),
         .ahead = at_once(options),
+        .tell_peer = options->tell_peer,
     };
     struct spawn_options spawned = {
         .pty = options->pty,

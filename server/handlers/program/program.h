@@ -29,6 +29,7 @@ struct program_options {
     const char *request_end; /* a line behind each request; NULL: none */
     unsigned ahead;          /* requests of a session that are given at once, at most; 0: one */
     bool tagged;             /* each has an ID; `ahead` are in an instance, of any session; 0: 64 */
+    bool tell_peer;          /* each request has its client's address and identity in front */
     bool pty;                /* the standard output of an instance is a terminal */
     bool stderr_to_reply;    /* its standard error is a part of its answers */
     int64_t start_timeout_ms; /* until an instance is ready for a request; 0: for ever */

@@ -140,7 +140,8 @@ int shared_start(struct shared *shared)
     for (unsigned i = shared->count; i > 0; i--) {
         struct worker *worker = &shared->list[i - 1];
         worker->number = i;
-        if (workers->rules->tagged && !tagged_worker_init(worker, workers->rules->tagged))
+        worker->exchange.tells = workers->rules->tell_peer;
+        if (workers->rules->tagged && !tagged_worker_init(worker, workers->rules))
             failure = ENOMEM;
         workers_add(workers, worker);
     }

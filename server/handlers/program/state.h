@@ -93,6 +93,7 @@ struct turn_rules {
     int64_t handler_timeout_ms; /* the same */
     unsigned tagged; /* requests that an instance has at once, each with an ID; 0: none */
     unsigned ahead;  /* requests of one session that are given at once, at most */
+    bool tell_peer;  /* shared workers: each request has the telling in front of it */
 };
 
 struct workers {

@@ -11,6 +11,7 @@
 #include "common/decimal.h"
 #include "common/escape.h"
 #include "common/protocol.h"
+#include "server/handlers/program/telling.h"
 #include "server/request.h"
 
 enum {
@@ -71,7 +72,7 @@ bool tagged_add(struct tagged *tagged, struct request *request, int64_t now_us)
     struct tagged_slot *slot = &tagged->slots[number];
     struct buffer *output = &tagged->output;
     size_t size = request_size(request);
-    if (!buffer_reserve(output, size + DECIMAL_MAX_DIGITS + 2))
+    if (!buffer_reserve(output, size + DECIMAL_MAX_DIGITS + 2 + (tagged->tells ? TELLING_SIZE : 0)))
         return false;
     tagged->count++;
     *slot = (struct tagged_slot){
@@ -82,6 +83,8 @@ bool tagged_add(struct tagged *tagged, struct request *request, int64_t now_us)
     };
     buffer_added(output, decimal_print(buffer_tail(output), slot->id));
     buffer_append(output, " ", 1);
+    if (tagged->tells)
+        buffer_added(output, telling_write(request, buffer_tail(output)));
     buffer_append(output, request_message(request), size);
     buffer_append(output, "\n", 1);
     return true;

@@ -1,7 +1,8 @@
 /*
  * tagged: the requests that are in an instance at once, each behind a number of its own (--tagged):
- * writes "ID SPACE line", and gives "ID SPACE answer" to the request that has this ID, in any
- * order. An ID is used once. Knows pipes and requests, neither workers nor processes.
+ * writes "ID SPACE line", with a telling before the line or without, and gives "ID SPACE answer" to
+ * the request that has this ID, in any order. An ID is used once. Knows pipes and requests, neither
+ * workers nor processes.
  *
  * A request whose time is over (the engine has answered it) keeps its ID and its place until its
  * answer comes. It costs the others nothing as long as the instance goes on: it hangs if it has had
@@ -30,6 +31,7 @@ struct tagged_slot {
 };
 
 struct tagged {
+    bool tells;                /* each line has the telling behind its ID */
     struct tagged_slot *slots; /* `room` of them; owned */
     unsigned *free;            /* a stack of the numbers of those that are free; owned */
     unsigned room, count;      /* how many there are, how many are in use */

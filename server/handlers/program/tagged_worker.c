@@ -9,10 +9,13 @@
 #include "server/handlers/program/tagged.h"
 #include "server/request.h"
 
-bool tagged_worker_init(struct worker *worker, unsigned count)
+bool tagged_worker_init(struct worker *worker, const struct turn_rules *rules)
 {
     worker->tagged = calloc(1, sizeof *worker->tagged);
-    return worker->tagged && tagged_init(worker->tagged, count);
+    if (!worker->tagged || !tagged_init(worker->tagged, rules->tagged))
+        return false;
+    worker->tagged->tells = rules->tell_peer;
+    return true;
 }
 
 void tagged_worker_fini(struct worker *worker)

@@ -13,7 +13,7 @@
 
 /* The worker's instances are to have up to `count` requests at once. Before the first one is
  * started. False: out of memory. */
-bool tagged_worker_init(struct worker *worker, unsigned count);
+bool tagged_worker_init(struct worker *worker, const struct turn_rules *rules);
 void tagged_worker_fini(struct worker *worker);
 
 /* The one with the fewest requests; NULL: no instance has room. */
