@@ -9,19 +9,26 @@
 #include <string.h>
 
 #include "common/protocol.h"
+#include "server/net/peer.h"
 #include "server/request.h"
 
 struct banter_reply {
     struct request *request;
-    size_t size;         /* bytes added so far */
-    size_t room;         /* bytes that may be written after them */
-    bool refused;        /* the request is answered: its buffer must not be touched any more */
-    const char *failure; /* why the reply can't be sent, or NULL; a static string */
+    size_t size;           /* bytes added so far */
+    size_t room;           /* bytes that may be written after them */
+    bool refused;          /* the request is answered: its buffer must not be touched any more */
+    bool described;        /* `peer` is there */
+    const char *failure;   /* why the reply can't be sent, or NULL; a static string */
+    struct peer_text peer; /* who asks; not set before somebody wants to know */
 };
 
 void plugin_call(const struct banter_handler *functions, void *state, struct request *request)
 {
-    struct banter_reply reply = {.request = request};
+    struct banter_reply reply; /* not zeroed: most of it is not used */
+    reply.request = request;
+    reply.size = reply.room = 0;
+    reply.refused = reply.described = false;
+    reply.failure = NULL;
     functions->handle(state, request_message(request), request_size(request), &reply);
     if (reply.refused)
         return;
@@ -119,4 +126,21 @@ void banter_reply_refuse(struct banter_reply *reply, const char *code, const cha
 bool banter_reply_wanted(const struct banter_reply *reply)
 {
     return !request_is_over(reply->request);
+}
+
+static const struct peer_text *peer_of(struct banter_reply *reply)
+{
+    if (!reply->described)
+        request_describe_peer(reply->request, &reply->peer);
+    reply->described = true;
+    return &reply->peer;
+}
+
+const char *banter_reply_address(struct banter_reply *reply) { return peer_of(reply)->address; }
+
+const char *banter_reply_identity(struct banter_reply *reply) { return peer_of(reply)->identity; }
+
+uint64_t banter_reply_session(const struct banter_reply *reply)
+{
+    return request_session(reply->request);
 }

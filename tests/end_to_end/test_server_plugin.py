@@ -1,5 +1,6 @@
 """-H plugin:FILE[:ARGUMENT]: functions of a shared object as the handler. What most tests load is
 plugins/tester.c, whose messages say what it shall do."""
+import os
 import re
 import shutil
 import signal
@@ -311,6 +312,61 @@ def test_the_handler_is_told_that_its_time_is_over(tester):
     plugin.server.log.wait_for(r"^\[1\] An answer was dropped: ")
 
 
+# ---- who asks
+
+def everybody(plugin, folder):
+    """The first clients, one of each family, and what the plugin is to say of each."""
+    server = plugin.server
+    clients = []
+    for number, address in enumerate([*server.addresses[:2], f"unix:{folder}/socket"], 1):
+        client = server.connect(address)
+        assert client.ask("x") == b"x"  # before the next one connects
+        name = f"{address},uid={os.geteuid()}" if number == 3 else f"{client.name},"
+        clients.append((client, f"{name},{number}"))
+    return clients
+
+
+@pytest.fixture
+def known(tester, folder):
+    """The test plugin's server, which listens on addresses of each family."""
+    return lambda *options: tester("--listen", "[::1]:0", "--listen", f"unix:{folder}/socket", *options)
+
+
+def test_a_handler_can_ask_who_asks(known, folder):
+    plugin = known("-t", "1")
+    for client, who in everybody(plugin, folder):
+        for _ in range(3):
+            assert client.ask("who") == who.encode()
+
+
+def test_it_can_ask_after_its_loop_was_taken(known, folder):
+    """And in a thread of the executor: what took long before does so again."""
+    plugin = known("-t", "1")
+    clients = everybody(plugin, folder)
+    for client, _ in clients:
+        client.send_message("who-later", "who-later")
+    assert plugin.server.connect().ask("release") == b"released"  # no loop would be there to say it
+    for client, who in clients:
+        assert client.lines(2) == [who.encode()] * 2
+
+
+def test_it_can_ask_after_the_client_has_left(known, folder):
+    """The session is gone, and others have come in its place."""
+    plugin = known("-t", "1")
+    clients = everybody(plugin, folder)
+    expected = [who for _, who in clients]
+    for client, _ in clients:
+        client.send_message("who-has-left")
+    wait_until(lambda: plugin.entries().count("wanted") == 3, "all are in")
+    for client, _ in clients:
+        client.reset()
+    wait_until(lambda: plugin.entries().count("unwanted") == 3, "all have left")
+    for _ in range(3):
+        everybody(plugin, folder)
+    assert plugin.server.connect().ask("release") == b"released"
+    wait_until(lambda: sorted(plugin.entries()[-3:]) == sorted(expected), "all are known")
+
+
 # ---- the header
 
 def test_the_header_in_older_c(folder):
@@ -330,6 +386,8 @@ void handle(void *state, const char *message, size_t size, banter_reply *reply)
 {
     std::string text = *static_cast<std::string *>(state) + " and " + std::string(message, size);
     banter_reply_append(reply, text.data(), text.size());
+    const std::string who = banter_reply_address(reply) + std::string(banter_reply_identity(reply));
+    banter_reply_printf(reply, " of %s in %d", who.c_str(), static_cast<int>(banter_reply_session(reply)));
 }
 void close(void *state) { delete static_cast<std::string *>(state); }
 }
@@ -343,7 +401,8 @@ def test_a_plugin_in_cpp(server, folder):
     shared_object.compile_with("-std=c++11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
                                f"-I{shared_object.HEADERS}", "-o", folder / "plus.so", folder / "plus.cc",
                                compiler=["c++"])
-    assert server("-H", "plugin:plus.so:bread:x").connect().ask("butter") == b"bread:x and butter"
+    client = server("-H", "plugin:plus.so:bread:x").connect()
+    assert client.ask("butter") == f"bread:x and butter of {client.name} in 1".encode()
 
 
 @pytest.mark.parametrize("name", ["hello", "echo"])
@@ -365,6 +424,6 @@ def test_the_server_shows_plugins_nothing_but_the_interface():
                            timeout=harness.LIMIT).stdout
     declared = set(re.findall(r"\b(banter_reply_\w+)\(", (shared_object.HEADERS / "banter/handler.h").read_text()))
     offered = {line.split()[0] for line in shown.splitlines() if line.split()[1] == "T"}
-    assert len(declared) == 6 and declared <= offered
+    assert len(declared) == 9 and declared <= offered
     if not shared_object.SANITIZE and not harness.SLOW:
         assert {name for name in offered if not name.startswith("_")} == declared

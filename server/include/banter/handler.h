@@ -29,6 +29,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -136,6 +137,19 @@ BANTER_PUBLIC void banter_reply_refuse(struct banter_reply *reply, const char *c
  * server's --handler-timeout is over, and when the handler has refused: a handler that takes long
  * may check it from time to time and return early. */
 BANTER_PUBLIC bool banter_reply_wanted(const struct banter_reply *reply);
+
+/*
+ * Who has sent the message: the address, such as "127.0.0.1:54012" or "unix:/path", and the
+ * identity, "uid=1000" of a client of a Unix socket, with the number of its user; empty if there is
+ * none. Both as plain text, which may hold any byte of a path; good until handle() returns. They
+ * can be asked for at any time, also when the client has left.
+ */
+BANTER_PUBLIC const char *banter_reply_address(struct banter_reply *reply);
+BANTER_PUBLIC const char *banter_reply_identity(struct banter_reply *reply);
+
+/* The number of the client's session, from 1, as in the log: messages with the same number come
+ * from the same connection. */
+BANTER_PUBLIC uint64_t banter_reply_session(const struct banter_reply *reply);
 
 #ifdef __cplusplus
 }

@@ -76,6 +76,33 @@ static void until_unwanted(struct tester *tester, struct banter_reply *reply)
     banter_reply_append(reply, "too late", 8);
 }
 
+static void who(struct banter_reply *reply)
+{
+    banter_reply_printf(reply, "%s,%s,%llu", banter_reply_address(reply),
+                        banter_reply_identity(reply),
+                        (unsigned long long) banter_reply_session(reply));
+}
+
+/* When another call has said "release". */
+static void who_later(struct tester *tester, struct banter_reply *reply)
+{
+    while (!is_released(tester))
+        usleep(1000);
+    who(reply);
+}
+
+/* When nobody waits any more, and "release" was said, too. */
+static void who_has_left(struct tester *tester, struct banter_reply *reply)
+{
+    char text[200];
+    until_unwanted(tester, reply);
+    while (!is_released(tester))
+        usleep(1000);
+    snprintf(text, sizeof text, "%s,%s,%llu", banter_reply_address(reply),
+             banter_reply_identity(reply), (unsigned long long) banter_reply_session(reply));
+    note(tester, text);
+}
+
 /* `size` bytes in pieces of at most 1000, by all three ways in turn. */
 static void in_pieces(size_t size, struct banter_reply *reply)
 {
@@ -139,6 +166,12 @@ static void handle(void *state, const char *message, size_t size, struct banter_
         release(tester, reply);
     else if (strcmp(word, "until-unwanted") == 0)
         until_unwanted(tester, reply);
+    else if (strcmp(word, "who") == 0)
+        who(reply);
+    else if (strcmp(word, "who-later") == 0)
+        who_later(tester, reply);
+    else if (strcmp(word, "who-has-left") == 0)
+        who_has_left(tester, reply);
     else if (strcmp(word, "pause") == 0)
         pause();
     else if (strcmp(word, "pieces") == 0)
