@@ -18,6 +18,7 @@
 
 struct handler;
 struct handler_kind;
+struct handler_session;
 struct log;
 struct peer_text;
 struct program_options;
@@ -70,10 +71,12 @@ struct handler_kind {
      * needs to be done. */
     void (*close)(struct handler *handler);
 
-    /* A session sends its first request: the result is request_session_data() of all its requests.
+    /* A session sends its first request: the result is the beginning of what the handler keeps of
+     * it, and request_session_data() of all its requests. NULL: out of memory.
      * `peer` is the client, and good for this call only. Called by the loop's owner: must not
      * block. NULL: sessions have no data. */
-    void *(*session_begun)(struct handler *handler, uint64_t session, const struct peer_text *peer);
+    struct handler_session *(*session_begun)(struct handler *handler, uint64_t session,
+                                             const struct peer_text *peer);
 
     /* A session that has sent a request has ended; `data` is the result of session_begun(), if not
      * NULL. A handle() that lost its loop may still be working on one of its requests, for which
@@ -112,15 +115,37 @@ struct handler {
     bool late_ends_session;
 };
 
-/* While a handler is full, no session is read that is owed a reply: the back-pressure of a handler
- * that queues. The others are given one request at a time (and what is on its way at this moment
- * may still come), so that those that have filled the queue don't stop the others. From any thread,
- * but not from within handler->resume(). */
+/* ---- the back-pressure of a handler that queues ----
+ *
+ * A session with a full backlog is not read as long as it is owed a reply; nor, while the handler
+ * is full, is one with any backlog. The others are read, so that those that have filled the queue
+ * don't stop them. Of a kind without sessions' data each session that is owed a reply has some. */
+
+enum handler_backlog { HANDLER_BACKLOG_NONE, HANDLER_BACKLOG_SOME, HANDLER_BACKLOG_FULL };
+
+/* What a handler keeps of a session begins with this. */
+struct handler_session {
+    /* enum handler_backlog: what the session has waiting in the queue. The handler's; read by the
+     * loop's owner. When it shrinks, request_resume_session() (server/request.h) may be due. */
+    atomic_uchar backlog;
+};
+
+/* From any thread, but not from within handler->resume(). */
 void handler_set_full(struct handler *handler, bool full);
 
 static inline bool handler_is_full(const struct handler *handler)
 {
     return atomic_load_explicit(&handler->full, memory_order_relaxed);
+}
+
+/* Whether a session that is owed a reply must wait until it is read. */
+static inline bool handler_holds_back(const struct handler *handler,
+                                      const struct handler_session *session)
+{
+    unsigned backlog = session ? atomic_load_explicit(&session->backlog, memory_order_relaxed)
+                               : HANDLER_BACKLOG_SOME;
+    return backlog == HANDLER_BACKLOG_FULL ||
+           (backlog == HANDLER_BACKLOG_SOME && handler_is_full(handler));
 }
 
 /* All kinds, ended by NULL. */

@@ -67,6 +67,10 @@ void request_refuse(struct request *request, const char *code, const char *forma
  * it, and what it has asked behind this request gets no answer. By somebody who has a hold. */
 void request_end_session(struct request *request);
 
+/* What the session that asks has waiting does not keep it from being read any more (struct
+ * handler_session): it is looked at again. Once for a request, by somebody who has a hold. */
+void request_resume_session(struct request *request);
+
 /* For a thread that answers several requests in a row: from begin to end its answers are kept back,
  * and then they are delivered together, so that each loop is woken once. Must not take long, and
  * can't be nested. */

@@ -235,6 +235,12 @@ void request_refuse(struct request *request, const char *code, const char *forma
 
 void request_end_session(struct request *request) { request->last = true; }
 
+void request_resume_session(struct request *request)
+{
+    request_hold_again(request);
+    loop_post(request->loop, &request->room_node);
+}
+
 char *request_room(struct request *request, size_t size)
 {
     return buffer_reserve(&request->reply, size) ? buffer_tail(&request->reply) : NULL;
@@ -258,6 +264,7 @@ struct request *request_new(struct handler *handler, const struct asker *asker, 
     if (request) {
         request->job.node.kind = INBOX_ANSWER;
         request->return_node.kind = INBOX_RETURN;
+        request->room_node.kind = INBOX_ROOM;
         request->handler = handler;
         request->asker = asker;
         request->log = log;
@@ -383,6 +390,11 @@ void request_returned(struct request *request)
 
 /* ---- out of the inbox ---- */
 
+static struct request *of_room_node(struct inbox_node *node)
+{
+    return (struct request *) ((char *) node - offsetof(struct request, room_node));
+}
+
 static struct request *of_return_node(struct inbox_node *node)
 {
     return (struct request *) ((char *) node - offsetof(struct request, return_node));
@@ -406,10 +418,20 @@ void request_deliver_return(struct inbox_node *node)
     request_release(request);
 }
 
+void request_deliver_room(struct inbox_node *node)
+{
+    struct request *request = of_room_node(node);
+    if (request->context)
+        request->asker->has_room(request);
+    request_release(request);
+}
+
 void request_discard(struct inbox_node *node)
 {
     if (node->kind == INBOX_RETURN)
         request_release(of_return_node(node));
+    else if (node->kind == INBOX_ROOM)
+        request_release(of_room_node(node));
     else
         request_unref((struct request *) node);
 }

@@ -18,10 +18,11 @@
  * the request is DETACHED (it was held, or its loop was taken, or the executor ran it): whichever
  * of ANSWERED and DETACHED comes second delivers it; if that is the answer, into the loop's inbox.
  *
- * Two nodes, three inboxes. `job.node` goes to the executor's inbox and later, with the answer, to
- * the loop's (server/engine/job.h says why that is safe). `return_node` goes to the loop's inbox
+ * Three nodes, three inboxes. `job.node` goes to the executor's inbox and later, with the answer,
+ * to the loop's (server/engine/job.h says why that is safe). `return_node` goes to the loop's inbox
  * when a call outside of the loop has returned before its answer is there; it has the call's hold,
- * so the request stays until it has been delivered, even if the answer overtakes it.
+ * so the request stays until it has been delivered, even if the answer overtakes it. `room_node`,
+ * with a hold of its own, goes there when the handler has room for more from the session.
  */
 #ifndef BANTER_SERVER_REQUEST_OWNER_H
 #define BANTER_SERVER_REQUEST_OWNER_H
@@ -47,6 +48,8 @@ struct asker {
     void (*answered)(struct request *request);
     /* A call outside of the loop has returned, and the answer comes later. */
     void (*returned)(struct request *request);
+    /* The handler has kept its session from asking more, and does so no longer. */
+    void (*has_room)(struct request *request);
 };
 
 struct request {
@@ -89,6 +92,7 @@ struct request {
     size_t held;                   /* the asker's: bytes that its reply holds until then */
     bool ends_in_crlf;             /* the asker's: so did its line, and its reply will */
     struct inbox_node return_node; /* the call's way back, if it returns before the answer */
+    struct inbox_node room_node;   /* the way of request_resume_session(); has a hold */
 };
 
 STAILQ_HEAD(request_queue, request);
@@ -175,7 +179,10 @@ void request_deliver_answer(struct inbox_node *node);
 /* INBOX_RETURN. */
 void request_deliver_return(struct inbox_node *node);
 
-/* Either of them, if nobody owns the loop any more. */
+/* INBOX_ROOM. */
+void request_deliver_room(struct inbox_node *node);
+
+/* Each of them, if nobody owns the loop any more. */
 void request_discard(struct inbox_node *node);
 
 /* Drops the asker's reference. */

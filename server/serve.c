@@ -163,6 +163,9 @@ static void take_node(struct shard *shard, struct inbox_node *node, struct scrat
     case INBOX_RETURN:
         request_deliver_return(node);
         break;
+    case INBOX_ROOM:
+        request_deliver_room(node);
+        break;
     case INBOX_TRANSFER:
         begin_session((struct transfer *) node, shard, scratch);
         break;
@@ -190,7 +193,8 @@ void serve_discard(struct shard *shard)
         next = node->next;
         if (node->kind == INBOX_TRANSFER)
             transfer_free((struct transfer *) node, shard->shared);
-        else if (node->kind == INBOX_ANSWER || node->kind == INBOX_RETURN)
+        else if (node->kind == INBOX_ANSWER || node->kind == INBOX_RETURN ||
+                 node->kind == INBOX_ROOM)
             request_discard(node);
     }
 }

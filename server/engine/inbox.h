@@ -14,6 +14,7 @@ enum inbox_kind {
     INBOX_TRANSFER, /* a connected socket, from the acceptor or from another loop */
     INBOX_ANSWER,   /* a request that was answered late */
     INBOX_RETURN,   /* a call outside of the loop has returned; its request is answered later */
+    INBOX_ROOM,     /* the session of a request may be read again */
     INBOX_RESUME,   /* the handler is not full any more */
     INBOX_STOP,     /* begin to drain */
 };

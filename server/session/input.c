@@ -35,10 +35,9 @@ bool input_open(const struct session *session)
     const struct session_active *active = session->active;
     if (session->input_over || session->broken || session->closing)
         return false;
-    /* A session that is owed nothing is read all the same: it has no part in that. Refusing is not
-     * the handler's work. */
+    /* Refusing is not the handler's work. */
     if (active && active->pending > 0 && !shard->refusing &&
-        handler_is_full(shard->shared->settings.config.handler))
+        handler_holds_back(shard->shared->settings.config.handler, session->handler_data))
         return false;
     return !active || (!active->stalled && active->pending < SESSION_MAX_PENDING &&
                        active->replies <= SESSION_MAX_REPLIES && buffer_size(&active->output) == 0);

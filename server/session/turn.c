@@ -275,7 +275,9 @@ static void returned(struct request *request)
     turn_resume(session);
 }
 
-const struct asker turn_asker = {.answered = answered, .returned = returned};
+static void has_room(struct request *request) { turn_resume(request->context); }
+
+const struct asker turn_asker = {.answered = answered, .returned = returned, .has_room = has_room};
 
 void turn_adopt(struct pool_thread *from)
 {

@@ -240,6 +240,8 @@ static inline void fixture_deliver(struct inbox_node *node)
 {
     if (node->kind == INBOX_ANSWER)
         request_deliver_answer(node);
+    else if (node->kind == INBOX_ROOM)
+        request_deliver_room(node);
     else
         request_deliver_return(node);
 }

@@ -86,7 +86,8 @@ static void await_reply(int client, const char *reply)
 
 /* ---- where a request is called ---- */
 
-static void *begin_session(struct handler *handler, uint64_t session, const struct peer_text *peer)
+static struct handler_session *begin_session(struct handler *handler, uint64_t session,
+                                             const struct peer_text *peer)
 {
     (void) handler, (void) session, (void) peer;
     return NULL;
@@ -249,6 +250,71 @@ static void a_full_handler_gets_a_request_from_one_that_is_owed_nothing(void **s
     close(client);
 }
 
+static struct handler_session *begin_with_backlog(struct handler *handler, uint64_t session,
+                                                  const struct peer_text *peer)
+{
+    static struct handler_session begun;
+    (void) handler, (void) session, (void) peer;
+    return &begun;
+}
+
+static void end_with_backlog(struct handler *handler, void *data) { (void) handler, (void) data; }
+
+static const struct handler_kind kind_with_backlog = {.name = "backlog",
+                                                      .handle = fixture_handle,
+                                                      .session_begun = begin_with_backlog,
+                                                      .session_ended = end_with_backlog};
+
+static void a_session_is_read_as_its_backlog_allows(void **state)
+{
+    (void) state;
+    static const struct {
+        enum handler_backlog backlog;
+        bool full, read;
+    } cases[] = {
+        {HANDLER_BACKLOG_NONE, false, true},  {HANDLER_BACKLOG_NONE, true, true},
+        {HANDLER_BACKLOG_SOME, false, true},  {HANDLER_BACKLOG_SOME, true, false},
+        {HANDLER_BACKLOG_FULL, false, false}, {HANDLER_BACKLOG_FULL, true, false},
+    };
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int client;
+        struct session *session = fixture_session(&client);
+        fixture.handler.kind = &kind_with_backlog;
+        fixture.held_count = fixture.calls = 0;
+        fixture_ask(client, "hold 1\n", "");
+        struct handler_session *data = session->handler_data;
+        atomic_store(&fixture.handler.full, cases[i].full);
+        atomic_store(&data->backlog, (unsigned char) cases[i].backlog);
+        fixture_ask(client, "x\n", "");
+        assert_int_equal(fixture.calls, 1 + cases[i].read);
+        /* The handler has taken the one that waited. */
+        atomic_store(&data->backlog, HANDLER_BACKLOG_NONE);
+        request_resume_session(fixture.held[0]);
+        bool owned;
+        fixture_batch(-1, &owned);
+        assert_true(fixture_run());
+        assert_int_equal(fixture.calls, 2);
+        fixture_answer(0, "1");
+        assert_true(fixture_run());
+        fixture_expect(client, "1\nx\n");
+        close(client);
+        assert_true(fixture_run());
+    }
+}
+
+/* One that has ended meanwhile is left alone. */
+static void room_for_one_that_has_ended(void **state)
+{
+    (void) state;
+    int client;
+    fixture_session(&client);
+    fixture_ask(client, "hold 1\n", "");
+    request_resume_session(fixture.held[0]);
+    close(client);
+    assert_true(fixture_run());
+    request_release(fixture.held[0]);
+}
+
 /* ---- the loop is taken in a call ---- */
 
 /* The new owner takes over the session, and the former one ends its call. */
@@ -347,6 +413,8 @@ int main(void)
         FIXTURE_TEST(nothing_is_called_when_what_is_owed_is_refused),
         FIXTURE_TEST(a_full_handler_gets_nothing_from_one_that_is_owed_a_reply),
         FIXTURE_TEST(a_full_handler_gets_a_request_from_one_that_is_owed_nothing),
+        FIXTURE_TEST(a_session_is_read_as_its_backlog_allows),
+        FIXTURE_TEST(room_for_one_that_has_ended),
         FIXTURE_TEST(a_turn_whose_loop_was_taken_goes_on),
         FIXTURE_TEST(what_was_read_of_the_next_request_is_kept),
         FIXTURE_TEST(no_other_request_is_taken_before_the_lost_call_has_returned),

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "server/engine/loop.h"
 #include "server/handlers/program/queue.h"
 #include "server/net/peer.h"
 #include "server/request_owner.h"
@@ -26,7 +27,8 @@ static void count_resume(void *context) { ((struct fixture *) context)->resumed+
 static void begin(struct fixture *fixture, size_t max_bytes, bool one_at_a_time)
 {
     *fixture = (struct fixture){.handler = {.resume = count_resume, .resume_context = fixture}};
-    queue_init(&fixture->queue, &fixture->handler, max_bytes, one_at_a_time);
+    struct queue_bounds bounds = {max_bytes, SIZE_MAX};
+    queue_init(&fixture->queue, &fixture->handler, &bounds, one_at_a_time);
 }
 
 /* A request as handle() leaves it: held once, by the queue. The test has the engine's reference. */
@@ -152,6 +154,106 @@ static void test_full_above_the_bound_until_half_of_it(void **state)
     }
     end_flow(&fixture, flow);
     queue_fini(&fixture.queue);
+}
+
+/* What the loop of the requests was told; it lets the request go. */
+static bool is_resumed(struct loop *loop)
+{
+    struct inbox_node *node = loop_take_inbox(loop);
+    if (!node)
+        return false;
+    assert_int_equal(node->kind, INBOX_ROOM);
+    assert_null(node->next);
+    request_deliver_room(node);
+    return true;
+}
+
+static void put_in_loop(struct fixture *fixture, struct flow *flow, struct loop *loop)
+{
+    put(fixture, flow, "1234")->loop = loop;
+}
+
+/* One session can't fill the queue: it is stopped at its share, until half of it is left. */
+static void test_a_session_has_its_share(void **state)
+{
+    (void) state;
+    enum { COST = QUEUE_REQUEST_COST + 4 };
+    struct fixture fixture;
+    struct loop loop = {0};
+    assert_true(loop_init(&loop));
+    begin(&fixture, 1 << 20, false);
+    fixture.queue.bounds.each = 4 * COST;
+    struct flow *greedy = flow_new(1), *modest = flow_new(2);
+    assert_int_equal(greedy->base.backlog, HANDLER_BACKLOG_NONE);
+    for (int i = 1; i <= 6; i++) {
+        put_in_loop(&fixture, greedy, &loop);
+        assert_int_equal(greedy->base.backlog, i > 4 ? HANDLER_BACKLOG_FULL : HANDLER_BACKLOG_SOME);
+    }
+    assert_int_equal(modest->base.backlog, HANDLER_BACKLOG_NONE);
+    assert_false(handler_is_full(&fixture.handler));
+    for (int left = 5; left >= 0; left--) {
+        assert_taken(&fixture, "1234");
+        assert_int_equal(greedy->base.backlog, left > 2   ? HANDLER_BACKLOG_FULL
+                                               : left > 0 ? HANDLER_BACKLOG_SOME
+                                                          : HANDLER_BACKLOG_NONE);
+        assert_int_equal(is_resumed(&loop), left == 2);
+    }
+    end_flow(&fixture, greedy);
+    end_flow(&fixture, modest);
+    queue_fini(&fixture.queue);
+    loop_fini(&loop);
+}
+
+/* A request that is larger than the share waits alone. */
+static void test_one_request_is_always_taken(void **state)
+{
+    (void) state;
+    struct fixture fixture;
+    struct loop loop = {0};
+    assert_true(loop_init(&loop));
+    begin(&fixture, 1 << 20, false);
+    fixture.queue.bounds.each = 100;
+    struct flow *flow = flow_new(1);
+    for (int i = 0; i < 3; i++) {
+        put_in_loop(&fixture, flow, &loop);
+        assert_int_equal(flow->base.backlog, HANDLER_BACKLOG_FULL);
+        assert_taken(&fixture, "1234");
+        assert_int_equal(flow->base.backlog, HANDLER_BACKLOG_NONE);
+        assert_true(is_resumed(&loop));
+    }
+    end_flow(&fixture, flow);
+    queue_fini(&fixture.queue);
+    loop_fini(&loop);
+}
+
+/* While the queue is full a session that has nothing in it any more is read. */
+static void test_a_session_with_nothing_waiting_goes_on(void **state)
+{
+    (void) state;
+    enum { COST = QUEUE_REQUEST_COST + 4 };
+    struct fixture fixture;
+    struct loop loop = {0};
+    assert_true(loop_init(&loop));
+    begin(&fixture, 4 * COST, false);
+    struct flow *greedy = flow_new(1), *modest = flow_new(2);
+    for (int i = 0; i < 5; i++)
+        put_in_loop(&fixture, greedy, &loop);
+    put_in_loop(&fixture, modest, &loop);
+    assert_true(handler_is_full(&fixture.handler));
+    assert_int_equal(modest->base.backlog, HANDLER_BACKLOG_SOME);
+    assert_taken(&fixture, "1234");
+    assert_false(is_resumed(&loop));
+    assert_taken(&fixture, "1234");
+    assert_true(handler_is_full(&fixture.handler));
+    assert_int_equal(modest->base.backlog, HANDLER_BACKLOG_NONE);
+    assert_true(is_resumed(&loop));
+    for (int i = 0; i < 4; i++)
+        assert_taken(&fixture, "1234");
+    assert_false(is_resumed(&loop));
+    end_flow(&fixture, greedy);
+    end_flow(&fixture, modest);
+    queue_fini(&fixture.queue);
+    loop_fini(&loop);
 }
 
 /* A session that ends with much waiting makes room. */
@@ -445,6 +547,9 @@ int main(void)
         cmocka_unit_test(test_flows_are_served_in_turn),
         cmocka_unit_test(test_one_that_comes_late),
         cmocka_unit_test(test_full_above_the_bound_until_half_of_it),
+        cmocka_unit_test(test_a_session_has_its_share),
+        cmocka_unit_test(test_one_request_is_always_taken),
+        cmocka_unit_test(test_a_session_with_nothing_waiting_goes_on),
         cmocka_unit_test(test_a_flow_s_end_makes_room),
         cmocka_unit_test(test_what_is_over_is_skipped),
         cmocka_unit_test(test_one_at_a_time),

@@ -19,10 +19,13 @@
 
 enum {
     QUEUE_BYTES = 8 << 20,
+    QUEUE_SHARE_BYTES = 256 << 10,
     TAGGED_DEFAULT = 64,
     MAX_WORKERS = 1000,       /* for sessions */
     MAX_WORKERS_PER_CORE = 4, /* for requests */
 };
+
+static const struct queue_bounds queue_bounds = {QUEUE_BYTES, QUEUE_SHARE_BYTES};
 
 struct program {
     struct command command;
@@ -33,13 +36,14 @@ struct program {
 
 /* ---- requests ---- */
 
-static void *session_begun(struct handler *handler, uint64_t session, const struct peer_text *peer)
+static struct handler_session *session_begun(struct handler *handler, uint64_t session,
+                                             const struct peer_text *peer)
 {
     const struct program *program = handler->state;
     struct flow *flow = flow_new(session);
     if (flow && !program->supervisor.plan.shared)
         flow_set_peer(flow, peer);
-    return flow;
+    return flow ? &flow->base : NULL;
 }
 
 static void session_ended(struct handler *handler, void *data)
@@ -208,7 +212,7 @@ static bool open_program(struct handler *handler, const struct handler_spec *spe
     handler->descriptors = SUPERVISOR_DESCRIPTORS + (plan.shared ? plan.shared : plan.max) *
                                                         SUPERVISOR_DESCRIPTORS_PER_WORKER;
     handler->late_ends_session = options->worker_per_client;
-    queue_init(&program->queue, handler, QUEUE_BYTES, options->worker_per_client);
+    queue_init(&program->queue, handler, &queue_bounds, options->worker_per_client);
     if (plan.per_request)
         queue_keep_flows(&program->queue);
     program->request_end = make_request_end(options, host->lines);

@@ -11,10 +11,11 @@
 /* With the small ones, which are not counted, 16 MiB. */
 enum { FLOW_MAX_REPLIES = 12 << 20 };
 
-void queue_init(struct queue *queue, struct handler *handler, size_t max_bytes, bool one_at_a_time)
+void queue_init(struct queue *queue, struct handler *handler, const struct queue_bounds *bounds,
+                bool one_at_a_time)
 {
     *queue = (struct queue){.handler = handler,
-                            .max_bytes = max_bytes,
+                            .bounds = *bounds,
                             .one_at_a_time = one_at_a_time,
                             .keeps_flows = one_at_a_time};
     pthread_mutex_init(&queue->lock, NULL);
@@ -67,6 +68,7 @@ static struct request *take_first_locked(struct queue *queue, struct flow *flow)
     struct queue_item item = flow->items[flow->first];
     flow->first = (flow->first + 1) % flow->capacity;
     flow->count--;
+    flow->bytes -= item.cost;
     queue->bytes -= item.cost;
     queue->waiting--;
     return item.request;
@@ -76,10 +78,31 @@ static struct request *take_first_locked(struct queue *queue, struct flow *flow)
 static void update_full_locked(struct queue *queue)
 {
     bool full = handler_is_full(queue->handler);
-    if (!full && queue->bytes > queue->max_bytes)
+    if (!full && queue->bytes > queue->bounds.all)
         handler_set_full(queue->handler, true);
-    else if (full && queue->bytes <= queue->max_bytes / 2)
+    else if (full && queue->bytes <= queue->bounds.all / 2)
         handler_set_full(queue->handler, false);
+}
+
+static enum handler_backlog backlog_of(const struct flow *flow, size_t bound, bool was_full)
+{
+    if (flow->count == 0)
+        return HANDLER_BACKLOG_NONE;
+    return flow->bytes > (was_full ? bound / 2 : bound) ? HANDLER_BACKLOG_FULL
+                                                        : HANDLER_BACKLOG_SOME;
+}
+
+/* Returns whether its session could not be read before, and can be now. */
+static bool update_backlog_locked(const struct queue *queue, struct flow *flow)
+{
+    atomic_uchar *backlog = &flow->base.backlog;
+    unsigned before = atomic_load_explicit(backlog, memory_order_relaxed);
+    bool was_full = before == HANDLER_BACKLOG_FULL;
+    unsigned after = backlog_of(flow, queue->bounds.each, was_full);
+    if (after == before)
+        return false;
+    atomic_store_explicit(backlog, (unsigned char) after, memory_order_relaxed);
+    return after < before && (was_full || handler_is_full(queue->handler));
 }
 
 /* ---- flows ---- */
@@ -156,8 +179,10 @@ static enum queue_put put_locked(struct queue *queue, struct flow *flow, struct 
     size_t cost = request_size(request) + QUEUE_REQUEST_COST;
     flow->items[(flow->first + flow->count++) % flow->capacity] =
         (struct queue_item){request, cost};
+    flow->bytes += cost;
     queue->bytes += cost;
     queue->waiting++;
+    update_backlog_locked(queue, flow);
     update_ready_locked(queue, flow);
     update_full_locked(queue);
     if (!queue->sleeping || TAILQ_EMPTY(&queue->ready))
@@ -188,6 +213,8 @@ static struct request *take_locked(struct queue *queue, struct flow **from)
         flow->taken = queue->one_at_a_time;
     }
     update_ready_locked(queue, flow);
+    if (!request)
+        update_backlog_locked(queue, flow); /* what is over has had the session's turn */
     *from = flow;
     return request;
 }
@@ -212,15 +239,20 @@ unsigned queue_take_some(struct queue *queue, struct request **requests, unsigne
                          struct flow **flow)
 {
     struct flow *from = NULL;
+    bool has_room = false;
     unsigned count = 0;
     requests[0] = NULL;
     pthread_mutex_lock(&queue->lock);
     while (!requests[0] && !TAILQ_EMPTY(&queue->ready))
         requests[0] = take_locked(queue, &from);
-    if (requests[0])
+    if (requests[0]) {
         count = 1 + (max > 1 ? take_more_locked(queue, from, requests + 1, max - 1) : 0);
+        has_room = update_backlog_locked(queue, from);
+    }
     update_full_locked(queue);
     pthread_mutex_unlock(&queue->lock);
+    if (has_room)
+        request_resume_session(requests[0]);
     if (flow)
         *flow = from;
     return count;

@@ -3,8 +3,9 @@
  * served in turn, and the requests of a flow in their order: a client that has sent thousands of
  * requests delays another client by its share only.
  *
- * The queue is bounded in bytes: above the bound the handler is full (server/handler.h), until half
- * of the bound is reached. Nothing is dropped. Any thread may call these; none blocks.
+ * The queue is bounded in bytes, in all and for each session: above the one bound the handler is
+ * full, above the other a session's backlog (server/handler.h), until half of the bound is reached.
+ * Nothing is dropped. Any thread may call these; none blocks.
  */
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_QUEUE_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_QUEUE_H
@@ -33,11 +34,13 @@ struct queue_item {
 /* One session's waiting requests. The queue's lock guards all but the fields from `session` on, and
  * the changes of `stops`. */
 struct flow {
+    struct handler_session base;   /* first */
     TAILQ_ENTRY(flow) entry;       /* in queue.ready */
     SLIST_ENTRY(flow) ended_entry; /* in queue.ended */
     bool is_ready;                 /* it is in queue.ready */
     struct queue_item *items;      /* a ring; owned */
     unsigned first, count, capacity;
+    size_t bytes;
     size_t replies; /* bytes of replies that have not left their session, the large ones */
     bool taken;     /* queue.one_at_a_time: its last request is not done */
     bool is_ended;  /* and it is kept because its clock is stopped */
@@ -49,9 +52,14 @@ struct flow {
     struct worker *worker;  /* the taker's: the worker of this session; the queue ignores it */
 };
 
+/* Bytes of requests that may wait. */
+struct queue_bounds {
+    size_t all, each; /* of all sessions together, and of each of them */
+};
+
 struct queue {
     struct handler *handler; /* to be set full, and not full */
-    size_t max_bytes;
+    struct queue_bounds bounds;
     bool one_at_a_time;       /* nothing is taken from a flow before queue_flow_done() */
     bool keeps_flows;         /* ended flows are the taker's to free; set if one_at_a_time */
     pthread_mutex_t lock;     /* guards all that follows */
@@ -62,7 +70,8 @@ struct queue {
     bool sleeping;    /* the taker wants to be woken */
 };
 
-void queue_init(struct queue *queue, struct handler *handler, size_t max_bytes, bool one_at_a_time);
+void queue_init(struct queue *queue, struct handler *handler, const struct queue_bounds *bounds,
+                bool one_at_a_time);
 
 /* From now on ended flows are the taker's to free. Before the first flow. */
 void queue_keep_flows(struct queue *queue);
