@@ -17,7 +17,7 @@
 #include "server/log/log.h"
 
 enum {
-    SPARE_PATIENCE_S = 10,
+    PATIENCE_MS = 10000,
     /* spares of the lowest priority that are kept, beyond as many as the reserve: calls that
      * compute when nobody expects it make one each */
     KEPT_BACKGROUND = 8,
@@ -52,6 +52,7 @@ struct pool {
     void *work_user;
     struct log *log;
     unsigned bound;
+    int64_t patience_ms;    /* of spares */
     pthread_mutex_t lock;   /* guards all that follows. Lock order: this one, then the log's */
     pthread_cond_t changed; /* a thread has ended or come back from a call, or a loop has drained */
     struct pool_threads spares[KINDS]; /* the latest first */
@@ -168,6 +169,11 @@ static bool is_one_too_many(const struct pool_thread *thread)
            count_spares(pool, BACKGROUND) >= reserve_of(pool) + KEPT_BACKGROUND;
 }
 
+static struct timespec to_timespec(int64_t ms)
+{
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+}
+
 /* Waits as a spare, with the lock held. True: it was given a loop or a job. False: nobody needs
  * this thread. One that is no spare was picked: it will be given something, or be put back. */
 static bool wait_for_work(struct pool_thread *thread)
@@ -179,9 +185,7 @@ static bool wait_for_work(struct pool_thread *thread)
             unlink_spare(thread);
             return false;
         }
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += SPARE_PATIENCE_S;
+        struct timespec until = to_timespec(clock_ms() + pool->patience_ms);
         late = pthread_cond_clockwait(&thread->given, &pool->lock, CLOCK_MONOTONIC, &until) != 0;
     }
     return true;
@@ -405,6 +409,7 @@ struct pool *pool_new(unsigned bound, const struct pool_ops *ops, struct log *lo
     if (!pool)
         return NULL;
     pool->bound = bound;
+    pool->patience_ms = PATIENCE_MS;
     pool->ops = ops;
     pool->log = log;
     for (enum kind kind = USUAL; kind < KINDS; kind++)
@@ -414,6 +419,8 @@ struct pool *pool_new(unsigned bound, const struct pool_ops *ops, struct log *lo
     pthread_cond_init(&pool->changed, NULL);
     return pool;
 }
+
+void pool_set_patience(struct pool *pool, int64_t ms) { pool->patience_ms = ms; }
 
 void pool_set_work(struct pool *pool,
                    void (*work)(void *user, struct pool_thread *thread, struct job *job),
@@ -440,7 +447,7 @@ static int64_t wait_for_change(struct pool *pool, int64_t until_ms)
     }
     int64_t step_ms = clock_ms() + STOP_STEP_MS;
     int64_t at_ms = until_ms < step_ms ? until_ms : step_ms;
-    struct timespec at = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
+    struct timespec at = to_timespec(at_ms);
     pthread_cond_clockwait(&pool->changed, &pool->lock, CLOCK_MONOTONIC, &at);
     return clock_paused_ms(clock_ms(), at_ms);
 }

@@ -48,6 +48,10 @@ struct pool_ops {
 /* A pool of at most `bound` threads. `ops` and `log` outlive it. NULL: out of memory. */
 struct pool *pool_new(unsigned bound, const struct pool_ops *ops, struct log *log);
 
+/* How long a spare waits until it ends because nobody needs it; 10 s unless this is called, before
+ * any thread is given something. */
+void pool_set_patience(struct pool *pool, int64_t ms);
+
 /* Who has work for a thread that was given a job, or (job NULL) whose call has lost its loop: the
  * executor. Before any thread is given something; without it no loop may be taken. */
 void pool_set_work(struct pool *pool,

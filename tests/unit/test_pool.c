@@ -212,6 +212,26 @@ static void the_latest_spare_is_used_first(void **state)
     assert_int_equal(ended, 3);
 }
 
+static void spares_do_not_stay(void **state)
+{
+    (void) state;
+    struct pool *pool = open_pool(3);
+    struct toy_loop toys[3];
+    pool_set_patience(pool, 1);
+    for (unsigned round = 1; round <= 2; round++) {
+        for (int i = 0; i < 3; i++) {
+            init_loop(&toys[i]);
+            give_loop(get(pool, POOL_INTERACTIVE), &toys[i], NULL);
+        }
+        for (int i = 0; i < 3; i++)
+            sem_post(&toys[i].end);
+        while (pool_threads(pool) > 0)
+            sched_yield();
+    }
+    close_pool(pool);
+    assert_int_equal(ended, 6);
+}
+
 static void there_are_no_more_threads_than_the_bound(void **state)
 {
     (void) state;
@@ -536,6 +556,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_that_is_through_is_used_again),
         cmocka_unit_test(the_latest_spare_is_used_first),
+        cmocka_unit_test(spares_do_not_stay),
         cmocka_unit_test(there_are_no_more_threads_than_the_bound),
         cmocka_unit_test(a_thread_of_the_lowest_priority_is_no_spare_for_a_loop),
         cmocka_unit_test(a_loop_gets_no_thread_of_the_lowest_priority_even_if_there_is_no_other),
