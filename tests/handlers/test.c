@@ -208,7 +208,7 @@ static void large(struct command *command, struct later *later)
 {
     (void) later;
     size_t size = (size_t) take_number(command);
-    char *room = request_room(command->request, size);
+    char *room = request_room(command->request, size ? size : 1); /* NULL is out of memory */
     if (room) {
         memset(room, 'x', size);
         request_added(command->request, size);
