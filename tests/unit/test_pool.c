@@ -216,14 +216,14 @@ static void spares_do_not_stay(void **state)
 {
     (void) state;
     struct pool *pool = open_pool(3);
-    struct toy_loop toys[3];
+    struct toy_loop toys[6];
     pool_set_patience(pool, 1);
-    for (unsigned round = 1; round <= 2; round++) {
-        for (int i = 0; i < 3; i++) {
+    for (int first = 0; first < 6; first += 3) {
+        for (int i = first; i < first + 3; i++) {
             init_loop(&toys[i]);
             give_loop(get(pool, POOL_INTERACTIVE), &toys[i], NULL);
         }
-        for (int i = 0; i < 3; i++)
+        for (int i = first; i < first + 3; i++)
             sem_post(&toys[i].end);
         while (pool_threads(pool) > 0)
             sched_yield();
