@@ -24,7 +24,7 @@ enum log_level {
     EVENT(LISTENING, ERRORS, true, "Socket now listening on ", "", "addresses_listened_on")        \
     /* "2 clients, 3 requests" */                                                                  \
     EVENT(STOPPED, ERRORS, true, "Server stopped after ", "", "stops")                             \
-    /* address */                                                                                  \
+    /* address, and " as " and the identity, if there is one */                                    \
     EVENT(CONNECTED, CONNECTIONS, false, "Connected with ", "", "clients_connected")               \
     /* message */                                                                                  \
     EVENT(PROCESSING, MESSAGES, false, "Processing the input received from client: ", "",          \

@@ -65,10 +65,14 @@ void session_describe_peer(const struct session *session, struct peer_text *text
 void session_log_peer(struct session *session, enum log_event event)
 {
     const struct shard *shard = session_shard(session);
-    char text[ADDRESS_TEXT_SIZE] = "";
+    struct peer_text peer = {0};
+    char text[sizeof peer + sizeof " as "];
     if (!session->number)
         return;
     if (log_wants(shard->shared->log, event))
-        peer_print(&session->peer, listener_of(session), text);
-    log_put(shard->log, event, session->number, text, strlen(text));
+        session_describe_peer(session, &peer);
+    char *end = stpcpy(text, peer.address);
+    if (event == LOG_CONNECTED && peer.identity[0])
+        end = stpcpy(stpcpy(end, " as "), peer.identity);
+    log_put(shard->log, event, session->number, text, (size_t) (end - text));
 }

@@ -47,7 +47,8 @@ void session_break(struct session *session, const char *why);
 /* Who is at the other end. */
 void session_describe_peer(const struct session *session, struct peer_text *text);
 
-/* Logs an event of the session whose text is the address of its peer. */
+/* Logs an event of the session whose text is the address of its peer; when it has connected, with
+ * its identity, if it has one. */
 void session_log_peer(struct session *session, enum log_event event);
 
 #endif

@@ -1,4 +1,5 @@
 """--listen: the addresses that the server listens on, and its errors if it can't."""
+import os
 import re
 import socket
 
@@ -75,7 +76,7 @@ def test_unix_path(server, folder):
     banterd = server(listen=f"unix:{path}")
     assert banterd.address == f"unix:{path}"
     client = works(banterd, banterd.address)
-    banterd.log.wait_line(f"[1] Connected with unix:{path}")
+    banterd.log.wait_line(f"[1] Connected with unix:{path} as uid={os.geteuid()}")
     client.close()
     banterd.log.wait_line(f"[1] Connection unix:{path} closed")
     assert path.is_socket()
