@@ -90,6 +90,7 @@ BLOCK = [
     (5120, b".\n..\n.a\r\na.\n", b"..\n.\n...\n.\n..a\r\n.\r\na.\n.\n"),
     (5120, b"a\r\n--QUIT--\r\nb\n", b"a\r\n.\r\n"),
     (5, b"a\n123456\nb\n", b"a\n.\n-ERR too-long a request may have 5 bytes\n.\nb\n.\n"),
+    (5, b"a\n123456\r\nb\n", b"a\n.\n-ERR too-long a request may have 5 bytes\r\n.\r\nb\n.\n"),
     (5120, b"a\r\nb", b"a\r\n.\r\n-ERR incomplete the stream ended before it did\r\n.\r\n"),
 ]
 

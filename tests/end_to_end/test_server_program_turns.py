@@ -10,7 +10,7 @@ import pytest
 
 import harness
 from harness import is_error, wait_until
-from workers import WORKER, copies, group_gone, process
+from workers import WORKER, copies, frozen, group_gone, process, read_instead_of, unread
 
 SILENT = b"-ERR handler-failed the program has answered nothing; if it keeps its output in a buffer, see --pty"
 MORE = b"-ERR handler-failed the program has answered more than one line"
@@ -502,6 +502,21 @@ def test_a_copy_that_has_answered_is_preferred(server):
     wait_until(lambda: client.ask("x") == b"x", "the third one is found")
     for number in range(100):
         assert client.ask(str(number)) == b"%d" % number
+
+
+@pytest.mark.parametrize("options", [[], ["--tagged"], ["--reply-end", "waits"]], ids="-".join)
+def test_a_copy_that_is_frozen_is_not_silent(server, options):
+    """It was caught as it returned from its read: it seems to wait. Here another process has read its input."""
+    banterd = server("-w", "1", "--handler-timeout", "1s", *options, "--", "cat")
+    client = banterd.connect()
+    assert client.ask("x") == b"x"
+    copy, = copies(banterd, 1)
+    with frozen(copy):
+        client.send_message("y")
+        wait_until(lambda: unread(copy) > 0, "the copy has been given the request")
+        read_instead_of(copy)
+        assert client.readline() == b"-ERR handler-timeout the handler has not answered in time"
+    assert client.ask("z") == b"z"
 
 
 def test_a_copy_that_leaves_its_process_group_is_ended_all_the_same(server):

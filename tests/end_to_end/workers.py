@@ -1,10 +1,13 @@
 """workers: what tests of `banterd -- PROGRAM` look at from outside: the running copies, as /proc tells of them."""
+import contextlib
 import fcntl
 import os
 import struct
 import termios
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 from harness import is_error, wait_until
 
@@ -83,6 +86,34 @@ def unread(pid):
     """How many bytes of its standard input, a pipe, a process has not read."""
     with open(f"/proc/{pid}/fd/0", "rb", buffering=0) as pipe:
         return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
+
+def read_instead_of(pid):
+    """Reads what a process has not read of its standard input, a pipe."""
+    with open(f"/proc/{pid}/fd/0", "rb", buffering=0) as pipe:
+        pipe.read(65536)
+
+
+@contextlib.contextmanager
+def frozen(pid):
+    """A process in a control group that is frozen. The test is skipped where there can't be one."""
+    group = next((Path(mount, f"banter-{pid}") for mount in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
+                  if Path(mount, "cgroup.procs").exists() and os.access(mount, os.W_OK)), None)
+    if not group:
+        pytest.skip("no control group can be made")
+    before = group.parent / proc(pid, "cgroup").decode().rsplit("0::/", 1)[1].strip() / "cgroup.procs"
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(str(pid))
+        (group / "cgroup.freeze").write_text("1")
+        wait_until(lambda: "frozen 1" in (group / "cgroup.events").read_text(), "the group is frozen")
+        yield
+    finally:
+        (group / "cgroup.freeze").write_text("0")
+        with contextlib.suppress(ProcessLookupError):  # it has been ended
+            before.write_text(str(pid))
+        wait_until(lambda: not (group / "cgroup.procs").read_text(), "the group is empty")
+        group.rmdir()
 
 
 def proc(pid, name):

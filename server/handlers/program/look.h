@@ -15,8 +15,8 @@
  * exchanged, both can be true of a process that has only begun. look_at() does 1 and 2.
  *
  * What this can't see: a signal handler that writes (an alarm); processes that have left the
- * family (forked twice); a freeze by a control group (version 2) that hits the process just as it
- * returns from its read.
+ * family (forked twice); a freeze by a control group that hits the process just as it returns from
+ * its read (see freezer.h).
  *
  * Any thread may call these; a struct look has one owner.
  */

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "server/handlers/program/freezer.h"
+
 enum {
     LOOKS_A_MS = 32,    /* of those that are looked at, more share what these would cost */
     HIDDEN_US = 2000,   /* what the system does not show has been silent for so long */
@@ -85,4 +87,14 @@ enum turn_state looking_once(struct workers *workers, struct worker *worker, boo
     if (seen == LOOK_UNKNOWN)
         return now_us - state->spoken_us >= HIDDEN_US ? TURN_RESTS : TURN_WORKS;
     return seen == LOOK_RESTS || (related && state->rests) ? TURN_RESTS : TURN_WORKS;
+}
+
+enum turn_state looking_closely(struct workers *workers, struct worker *worker, bool *unsure)
+{
+    enum turn_state turn = looking_once(workers, worker, unsure);
+    if (turn != TURN_WAITS)
+        return turn;
+    if (process_is_frozen(worker->instance->group.id))
+        return TURN_WORKS;
+    return looking_once(workers, worker, unsure); /* it may have been thawed a moment ago */
 }

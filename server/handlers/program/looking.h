@@ -28,6 +28,10 @@ void looking_stop(struct workers *workers, struct worker *worker);
  * threads, children or the system's silence. */
 enum turn_state looking_once(struct workers *workers, struct worker *worker, bool *unsure);
 
+/* The same for a turn that ends without a word if the instance waits: sees whether it is frozen,
+ * too (freezer.h), which costs more. */
+enum turn_state looking_closely(struct workers *workers, struct worker *worker, bool *unsure);
+
 /* Whether it has been unsure without a break for so long that it will stay so. */
 bool looking_stays_unsure(const struct workers *workers, const struct worker *worker);
 

@@ -55,6 +55,12 @@ static bool rested_before(const struct workers *workers, struct worker *worker)
     return before;
 }
 
+/* Whether it has not said a word in its turn. */
+static bool is_silent(const struct worker *worker)
+{
+    return !worker->exchange.replied && buffer_size(&worker->exchange.answer.text) == 0;
+}
+
 /* True if the turn goes on. */
 static bool look_in_turn(struct workers *workers, struct worker *worker)
 {
@@ -62,7 +68,8 @@ static bool look_in_turn(struct workers *workers, struct worker *worker)
     enum turn_state turn = TURN_WORKS;
     /* One that waits for the rest of its request looks as if it waited for the next one. */
     if (exchange_is_written(&worker->exchange, workers->rules->end_size))
-        turn = looking_once(workers, worker, &unsure);
+        turn = is_silent(worker) ? looking_closely(workers, worker, &unsure)
+                                 : looking_once(workers, worker, &unsure);
     if (turn == TURN_RESTS && !rested_before(workers, worker))
         turn = TURN_WORKS;
     else if (turn == TURN_WORKS)
@@ -100,7 +107,7 @@ static void look_tagged(struct workers *workers, struct worker *worker)
     int64_t quiet_us = workers->instances->now_us - TAGGED_LOOK_US;
     bool unsure;
     if (tagged->count > 0 && tagged_is_written(tagged) && worker->state.spoken_us <= quiet_us &&
-        worker->begun_us <= quiet_us && looking_once(workers, worker, &unsure) == TURN_WAITS &&
+        worker->begun_us <= quiet_us && looking_closely(workers, worker, &unsure) == TURN_WAITS &&
         output_read_all(workers, worker) == OUTPUT_ALL && tagged->count > 0)
         judge_tagged_silence(workers, worker);
     if (tagged->count > 0)
