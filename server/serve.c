@@ -67,6 +67,18 @@ static void log_busy(const struct shared *shared, const struct address *peer)
     log_tell(shared->log, LOG_BUSY, 0, "%s", text);
 }
 
+/* There are more sockets than descriptors will last for: some that linger are closed first. `shard`
+ * is the caller's own, or NULL. */
+static void make_room(const struct shared *shared, struct shard *shard)
+{
+    if (shard)
+        close_lingering(shard);
+    for (unsigned i = 0; i < shared->scaler->count; i++)
+        if (admission_is_crowded(shared->admission) && &shared->shards[i] != shard &&
+            linger_count(&shared->shards[i].linger) > 0)
+            shard_relieve(&shared->shards[i]);
+}
+
 /* Sends a connection to the shard to which it is assigned; `shard` is the caller's own, which needs
  * no inbox, or NULL. False with errno set: out of memory, and it is closed. */
 static bool deal(const struct shared *shared, const struct accepted *accepted, struct shard *shard,
@@ -80,6 +92,8 @@ static bool deal(const struct shared *shared, const struct accepted *accepted, s
         refuse_at_once(shared, accepted->fd);
         return true;
     }
+    if (admission_is_crowded(shared->admission))
+        make_room(shared, shard);
     struct transfer *transfer = transfer_new(accepted, number);
     if (!transfer) {
         admission_take_back(shared->admission, number);
@@ -172,6 +186,10 @@ static void take_node(struct shard *shard, struct inbox_node *node, struct scrat
     case INBOX_RESUME:
         atomic_store(&shard->resume_posted, false);
         shard_for_each(shard, turn_resume);
+        break;
+    case INBOX_RELIEVE:
+        atomic_store(&shard->relieve_posted, false);
+        close_lingering(shard);
         break;
     case INBOX_STOP:
         begin_drain(shard, scratch);

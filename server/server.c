@@ -35,8 +35,10 @@ enum {
     DEFAULT_MAX_CLIENTS = 10000,
     MAX_CALLS = 640, /* at a time that need a thread beside the loops */
     SPARES = 2,      /* for each loop, kept for the hand-over */
-    /* the program's own, sessions that are being closed, and some to spare */
+    /* the program's own, and some to spare */
     OTHER_DESCRIPTORS = 32,
+    /* for sessions that are being closed, if the hard limit has them; clients come first */
+    LINGERING_DESCRIPTORS = 1024,
     /* after the drain's time, to refuse what is owed and close */
     STOP_GRACE_MS = 2 * SESSION_LINGER_MS,
 };
@@ -108,16 +110,16 @@ static const struct server_config *config_of(const struct server *server)
     return &server->shared.settings.config;
 }
 
-/* Raises the limit of descriptors as far as needed. Returns how many clients fit. */
-static unsigned make_room_for_clients(const struct server *server, unsigned wanted)
+/* Raises the limit of descriptors as far as needed. Returns how many sockets of sessions fit. */
+static unsigned make_room_for_sockets(const struct server *server, unsigned wanted)
 {
     const struct handler *handler = config_of(server)->handler;
     rlim_t others = OTHER_DESCRIPTORS + ADMISSION_MAX_REFUSED + server->acceptor.listeners.count +
                     2 * (rlim_t) server->shard_count + handler->descriptors;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return wanted;
-    rlim_t needed = wanted + others;
+        return wanted + LINGERING_DESCRIPTORS;
+    rlim_t needed = wanted + others + LINGERING_DESCRIPTORS;
     if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
         limit.rlim_cur =
             limit.rlim_max == RLIM_INFINITY || limit.rlim_max > needed ? needed : limit.rlim_max;
@@ -125,7 +127,7 @@ static unsigned make_room_for_clients(const struct server *server, unsigned want
             getrlimit(RLIMIT_NOFILE, &limit);
     }
     if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= needed)
-        return wanted;
+        return wanted + LINGERING_DESCRIPTORS;
     return limit.rlim_cur > others ? (unsigned) (limit.rlim_cur - others) : 1;
 }
 
@@ -134,8 +136,10 @@ static bool set_max_clients(struct server *server, unsigned given, enum server_f
 {
     *failure = SERVER_NOT_OPENED;
     unsigned wanted = given ? given : DEFAULT_MAX_CLIENTS;
-    unsigned fit = make_room_for_clients(server, wanted);
+    unsigned sockets = make_room_for_sockets(server, wanted);
+    unsigned fit = sockets < wanted ? sockets : wanted;
     server->admission.max_clients = fit;
+    server->admission.max_sockets = sockets;
     if (fit == wanted)
         return true;
     if (given)

@@ -16,6 +16,7 @@ enum inbox_kind {
     INBOX_RETURN,   /* a call outside of the loop has returned; its request is answered later */
     INBOX_ROOM,     /* the session of a request may be read again */
     INBOX_RESUME,   /* the handler is not full any more */
+    INBOX_RELIEVE,  /* descriptors are needed */
     INBOX_STOP,     /* begin to drain */
 };
 

@@ -35,3 +35,13 @@ void admission_refused_left(struct admission *admission)
 {
     atomic_fetch_sub(&admission->refused, 1);
 }
+
+void admission_lingers(struct admission *admission) { atomic_fetch_add(&admission->lingering, 1); }
+
+void admission_lingered(struct admission *admission) { atomic_fetch_sub(&admission->lingering, 1); }
+
+bool admission_is_crowded(const struct admission *admission)
+{
+    unsigned lingering = atomic_load(&admission->lingering);
+    return lingering > 0 && atomic_load(&admission->clients) + lingering > admission->max_sockets;
+}

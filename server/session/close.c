@@ -23,6 +23,10 @@ void close_leave(struct session *session)
     struct shard *shard = session_shard(session);
     loop_unwatch(&shard->loop, session->fd);
     heap_remove(&shard->loop.deadlines, &session->deadline);
+    if (session->closing) {
+        linger_remove(&shard->linger, session);
+        admission_lingered(shard->shared->admission);
+    }
     session->closed = true;
     SLIST_INSERT_HEAD(&shard->dead, session, dead_entry);
 }
@@ -43,6 +47,25 @@ void close_now(struct session *session)
     session_log_peer(session, LOG_CLOSED);
 }
 
+static void linger(struct session *session)
+{
+    struct shard *shard = session_shard(session);
+    if (linger_count(&shard->linger) == LINGER_MAX)
+        close_now(linger_oldest(&shard->linger));
+    session->closing = true;
+    session->since_ms = (uint64_t) shard->loop.now_ms;
+    linger_add(&shard->linger, session);
+    admission_lingers(shard->shared->admission);
+}
+
+void close_lingering(struct shard *shard)
+{
+    struct session *session;
+    while (admission_is_crowded(shard->shared->admission) &&
+           (session = linger_oldest(&shard->linger)))
+        close_now(session);
+}
+
 void close_in_order(struct session *session)
 {
     uncount(session);
@@ -51,8 +74,7 @@ void close_in_order(struct session *session)
         close_now(session);
         return;
     }
-    session->closing = true;
-    session->since_ms = (uint64_t) session_shard(session)->loop.now_ms;
+    linger(session);
 }
 
 void close_linger(struct session *session, struct scratch *scratch)

@@ -11,6 +11,7 @@ bool shard_init(struct shard *shard, const struct shared *shared)
     shard->shared = shared;
     shard->stop_node.kind = INBOX_STOP;
     shard->resume_node.kind = INBOX_RESUME;
+    shard->relieve_node.kind = INBOX_RELIEVE;
     SLIST_INIT(&shard->dead);
     STAILQ_INIT(&shard->spares.queue);
     if (!loop_init(&shard->loop))
@@ -34,6 +35,12 @@ void shard_resume(struct shard *shard)
 {
     if (!atomic_exchange(&shard->resume_posted, true))
         loop_post(&shard->loop, &shard->resume_node);
+}
+
+void shard_relieve(struct shard *shard)
+{
+    if (!atomic_exchange(&shard->relieve_posted, true))
+        loop_post(&shard->loop, &shard->relieve_node);
 }
 
 void shard_stop(struct shard *shard) { loop_post(&shard->loop, &shard->stop_node); }

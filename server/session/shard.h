@@ -12,6 +12,7 @@
 #include "server/engine/inbox.h"
 #include "server/engine/loop.h"
 #include "server/session/counters.h"
+#include "server/session/linger.h"
 #include "server/session/state.h"
 #include "server/session/store.h"
 #include "server/settings.h"
@@ -46,12 +47,13 @@ struct shard {
 
     /* For every thread. */
     struct inbox_node stop_node;
-    struct inbox_node resume_node;
-    _Atomic bool resume_posted; /* resume_node is in the inbox */
+    struct inbox_node resume_node, relieve_node;
+    _Atomic bool resume_posted, relieve_posted; /* those are in the inbox */
 
     /* The owner's. */
     struct store store;
     struct request_spares spares; /* requests for the next calls */
+    struct linger_list linger;
     struct session_list dead;     /* closed in this batch; freed when it is over */
     bool draining;                /* no new input is waited for */
     bool refusing;                /* the drain's time is over: what is owed is refused */
@@ -71,6 +73,9 @@ static inline struct shard *shard_of(struct loop *loop) { return (struct shard *
 
 /* Lets all sessions go on that wait for the handler to be less full. From any thread. */
 void shard_resume(struct shard *shard);
+
+/* Lets sessions that linger be closed, as long as descriptors are needed. From any thread. */
+void shard_relieve(struct shard *shard);
 
 /* Begins the stop: what has been received is still served. From any thread, once. */
 void shard_stop(struct shard *shard);

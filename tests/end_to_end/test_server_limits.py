@@ -160,6 +160,20 @@ def test_the_default_of_max_clients_is_lowered_to_what_fits(server):
     assert str(served) in banterd.log.text.split("[1]")[0] + banterd.stderr.text
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_those_that_have_quit_and_stay_take_no_descriptors_from_newcomers(server, threads):
+    banterd = server("-q", "-t", str(threads), nofile=(300, 300), expect_stderr=r".*")
+    there = banterd.connect()
+    assert there.ask("there") == b"Hello THERE"
+    for _ in range(20):
+        stayed = [banterd.connect() for _ in range(100)]
+        for client in stayed:
+            client.send_message("--QUIT--")
+        assert banterd.connect().ask("new") == b"Hello NEW"
+    assert there.ask("there") == b"Hello THERE"
+    assert banterd.log.find("Accept failed") == []
+
+
 def test_out_of_descriptors(server):
     """The limit falls while the server runs: who is there is served, who comes waits, it is told once a
     second, and when somebody leaves those who wait are served."""

@@ -142,7 +142,7 @@ static int fixture_set_up(void **state)
     shared->shards = &fixture.shard;
     fixture.loops[0] = &fixture.shard.loop;
     fixture.handler.kind = &fixture_kind;
-    fixture.admission.max_clients = 100;
+    fixture.admission.max_clients = fixture.admission.max_sockets = 100;
     fixture.acceptor.listeners.items[0].address.socket.any.sa_family = AF_UNIX;
     fixture.shard.loop.now_ms = fixture.shard.loop.looked_ms = FIXTURE_NOW_MS;
     sem_init(&fixture.leave, 0, 0);

@@ -43,6 +43,13 @@ static void assert_due(const struct session *session, int64_t after_ms, enum due
     assert_int_equal(deadlines_due(session), due);
 }
 
+static void let_linger(struct session *session)
+{
+    session->closing = true;
+    linger_add(&fixture.shard.linger, session);
+    admission_lingers(&fixture.admission);
+}
+
 /* A request that was held, to be answered within so long. */
 static struct request *queue_request(struct session *session, int64_t within_ms)
 {
@@ -90,7 +97,7 @@ static void a_client_that_does_not_close_is_due_after_a_linger(void **state)
 {
     (void) state;
     struct session *session = fixture_session_without_socket();
-    session->closing = true;
+    let_linger(session);
     deadlines_arm(session);
     assert_int_equal(armed_ms(session), SESSION_LINGER_MS);
     assert_due(session, SESSION_LINGER_MS, DUE_LINGER);
@@ -175,7 +182,7 @@ static void a_pause_moves_every_deadline(void **state)
     struct session *idle = fixture_session_without_socket();
     struct session *closing = fixture_session_without_socket();
     struct session *active = fixture_session_without_socket();
-    closing->closing = true;
+    let_linger(closing);
     struct request *request = queue_request(active, 50);
     struct request *endless = queue_request(active, CLOCK_NEVER - FIXTURE_NOW_MS);
     buffer_append(&active->active->output, "unsent", 6);
