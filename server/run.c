@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "server/handler.h"
+#include "server/orphans.h"
 #include "server/server.h"
 
 enum phase { STARTING, SERVING, ENDING, ENDED };
@@ -30,6 +31,9 @@ struct run {
     bool stopped;
     struct server *server; /* while one runs */
 };
+
+/* Reports orphans; -1: this process is given none. Set by run_open_signals(). */
+static int orphans_fd = -1;
 
 /* ---- signals ---- */
 
@@ -51,6 +55,7 @@ int run_open_signals(void)
     signal(SIGXFSZ, SIG_IGN); /* the log may not grow any further */
     signal(SIGCHLD, SIG_DFL); /* ignored, it would keep nobody's exit status */
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    orphans_fd = orphans_open();
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -168,10 +173,13 @@ static int left_ms(const struct run *run)
 /* Returns whether live() has ended; if not, its time is over. */
 static bool wait_for_end(struct run *run, int signal_fd)
 {
-    struct pollfd fds[] = {
-        {run->changed_fd, POLLIN, 0}, {signal_fd, POLLIN, 0}, {run->timer_fd, POLLIN, 0}};
+    struct pollfd fds[] = {{run->changed_fd, POLLIN, 0},
+                           {signal_fd, POLLIN, 0},
+                           {run->timer_fd, POLLIN, 0},
+                           {orphans_fd, POLLIN, 0}};
     for (;;) {
         int ready = poll(fds, sizeof fds / sizeof *fds, left_ms(run));
+        orphans_reap(orphans_fd);
         if (ready > 0 && fds[0].revents && take_change(run) == ENDED)
             return true;
         if (ready > 0 && fds[1].revents)

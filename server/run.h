@@ -13,8 +13,9 @@ struct run;
 struct server;
 
 /* Blocks the signals that stop the server, in this thread and in all that it starts from now on,
- * but for those that are ignored already, which stay so; and ignores those that only a failed
- * write(2) raises. Returns a descriptor that reports them, or -1 with errno set. */
+ * but for those that are ignored already, which stay so; ignores those that only a failed write(2)
+ * raises, and lets SIGCHLD not be ignored. As process 1 orphans are waited for, from run() on.
+ * Returns a descriptor that reports them, or -1 with errno set. */
 int run_open_signals(void);
 
 struct run_plan {
