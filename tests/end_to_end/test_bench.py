@@ -323,6 +323,17 @@ def test_smoke(bench):
     assert re.search(r"^\d+ measurements of \d+ kinds, every reply was right$", harness.text_of(ended.stdout), re.M)
 
 
+@pytest.mark.slow
+def test_endure(bench):
+    """For a moment, and little of everything: the loads are taken rightly, and each figure has a slope."""
+    ended = driver(bench, "endure", "--duration", "8", "--scale", "0.01")
+    assert ended.status == 0, ended
+    text = harness.text_of(ended.stdout)
+    assert len(re.findall(r"^\| .* \| (MiB|descriptors|threads) \|", text, re.M)) == 9
+    assert "wrong" not in text
+    assert re.search(r"^ +[1-9]\d* stops$", text, re.M)
+
+
 @pytest.fixture
 def build(folder):
     """A build folder of the test's own, with the programs in it: results are kept there."""
