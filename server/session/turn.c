@@ -26,25 +26,25 @@ enum { ANSWER_SOON_MS = 100 };
 
 /* ---- what a session waits for ---- */
 
-/* If it fails, what is watched is not what is wanted, and the next turn tries again. */
-static void watch(struct session *session, bool in, bool out)
+/* If it fails, with errno set, what is watched is not what is wanted. */
+static bool watch(struct session *session, bool in, bool out)
 {
     uint32_t events = (in ? EPOLLIN : 0) | (out ? EPOLLOUT : 0);
     if (!loop_watch(&session_shard(session)->loop, EPOLL_CTL_MOD, session->fd, events, LOOP_SESSION,
                     session))
-        return;
+        return false;
     session->watches_in = in;
     session->watches_out = out;
+    return true;
 }
 
-static void update_interest(struct session *session)
+static bool update_interest(struct session *session)
 {
     /* epoll learns that reading is not wanted only when something does come (turn_event()): most
      * often it is wanted again before that. */
     bool in = session->watches_in || session->closing || input_wants_bytes(session);
     bool out = output_unsent(session);
-    if (in != session->watches_in || out != session->watches_out)
-        watch(session, in, out);
+    return (in == session->watches_in && out == session->watches_out) || watch(session, in, out);
 }
 
 /* Whether the session has something to do without an event. */
@@ -83,7 +83,11 @@ static void rearm(struct session *session)
         else
             go_on(session);
     }
-    update_interest(session);
+    if (!update_interest(session)) { /* it might wait for good */
+        session_break(session, strerror(errno));
+        close_now(session);
+        return;
+    }
     deadlines_arm(session);
 }
 
@@ -131,7 +135,7 @@ bool turn_event(struct session *session, struct scratch *scratch, uint32_t event
     }
     if ((events & EPOLLIN) && !session->closing && !input_wants_bytes(session) &&
         !can_go_on(session)) {
-        watch(session, false, session->watches_out);
+        watch(session, false, session->watches_out); /* else the next event tries again */
         events &= ~(uint32_t) EPOLLIN;
         if (!(events & EPOLLOUT))
             return true;
