@@ -159,7 +159,7 @@ static void watch_input(struct oneshots *oneshots, struct oneshot *oneshot)
         oneshot_refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, "out of memory");
 }
 
-/* Writes what there is room for. False: nobody reads it. */
+/* Writes what there is room for. False, with errno set: it can't be written. */
 static bool write_request(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     const char *end = oneshots->rules.end;
@@ -177,9 +177,14 @@ static bool write_request(struct oneshots *oneshots, struct oneshot *oneshot)
 
 void oneshot_write(struct oneshots *oneshots, struct oneshot *oneshot)
 {
-    /* One that does not read all of its request may answer it all the same. */
-    if (!oneshot->is_spare && !write_request(oneshots, oneshot))
+    if (oneshot->is_spare || write_request(oneshots, oneshot))
+        return;
+    /* One that does not read all of its request may answer it all the same; but it would take a
+     * part that it is given for the whole. */
+    if (errno == EPIPE)
         instance_close_input(oneshots->instances, oneshot->instance);
+    else
+        oneshot_refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, strerror(errno));
 }
 
 static void set_deadline(struct oneshots *oneshots, struct oneshot *oneshot)
