@@ -384,7 +384,7 @@ void server_close(struct server *server)
     /* First the handler: its threads may still answer, into the loops' inboxes. */
     if (config_of(server)->handler)
         handler_close(config_of(server)->handler);
-    for (unsigned i = 0; server->loops && i < server->shard_count; i++) {
+    for (unsigned i = 0; server->shards && server->loops && i < server->shard_count; i++) {
         serve_discard(&server->shards[i]);
         shard_fini(&server->shards[i]);
     }
