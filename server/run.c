@@ -34,6 +34,7 @@ struct run {
 
 /* Reports orphans; -1: this process is given none. Set by run_open_signals(). */
 static int orphans_fd = -1;
+static sigset_t stop_signals; /* those that are blocked; never changes after the start */
 
 /* ---- signals ---- */
 
@@ -46,17 +47,16 @@ static bool is_ignored(int number)
 int run_open_signals(void)
 {
     static const int stopping[] = {SIGTERM, SIGINT, SIGHUP};
-    sigset_t signals;
-    sigemptyset(&signals);
+    sigemptyset(&stop_signals);
     for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
         if (!is_ignored(stopping[i])) /* nohup, or a shell's background */
-            sigaddset(&signals, stopping[i]);
+            sigaddset(&stop_signals, stopping[i]);
     signal(SIGPIPE, SIG_IGN); /* the log's reader may leave */
     signal(SIGXFSZ, SIG_IGN); /* the log may not grow any further */
     signal(SIGCHLD, SIG_DFL); /* ignored, it would keep nobody's exit status */
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    pthread_sigmask(SIG_BLOCK, &stop_signals, NULL);
     orphans_fd = orphans_open();
-    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return signalfd(-1, &stop_signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* Ends the process as that signal ends a process. */
@@ -150,14 +150,15 @@ static enum phase take_change(struct run *run)
     return phase;
 }
 
-static void take_signal(struct run *run, int signal_fd)
+static void take_signal(struct run *run)
 {
-    struct signalfd_siginfo received;
-    if (read(signal_fd, &received, sizeof received) != sizeof received)
+    static const struct timespec now;
+    int number = sigtimedwait(&stop_signals, NULL, &now);
+    if (number < 0)
         return;
     if (run_is_stopped(run)) {
         handler_abort(run->plan->kind);
-        end_by_signal((int) received.ssi_signo);
+        end_by_signal(number);
     }
     stop(run);
 }
@@ -183,7 +184,7 @@ static bool wait_for_end(struct run *run, int signal_fd)
         if (ready > 0 && fds[0].revents && take_change(run) == ENDED)
             return true;
         if (ready > 0 && fds[1].revents)
-            take_signal(run, signal_fd);
+            take_signal(run);
         if (ready > 0 && fds[2].revents) {
             stop(run);
             fds[2].fd = -1; /* it stays readable */
