@@ -130,6 +130,9 @@ ssize_t instance_read(struct instances *instances, struct instance *instance)
     } while (got < 0 && errno == EINTR);
     if (got > 0 || (got < 0 && errno == EAGAIN))
         return got > 0 ? got : 0;
+    /* A terminal ends like that. */
+    if (got < 0 && !(instances->spawn.pty && errno == EIO))
+        instance->unreadable = true;
     channel_close(instances, output);
     return -1;
 }

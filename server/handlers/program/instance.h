@@ -56,6 +56,7 @@ struct instance {
     uint64_t number;
     enum instance_phase phase;
     bool reaped;                          /* its process is; others may be left in its group */
+    bool unreadable;                      /* a read of its output has failed: some of it is lost */
     int64_t due_ms;                       /* when the next phase begins */
     struct channel end;                   /* a pidfd */
     struct channel input, output, errors; /* `errors` is closed if they go to `output` */

@@ -332,6 +332,8 @@ static void answer(struct oneshots *oneshots, struct oneshot *oneshot)
         oneshots_spare_failed(oneshots);
     else if (!fits)
         refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, TOO_LONG_TEXT);
+    else if (oneshot->instance->unreadable)
+        refuse(oneshots, oneshot, PROTOCOL_HANDLER_FAILED, "its output can't be read");
     else if (instance_ended_well(oneshot->instance))
         reply(oneshots, oneshot);
     else
