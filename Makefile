@@ -128,15 +128,16 @@ pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
 scripts := $(shell grep -l '^\#!/bin/bash' .ci/run tests/tools/*) common/completion.bash
 c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) \
-                                         tests/unit tests/fuzz tests/handlers tests/end_to_end/plugins tests/bench \
-                                         tests/bench/peers))
+                                         tests/unit tests/fuzz tests/handlers tests/end_to_end/plugins tests/faults \
+                                         tests/bench tests/bench/peers))
 c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter $(client_rooms) \
-                                         tests/unit tests/fuzz tests/handlers tests/bench tests/bench/peers))
+                                         tests/unit tests/fuzz tests/handlers tests/faults tests/bench \
+                                         tests/bench/peers))
 
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
-.PHONY: all deps run check check-unit check-end-to-end tests bench-programs compare other-clients lint format install uninstall clean help bench instructions fuzz fuzz-programs FORCE
+.PHONY: all deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients lint format install uninstall clean help bench instructions fuzz fuzz-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -159,6 +160,16 @@ $(BUILD)/tests/banterd-test: $(call whole,$(filter-out $(BUILD)/obj/server/handl
                                           $(test_handlers) $(common))
 	@mkdir -p $(@D)
 	$(call say,LINK)$(call link,$(lto))
+
+# The same, with calls that can be made to fail; see tests/faults/. The linker puts a function of faults.c in the place
+# of each, which it can't do with what is optimised as a whole.
+faulty := malloc calloc realloc aligned_alloc strdup mmap accept4 epoll_create1 epoll_ctl epoll_wait recv send writev \
+          eventfd timerfd_create pthread_create pipe2 clone open read write __read_chk __recv_chk __open_2
+$(BUILD)/tests/banterd-faults: libs = $(server_libs) $(faulty:%=-Wl,--wrap=%)
+$(BUILD)/tests/banterd-faults: $(filter-out $(BUILD)/obj/server/handlers/table.o,$(server)) $(test_handlers) $(common) \
+                               $(call objects,tests/faults/faults.c)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(link)
 
 # Each unit test is a program of its own, with common/ and those parts whose headers it includes.
 $(unit): libs = -lcmocka $(unit_libs)
@@ -279,6 +290,9 @@ fuzz: ## feed the parsers and a server with what hurts, for FOR=10m in all; need
 	@CC=clang CPPFLAGS='$(CPPFLAGS)' PYTHON='$(PYTHON)' DEPS='$(DEPS)' tests/tools/deps build fuzz
 	@$(MAKE) --no-print-directory CC=clang SANITIZE=fuzz BUILD='$(BUILD)/fuzz' fuzz-programs
 	@'$(PYTHON)' tests/fuzz/run --programs '$(BUILD)/fuzz/fuzz' --for '$(FOR)' $(FUZZ)
+
+faults: $(BUILD)/tests/banterd-faults | $(BUILD)/deps-test ## let each call of the server fail (half an hour; FAULTS='--share' for a part)
+	@$(tests_environment) tests/faults/run $(FAULTS)
 
 bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measure beside all peers (25 minutes; BENCH='measure CELL' for less)
 	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
