@@ -197,6 +197,18 @@ static void test_several_replies(void **state)
     buffer_fini(&answer.text);
 }
 
+static void test_nothing_has_no_reply(void **state)
+{
+    (void) state;
+    static const struct reply_rules rules = {.end = REPLY_END_NEWLINE};
+    struct answer answer = {.more = 1};
+    struct answer_verdict verdict;
+    size_t offset = 0;
+    assert_false(answer_next(&answer, &rules, &offset, &verdict));
+    assert_int_equal(verdict.outcome, ANSWER_PENDING);
+    assert_int_equal(offset, 0);
+}
+
 static void test_longest_answer(void **state)
 {
     (void) state;
@@ -257,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_what_comes_behind_a_reply_is_noted),
         cmocka_unit_test(test_several_replies),
+        cmocka_unit_test(test_nothing_has_no_reply),
         cmocka_unit_test(test_longest_answer),
         cmocka_unit_test(test_whole_buffers),
     };
