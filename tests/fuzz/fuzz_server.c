@@ -21,8 +21,8 @@
 
 enum {
     CLIENTS = 3,
-    BRIEF = 5,           /* the first services are also started for one input alone */
-    PATIENCE_MS = 60000, /* a server that is silent for so long hangs */
+    BRIEF = 6,            /* the first services are also started for one input alone */
+    PATIENCE_MS = 120000, /* a server that is silent for so long hangs */
 };
 
 struct client {
@@ -121,12 +121,25 @@ static void step(struct client *client, const struct service *service, struct fu
     }
 }
 
+_Noreturn static void tell_hang(const struct client *client, const struct service *service)
+{
+    struct server_stats stats;
+    server_stats(service->server, &stats);
+    fprintf(stderr,
+            "%s: %zu bytes sent, %zu received, and no more come: %u clients, %u computing, "
+            "%u threads, %u loops in use\n",
+            service->name, client->size, buffer_size(&client->received), stats.clients,
+            stats.computing, stats.threads, stats.loops_in_use);
+    abort();
+}
+
 /* To the end of the stream. */
-static void receive_all(struct client *client)
+static void receive_all(struct client *client, const struct service *service)
 {
     struct pollfd fd = {.fd = client->fd, .events = POLLIN};
     while (client->fd >= 0 && !client->ended) {
-        FUZZ_REQUIRE(poll(&fd, 1, PATIENCE_MS) == 1);
+        if (poll(&fd, 1, PATIENCE_MS) != 1)
+            tell_hang(client, service);
         receive(client, 65536);
     }
 }
@@ -185,7 +198,7 @@ static void be_good(const struct service *service)
     FUZZ_REQUIRE(frame_put(&wire, codec, "ok", 2, SIZE_MAX) == FRAME_FITS);
     send_bytes(&client, buffer_head(&wire), buffer_size(&wire));
     half_close(&client);
-    receive_all(&client);
+    receive_all(&client, service);
     judge(&client, service, true);
     leave(&client);
     buffer_fini(&wire);
@@ -207,7 +220,7 @@ static void run(struct service *service, struct fuzz_input *input, bool is_brief
     for (unsigned i = 0; i < CLIENTS; i++)
         half_close(&clients[i]);
     for (unsigned i = 0; i < CLIENTS; i++) {
-        receive_all(&clients[i]);
+        receive_all(&clients[i], service);
         judge(&clients[i], service, !is_stopped);
         leave(&clients[i]);
         buffer_fini(&clients[i].received);

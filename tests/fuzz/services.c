@@ -44,6 +44,24 @@ static void handle_reverse(struct handler *handler, struct request *request)
 
 static const struct handler_kind handler_reverses = {.name = "reverses", .handle = handle_reverse};
 
+/* ---- one whose replies are long: no socket takes some of them at once ---- */
+
+static void repeat(void *state, const char *message, size_t size, struct banter_reply *reply)
+{
+    (void) state;
+    for (size_t i = 0; i < SERVICE_LONGEST_REPLY / SERVICE_MAX_MESSAGE; i++)
+        banter_reply_append(reply, message, size);
+}
+
+static const struct banter_handler repeats = {BANTER_HANDLER_ABI, "repeats", NULL, repeat, NULL};
+
+static void handle_repeat(struct handler *handler, struct request *request)
+{
+    plugin_call(&repeats, handler->state, request);
+}
+
+static const struct handler_kind handler_repeats = {.name = "repeats", .handle = handle_repeat};
+
 /* ---- programs, which write each line as they read it ---- */
 
 static char cat_name[] = "cat";
@@ -90,6 +108,14 @@ static size_t answer_reversed(const char *message, size_t size, char *reply)
     return size;
 }
 
+static size_t answer_repeated(const char *message, size_t size, char *reply)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < SERVICE_LONGEST_REPLY / SERVICE_MAX_MESSAGE; i++)
+        length += answer_same(message, size, reply + length);
+    return length;
+}
+
 /* A CR at the end of a program's line belongs to the line end. */
 static size_t answer_line(const char *message, size_t size, char *reply)
 {
@@ -105,6 +131,7 @@ struct service services[SERVICES] = {
     {"echo", &handler_echo, NULL, answer_same, FRAME_NETSTRING, .threads = 0},
     {"few", &handler_echo, NULL, answer_same, FRAME_BLOCK, .max_requests = 3, .threads = 1},
     {"raw", &handler_echo, NULL, answer_same, FRAME_RAW, .threads = 1},
+    {"long", &handler_repeats, NULL, answer_repeated, FRAME_NETSTRING, .threads = 1},
     {"plugin", &handler_reverses, NULL, answer_reversed, FRAME_BLOCK, .threads = 1},
     {"lines", &handler_program, &lines, answer_line, FRAME_LINE, .threads = 1},
     {"turns", &handler_program, &turns, answer_line, FRAME_NETSTRING, .threads = 1},
@@ -223,7 +250,7 @@ static bool is_ascii(const char *text, size_t size)
 static void expect_reply(struct replies *replies, const struct service *service,
                          const char *message, size_t size)
 {
-    char reply[2 * SERVICE_MAX_MESSAGE + 20];
+    static char reply[SERVICE_LONGEST_REPLY];
     struct frame_edges edges;
     size_t reply_size = service->answer(message, size, reply);
     if (service->kind == &handler_hello && !is_ascii(message, size)) {

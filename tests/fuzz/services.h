@@ -12,13 +12,18 @@
 #include "common/frame.h"
 #include "server/handler.h"
 
-enum { SERVICES = 9, SERVICE_MAX_MESSAGE = 30, SERVICE_LONGEST_STREAM = 400 };
+enum {
+    SERVICES = 10,
+    SERVICE_MAX_MESSAGE = 30,
+    SERVICE_LONGEST_REPLY = 4000 * SERVICE_MAX_MESSAGE,
+    SERVICE_LONGEST_STREAM = 400, /* that is sent to one */
+};
 
 struct service {
     const char *name;
     const struct handler_kind *kind;
     const struct program_options *program;
-    /* Writes the handler's reply, which is no longer than twice the message and 10 bytes. */
+    /* Writes the handler's reply, of SERVICE_LONGEST_REPLY bytes at most. */
     size_t (*answer)(const char *message, size_t size, char *reply);
     enum frame_codec codec;
     bool telnet;
