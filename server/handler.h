@@ -23,6 +23,7 @@ struct log;
 struct peer_text;
 struct program_options;
 struct request;
+struct stream;
 
 /* Which handler to open. */
 struct handler_spec {
@@ -92,6 +93,17 @@ struct handler_kind {
     void (*reply_held)(struct handler *handler, struct request *request, size_t size);
     void (*reply_gone)(struct handler *handler, struct request *request);
 
+    /* In place of these two and of handle(), for a handler that relays (handler.relays): a session
+     * has begun, and wants a program to talk to. The handler has a reference to the stream from
+     * here on, and starts the program (server/stream.h). `peer` is the client, as above.
+     * Called by the loop's owner: must not block. False: out of memory; it has no reference. */
+    bool (*stream_begun)(struct handler *handler, struct stream *stream,
+                         const struct peer_text *peer);
+
+    /* The session is over, or will read and write no more. Exactly once for each stream that has
+     * begun. Called as above. */
+    void (*stream_ended)(struct handler *handler, struct stream *stream);
+
     /* How long the time of this session's requests (`data` as for session_ended()) has stood still,
      * all in all, in ms at `now_ms`; it does while nobody could answer yet. It never becomes less.
      * From any thread. NULL: never. */
@@ -113,6 +125,8 @@ struct handler {
     /* A session whose request is late is closed in order behind the time-out: what the handler
      * keeps of it is lost. The kind's; set in open(). */
     bool late_ends_session;
+    /* It answers no requests: each session has a stream. The kind's; set in open(). */
+    bool relays;
 };
 
 /* ---- the back-pressure of a handler that queues ----

@@ -18,6 +18,7 @@
 #include "common/protocol.h"
 #include "server/engine/monitor.h"
 #include "server/engine/scaler.h"
+#include "server/handler.h"
 #include "server/log/log.h"
 #include "server/net/admission.h"
 #include "server/request_owner.h"
@@ -26,6 +27,7 @@
 #include "server/session/scratch.h"
 #include "server/session/transfer.h"
 #include "server/session/turn.h"
+#include "server/stream.h"
 
 enum {
     BATCH_EVENTS = 256,
@@ -45,7 +47,9 @@ static void begin_session(struct transfer *transfer, struct shard *shard, struct
 {
     bool is_new;
     struct session *session = transfer_end(transfer, shard, &is_new);
-    if (session)
+    if (session && session->number && shard->shared->settings.config.handler->relays)
+        turn_begin_relay(session, scratch);
+    else if (session)
         turn_begin(session, is_new, scratch);
 }
 
@@ -194,6 +198,10 @@ static void take_node(struct shard *shard, struct inbox_node *node, struct scrat
     case INBOX_STOP:
         begin_drain(shard, scratch);
         break;
+    case INBOX_STREAM_STARTED:
+    case INBOX_STREAM_ENDED:
+        turn_stream(node, scratch);
+        break;
     }
 }
 
@@ -214,6 +222,8 @@ void serve_discard(struct shard *shard)
         else if (node->kind == INBOX_ANSWER || node->kind == INBOX_RETURN ||
                  node->kind == INBOX_ROOM)
             request_discard(node);
+        else if (node->kind == INBOX_STREAM_STARTED || node->kind == INBOX_STREAM_ENDED)
+            stream_release(stream_of_node(node));
     }
 }
 
@@ -270,6 +280,9 @@ static bool run_batch(struct shard *shard, struct scratch *scratch,
         case LOOP_SESSION:
             if (!turn_event(object, scratch, events[i].events))
                 return false;
+            break;
+        case LOOP_PIPES:
+            turn_pipes_event(object, scratch, events[i].events);
             break;
         case LOOP_LISTENER:
             accept_some(shard, object, scratch);

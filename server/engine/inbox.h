@@ -18,6 +18,9 @@ enum inbox_kind {
     INBOX_RESUME,   /* the handler is not full any more */
     INBOX_RELIEVE,  /* descriptors are needed */
     INBOX_STOP,     /* begin to drain */
+    /* A session's program runs, or does not; its process has ended (server/stream.h). */
+    INBOX_STREAM_STARTED,
+    INBOX_STREAM_ENDED,
 };
 
 struct inbox_node {

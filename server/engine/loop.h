@@ -106,6 +106,7 @@ enum loop_source {
     LOOP_INBOX,    /* no pointer */
     LOOP_LISTENER, /* struct listener */
     LOOP_SESSION,  /* struct session */
+    LOOP_PIPES,    /* the same: of the program that its client talks to (session/pipes.h) */
     LOOP_SOURCE_MASK = 7,
 };
 

@@ -4,6 +4,7 @@
 #include "server/handler.h"
 #include "server/net/admission.h"
 #include "server/session/output.h"
+#include "server/session/pipes.h"
 #include "server/session/session.h"
 #include "server/session/shard.h"
 #include "server/session/socket.h"
@@ -42,7 +43,9 @@ void close_now(struct session *session)
     if (!session->number)
         admission_refused_left(shared->admission);
     struct handler *handler = shared->settings.config.handler;
-    if (session->handler_data)
+    if (session_is_relay(session))
+        pipes_end(session);
+    else if (session->handler_data)
         handler->kind->session_ended(handler, session->handler_data);
     session_log_peer(session, LOG_CLOSED);
 }

@@ -72,13 +72,14 @@ static int64_t next_deadline(const struct session *session)
     return output_unsent(session) ? earlier(at, session->active->write_deadline_ms) : at;
 }
 
-void deadlines_arm(struct session *session)
+void deadlines_put(struct session *session, int64_t at_ms)
 {
     struct heap *heap = &session_shard(session)->loop.deadlines;
-    int64_t at = next_deadline(session);
-    if (at < heap_key(heap, &session->deadline))
-        heap_put(heap, &session->deadline, at);
+    if (at_ms < heap_key(heap, &session->deadline))
+        heap_put(heap, &session->deadline, at_ms);
 }
+
+void deadlines_arm(struct session *session) { deadlines_put(session, next_deadline(session)); }
 
 static int64_t later(int64_t at_ms, int64_t ms)
 {

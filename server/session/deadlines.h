@@ -21,6 +21,9 @@ void deadlines_update_partial(struct session *session);
  * is due then, and this is called again. */
 void deadlines_arm(struct session *session);
 
+/* The same for a time that the caller has worked out; CLOCK_NEVER: there is none. */
+void deadlines_put(struct session *session, int64_t at_ms);
+
 /* The whole process has stood still for so long: lets the session's deadlines come later. */
 void deadlines_postpone(struct session *session, int64_t ms);
 

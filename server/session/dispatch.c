@@ -11,6 +11,7 @@
 #include "server/log/log.h"
 #include "server/request_owner.h"
 #include "server/session/output.h"
+#include "server/session/pipes.h"
 #include "server/session/session.h"
 #include "server/session/shard.h"
 
@@ -144,6 +145,10 @@ bool dispatch(struct session *session, struct scratch *scratch, const char *mess
     counter_add(&shard->loop.served, 1);
     if (shard->transcript)
         log_put(shard->transcript, LOG_PROCESSING, session->number, message, size);
+    if (session_is_relay(session)) {
+        pipes_put(session, scratch, message, size);
+        return true;
+    }
     if (shard->refusing) {
         output_error(session, scratch, PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT);
         return true;

@@ -12,9 +12,10 @@
 #include "server/session/scratch.h"
 #include "server/session/state.h"
 
-/* Gives the session's next request to the handler: a view of `size` bytes of the turn's input. In
- * the session's turn only. True: it was answered, or is queued to be answered later. False: the
- * loop was taken in the call, and must not be touched any more. */
+/* Gives the session's next request to the handler: a view of `size` bytes of the turn's input; or,
+ * of a relay, to its program, and nothing is owed for it. In the session's turn only. True: it was
+ * answered, or is queued to be answered later. False: the loop was taken in the call, and must not
+ * be touched any more. */
 bool dispatch(struct session *session, struct scratch *scratch, const char *message, size_t size);
 
 /* The new owner of a loop that was taken from the thread with this scratch: moves what that turn

@@ -29,7 +29,8 @@ enum step {
     STEP_LOST,      /* the loop was taken */
 };
 
-bool input_open(const struct session *session)
+/* In a function of its own, so that each of its callers has it inside. */
+static inline bool is_open(const struct session *session)
 {
     const struct shard *shard = session_shard(session);
     const struct session_active *active = session->active;
@@ -40,8 +41,11 @@ bool input_open(const struct session *session)
         handler_holds_back(shard->shared->settings.config.handler, session->handler_data))
         return false;
     return !active || (!active->stalled && active->pending < SESSION_MAX_PENDING &&
-                       active->replies <= SESSION_MAX_REPLIES && buffer_size(&active->output) == 0);
+                       active->replies <= SESSION_MAX_REPLIES &&
+                       (int64_t) buffer_size(&active->output) <= active->unsent_allowed);
 }
+
+bool input_open(const struct session *session) { return is_open(session); }
 
 static uint32_t drain_left(const struct session *session)
 {
@@ -50,7 +54,7 @@ static uint32_t drain_left(const struct session *session)
 
 bool input_wants_bytes(const struct session *session)
 {
-    return input_open(session) && !session->unparsed && !session->eof &&
+    return is_open(session) && !session->unparsed && !session->eof &&
            !(session->draining && drain_left(session) == 0);
 }
 

@@ -60,14 +60,8 @@ static void put_handler_failed(struct session *session, struct buffer *output, b
 
 /* Frames a handler's reply, or the error that takes its place if it can't be sent. */
 static void put_reply(struct session *session, struct buffer *output, bool in_crlf,
-                      const struct request *request)
+                      const char *text, size_t size)
 {
-    const char *text = buffer_head(&request->reply);
-    size_t size = buffer_size(&request->reply);
-    if (size == 0 && request->no_memory) {
-        put_error(session, output, in_crlf, PROTOCOL_HANDLER_FAILED, "out of memory");
-        return;
-    }
     struct shard *shard = session_shard(session);
     int code = protocol_error_code(text, size);
     if (code >= 0 && protocol_is_unasked(text, size)) {
@@ -85,6 +79,17 @@ static void put_reply(struct session *session, struct buffer *output, bool in_cr
     } else {
         put_handler_failed(session, output, in_crlf, frame_refusal_text(refusal));
     }
+}
+
+/* Frames what a handler has answered. */
+static void put_answer(struct session *session, struct buffer *output, bool in_crlf,
+                       const struct request *request)
+{
+    const struct buffer *reply = &request->reply;
+    if (buffer_size(reply) == 0 && request->no_memory)
+        put_error(session, output, in_crlf, PROTOCOL_HANDLER_FAILED, "out of memory");
+    else
+        put_reply(session, output, in_crlf, buffer_head(reply), buffer_size(reply));
 }
 
 /* ---- the queue ---- */
@@ -137,7 +142,7 @@ void output_answered(struct session *session, struct scratch *scratch)
 {
     struct request *request = scratch->request;
     if (!output_pending(session)) {
-        put_reply(session, &scratch->output, session->crlf, request);
+        put_answer(session, &scratch->output, session->crlf, request);
         return;
     }
     scratch->request = NULL;
@@ -182,6 +187,16 @@ void output_unasked(struct session *session, struct scratch *scratch, const char
         session_break(session, "out of memory");
 }
 
+void output_line(struct session *session, struct scratch *scratch, const char *text, size_t size)
+{
+    put_reply(session, &scratch->output, session->crlf, text, size);
+}
+
+void output_unsendable(struct session *session, struct scratch *scratch, enum frame_refusal why)
+{
+    put_handler_failed(session, &scratch->output, session->crlf, frame_refusal_text(why));
+}
+
 /* A late answer may say so too, but it is not the one that is sent. */
 static bool request_is_last(const struct request *request)
 {
@@ -208,7 +223,7 @@ void output_deliver(struct session *session, struct scratch *scratch)
             put_error(session, &scratch->output, request->ends_in_crlf, request->verdict_code,
                       request->verdict_text);
         else
-            put_reply(session, &scratch->output, request->ends_in_crlf, request);
+            put_answer(session, &scratch->output, request->ends_in_crlf, request);
         bool last = request_is_last(request);
         unqueue_first(session);
         if (last)
@@ -251,6 +266,14 @@ static void start_write_clock(struct session *session)
     session->active->write_deadline_ms = timeout ? shard->loop.now_ms + timeout : CLOCK_NEVER;
 }
 
+static void clear(struct buffer *output)
+{
+    if (output->capacity > KEPT_OUTPUT_BYTES)
+        buffer_fini(output);
+    else
+        buffer_clear(output);
+}
+
 void output_send(struct session *session, struct scratch *scratch)
 {
     struct buffer *output = &scratch->output;
@@ -262,19 +285,26 @@ void output_send(struct session *session, struct scratch *scratch)
             session_break(session, "out of memory");
         start_write_clock(session);
     }
-    if (output->capacity > KEPT_OUTPUT_BYTES)
-        buffer_fini(output);
-    else
-        buffer_clear(output);
+    clear(output);
 }
 
-void output_flush(struct session *session)
+void output_keep(struct session *session, struct scratch *scratch)
+{
+    struct buffer *output = &scratch->output;
+    if (!buffer_append(&session->active->output, buffer_head(output), buffer_size(output)))
+        session_break(session, "out of memory");
+    clear(output);
+}
+
+bool output_flush(struct session *session)
 {
     struct buffer *output = &session->active->output;
     size_t sent = send_some(session, buffer_head(output), buffer_size(output));
     buffer_consume(output, sent);
-    if (buffer_size(output) == 0)
-        buffer_fini(output);
-    else if (sent > 0)
+    if (sent > 0)
         start_write_clock(session);
+    if (buffer_size(output) > 0)
+        return false;
+    buffer_fini(output);
+    return true;
 }

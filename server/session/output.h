@@ -58,14 +58,23 @@ bool output_overrule(struct request *request, const char *code, const char *text
 void output_unasked(struct session *session, struct scratch *scratch, const char *code,
                     const char *text);
 
+/* Frames a line that comes unasked from the session's program, with the line end of the last
+ * request; or the error that takes the place of one that can't be sent, for that reason. */
+void output_line(struct session *session, struct scratch *scratch, const char *text, size_t size);
+void output_unsendable(struct session *session, struct scratch *scratch, enum frame_refusal why);
+
 /* Moves ready replies into the turn's output, up to its bound. Only while nothing is unsent. */
 void output_deliver(struct session *session, struct scratch *scratch);
 
-/* Sends the turn's output; what the kernel does not take is kept in the session. */
+/* Sends the turn's output; what the kernel does not take is kept in the session. Only while nothing
+ * is unsent. */
 void output_send(struct session *session, struct scratch *scratch);
 
-/* Sends what was kept. */
-void output_flush(struct session *session);
+/* Keeps the turn's output in the session, behind what is unsent. */
+void output_keep(struct session *session, struct scratch *scratch);
+
+/* Sends what was kept. Returns whether that was all. */
+bool output_flush(struct session *session);
 
 /* The session closes: nobody waits for its requests any more. */
 void output_cancel(struct session *session);

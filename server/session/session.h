@@ -12,12 +12,19 @@
 
 #include <stdbool.h>
 
+#include "server/handler.h"
 #include "server/log/log.h"
 #include "server/session/shard.h"
 #include "server/session/state.h"
 
 /* Whether nothing is owed, unsent, half received or still to be looked at. */
 bool session_is_idle(const struct session *session);
+
+/* Whether its client talks to a program of its own (session/relay.h). */
+static inline bool session_is_relay(const struct session *session)
+{
+    return session->pipes && session_shard(session)->shared->settings.config.handler->relays;
+}
 
 /* Whether a request, or a telnet command, has begun and is not complete, as far as it was read and
  * looked at. */

@@ -54,9 +54,9 @@ struct shard {
     struct store store;
     struct request_spares spares; /* requests for the next calls */
     struct linger_list linger;
-    struct session_list dead;     /* closed in this batch; freed when it is over */
-    bool draining;                /* no new input is waited for */
-    bool refusing;                /* the drain's time is over: what is owed is refused */
+    struct session_list dead; /* closed in this batch; freed when it is over */
+    bool draining;            /* no new input is waited for */
+    bool refusing;            /* the drain's time is over: what is owed is refused */
     /* while draining: when refusing begins; then: when what is left is closed */
     int64_t drain_deadline_ms;
 };

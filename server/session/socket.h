@@ -6,6 +6,7 @@
 #define BANTER_SERVER_SESSION_SOCKET_H
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -45,6 +46,13 @@ static inline size_t socket_readable(const struct session *session)
 {
     int readable = 0;
     return ioctl(session->fd, FIONREAD, &readable) == 0 && readable > 0 ? (size_t) readable : 0;
+}
+
+/* Whether the other end has closed its sending half, even if that is not read yet. */
+static inline bool socket_has_ended(const struct session *session)
+{
+    struct pollfd poll_fd = {session->fd, POLLRDHUP, 0};
+    return poll(&poll_fd, 1, 0) > 0;
 }
 
 /* Leaves urgent bytes in their place among the others: a telnet client sends one within a command.

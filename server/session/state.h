@@ -33,6 +33,7 @@ enum {
 };
 
 struct session;
+struct pipes;
 
 /* What a session needs only while something is under way; an idle one has none. Lent by the shard's
  * store. */
@@ -52,6 +53,9 @@ struct session_active {
     struct http_line first;        /* of the session's first line, if that is over the limit */
     /* draining: bytes that had been received when the stop began, and are not read yet */
     uint32_t drain_left;
+    /* Requests are taken while no more than this is unsent: nothing, but of a relay
+     * (session/relay.h); -1: none are. */
+    int64_t unsent_allowed;
     /* the one whose call is under way outside of the loop: no other is taken before it is over */
     struct request *stalled;
     int64_t write_deadline_ms; /* while there is output */
@@ -68,7 +72,10 @@ struct session {
         struct session_active *active;   /* NULL: idle */
         SLIST_ENTRY(session) dead_entry; /* closed: in shard->dead */
     };
-    void *handler_data; /* the handler's; it is notified when the session ends */
+    union {
+        void *handler_data;  /* the handler's; it is notified when the session ends */
+        struct pipes *pipes; /* the handler relays: to its program; owned; NULL: it is over */
+    };
     struct peer peer;
     uint64_t number : 45;  /* from 1; 0: refused, it gets "-ERR busy" and is not counted */
     uint64_t cost : 6;     /* enum cost: what its requests cost */

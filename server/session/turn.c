@@ -16,10 +16,13 @@
 #include "server/session/dispatch.h"
 #include "server/session/input.h"
 #include "server/session/output.h"
+#include "server/session/pipes.h"
+#include "server/session/relay.h"
 #include "server/session/session.h"
 #include "server/session/shard.h"
 #include "server/session/socket.h"
 #include "server/session/transfer.h"
+#include "server/stream.h"
 
 /* So long after its deadline, a request whose answer is on its way is looked at again. */
 enum { ANSWER_SOON_MS = 100 };
@@ -50,7 +53,7 @@ static bool update_interest(struct session *session)
 /* Whether the session has something to do without an event. */
 static bool can_go_on(const struct session *session)
 {
-    if (output_unsent(session))
+    if (output_unsent(session) && !session->active->unsent_allowed)
         return false;
     bool more_input =
         session->unparsed || (!session->eof && session->active && session->active->drain_left > 0);
@@ -66,19 +69,21 @@ static void go_on(struct session *session)
 /* The end of every turn: works out from the session's state how it goes on. */
 static void rearm(struct session *session)
 {
+    if (session_is_relay(session))
+        relay_go_on(session);
     if (session->broken) {
         close_now(session);
         return;
     }
     if (session->input_over && !session->closing && !output_pending(session) &&
-        !output_unsent(session)) {
+        !output_unsent(session) && !session_is_relay(session)) {
         close_in_order(session);
         if (session->closed)
             return;
     }
     if (!session->closing) {
         deadlines_update_partial(session);
-        if (session_is_idle(session))
+        if (session_is_idle(session) && !session_is_relay(session))
             session_deactivate(session);
         else
             go_on(session);
@@ -103,13 +108,15 @@ static bool run(struct session *session, struct scratch *scratch, bool readable)
     scratch->session = session;
     scratch->begun_ms = monitor_clock_ms(shard->shared->monitor);
     session->since_ms = (uint64_t) shard->loop.now_ms;
-    if (output_unsent(session))
-        output_flush(session);
-    if (!output_unsent(session)) {
+    bool stuck = output_unsent(session) && !output_flush(session);
+    if (!stuck || session->active->unsent_allowed) {
         output_deliver(session, scratch);
         if (!input_run(session, scratch, readable))
             return false;
-        output_send(session, scratch);
+        if (stuck)
+            output_keep(session, scratch);
+        else
+            output_send(session, scratch);
     }
     scratch->session = NULL;
     rearm(session);
@@ -119,6 +126,8 @@ static bool run(struct session *session, struct scratch *scratch, bool readable)
 
 bool turn_ready(struct session *session, struct scratch *scratch)
 {
+    if (session_is_relay(session))
+        relay_read_rest(session, scratch);
     return run(session, scratch, false);
 }
 
@@ -141,6 +150,13 @@ bool turn_event(struct session *session, struct scratch *scratch, uint32_t event
             return true;
     }
     return run(session, scratch, events & EPOLLIN);
+}
+
+void turn_pipes_event(struct session *session, struct scratch *scratch, uint32_t events)
+{
+    /* It may have ended earlier in this batch. A relay calls no handler, and so keeps its loop. */
+    if (!session->closed && session_is_relay(session) && relay_event(session, scratch, events))
+        run(session, scratch, false);
 }
 
 /* ---- beginnings and deadlines ---- */
@@ -167,6 +183,16 @@ void turn_begin(struct session *session, bool is_new, struct scratch *scratch)
     rearm(session);
 }
 
+void turn_begin_relay(struct session *session, struct scratch *scratch)
+{
+    bool begun = relay_begin(session);
+    turn_begin(session, true, scratch);
+    if (begun || session->closed)
+        return;
+    session_break(session, "out of memory");
+    rearm(session);
+}
+
 static void log_timeout(struct session *session, enum log_event event, int64_t ms)
 {
     char text[40];
@@ -178,8 +204,7 @@ static void log_timeout(struct session *session, enum log_event event, int64_t m
  * been seen: it is tried once more. False: the session is closed. */
 static bool end_write(struct session *session)
 {
-    output_flush(session);
-    if (!deadlines_write_is_over(session))
+    if (output_flush(session) || !deadlines_write_is_over(session))
         return true;
     const struct shard *shard = session_shard(session);
     log_timeout(session, LOG_WRITE_TIMEOUT, shard->shared->settings.config.write_timeout_ms);
@@ -224,8 +249,31 @@ static void end_active(struct session *session, struct scratch *scratch)
         input_end(session, scratch, "it did not come in time");
 }
 
+/* What is due of a relay, which may be several things. */
+static void end_relay_wait(struct session *session, struct scratch *scratch)
+{
+    enum relay_due due = relay_due(session);
+    if (due == RELAY_DUE_WRITE && !end_write(session))
+        return;
+    if (due == RELAY_DUE_PARTIAL)
+        input_end(session, scratch, "it did not come in time");
+    if (due == RELAY_DUE_IDLE)
+        end_idle(session, scratch);
+    if (due == RELAY_DUE_IDLE || due == RELAY_DUE_END)
+        relay_end(session);
+    if (output_unsent(session))
+        output_keep(session, scratch);
+    else
+        output_send(session, scratch);
+    rearm(session);
+}
+
 void turn_deadline(struct session *session, struct scratch *scratch)
 {
+    if (session_is_relay(session)) {
+        end_relay_wait(session, scratch);
+        return;
+    }
     switch (deadlines_due(session)) {
     case DUE_NOTHING:
         deadlines_arm(session);
@@ -281,6 +329,32 @@ static void returned(struct request *request)
 
 static void has_room(struct request *request) { turn_resume(request->context); }
 
+/* The program runs, or does not. */
+static void started(struct session *session, struct scratch *scratch)
+{
+    const struct stream *stream = session->pipes->stream;
+    if (stream->code) {
+        output_error(session, scratch, stream->code, stream->text);
+        output_send(session, scratch);
+        relay_end(session);
+    } else {
+        relay_started(session);
+    }
+}
+
+void turn_stream(struct inbox_node *node, struct scratch *scratch)
+{
+    struct stream *stream = stream_of_node(node);
+    struct session *session = stream->context;
+    if (session && node->kind == INBOX_STREAM_STARTED)
+        started(session, scratch);
+    else if (session)
+        pipes_process_ended(session);
+    if (session)
+        rearm(session);
+    stream_release(stream);
+}
+
 const struct asker turn_asker = {.answered = answered, .returned = returned, .has_room = has_room};
 
 void turn_adopt(struct pool_thread *from)
@@ -305,6 +379,8 @@ void turn_drain(struct session *session, struct scratch *scratch)
     } else if (!session->unparsed && !session->input_over) {
         input_end(session, scratch, NULL);
     }
+    if (session_is_relay(session))
+        relay_drain(session);
     rearm(session);
 }
 
@@ -312,6 +388,11 @@ void turn_refuse(struct session *session)
 {
     if (session->closing || !session->active)
         return;
+    if (session_is_relay(session)) {
+        relay_end(session);
+        rearm(session);
+        return;
+    }
     struct request *request;
     STAILQ_FOREACH(request, &session->active->requests, entry)
         if (!request->ready)

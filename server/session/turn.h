@@ -27,6 +27,12 @@ bool turn_ready(struct session *session, struct scratch *scratch);
 
 /* ---- these do not ---- */
 
+/* What epoll reported of the pipes of a session that is, or was, a relay (session/relay.h). */
+void turn_pipes_event(struct session *session, struct scratch *scratch, uint32_t events);
+
+/* As turn_begin(), of a new session that is to be a relay. */
+void turn_begin_relay(struct session *session, struct scratch *scratch);
+
 /* A session begins its life in its shard. `is_new`: it has not been in another one before. */
 void turn_begin(struct session *session, bool is_new, struct scratch *scratch);
 
@@ -36,10 +42,13 @@ void turn_deadline(struct session *session, struct scratch *scratch);
 /* The handler is not full any more. */
 void turn_resume(struct session *session);
 
+/* The handler says something of a relay's program: INBOX_STREAM_STARTED, INBOX_STREAM_ENDED. */
+void turn_stream(struct inbox_node *node, struct scratch *scratch);
+
 /* The server stops: what has been received is still served. */
 void turn_drain(struct session *session, struct scratch *scratch);
 
-/* The drain's time is over: all that is owed is refused. */
+/* The drain's time is over: all that is owed is refused; a relay's program has said its last. */
 void turn_refuse(struct session *session);
 
 /* The loop was taken from this thread, in a turn that had come to a handler's call: moves what the

@@ -218,7 +218,10 @@ static inline struct session *fixture_session(int *client)
     struct session *session = transfer_end(transfer, &fixture.shard, &is_new);
     assert_non_null(session);
     assert_true(is_new);
-    turn_begin(session, is_new, &fixture.scratch);
+    if (fixture.handler.relays)
+        turn_begin_relay(session, &fixture.scratch);
+    else
+        turn_begin(session, is_new, &fixture.scratch);
     return session;
 }
 
@@ -242,8 +245,10 @@ static inline void fixture_deliver(struct inbox_node *node)
         request_deliver_answer(node);
     else if (node->kind == INBOX_ROOM)
         request_deliver_room(node);
-    else
+    else if (node->kind == INBOX_RETURN)
         request_deliver_return(node);
+    else
+        turn_stream(node, &fixture.scratch);
 }
 
 static inline void fixture_open_inbox(void)
@@ -279,6 +284,8 @@ static inline int fixture_batch(int wait_ms, bool *owned)
     for (int i = 0; i < count && *owned; i++) {
         if (loop_event_source(&events[i]) == LOOP_INBOX)
             fixture_open_inbox();
+        else if (loop_event_source(&events[i]) == LOOP_PIPES)
+            turn_pipes_event(loop_event_object(&events[i]), &fixture.scratch, events[i].events);
         else
             *owned = turn_event(loop_event_object(&events[i]), &fixture.scratch, events[i].events);
     }
