@@ -27,7 +27,7 @@ static struct {
     int input, output; /* the program's */
 } program;
 
-static bool begun(struct handler *handler, struct stream *stream, const char *address)
+static bool begun(struct handler *handler, struct stream *stream, const struct peer_text *peer)
 {
     (void) handler;
     assert_non_null(address);

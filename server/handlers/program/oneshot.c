@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
+#include "server/handlers/program/backoff.h"
 #include "server/handlers/program/patience.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/variables.h"
@@ -18,9 +19,7 @@
 #include "server/request.h"
 
 enum {
-    START_MS = 20,       /* one that has been silent for so long has started, as far as it counts */
-    FIRST_DELAY_MS = 50, /* before the next spare after one that has failed; doubles with each */
-    MAX_DELAY_MS = 5000,
+    START_MS = 20, /* one that has been silent for so long has started, as far as it counts */
     LAST_BYTES_PTY = 1 << 20, /* of a terminal that others may still be writing to */
 };
 
@@ -73,18 +72,10 @@ static struct oneshot *start(struct oneshots *oneshots, const struct flow *flow,
 
 /* ---- spares ---- */
 
-static int64_t delay_ms(unsigned failures)
-{
-    int64_t delay = FIRST_DELAY_MS;
-    while (--failures > 0 && delay < MAX_DELAY_MS)
-        delay *= 2;
-    return delay < MAX_DELAY_MS ? delay : MAX_DELAY_MS;
-}
-
 void oneshots_spare_failed(struct oneshots *oneshots)
 {
     oneshots->failures++;
-    oneshots->spare_ms = oneshots->instances->now_ms + delay_ms(oneshots->failures);
+    oneshots->spare_ms = oneshots->instances->now_ms + backoff_ms(oneshots->failures);
 }
 
 static void add_spare(struct oneshots *oneshots, struct oneshot *oneshot)

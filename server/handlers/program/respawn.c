@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/protocol.h"
+#include "server/handlers/program/backoff.h"
 #include "server/handlers/program/charge.h"
 #include "server/handlers/program/input.h"
 #include "server/handlers/program/phase.h"
@@ -17,7 +18,6 @@
 #include "server/log/log.h"
 
 enum {
-    FIRST_DELAY_MS = 50, /* before the next start after a failure; doubles with each one */
     /* An instance that has closed a pipe is most often about to end, and its status says more. */
     BROKEN_MS = 100,
 };
@@ -29,21 +29,13 @@ bool worker_is_down(const struct worker *worker)
     return !worker_is_ready(worker) && worker->failures >= WORKER_MAX_FAILURES;
 }
 
-static int64_t delay_ms(unsigned failures)
-{
-    int64_t delay = FIRST_DELAY_MS;
-    while (--failures > 0 && delay < WORKER_MAX_DELAY_MS)
-        delay *= 2;
-    return delay < WORKER_MAX_DELAY_MS ? delay : WORKER_MAX_DELAY_MS;
-}
-
 static void count_failure(struct workers *workers, struct worker *worker)
 {
     worker->failures++;
     /* If shared, all workers slow down together (worker_retry_slowly()). */
     bool slowly = workers->on_demand && worker->failures >= WORKER_MAX_FAILURES;
     worker->start_ms =
-        workers->instances->now_ms + (slowly ? WORKER_MAX_DELAY_MS : delay_ms(worker->failures));
+        workers->instances->now_ms + (slowly ? WORKER_MAX_DELAY_MS : backoff_ms(worker->failures));
 }
 
 void worker_retry_slowly(struct workers *workers, struct worker *worker)
