@@ -79,7 +79,7 @@ static bool take_worker_per_client(const char *value, void *context, struct erro
     return true;
 }
 
-/* newline, waits, or line:TEXT. */
+/* newline, waits, line:TEXT, or none. */
 static bool take_reply_end(const char *value, void *context, struct error *error)
 {
     static const char line[] = "line:";
@@ -89,13 +89,16 @@ static bool take_reply_end(const char *value, void *context, struct error *error
         program->reply_end = REPLY_END_NEWLINE;
     } else if (strcmp(value, "waits") == 0) {
         program->reply_end = REPLY_END_WAITS;
+    } else if (strcmp(value, "none") == 0) {
+        program->reply_end = REPLY_END_NONE;
     } else if (strncmp(value, line, sizeof line - 1) == 0) {
         program->reply_end = REPLY_END_LINE;
         program->reply_mark = value + sizeof line - 1;
         return check_line(program->reply_mark, error);
     } else {
-        return error_set(
-            error, "\"%s\" is no end of a reply; it can be newline, waits or line:TEXT", value);
+        return error_set(error,
+                         "\"%s\" is no end of a reply; it can be newline, waits, line:TEXT or none",
+                         value);
     }
     return true;
 }
@@ -254,7 +257,8 @@ static const struct args_option table[] = {
      "1000", take_max_workers},
     {0, "reply-end", "END",
      "what ends a reply of PROGRAM: newline (a reply is one line), waits (all until PROGRAM reads "
-     "again) or line:TEXT (the lines before one that is TEXT)",
+     "again), line:TEXT (the lines before one that is TEXT) or none (lines go both ways as they "
+     "come)",
      "newline", take_reply_end},
     {0, "request-end", "TEXT",
      "a line for PROGRAM behind each request, which makes it write the one of --reply-end", NULL,
@@ -366,6 +370,30 @@ static bool check_own_workers(const struct program_options *program, struct erro
     return true;
 }
 
+/* Whether lines that are not paired fit together with the rest; each option that pairs them does
+ * not. */
+static bool check_talk(const struct options *options, struct error *error)
+{
+    const struct program_options *program = &options->program;
+    enum frame_codec codec = options->config.codec;
+    if (program->reply_end != REPLY_END_NONE)
+        return true;
+    if (!program->worker_per_client)
+        return error_set(error,
+                         "--reply-end none needs --worker-per-client, since it can't be told "
+                         "whose a line is; see banterd --help");
+    if (options->config.max_requests)
+        return error_set(error,
+                         "--max-requests can't be used with --reply-end none, which knows no "
+                         "requests; see banterd --help");
+    if (codec != FRAME_LINE && codec != FRAME_CRLF && codec != FRAME_NETSTRING)
+        return error_set(error,
+                         "--reply-end none needs --framing line, crlf or netstring, not %s; see "
+                         "banterd --help",
+                         frame_codec_name(codec));
+    return true;
+}
+
 /* Whether the options that concern a program fit together. */
 static bool check_program(const struct options *options, struct error *error)
 {
@@ -383,7 +411,8 @@ static bool check_program(const struct options *options, struct error *error)
                          : program->worker_per_request ? "--worker-per-request"
                          : program->request_end        ? "--request-end"
                                                        : "--reply-end");
-    if (program->ahead && program->reply_end == REPLY_END_WAITS)
+    if (program->ahead &&
+        (program->reply_end == REPLY_END_WAITS || program->reply_end == REPLY_END_NONE))
         return error_set(error,
                          "--ahead needs --reply-end newline or line:TEXT; see banterd --help");
     if (program->argv && options->handler.kind)
@@ -391,7 +420,7 @@ static bool check_program(const struct options *options, struct error *error)
                          "--handler and a program can't both answer: leave out --handler, or -- "
                          "%s; see banterd --help",
                          program->argv[0]);
-    return check_own_workers(program, error);
+    return check_own_workers(program, error) && check_talk(options, error);
 }
 
 static bool check_framing(const struct options *options, struct error *error)

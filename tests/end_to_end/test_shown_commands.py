@@ -21,6 +21,7 @@ SHOWN = [pytest.param(block, id=f"{name}-{number}") for name, text in TEXTS.item
 ASKED = [("bc", "2^300", re.sub(r"(.{68})(?=.)", r"\1\\\n", str(2 ** 300))), ("sqlite3", "select 6 * 7;", "42"),
          ("-- sort", "b\na", "a\nb"), ("jq", '{"a": [1, 2]}', '{"a":[1,2]}'), ("perl", "20.5", "20.5"),
          ("tr a-z", "Zack", "ZACK"), ("/200 root/", "get zack", "200 root"), ("sed -u", "route 66", "route ##"),
+         ("server.py", '{"id": 1, "method": "ping"}', '{"jsonrpc": "2.0", "id": 1, "result": "ping"}'),
          ("reverse.py", "Was it a car", "rac a ti saW"), ("echo", "x" * 100_000, "x" * 100_000),
          ("awk", "12", "144"), ("", "Zack", "Hello ZACK")]
 
@@ -55,6 +56,7 @@ def here(folder):
     listens on a free port, or at $LISTEN, unless it is said where."""
     (folder / "names").write_text("".join(name + "\n" for name in NAMES))
     (folder / "reverse.py").write_text(pages.listing(TEXTS["banter-program.7"], "import sys"))
+    (folder / "server.py").write_text((harness.TOP / "tests" / "programs" / "json_rpc.py").read_text())
     programs = folder / "bin"
     programs.mkdir()
     (programs / "banter").symlink_to(harness.BANTER)

@@ -191,6 +191,11 @@ TABLE = [
         ('{"jsonrpc": "2.0", "id": 1, "method": "initialize"}', '{"jsonrpc": "2.0", "id": 1, "result": "initialize"}'),
         ('{"jsonrpc": "2.0", "method": "notifications/initialized"}', SILENT),
         ('{"jsonrpc": "2.0", "id": 2, "method": "tools/list"}', '{"jsonrpc": "2.0", "id": 2, "result": "tools/list"}')),
+    row("JSON-RPC, both ways", "python3", OWN + " --reply-end none", "python3 {programs}/json_rpc.py",
+        ('{"jsonrpc": "2.0", "id": 1, "method": "initialize"}', '{"jsonrpc": "2.0", "id": 1, "result": "initialize"}'),
+        ('{"jsonrpc": "2.0", "id": 2, "method": "tools/list"}', '{"jsonrpc": "2.0", "id": 2, "result": "tools/list"}')),
+    row("a pipeline, both ways", "coreutils", OWN + " --reply-end none",
+        "sh -c 'stdbuf -oL tr a-z A-Z | sed -u s/$/!/'", ("one", "ONE!"), ("", "!"), ("two words", "TWO WORDS!")),
 
     # A process for each request
     row("wc, a copy each", "coreutils", EACH, "wc -c", ("abc", "4"), ("", "1")),

@@ -30,7 +30,7 @@ static struct {
 static bool begun(struct handler *handler, struct stream *stream, const struct peer_text *peer)
 {
     (void) handler;
-    assert_non_null(address);
+    assert_non_null(peer);
     if (program.no_memory)
         return false;
     program.stream = stream;

@@ -14,6 +14,7 @@ enum reply_end {
     REPLY_END_NEWLINE, /* a reply is one line */
     REPLY_END_WAITS,   /* all that is written until the instance waits again */
     REPLY_END_LINE,    /* the lines before one that is `mark` */
+    REPLY_END_NONE,    /* there are no replies: lines go both ways as they come (talk.h) */
 };
 
 struct reply_rules {

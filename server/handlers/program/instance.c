@@ -137,6 +137,23 @@ ssize_t instance_read(struct instances *instances, struct instance *instance)
     return -1;
 }
 
+void instance_give_pipes(struct instances *instances, struct instance *instance, int *input_fd,
+                         int *output_fd)
+{
+    epoll_ctl(instances->epoll_fd, EPOLL_CTL_DEL, instance->output.fd, NULL);
+    look_close(&instance->look);
+    *input_fd = instance->input.fd;
+    *output_fd = instance->output.fd;
+    instance->input.fd = instance->output.fd = -1;
+}
+
+void instance_take_output(struct instances *instances, struct instance *instance, int fd)
+{
+    instance->output.fd = fd;
+    if (!channel_watch(instances, &instance->output, EPOLLIN))
+        channel_close(instances, &instance->output);
+}
+
 void instance_log(const struct instances *instances, const struct instance *instance,
                   enum log_event event, const char *what, const char *text, size_t size)
 {

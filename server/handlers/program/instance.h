@@ -20,6 +20,7 @@ struct log;
 struct log_ring;
 struct instance;
 struct oneshot;
+struct talk;
 struct worker;
 
 enum channel_kind {
@@ -50,9 +51,10 @@ struct instance {
     LIST_ENTRY(instance) entry;       /* in instances.all */
     SLIST_ENTRY(instance) dead_entry; /* in instances.dead */
     struct group group;
-    /* whose it is; both NULL: it is being ended */
+    /* whose it is; all NULL: it is being ended */
     struct worker *worker;
     struct oneshot *oneshot;
+    struct talk *talk;
     uint64_t number;
     enum instance_phase phase;
     bool reaped;                          /* its process is; others may be left in its group */
@@ -119,6 +121,14 @@ size_t instance_unread(const struct instance *instance);
 /* Reads its output once: how many bytes came into instances.scratch, 0: there is none now; -1:
  * there will be none any more, and the channel is closed. */
 ssize_t instance_read(struct instances *instances, struct instance *instance);
+
+/* Gives its input and output away, for good: somebody else writes, reads and closes them. There are
+ * no looks at it any more. */
+void instance_give_pipes(struct instances *instances, struct instance *instance, int *input_fd,
+                         int *output_fd);
+
+/* Takes the output back, to be discarded. */
+void instance_take_output(struct instances *instances, struct instance *instance, int fd);
 
 /* Logs "NUMBER WHAT: LINE" with the first line of the text. */
 void instance_log(const struct instances *instances, const struct instance *instance,

@@ -16,6 +16,7 @@
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/supervisor.h"
 #include "server/request.h"
+#include "server/stream.h"
 
 enum {
     QUEUE_BYTES = 8 << 20,
@@ -70,8 +71,7 @@ static void handle(struct handler *handler, struct request *request)
     struct flow *flow = request_session_data(request);
     if (!program->supervisor.plan.per_request &&
         memchr(request_message(request), '\n', request_size(request)))
-        request_refuse(request, PROTOCOL_BAD_REQUEST,
-                       "a program is given one line, and this request has a newline in it");
+        request_refuse(request, PROTOCOL_BAD_REQUEST, "%s", STREAM_ONE_LINE_TEXT);
     else if (supervisor_is_down(&program->supervisor))
         request_refuse(request, PROTOCOL_UNAVAILABLE, WORKER_DOWN_TEXT);
     else if (!flow || !request_hold(request))
@@ -79,6 +79,31 @@ static void handle(struct handler *handler, struct request *request)
     else
         enqueue(program, flow, request);
 }
+
+/* ---- sessions without requests ---- */
+
+static void wake_if(struct program *program, enum talk_result result)
+{
+    if (result == TALK_WAKE)
+        supervisor_wake(&program->supervisor);
+}
+
+static bool stream_begun(struct handler *handler, struct stream *stream,
+                         const struct peer_text *peer)
+{
+    struct program *program = handler->state;
+    enum talk_result result = talks_begin(&program->supervisor.talks, stream, peer);
+    wake_if(program, result);
+    return result != TALK_NO_MEMORY;
+}
+
+static void stream_ended(struct handler *handler, struct stream *stream)
+{
+    struct program *program = handler->state;
+    wake_if(program, talks_over(&program->supervisor.talks, stream));
+}
+
+/* ---- all of them ---- */
 
 static int64_t paused_ms(struct handler *handler, void *data, int64_t now_ms)
 {
@@ -146,6 +171,7 @@ static struct supervisor_plan plan_of(const struct program_options *options, uns
         return (struct supervisor_plan){.shared = options->workers ? options->workers : cores};
     return (struct supervisor_plan){
         .per_request = options->worker_per_request,
+        .talks = options->reply_end == REPLY_END_NONE,
         .ahead = options->workers,
         .max = max_workers(options, cores),
         .starts = cores,
@@ -212,6 +238,7 @@ static bool open_program(struct handler *handler, const struct handler_spec *spe
     handler->descriptors = SUPERVISOR_DESCRIPTORS + (plan.shared ? plan.shared : plan.max) *
                                                         SUPERVISOR_DESCRIPTORS_PER_WORKER;
     handler->late_ends_session = options->worker_per_client;
+    handler->relays = plan.talks;
     queue_init(&program->queue, handler, &queue_bounds, options->worker_per_client);
     if (plan.per_request)
         queue_keep_flows(&program->queue);
@@ -243,6 +270,8 @@ const struct handler_kind handler_program = {
     .session_ended = session_ended,
     .reply_held = reply_held,
     .reply_gone = reply_gone,
+    .stream_begun = stream_begun,
+    .stream_ended = stream_ended,
     .paused_ms = paused_ms,
     .abort = groups_abort,
 };

@@ -52,6 +52,8 @@ static void serve(struct supervisor *supervisor)
         shared_serve(&supervisor->shared);
     else if (supervisor->plan.per_request)
         serve_requests(supervisor);
+    else if (supervisor->plan.talks)
+        talks_serve(&supervisor->talks);
     else
         own_serve(&supervisor->own);
 }
@@ -59,6 +61,8 @@ static void serve(struct supervisor *supervisor)
 /* A request wakes the thread only if something can take it. */
 static bool wants_requests(struct supervisor *supervisor)
 {
+    if (supervisor->plan.talks)
+        return false;
     if (supervisor->plan.per_request)
         return oneshots_can_begin(&supervisor->oneshots);
     return !supervisor->plan.shared || shared_wants_requests(&supervisor->shared);
@@ -72,6 +76,8 @@ static void exited(struct supervisor *supervisor, struct instance *instance)
         worker_exited(&supervisor->workers, instance->worker);
     else if (instance->oneshot)
         oneshot_exited(&supervisor->oneshots, instance->oneshot);
+    else if (instance->talk)
+        talk_exited(&supervisor->talks, instance->talk);
     else
         instance_exited(&supervisor->instances, instance);
 }
@@ -131,6 +137,7 @@ static void act_on_time(struct supervisor *supervisor)
     instances_act(instances);
     workers_act(&supervisor->workers);
     oneshots_act(&supervisor->oneshots);
+    talks_act(&supervisor->talks);
 }
 
 /* The timer goes off when the next look is due. One that goes off too early does no harm, so it is
@@ -185,6 +192,7 @@ static void end_all(struct supervisor *supervisor)
 {
     instances_update_time(&supervisor->instances);
     oneshots_end(&supervisor->oneshots);
+    talks_end(&supervisor->talks);
     own_end(&supervisor->own);
     shared_end(&supervisor->shared, supervisor->workers.started);
     while (!LIST_EMPTY(&supervisor->instances.all))
@@ -292,6 +300,13 @@ static bool open_channels(struct supervisor *supervisor)
            channel_watch(instances, &supervisor->timer, EPOLLIN | EPOLLET);
 }
 
+static void init_talks(struct supervisor *supervisor)
+{
+    const struct supervisor_plan *plan = &supervisor->plan;
+    struct talk_rules rules = {.ahead = plan->ahead, .max = plan->max, .starts = plan->starts};
+    talks_init(&supervisor->talks, &supervisor->instances, &rules);
+}
+
 static void init_oneshots(struct supervisor *supervisor)
 {
     const struct supervisor_plan *plan = &supervisor->plan;
@@ -328,6 +343,7 @@ int supervisor_init(struct supervisor *supervisor, struct queue *queue,
                                       .timer_us = CLOCK_NEVER};
     init_workers(supervisor, queue);
     init_oneshots(supervisor);
+    init_talks(supervisor);
     own_init(&supervisor->own, &supervisor->workers, plan->ahead, plan->max);
     bool fits = shared_init(&supervisor->shared, &supervisor->workers, plan->shared);
     if (instances_init(&supervisor->instances, command, options, log) && fits &&
@@ -345,5 +361,6 @@ void supervisor_fini(struct supervisor *supervisor)
     if (supervisor->started_fd >= 0)
         close(supervisor->started_fd);
     instances_fini(&supervisor->instances);
+    talks_fini(&supervisor->talks);
     shared_fini(&supervisor->shared);
 }

@@ -18,6 +18,7 @@
 #include "server/handlers/program/own.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/shared.h"
+#include "server/handlers/program/talk.h"
 
 struct log;
 
@@ -29,6 +30,7 @@ enum { SUPERVISOR_DESCRIPTORS = 20, SUPERVISOR_DESCRIPTORS_PER_WORKER = 11 };
 struct supervisor_plan {
     unsigned shared;  /* workers that all sessions share; 0: each session or request has its own */
     bool per_request; /* each request has */
+    bool talks;       /* each session has, and there are no requests (talk.h) */
     unsigned ahead;   /* not shared: how many instances wait, started ahead */
     unsigned max;     /* not shared: how many there may be at a time */
     unsigned starts;  /* not shared: how many of them may be starting */
@@ -43,6 +45,7 @@ struct supervisor {
     struct shared shared;     /* plan.shared */
     struct own own;           /* neither shared nor per request */
     struct oneshots oneshots; /* plan.per_request */
+    struct talks talks;       /* plan.talks */
     struct channel timer;     /* timerfd, for looks */
     int64_t timer_us;         /* when it is set to; CLOCK_NEVER: it is not */
     /* for all threads */

@@ -11,8 +11,8 @@
 
 #include "server/handlers/program/state.h"
 
-/* The worker's instances are to have up to `rules->tagged` requests at once. Before the first one is
- * started. False: out of memory. */
+/* The worker's instances are to have up to `rules->tagged` requests at once. Before the first one
+ * is started. False: out of memory. */
 bool tagged_worker_init(struct worker *worker, const struct turn_rules *rules);
 void tagged_worker_fini(struct worker *worker);
 
