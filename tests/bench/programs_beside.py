@@ -12,7 +12,8 @@ from programs_common import FILTER, PYTHON
 
 FILTERS = {"cat": ["/bin/cat"], "a Python filter": FILTER}
 # Ours, with the options of each; the others have nothing like them.
-OURS = {"banterd": [], "--ahead 16": ["--ahead", "16"], "--tagged": ["--tagged"]}
+OURS = {"banterd": [], "--ahead 16": ["--ahead", "16"], "--tagged": ["--tagged"],
+        "--reply-end none": ["--worker-per-client", "--reply-end", "none"]}
 PEERS = ("socat", "ncat", "tcpserver")
 
 
@@ -28,7 +29,7 @@ def add_arguments(parser):
 
 def _start(name, command, options):
     if name in OURS:
-        workers = ["--workers", options.workers] if options.workers else []
+        workers = ["--workers", options.workers] if options.workers and "--worker-per-client" not in OURS[name] else []
         return Server("banterd", *OURS[name], *workers, "--", *command)
     # Not all of them take a program's words as they are: a script that becomes the program.
     script = "/bin/cat"
