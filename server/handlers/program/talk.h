@@ -16,6 +16,7 @@
 
 #include "server/handlers/program/instance.h"
 
+struct peer_text;
 struct stream;
 
 /* One instance, two pipes that it does not block on, and a session or none yet. */
