@@ -71,9 +71,9 @@ void address_set_port(struct address *address, unsigned port);
 
 /* Returns a listening, non-blocking, close-on-exec socket with SO_REUSEADDR, and IPV6_V6ONLY for
  * IPv6. A Unix socket on which nobody listens any more is taken over; a file that is not a socket
- * is left alone (EADDRINUSE). It may wait for a second. TCP sockets have TCP_NODELAY and SO_KEEPALIVE, which accepted sockets
- * inherit on Linux. `address` becomes the address that was bound, with its port. -1 with errno set
- * on failure. */
+ * is left alone (EADDRINUSE). It may wait for a second. TCP sockets have TCP_NODELAY and
+ * SO_KEEPALIVE, which accepted sockets inherit on Linux. `address` becomes the address that was
+ * bound, with its port. -1 with errno set on failure. */
 int address_listen(struct address *address, int backlog);
 
 /* Connects to the first address of the list that answers, within `timeout_ms` in all (-1: no

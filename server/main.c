@@ -13,8 +13,8 @@
 #include "server/run.h"
 #include "server/server.h"
 
-/* What closing may take behind the drain's time: programs have a second to end by themselves. */
-enum { CLOSE_GRACE_MS = 2000 };
+/* What closing may take behind the drain's time: programs have two seconds until they are killed. */
+enum { CLOSE_GRACE_MS = 4000 };
 
 enum status {
     STATUS_STOPPED = 0,

@@ -47,9 +47,11 @@ static void begin_session(struct transfer *transfer, struct shard *shard, struct
 {
     bool is_new;
     struct session *session = transfer_end(transfer, shard, &is_new);
-    if (session && session->number && shard->shared->settings.config.handler->relays)
+    if (!session)
+        return;
+    if (session->number && session_shard(session)->shared->settings.config.handler->relays)
         turn_begin_relay(session, scratch);
-    else if (session)
+    else
         turn_begin(session, is_new, scratch);
 }
 

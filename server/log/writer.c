@@ -47,7 +47,8 @@ static void report_repeats(struct log_writer *writer, int64_t now_ns)
 
 static void format_record(struct log_writer *writer, const struct log_record *record)
 {
-    report_repeats(writer, record->time_ns);
+    /* The stop's line is the last. */
+    report_repeats(writer, record->event == LOG_STOPPED ? INT64_MAX : record->time_ns);
     if (!repeats_take(&writer->repeats, record->event, record->time_ns))
         return;
     if (log_text_append(&writer->out, record->event, record->session, record->text, record->size,

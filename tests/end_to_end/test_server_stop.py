@@ -410,7 +410,8 @@ def child_of(pid):
 @EACH
 def test_a_second_signal_ends_process_1(bench, number):
     command = [harness.BANTERD_TEST, "-H", "test", "--listen", "127.0.0.1:0", "--drain-timeout", "0"]
-    banterd = bench.start(in_a_pid_namespace(command), kind=harness.Server, expect_status=128 + number)
+    banterd = bench.start(in_a_pid_namespace(command), kind=harness.Server, expect_status=128 + number,
+                          expect_stderr=r".*")
     inside = child_of(banterd.pid)
     client = banterd.connect()
     client.send_message("hold")

@@ -368,6 +368,21 @@ static void what_can_not_be_written_counts_as_dropped(void **state)
     close(fd);
 }
 
+static void the_stop_is_the_last_line(void **state)
+{
+    (void) state;
+    int fd = memory_file();
+    struct log *log = open_log(fd, LOG_ERRORS);
+    for (int i = 0; i < 13; i++)
+        log_tell(log, LOG_BUSY, 0, "%s", "a");
+    log_tell(log, LOG_STOPPED, 0, "%s", "all");
+#define BUSY "Too many clients, refused a\n"
+    assert_written(log, fd,
+                   BUSY BUSY BUSY BUSY BUSY BUSY BUSY BUSY BUSY BUSY
+                   "3 more within a second: Too many clients, refused\n"
+                   "Server stopped after all\n");
+}
+
 /* ---- a stop that ends ---- */
 
 /* A terminal of which nobody reads what is written to it: write(2) does not return. */
@@ -456,6 +471,7 @@ int main(void)
         cmocka_unit_test(what_all_logs_write_finds_room),
         cmocka_unit_test(records_go_round_the_end_of_a_ring),
         cmocka_unit_test(what_can_not_be_written_counts_as_dropped),
+        cmocka_unit_test(the_stop_is_the_last_line),
         cmocka_unit_test(a_writer_that_hangs_is_left_behind),
         cmocka_unit_test(a_dead_reader_costs_the_stop_a_second_in_all),
         cmocka_unit_test(counts_are_read_while_others_count),

@@ -131,11 +131,14 @@ static int start(struct talks *talks, struct talk *talk)
     struct spawn_options options = instances->spawn;
     struct variables variables;
     int failure;
-    bool counts = talks->rules.ahead > 0;
-    if (talk->stream)
-        variables_set(&variables, &options, talk->stream->session, talk->peer);
-    talk->instance = instance_start(instances, counts ? ++talks->number : talk->stream->session,
-                                    &options, &failure);
+    uint64_t number = 0;
+    if (talk->stream) {
+        number = talk->stream->session;
+        variables_set(&variables, &options, number, talk->peer);
+    }
+    if (talks->rules.ahead > 0)
+        number = ++talks->number;
+    talk->instance = instance_start(instances, number, &options, &failure);
     if (!talk->instance)
         return failure;
     talk->instance->talk = talk;
@@ -338,10 +341,12 @@ void talks_serve(struct talks *talks)
 
 void talks_end(struct talks *talks)
 {
-    struct talk *spare;
+    struct talk *spare, *next;
     take_all_news(talks);
-    while ((spare = TAILQ_FIRST(&talks->spares)))
+    for (spare = TAILQ_FIRST(&talks->spares); spare; spare = next) {
+        next = TAILQ_NEXT(spare, entry); /* this one leaves the list */
         end_spare(talks, spare);
+    }
 }
 
 /* ---- the end of a process ---- */
