@@ -13,7 +13,7 @@
 #include "server/run.h"
 #include "server/server.h"
 
-/* What closing may take behind the drain's time: programs have two seconds until they are killed. */
+/* What closing may take behind the drain's time: a program is killed after two seconds. */
 enum { CLOSE_GRACE_MS = 4000 };
 
 enum status {
@@ -73,8 +73,8 @@ static enum status serve(struct run *run, const struct options *options, struct 
 
 static enum status open_and_serve(struct run *run, const struct options *options, struct log *log)
 {
+    static struct handler handler; /* its threads that are left behind go on to use it */
     struct error error;
-    struct handler handler;
     struct handler_host host = {
         .log = log,
         .handler_timeout_ms = options->config.handler_timeout_ms,
