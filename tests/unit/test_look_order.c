@@ -1,8 +1,9 @@
 /*
- * test_look_order: the order of what a look does, at every point at which the process may go on
- * meanwhile. The system calls of a look are this file's: before one of them, and before another
- * one, the process is let go on by so many steps. Whenever a look finds that it waits, its answer
- * must be complete.
+ * test_look_order: the order of what a look does, and of what is done with it in a turn, at every
+ * point at which the process may go on meanwhile. The system calls of a look are this file's:
+ * before one of them, and before another one, the process is let go on by so many steps. Whenever a
+ * look finds that it waits, its answer must be complete; whenever a turn is over, it must have been
+ * read.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,8 +27,10 @@
 
 #include "common/clock.h"
 #include "server/handlers/program/look.h"
+#include "server/handlers/program/turns.h"
+#include "server/request_owner.h"
 
-enum { LIMIT_MS = 60000, GATE_FD = 3, MAX_CALLS = 12 };
+enum { LIMIT_MS = 60000, GATE_FD = 3, MAX_CALLS = 30 };
 
 /* How far a process has got with its request. */
 enum step {
@@ -37,7 +40,6 @@ enum step {
     IN_THREAD, /* its first thread waits for more, a second one will go on */
     IN_CHILD,  /* the second thread has left that to a child, and has ended */
     WAITS,     /* the child has written "2", and has ended: the answer is complete */
-    STEPS,
 };
 
 struct process {
@@ -212,6 +214,12 @@ int ioctl(int fd, unsigned long request, ...)
     return (int) syscall(SYS_ioctl, fd, request, argument);
 }
 
+ssize_t read(int fd, void *data, size_t size)
+{
+    before_call();
+    return syscall(SYS_read, fd, data, size);
+}
+
 ssize_t pread(int fd, void *data, size_t size, off_t offset)
 {
     before_call();
@@ -260,6 +268,7 @@ static void begin(struct process *process, enum step step)
     process->input_fd = input[1];
     process->output_fd = output[0];
     process->gate_fd = gate[1];
+    assert_int_equal(fcntl(output[0], F_SETFL, O_NONBLOCK), 0);
     while (!is_in_read(process->pid, 0))
         assert_true(clock_ms() < limit_ms);
     kill(process->pid, SIGSTOP);
@@ -283,39 +292,103 @@ static void end(struct process *process)
     close(process->gate_fd);
 }
 
-/* Looks at a process that is at a step, and goes on twice meanwhile. `sure`: one at which a look
- * was just taken. Returns how many calls there were. */
-static unsigned look(enum step step, unsigned call1, enum step step1, unsigned call2,
-                     enum step step2, bool sure)
+/* When a process goes on: at its start it is at a step. */
+struct schedule {
+    enum step step;
+    unsigned call1;
+    enum step step1;
+    unsigned call2;
+    enum step step2;
+};
+
+static void begin_plan(struct process *process, const struct schedule *schedule)
+{
+    plan.calls = 0;
+    plan.turns[0].call = schedule->call1;
+    plan.turns[0].step = schedule->step1;
+    plan.turns[1].call = schedule->call2;
+    plan.turns[1].step = schedule->step2;
+    plan.process = process;
+}
+
+static void wrong(const struct schedule *schedule, int left)
+{
+    fail_msg("at step %d, %d before call %u, %d before call %u: %d bytes", schedule->step,
+             schedule->step1, schedule->call1, schedule->step2, schedule->call2, left);
+}
+
+/* Looks once; returns how many calls there were. */
+typedef unsigned look_function(const struct schedule *schedule);
+
+static unsigned look_with(const struct schedule *schedule, bool sure)
 {
     struct process process;
-    begin(&process, step);
+    begin(&process, schedule->step);
     if (sure)
         process.look.sure_until_us = INT64_MAX;
-    plan.calls = 0;
-    plan.turns[0].call = call1;
-    plan.turns[0].step = step1;
-    plan.turns[1].call = call2;
-    plan.turns[1].step = step2;
-    plan.process = &process;
+    begin_plan(&process, schedule);
     enum look_state state = look_at(&process.look);
     plan.process = NULL;
     int size = written(&process); /* it is read after the look */
     if (state == LOOK_WAITS && size != 2)
-        fail_msg("at step %d, %d before call %u, %d before call %u: it has written %d bytes", step,
-                 step1, call1, step2, call2, size);
-    if (step == WAITS)
+        wrong(schedule, size);
+    if (schedule->step == WAITS)
         assert_int_equal(state, LOOK_WAITS);
     end(&process);
     return plan.calls;
 }
 
+static unsigned look(const struct schedule *schedule) { return look_with(schedule, false); }
+
+/* The same at a process at which a look was just taken. */
+static unsigned look_again(const struct schedule *schedule) { return look_with(schedule, true); }
+
+/* Looks at a worker in its turn. */
+static unsigned look_at_turn(const struct schedule *schedule)
+{
+    static const struct turn_rules rules = {.end = "\n", .end_size = 1};
+    static struct instances instances = {.epoll_fd = -1};
+    struct workers workers = {.instances = &instances, .rules = &rules};
+    struct process process;
+    begin(&process, schedule->step);
+    struct instance instance = {
+        .group.id = process.pid,
+        .input = {CHANNEL_INPUT, process.input_fd, &instance},
+        .output = {CHANNEL_OUTPUT, process.output_fd, &instance},
+        .look = process.look,
+    };
+    struct worker worker = {.phase = WORKER_IN_TURN, .instance = &instance, .given = true};
+    struct request *request = request_new(NULL, NULL, NULL);
+    assert_non_null(request);
+    request_start(request, NULL, NULL, 1, "", 0);
+    assert_true(request_hold(request));
+    exchange_begin(&worker.exchange, request);
+    worker.exchange.written = 1;
+    instances.now_us++;
+    begin_plan(&process, schedule);
+    enum turn_outcome outcome = turns_look(&workers, &worker);
+    plan.process = NULL;
+    if (outcome != TURN_GOES_ON || schedule->step == WAITS) {
+        assert_int_equal(outcome, TURN_OVER);
+        if (process.step != WAITS || written(&process) > 0)
+            wrong(schedule, written(&process));
+    }
+    turns_stop(&workers, &worker);
+    exchange_end(&worker.exchange);
+    exchange_fini(&worker.exchange);
+    request_release(request);
+    request_unref(request);
+    end(&process);
+    return plan.calls;
+}
+
 /* Goes on at each two of the calls that there are, or at each one. */
-static void look_at_each(enum step step, enum step step1, enum step step2, bool sure)
+static void look_at_each(look_function *look_once, enum step step, enum step step1, enum step step2)
 {
     for (unsigned call1 = 1; call1 <= MAX_CALLS; call1++)
         for (unsigned call2 = call1 + 1; call2 <= MAX_CALLS; call2++) {
-            unsigned calls = look(step, call1, step1, call2, step2, sure);
+            struct schedule schedule = {step, call1, step1, call2, step2};
+            unsigned calls = look_once(&schedule);
             if (calls <= call1)
                 return;
             if (calls < call2 || step1 == step2)
@@ -323,9 +396,8 @@ static void look_at_each(enum step step, enum step step1, enum step step2, bool 
         }
 }
 
-static void never_wrong(void **state)
+static void look_at_all(look_function *look_once, const enum step *steps, size_t count)
 {
-    (void) state;
 #if defined __SANITIZE_THREAD__
     skip(); /* it gives each process a second thread */
 #elif defined __has_feature
@@ -333,19 +405,36 @@ static void never_wrong(void **state)
     skip();
 #endif
 #endif
-    for (int sure = 0; sure < 2; sure++)
-        for (unsigned step = 0; step < STEPS; step++) {
-            look(step, 0, step, 0, step, sure);
-            for (unsigned step1 = step + 1; step1 < STEPS; step1++)
-                for (unsigned step2 = step1; step2 < STEPS; step2++)
-                    look_at_each(step, step1, step2, sure);
-        }
+    for (size_t i = 0; i < count; i++) {
+        struct schedule stays = {steps[i], 0, steps[i], 0, steps[i]};
+        look_once(&stays);
+        for (size_t j = i + 1; j < count; j++)
+            for (size_t k = j; k < count; k++)
+                look_at_each(look_once, steps[i], steps[j], steps[k]);
+    }
+}
+
+static const enum step all_steps[] = {ASLEEP, READ, HALF, IN_THREAD, IN_CHILD, WAITS};
+static const enum step alone[] = {ASLEEP, READ, HALF, WAITS};
+
+static void what_waits_has_answered(void **state)
+{
+    (void) state;
+    look_at_all(look, all_steps, 6);
+    look_at_all(look_again, alone, 4);
+}
+
+static void a_turn_that_is_over_is_read(void **state)
+{
+    (void) state;
+    look_at_all(look_at_turn, alone, 4);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(never_wrong),
+        cmocka_unit_test(what_waits_has_answered),
+        cmocka_unit_test(a_turn_that_is_over_is_read),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
