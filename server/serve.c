@@ -73,16 +73,17 @@ static void log_busy(const struct shared *shared, const struct address *peer)
     log_tell(shared->log, LOG_BUSY, 0, "%s", text);
 }
 
-/* There are more sockets than descriptors will last for: some that linger are closed first. `shard`
- * is the caller's own, or NULL. */
-static void make_room(const struct shared *shared, struct shard *shard)
+/* If there are more sockets than descriptors will last for, some that linger are closed first:
+ * those of this shard at once, those of others soon. False: nobody is accepted before that. */
+static bool make_room(const struct shared *shared, struct shard *shard)
 {
-    if (shard)
-        close_lingering(shard);
+    close_lingering(shard);
+    if (!admission_is_crowded(shared->admission))
+        return true;
     for (unsigned i = 0; i < shared->scaler->count; i++)
-        if (admission_is_crowded(shared->admission) && &shared->shards[i] != shard &&
-            linger_count(&shared->shards[i].linger) > 0)
+        if (linger_count(&shared->shards[i].linger) > 0)
             shard_relieve(&shared->shards[i]);
+    return false;
 }
 
 /* Sends a connection to the shard to which it is assigned; `shard` is the caller's own, which needs
@@ -98,8 +99,6 @@ static bool deal(const struct shared *shared, const struct accepted *accepted, s
         refuse_at_once(shared, accepted->fd);
         return true;
     }
-    if (admission_is_crowded(shared->admission))
-        make_room(shared, shard);
     struct transfer *transfer = transfer_new(accepted, number);
     if (!transfer) {
         admission_take_back(shared->admission, number);
@@ -127,6 +126,8 @@ static void accept_some(struct shard *shard, const struct listener *listener,
     const struct shared *shared = shard->shared;
     struct accepted accepted;
     bool dealt = true;
+    if (admission_is_crowded(shared->admission) && !make_room(shared, shard))
+        return;
     if (!scaler_begin_move(shared->scaler))
         return;
     for (int i = 0; i < ACCEPTS_AT_ONCE && dealt; i++) {

@@ -21,16 +21,22 @@ def frozen(server):
 
 
 def hang_all(banterd, clients):
-    for client in clients:
-        client.send_message(HANG)
-    banterd.log.wait_for("No thread to go on while handlers run long")
+    """Until no thread is left: on a busy machine some may time out before they have one, and ask again."""
+    for _ in range(10):
+        for client in clients:
+            client.send_message(HANG)
+        try:
+            banterd.log.wait_for("No thread to go on while handlers run long", limit=8)
+            return
+        except AssertionError:
+            pass
+    raise AssertionError("there is always a thread")
 
 
 def assert_timed_out(clients):
     assert [reply for client in clients if not is_error(reply := client.readline(), "handler-timeout")] == []
 
 
-@pytest.mark.no_threads
 def test_newcomers_that_hang_leave_the_loops_to_the_others(frozen):
     quick = frozen.connect()
     assert quick.ask("before") == b"before"
@@ -45,7 +51,6 @@ def test_newcomers_that_hang_leave_the_loops_to_the_others(frozen):
     assert frozen.stop() == 2
 
 
-@pytest.mark.no_threads
 def test_those_that_were_quick_until_the_backend_froze_get_their_time_outs(frozen):
     clients = [frozen.connect() for _ in range(MORE_THAN_THREADS)]
     for client in clients:
@@ -57,7 +62,6 @@ def test_those_that_were_quick_until_the_backend_froze_get_their_time_outs(froze
     assert frozen.stop() == 2
 
 
-@pytest.mark.no_threads
 def test_the_threads_come_back_when_the_backend_does(server):
     """Those that sleep can't have all threads, so a newcomer is served beside them."""
     banterd = server("-H", "test", "-q", "--handler-timeout", "0")

@@ -59,7 +59,7 @@ def test_a_client_that_has_read_meanwhile_goes_on(server, pause):
     assert [len(reply) for reply in client.replies()] == [4000000 - 100000, *[4000000] * 7]
 
 
-@pytest.mark.parametrize("request_text", ["sleep 300 done", "later 300 done", "compute 100 done"])
+@pytest.mark.parametrize("request_text", ["sleep 300 done", "later 300 done"])
 def test_the_time_of_a_handler_stands_still(server, pause, request_text):
     banterd = server("-H", "test", "-t", "1", "--handler-timeout", "3s")
     clients = [banterd.connect() for _ in range(4)]
