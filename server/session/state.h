@@ -78,8 +78,8 @@ struct session {
     };
     struct peer peer;
     uint64_t number : 45;  /* from 1; 0: refused, it gets "-ERR busy" and is not counted */
-    uint64_t cost : 6;     /* enum cost: what its requests cost */
     uint64_t relapses : 3; /* how often one of its calls has lost the loop, up to a bound */
+    uint64_t cost : 6;     /* enum cost: what its requests cost */
     bool watches_in : 1;   /* what epoll watches */
     bool watches_out : 1;
     bool unparsed : 1;      /* the input that is left over may hold complete requests */
