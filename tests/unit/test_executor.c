@@ -248,6 +248,53 @@ static void sleepers_need_no_permit(void **state)
     close_executor();
 }
 
+static void sleepers_leave_some_threads_to_newcomers(void **state)
+{
+    (void) state;
+    enum { MOST = BOUND - BOUND / 8 };
+    struct toy_job sleepers[BOUND], newcomer;
+    open_executor(1, BOUND);
+    init_all(sleepers, BOUND, COST_SLEEPS);
+    submit_all(sleepers, BOUND);
+    executor_dispatch(executor, 0);
+    assert_int_equal(pool_threads(pool), MOST);
+    begin(&newcomer, COST_UNKNOWN);
+    assert_int_equal(pool_threads(pool), MOST + 1);
+    sem_post(&newcomer.end);
+    end_all(sleepers, BOUND); /* whoever is through takes the next one itself */
+    for (int i = 0; i < BOUND; i++)
+        wait_for(&sleepers[i].begun);
+    close_executor();
+}
+
+/* As they come when the loops may call nothing. */
+static void quick_jobs_are_run_in_what_the_loops_do_not_need_of_the_reserve(void **state)
+{
+    (void) state;
+    struct toy_job quick, sleeper;
+    open_executor(1, 2);
+    pool_keep(pool, 2);
+    init(&quick, COST_QUICK);
+    init(&sleeper, COST_SLEEPS);
+    assert_true(executor_submit(executor, &quick.job));
+    executor_submit(executor, &sleeper.job);
+    executor_dispatch(executor, 2);
+    assert_int_equal(pool_spares(pool), 2);
+    executor_dispatch(executor, 1);
+    assert_int_equal(pool_spares(pool), 1);
+    wait_for(&quick.begun);
+    assert_int_equal(executor_computing(executor), 0);
+    sem_post(&quick.end);
+    while (pool_spares(pool) < 2) /* it goes back, and does not take the sleeper */
+        sched_yield();
+    assert_int_equal(sleeper.place, 0);
+    pool_keep(pool, 1);
+    executor_dispatch(executor, 0);
+    sem_post(&sleeper.end);
+    wait_for(&sleeper.begun);
+    close_executor();
+}
+
 /* ---- the order ---- */
 
 static void the_cheaper_ones_begin_first(void **state)
@@ -397,6 +444,27 @@ static void a_job_loses_its_permit_when_it_has_computed_for_a_tenth_of_a_second(
     close_executor();
 }
 
+static void a_job_that_was_known_to_sleep_and_computes_counts_and_gives_way(void **state)
+{
+    (void) state;
+    struct toy_job awake, sleeper;
+    open_executor(1, BOUND);
+    begin(&sleeper, COST_SLEEPS);
+    init(&awake, COST_SLEEPS);
+    awake.computes = true;
+    executor_submit(executor, &awake.job);
+    executor_dispatch(executor, 0);
+    wait_for(&awake.begun);
+    while (executor_computing(executor) == 0) {
+        executor_sample(executor);
+        sched_yield();
+    }
+    assert_int_equal(executor_computing(executor), 1); /* and the other one is left alone */
+    atomic_store(&awake.is_over, true);
+    sem_post(&sleeper.end);
+    close_executor();
+}
+
 /* ---- a thread that has lost its loop ---- */
 
 static void a_call_that_has_lost_its_loop_counts_and_then_runs_what_waits(void **state)
@@ -500,6 +568,9 @@ int main(void)
         cmocka_unit_test(no_more_jobs_compute_than_there_are_permits),
         cmocka_unit_test(submitting_says_when_the_monitor_is_needed),
         cmocka_unit_test(sleepers_need_no_permit),
+        cmocka_unit_test(sleepers_leave_some_threads_to_newcomers),
+        cmocka_unit_test(quick_jobs_are_run_in_what_the_loops_do_not_need_of_the_reserve),
+        cmocka_unit_test(a_job_that_was_known_to_sleep_and_computes_counts_and_gives_way),
         cmocka_unit_test(the_cheaper_ones_begin_first),
         cmocka_unit_test(a_job_is_not_overtaken_for_ever),
         cmocka_unit_test(jobs_of_unknown_cost_begin_first),

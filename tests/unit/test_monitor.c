@@ -235,6 +235,40 @@ static void a_loop_stays_where_it_is_when_there_is_no_spare_and_that_is_logged_o
     free_all();
 }
 
+/* ---- what loops may call ---- */
+
+static void await_calls(enum loop_calls calls)
+{
+    while (atomic_load(&toy.loop.may_call) != calls)
+        sched_yield();
+}
+
+static void a_loop_makes_no_call_that_could_not_be_handed_over(void **state)
+{
+    (void) state;
+    struct pool_thread *threads[3];
+    start_monitor(3, STALL_MS);
+    monitor_batch_begins(monitor, &toy.loop);
+    await_calls(LOOP_CALLS_NONE); /* there is no spare */
+    pool_keep(pool, 2);
+    await_calls(LOOP_CALLS_ALL);
+    threads[0] = pool_get(pool, POOL_LOOP);
+    await_calls(LOOP_CALLS_KNOWN); /* another has been started, and no more may be */
+    threads[1] = pool_get(pool, POOL_LOOP);
+    threads[2] = pool_get(pool, POOL_LOOP);
+    assert_non_null(threads[2]);
+    await_calls(LOOP_CALLS_NONE);
+    pool_put_back(threads[0]);
+    await_calls(LOOP_CALLS_KNOWN);
+    pool_put_back(threads[1]);
+    pool_put_back(threads[2]);
+    await_calls(LOOP_CALLS_ALL);
+    monitor_batch_ends(&toy.loop);
+    stop();
+    assert_int_equal(log_capture_count(&capture, "No thread to go on"), 1);
+    free_all();
+}
+
 /* ---- sleeping and waking ---- */
 
 /* Waits until the monitor's clock has stood still for a while: it sleeps, most likely. */
@@ -317,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_loop_is_taken_from_an_owner_that_sleeps),
         cmocka_unit_test(a_loop_whose_calls_are_quick_is_left_alone),
         cmocka_unit_test(a_loop_stays_where_it_is_when_there_is_no_spare_and_that_is_logged_once),
+        cmocka_unit_test(a_loop_makes_no_call_that_could_not_be_handed_over),
         cmocka_unit_test(a_batch_wakes_the_monitor),
         cmocka_unit_test(what_was_submitted_begins_when_the_monitor_is_woken),
         cmocka_unit_test(what_was_submitted_begins_even_if_the_monitor_sleeps),
