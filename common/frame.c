@@ -55,13 +55,8 @@ const char *frame_refusal_text(enum frame_refusal refusal)
 static enum frame_outcome next_raw(const struct frame_rules *rules, struct frame_decoder *decoder,
                                    const char *data, size_t size, struct frame *frame)
 {
-    if (decoder->state != AT_START && size == 0)
+    if (decoder->state != AT_START)
         return frame_end_skipping(decoder, decoder->length, frame);
-    if (decoder->state != AT_START) {
-        decoder->length += size;
-        frame->consumed = size;
-        return FRAME_MORE;
-    }
     if (size == 0)
         return FRAME_MORE;
     if (size <= rules->max_bytes)

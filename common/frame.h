@@ -124,10 +124,17 @@ struct frame {
  * and the two sticky ones.
  *
  * FRAME_RAW: the data is all that one read returned, and is one message (none for size 0). If it is
- * longer than max_bytes it is consumed as FRAME_OVERSIZE; the data of the next calls belongs to it
- * and is dropped, up to a call with none, which returns FRAME_OVERSIZE_END. */
+ * longer than max_bytes it is consumed as FRAME_OVERSIZE, and the next call returns
+ * FRAME_OVERSIZE_END. */
 enum frame_outcome frame_next(const struct frame_rules *rules, struct frame_decoder *decoder,
                               const char *data, size_t size, struct frame *frame);
+
+/* FRAME_RAW: so many bytes more than the read returned belong to the message for which
+ * FRAME_OVERSIZE was returned just now, and were dropped. */
+static inline void frame_raw_goes_on(struct frame_decoder *decoder, size_t size)
+{
+    decoder->length += size;
+}
 
 /* Appends the message of a block for which `is_stuffed` is set: without the dots that were put in
  * front, and with LF between its lines. False, with `out` unchanged, when memory is out. */

@@ -40,7 +40,7 @@ bool reading_begin(struct session *session, struct scratch *scratch)
 
 /* Moves what is left over of a buffer that is much larger: a few bytes, for which a client takes
  * its time, must not keep the memory of the large request before them. */
-static bool fit(struct buffer *rest)
+static __attribute__((noinline)) bool fit(struct buffer *rest)
 {
     struct buffer fitting = {0};
     size_t size = buffer_size(rest);
