@@ -22,6 +22,8 @@ enum {
 };
 
 #define MAX_MESSAGE ((size_t) 1 << 30)
+#define LEAST_MEMORY ((size_t) 1 << 20)
+#define MOST_MEMORY ((size_t) 1 << 50)
 
 static bool take_listen(const char *value, void *context, struct error *error)
 {
@@ -168,6 +170,12 @@ static bool take_max_message(const char *value, void *context, struct error *err
     return args_size(value, 1, MAX_MESSAGE, &options->config.max_message, error);
 }
 
+static bool take_max_memory(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    return args_size(value, LEAST_MEMORY, MOST_MEMORY, &options->config.max_memory, error);
+}
+
 static bool take_threads(const char *value, void *context, struct error *error)
 {
     return take_count(value, MAX_THREADS, &((struct options *) context)->config.threads, error);
@@ -286,6 +294,9 @@ static const struct args_option table[] = {
      NULL, take_telnet},
     {'m', "max-message", "BYTES",
      "the longest request, such as 5120, 64k or 1m, without its framing", "5120", take_max_message},
+    {0, "max-memory", "BYTES",
+     "what all clients together make it hold; over it, those that would add to it are not read",
+     "a quarter of the machine's", take_max_memory},
     {'t', "threads", "N", "how many event loops", "one a core", take_threads},
     {0, "max-clients", "N", "the next client gets -ERR busy", "10000", take_max_clients},
     {0, "max-requests", "N", "close a client's connection behind the reply to its Nth request",
@@ -431,6 +442,17 @@ static bool check_framing(const struct options *options, struct error *error)
                      "--telnet needs lines: --framing line, crlf or block; see banterd --help");
 }
 
+static bool check_memory(const struct options *options, struct error *error)
+{
+    const struct server_config *config = &options->config;
+    return !config->max_memory ||
+           config->max_memory >= SERVER_LEAST_MESSAGES * config->max_message ||
+           error_set(error,
+                     "--max-memory %zu has no room for %d requests of --max-message %zu: raise the "
+                     "one or lower the other; see banterd --help",
+                     config->max_memory, SERVER_LEAST_MESSAGES, config->max_message);
+}
+
 /* Takes what follows the options: a program, after "--". */
 static bool take_program(struct options *options, int argc, char **argv, int operand,
                          bool separator, struct error *error)
@@ -455,7 +477,7 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
     if (operand < 0)
         return false;
     if (!options->help && !options->version &&
-        !(check_framing(options, error) &&
+        !(check_framing(options, error) && check_memory(options, error) &&
           take_program(options, argc, argv, operand, separator, error)))
         return false;
     if (options->program.argv)

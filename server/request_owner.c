@@ -332,7 +332,6 @@ void request_start(struct request *request, struct loop *loop, void *context,
     request->size = size;
     request->verdict_code = NULL;
     request->ready = false;
-    request->held = 0;
     request->charge = 0;
     request->built = false;
     request->last = false;

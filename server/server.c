@@ -45,6 +45,7 @@ enum {
 
 struct server {
     struct shared shared;
+    struct memory memory;
     struct acceptor acceptor;
     struct admission admission;
     struct scaler scaler;
@@ -77,6 +78,15 @@ struct server_config server_defaults(void)
 
 /* ---- opening ---- */
 
+/* A quarter of the machine's memory, or what the largest requests need. */
+static size_t default_max_memory(size_t max_message)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    size_t quarter = pages > 0 && page_bytes > 0 ? (size_t) pages / 4 * (size_t) page_bytes : 0;
+    size_t least = SERVER_LEAST_MESSAGES * max_message;
+    return quarter > least ? quarter : least;
+}
+
 static void take_config(struct server *server, const struct server_config *config)
 {
     struct settings *settings = &server->shared.settings;
@@ -93,6 +103,10 @@ static void take_config(struct server *server, const struct server_config *confi
     server->shared.acceptor = &server->acceptor;
     server->shared.scaler = &server->scaler;
     server->shared.asker = &turn_asker;
+    server->shared.memory = &server->memory;
+    memory_init(&server->memory,
+                config->max_memory ? config->max_memory : default_max_memory(config->max_message),
+                config->max_message, server->shard_count);
 }
 
 /* So that everything below has a log, and events are counted even if nobody reads about them. */
@@ -409,6 +423,7 @@ void server_stats(const struct server *server, struct server_stats *stats)
         .jobs = executor_submitted(server->executor),
         .log_lines = log_lines(server->shared.log),
         .log_dropped = log_dropped(server->shared.log),
+        .memory_held = atomic_load(&server->memory.held),
         .clients = atomic_load(&server->admission.clients),
         .refused = atomic_load(&server->admission.refused),
         .computing = executor_computing(server->executor),

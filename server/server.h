@@ -70,6 +70,7 @@ struct server_stats {
     uint64_t handovers;              /* loops that were taken from a handler that took long */
     uint64_t moves;                  /* sessions that went to another loop */
     uint64_t jobs;                   /* requests given to the executor */
+    uint64_t memory_held;            /* bytes that clients make it hold now; some too few or many */
     uint64_t log_lines, log_dropped; /* lines written, and lines for which there was no room */
     unsigned clients;                /* connected now */
     unsigned refused;                /* being told now that there are too many */

@@ -57,6 +57,9 @@ enum log_level {
     EVENT(BROKEN, ERRORS, false, "The session was given up: ", "", "sessions_given_up")            \
     /* address */                                                                                  \
     EVENT(BUSY, ERRORS, false, "Too many clients, refused ", "", "clients_refused")                \
+    /* how much is held, of how much */                                                            \
+    EVENT(MEMORY_SHORT, ERRORS, false,                                                             \
+          "Memory is short, some clients wait until they are read: ", "", "memory_shortages")      \
     /* why */                                                                                      \
     EVENT(ACCEPT_FAILED, ERRORS, false, "Accept failed, resting. Error : ", "", "accept_failures") \
     /* why */                                                                                      \

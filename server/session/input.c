@@ -52,9 +52,16 @@ static uint32_t drain_left(const struct session *session)
     return session->active ? session->active->drain_left : 0;
 }
 
+/* Whether memory is too short for reading more of it. */
+static bool is_barred(const struct session *session)
+{
+    return session->active ? session->active->barred
+                           : memory_level(session_shard(session)->shared->memory) == MEMORY_OUT;
+}
+
 bool input_wants_bytes(const struct session *session)
 {
-    return is_open(session) && !session->unparsed && !session->eof &&
+    return is_open(session) && !session->unparsed && !session->eof && !is_barred(session) &&
            !(session->draining && drain_left(session) == 0);
 }
 

@@ -99,6 +99,7 @@ void output_queue(struct session *session, struct request *request)
     request->ends_in_crlf = session->crlf; /* it is the last one that was taken */
     STAILQ_INSERT_TAIL(&session->active->requests, request, entry);
     session->active->pending++;
+    session->active->messages += request->size;
 }
 
 void output_ready(struct session *session, struct request *request)
@@ -131,6 +132,7 @@ static void unqueue_first(struct session *session)
     STAILQ_REMOVE_HEAD(&active->requests, entry);
     active->pending--;
     active->replies -= request->held;
+    active->messages -= request->size;
     report_gone(session, request);
     if (active->stalled == request)
         active->stalled = NULL;
@@ -213,6 +215,7 @@ static void end_behind(struct session *session)
     output_cancel(session);
     session->active->pending = 0;
     session->active->replies = 0;
+    session->active->messages = 0;
 }
 
 void output_deliver(struct session *session, struct scratch *scratch)

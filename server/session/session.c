@@ -31,12 +31,55 @@ struct session_active *session_activate(struct session *session)
     return active;
 }
 
+/* Whether memory that it holds can only be given back once its client has sent more. */
+static bool needs_reading(const struct session_active *active)
+{
+    return session_is_partial(active) && STAILQ_EMPTY(&active->requests) &&
+           buffer_size(&active->output) == 0;
+}
+
+static __attribute__((noinline)) void unchoose(struct session *session)
+{
+    const struct shared *shared = session_shard(session)->shared;
+    session->active->chosen = false;
+    if (memory_unchoose(shared->memory))
+        shard_resume_all(shared);
+}
+
+static __attribute__((noinline)) bool is_barred(const struct session *session)
+{
+    struct memory *memory = session_shard(session)->shared->memory;
+    struct session_active *active = session->active;
+    enum memory_level level = memory_level(memory);
+    if (session->draining || (level == MEMORY_SHORT && active->held <= SESSION_LITTLE))
+        return false;
+    active->chosen = needs_reading(active) && memory_choose(memory, session->number);
+    return !active->chosen && memory_wait(memory, level);
+}
+
+void session_count_held(struct session *session)
+{
+    struct session_active *active = session->active;
+    size_t held = active->input.end + active->output.end + active->replies + active->messages;
+    if (held != active->held)
+        shard_hold(session_shard(session), (ptrdiff_t) (held - active->held));
+    active->held = held;
+    if (active->chosen && !needs_reading(active))
+        unchoose(session);
+    active->barred =
+        memory_level(session_shard(session)->shared->memory) != MEMORY_FREE && is_barred(session);
+}
+
 void session_deactivate(struct session *session)
 {
     struct shard *shard = session_shard(session);
     struct session_active *active = session->active;
     if (!active)
         return;
+    if (active->chosen)
+        unchoose(session);
+    if (active->held > 0)
+        shard_hold(shard, -(ptrdiff_t) active->held);
     session->active = NULL;
     loop_unready(&shard->loop, &active->ready);
     buffer_fini(&active->input);

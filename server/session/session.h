@@ -44,6 +44,9 @@ static inline const struct frame_rules *session_rules(const struct session *sess
  * session is broken. */
 struct session_active *session_activate(struct session *session);
 
+/* Counts what an active session holds, and from that, if memory is short, whether it is read. */
+void session_count_held(struct session *session);
+
 /* Gives that back, with what is in it; a session that has none is left alone. */
 void session_deactivate(struct session *session);
 

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 
+#include "server/engine/scaler.h"
 #include "server/log/log.h"
 #include "server/net/acceptor.h"
+
+enum { LOG_AGAIN_MS = 10000 /* memory may run short, and not, with each request */ };
 
 bool shard_init(struct shard *shard, const struct shared *shared)
 {
@@ -41,6 +44,42 @@ void shard_relieve(struct shard *shard)
 {
     if (!atomic_exchange(&shard->relieve_posted, true))
         loop_post(&shard->loop, &shard->relieve_node);
+}
+
+void shard_resume_all(const struct shared *shared)
+{
+    for (unsigned i = 0; i < shared->scaler->count; i++)
+        shard_resume(&shared->shards[i]);
+}
+
+static void log_short(struct shard *shard)
+{
+    struct memory *memory = shard->shared->memory;
+    int64_t now_ms = shard->loop.now_ms, last_ms = atomic_load(&memory->logged_ms);
+    if ((!last_ms || now_ms - last_ms >= LOG_AGAIN_MS) &&
+        atomic_compare_exchange_strong(&memory->logged_ms, &last_ms, now_ms))
+        log_tell(shard->shared->log, LOG_MEMORY_SHORT, 0, "%zu bytes of %zu",
+                 atomic_load(&memory->held), memory->bound);
+}
+
+/* What has changed is known to all. */
+static __attribute__((noinline)) void count(struct shard *shard)
+{
+    struct memory *memory = shard->shared->memory;
+    struct memory_change change = memory_add(memory, shard->uncounted);
+    shard->uncounted = 0;
+    if (change.runs_short)
+        log_short(shard);
+    if (change.has_room)
+        shard_resume_all(shard->shared);
+}
+
+void shard_hold(struct shard *shard, ptrdiff_t bytes)
+{
+    ptrdiff_t grain = (ptrdiff_t) shard->shared->memory->grain;
+    shard->uncounted += bytes;
+    if (shard->uncounted > grain || shard->uncounted < -grain)
+        count(shard);
 }
 
 void shard_stop(struct shard *shard) { loop_post(&shard->loop, &shard->stop_node); }

@@ -13,6 +13,7 @@
 #include "server/engine/loop.h"
 #include "server/session/counters.h"
 #include "server/session/linger.h"
+#include "server/session/memory.h"
 #include "server/session/state.h"
 #include "server/session/store.h"
 #include "server/settings.h"
@@ -34,6 +35,7 @@ struct shared {
     struct scaler *scaler;
     struct monitor *monitor;   /* NULL: no hand-over */
     struct executor *executor; /* takes what is known to take long; NULL: nothing does */
+    struct memory *memory;     /* what the sessions of all shards hold */
     const struct asker *asker; /* the functions of sessions as askers */
     struct shard *shards;      /* by the index of their loops in the scaler */
 };
@@ -55,8 +57,9 @@ struct shard {
     struct request_spares spares; /* requests for the next calls */
     struct linger_list linger;
     struct session_list dead; /* closed in this batch; freed when it is over */
-    bool draining;            /* no new input is waited for */
-    bool refusing;            /* the drain's time is over: what is owed is refused */
+    ptrdiff_t uncounted; /* bytes that its sessions hold and the server's memory does not know */
+    bool draining;       /* no new input is waited for */
+    bool refusing;       /* the drain's time is over: what is owed is refused */
     /* while draining: when refusing begins; then: when what is left is closed */
     int64_t drain_deadline_ms;
 };
@@ -76,6 +79,13 @@ void shard_resume(struct shard *shard);
 
 /* Lets sessions that linger be closed, as long as descriptors are needed. From any thread. */
 void shard_relieve(struct shard *shard);
+
+/* The shard's sessions hold so many bytes more, or less if it is negative. Owner only. */
+void shard_hold(struct shard *shard, ptrdiff_t bytes);
+
+/* Lets all sessions of all shards go on that were not read since memory was short. From any thread.
+ */
+void shard_resume_all(const struct shared *shared);
 
 /* Begins the stop: what has been received is still served. From any thread, once. */
 void shard_stop(struct shard *shard);

@@ -28,6 +28,8 @@ enum {
     SESSION_MAX_REPLIES = 16 << 20,
     /* a turn that has made this much output sends it first */
     SESSION_MAX_UNSENT = 256 << 10,
+    /* what one may hold and be read while memory is short */
+    SESSION_LITTLE = 16 << 10,
     /* how long the other end may take to close, at an orderly close */
     SESSION_LINGER_MS = 1000,
 };
@@ -48,9 +50,13 @@ struct session_active {
     struct buffer output;          /* complete replies that the kernel has not taken yet */
     struct request_queue requests; /* whose replies are still to be sent, in order */
     size_t replies;                /* bytes that those hold whose replies are there */
-    uint16_t pending;              /* how many those are */
-    struct telnet telnet;          /* an idle session's is between two commands */
-    struct http_line first;        /* of the session's first line, if that is over the limit */
+    size_t messages;               /* bytes of them all */
+    size_t held;                   /* bytes that all of this held when it was last counted */
+    bool barred;                   /* memory is short: it is not read */
+    bool chosen;            /* memory is short, and it is the one that is read all the same */
+    uint16_t pending;       /* how many those are */
+    struct telnet telnet;   /* an idle session's is between two commands */
+    struct http_line first; /* of the session's first line, if that is over the limit */
     /* draining: bytes that had been received when the stop began, and are not read yet */
     uint32_t drain_left;
     /* Requests are taken while no more than this is unsent: nothing, but of a relay

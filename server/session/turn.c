@@ -50,6 +50,16 @@ static bool update_interest(struct session *session)
     return (in == session->watches_in && out == session->watches_out) || watch(session, in, out);
 }
 
+/* The same; a session that can't be watched might wait for good, and is closed: false. */
+static bool watch_again(struct session *session)
+{
+    if (update_interest(session))
+        return true;
+    session_break(session, strerror(errno));
+    close_now(session);
+    return false;
+}
+
 /* Whether the session has something to do without an event. */
 static bool can_go_on(const struct session *session)
 {
@@ -82,18 +92,16 @@ static void rearm(struct session *session)
             return;
     }
     if (!session->closing) {
-        deadlines_update_partial(session);
         if (session_is_idle(session) && !session_is_relay(session))
             session_deactivate(session);
-        else
+        if (session->active) {
+            session_count_held(session);
+            deadlines_update_partial(session);
             go_on(session);
+        }
     }
-    if (!update_interest(session)) { /* it might wait for good */
-        session_break(session, strerror(errno));
-        close_now(session);
-        return;
-    }
-    deadlines_arm(session);
+    if (watch_again(session))
+        deadlines_arm(session);
 }
 
 /* ---- turns that may call the handler ---- */
@@ -131,6 +139,13 @@ bool turn_ready(struct session *session, struct scratch *scratch)
     return run(session, scratch, false);
 }
 
+/* An idle session is not read, since memory is out. */
+static __attribute__((noinline)) void wait_for_memory(struct session *session)
+{
+    if (!memory_wait(session_shard(session)->shared->memory, MEMORY_OUT))
+        watch_again(session);
+}
+
 bool turn_event(struct session *session, struct scratch *scratch, uint32_t events)
 {
     if (session->closed)
@@ -145,6 +160,8 @@ bool turn_event(struct session *session, struct scratch *scratch, uint32_t event
     if ((events & EPOLLIN) && !session->closing && !input_wants_bytes(session) &&
         !can_go_on(session)) {
         watch(session, false, session->watches_out); /* else the next event tries again */
+        if (!session->active)
+            wait_for_memory(session);
         events &= ~(uint32_t) EPOLLIN;
         if (!(events & EPOLLOUT))
             return true;
@@ -307,6 +324,7 @@ static void answered(struct request *request)
 {
     struct session *session = request->context;
     output_ready(session, request);
+    session_count_held(session);
     if (request->job.cost != COST_UNKNOWN)
         session->cost = (uint8_t) cost_learn(session->cost, request->job.cost, session->relapses);
     go_on(session);
@@ -316,8 +334,13 @@ void turn_resume(struct session *session)
 {
     if (session->closing)
         return;
+    if (session->active) {
+        session_count_held(session);
+        deadlines_update_partial(session);
+    }
     go_on(session);
-    update_interest(session);
+    if (watch_again(session))
+        deadlines_arm(session);
 }
 
 static void returned(struct request *request)

@@ -43,6 +43,7 @@ static struct shard_fixture {
     struct admission admission;
     struct acceptor acceptor;
     struct scaler scaler;
+    struct memory memory;
     struct loop *loops[1];
     struct handler handler;
     struct scratch scratch;
@@ -139,6 +140,7 @@ static int fixture_set_up(void **state)
     shared->acceptor = &fixture.acceptor;
     shared->scaler = &fixture.scaler;
     shared->asker = &turn_asker;
+    shared->memory = &fixture.memory;
     shared->shards = &fixture.shard;
     fixture.loops[0] = &fixture.shard.loop;
     fixture.handler.kind = &fixture_kind;
