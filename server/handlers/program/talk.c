@@ -267,11 +267,10 @@ static void leave_line(struct talks *talks, struct talk *talk)
     talk->in_line = false;
 }
 
-static void close_pipes(const int fds[2])
+static void close_pipe(int fd)
 {
-    for (int i = 0; i < 2; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* An instance that runs gets its output back, which is still read, so that it does not fail while
@@ -279,11 +278,11 @@ static void close_pipes(const int fds[2])
 static void end_instance(struct talks *talks, struct talk *talk, int input_fd, int output_fd)
 {
     struct instance *instance = talk->instance;
-    if (instance && output_fd >= 0) {
+    close_pipe(input_fd);
+    if (instance && output_fd >= 0)
         instance_take_output(talks->instances, instance, output_fd);
-        output_fd = -1;
-    }
-    close_pipes((int[]){input_fd, output_fd});
+    else
+        close_pipe(output_fd);
     if (instance)
         instance_end(talks->instances, instance, true);
 }
@@ -351,22 +350,17 @@ void talks_end(struct talks *talks)
 
 /* ---- the end of a process ---- */
 
-static void log_failure(struct talks *talks, const struct instance *instance, const char *text)
-{
-    instance_log(talks->instances, instance, LOG_WORKER_LOST, "has failed", text, strlen(text));
-}
-
 /* Unless it has ended as it should. */
 static void log_end(struct talks *talks, const struct instance *instance)
 {
-    char how[64], text[100];
-    if (instance->phase == INSTANCE_TERMINATED || instance->phase == INSTANCE_KILLED) {
-        log_failure(talks, instance, "the program has closed its output, but has not ended");
-    } else if (!instance_ended_well(instance)) {
+    char how[64] = "has closed its output, but has not ended", text[100];
+    bool was_made_to = instance->phase == INSTANCE_TERMINATED || instance->phase == INSTANCE_KILLED;
+    if (!was_made_to && instance_ended_well(instance))
+        return;
+    if (!was_made_to)
         instance_describe_end(instance, how, sizeof how);
-        snprintf(text, sizeof text, "the program %s", how);
-        log_failure(talks, instance, text);
-    }
+    int size = snprintf(text, sizeof text, "the program %s", how);
+    instance_log(talks->instances, instance, LOG_WORKER_LOST, "has failed", text, (size_t) size);
 }
 
 void talk_exited(struct talks *talks, struct talk *talk)
