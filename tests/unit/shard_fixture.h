@@ -92,7 +92,8 @@ static void fixture_handle(struct handler *handler, struct request *request)
         request_reply(request, "long", 4);
         return;
     }
-    memcpy(message, request_message(request), request_size(request));
+    snprintf(message, sizeof message, "%.*s", (int) request_size(request),
+             request_message(request));
     fixture.caller = pthread_self();
     if (strncmp(text, "lose ", 5) == 0) {
         loop_take(&fixture.shard.loop, fixture.shard.loop.call);
