@@ -23,6 +23,7 @@ void group_add(struct group *group, pid_t pid)
 {
     pthread_mutex_lock(&lock);
     group->id = pid;
+    group->reaped = false;
     LIST_INSERT_HEAD(&groups, group, entry);
     if (aborted) /* while it was started */
         kill(-pid, SIGKILL);
