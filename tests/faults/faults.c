@@ -2,9 +2,9 @@
  * faults: makes the N-th call of a function fail, once or from then on. Linked into the server by
  * ld's --wrap, so that it meets the calls of the server's own code and those of no library.
  *
- * Which one is in the environment: FAULTS="DESCRIPTOR CALL NUMBER once|on". The descriptor is that
- * of a file in memory, a struct board, in which the driver (tests/faults/run) sees what has
- * happened.
+ * Which one is in the environment: FAULTS_CALL, FAULTS_NUMBER, FAULTS_MODE (once or on).
+ * FAULTS_BOARD is the descriptor of a file in memory, a struct board, in which the driver
+ * (tests/faults/run) sees what has happened.
  */
 #include "tests/faults/faults.h"
 
@@ -17,7 +17,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -76,19 +75,18 @@ __attribute__((constructor)) static void begin(void)
 #define NAME(name, error) #name,
     static const char *const names[] = {CALLS(NAME)};
 #undef NAME
-    const char *text = getenv("FAULTS");
-    char name[32], mode[8];
-    int descriptor;
-    unsigned long long number;
-    if (!text || sscanf(text, "%d %31s %llu %7s", &descriptor, name, &number, mode) != 4)
+    const char *memory = getenv("FAULTS_BOARD"), *name = getenv("FAULTS_CALL"),
+               *number = getenv("FAULTS_NUMBER"), *mode = getenv("FAULTS_MODE");
+    if (!memory || !name || !number || !mode)
         return;
+    int descriptor = (int) strtol(memory, NULL, 10);
     struct board *shared =
         __real_mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     if (shared == MAP_FAILED)
         abort();
     close(descriptor);
     board = shared;
-    fault.number = number;
+    fault.number = strtoull(number, NULL, 10);
     fault.on = strcmp(mode, "on") == 0;
     for (int call = 0; call < CALL_COUNT; call++)
         if (strcmp(names[call], name) == 0)
