@@ -471,6 +471,7 @@ void request_unref_to(struct request *request, struct request_spares *spares)
         request_free(request);
         return;
     }
+    request->held = 0;
     STAILQ_INSERT_HEAD(&spares->queue, request, entry);
     spares->count++;
 }

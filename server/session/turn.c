@@ -252,7 +252,7 @@ static void overrule_late(struct session *session)
             log_timeout(session, LOG_HANDLER_TIMEOUT,
                         shard->shared->settings.config.handler_timeout_ms);
         else if (request_take_answer(request))
-            request->ready = true;
+            output_ready(session, request);
         else
             request_postpone(request, ANSWER_SOON_MS);
     }
