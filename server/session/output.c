@@ -116,11 +116,12 @@ void output_queue_late(struct session *session, struct request *request)
         output_ready(session, request);
 }
 
-/* Tells the handler of a reply that it may have counted. */
-static void report_gone(struct session *session, struct request *request)
+/* Tells the handler of a reply that it may have counted; it was never given what the server has
+ * refused itself. */
+static void report_gone(struct request *request)
 {
     struct handler *handler = request->handler;
-    if (session->handler_data && handler->kind->reply_gone &&
+    if (request->session_data && handler->kind->reply_gone &&
         (request->verdict_code || request->held > HANDLER_SMALL_REPLY))
         handler->kind->reply_gone(handler, request);
 }
@@ -133,7 +134,7 @@ static void unqueue_first(struct session *session)
     active->pending--;
     active->replies -= request->held;
     active->messages -= request->size;
-    report_gone(session, request);
+    report_gone(request);
     if (active->stalled == request)
         active->stalled = NULL;
     request->context = NULL; /* a holder, or the call's way back, may outlive the session */

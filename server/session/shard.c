@@ -96,8 +96,10 @@ struct request *shard_request(struct shard *shard)
     const struct shared *shared = shard->shared;
     struct request *request =
         request_from(&shard->spares, shared->settings.config.handler, shared->asker, shared->log);
-    if (request)
-        request->listeners = &shared->acceptor->listeners;
+    if (!request)
+        return NULL;
+    request->listeners = &shared->acceptor->listeners;
+    request->session_data = NULL;
     return request;
 }
 

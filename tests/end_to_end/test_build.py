@@ -225,7 +225,7 @@ def test_sanitizer_builds_have_folders_of_their_own():
         run = subprocess.run(["make", "-C", TOP, *arguments, "help"], env=environment(), capture_output=True,
                              text=True, timeout=harness.LIMIT)
         assert f" BUILD={folder} " in run.stdout
-    assert "address or thread" in make("SANITIZE=magic", "help", status=2).stderr
+    assert "address, thread or fuzz" in make("SANITIZE=magic", "help", status=2).stderr
 
 
 def check_unit(folder, **programs):

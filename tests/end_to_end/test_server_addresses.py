@@ -95,7 +95,7 @@ def test_an_abstract_name_makes_no_file(server, folder, run_banter):
     banterd = server(listen=address)
     assert banterd.address == address
     assert run_banter("-c", address, "x") == (0, b"Hello X\n", b"")
-    banterd.log.wait_line(f"[1] Connected with {address}")
+    banterd.log.wait_line(f"[1] Connected with {address} as uid={os.getuid()}")
     assert list(folder.glob("@*")) == []
 
 

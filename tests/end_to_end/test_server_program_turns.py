@@ -136,7 +136,7 @@ def test_a_program_that_keeps_its_output_in_a_buffer(server):
     client.send_message(*["x"] * 12)
     assert client.lines(12) == [SILENT] * 12
     assert not banterd.log.find("replaced in")
-    banterd.log.wait_for("^Worker 1 is replaced: the program has answered nothing", 12)
+    banterd.log.wait_for("^Worker 1 is replaced: the program has answered nothing", 10)
 
 
 def test_a_copy_that_is_silent_to_several_sessions_is_replaced(server):

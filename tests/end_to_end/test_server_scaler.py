@@ -99,7 +99,7 @@ def test_the_peers_name_moves_too(server, folder, address):
     assert loops_of(clients) == [0, 0]
     banterd.close_clients()
     banterd.log.wait_for(r"^\[1\] Connection .+ closed$")
-    connected = banterd.log.find(r"^\[1\] Connected with (.+)$")[0][1]
+    connected = banterd.log.find(r"^\[1\] Connected with (\S+)")[0][1]
     banterd.log.wait_line(f"[1] Connection {connected} closed")
 
 
