@@ -230,6 +230,23 @@ void input_end(struct session *session, struct scratch *scratch, const char *why
     session->input_over = true;
 }
 
+static enum step take_message(struct session *session, struct scratch *scratch,
+                              const struct frame *frame)
+{
+    session->crlf = frame->ends_in_crlf;
+    if (!session->begun && is_http(session, frame->message, frame->size)) {
+        take_http(session, scratch);
+        return STEP_TAKEN;
+    }
+    if (session_rules(session)->codec != FRAME_RAW &&
+        protocol_is_quit(frame->message, frame->size)) {
+        take_quit(session);
+        return STEP_TAKEN;
+    }
+    count_taken(session);
+    return dispatch(session, scratch, frame->message, frame->size) ? STEP_TAKEN : STEP_LOST;
+}
+
 /* Takes one thing from the input. */
 static enum step take_next(struct session *session, struct scratch *scratch)
 {
@@ -247,17 +264,7 @@ static enum step take_next(struct session *session, struct scratch *scratch)
 
     switch (outcome) {
     case FRAME_MESSAGE:
-        session->crlf = frame.ends_in_crlf;
-        if (!session->begun && is_http(session, frame.message, frame.size)) {
-            take_http(session, scratch);
-            return STEP_TAKEN;
-        }
-        if (rules->codec == FRAME_RAW || !protocol_is_quit(frame.message, frame.size)) {
-            count_taken(session);
-            return dispatch(session, scratch, frame.message, frame.size) ? STEP_TAKEN : STEP_LOST;
-        }
-        take_quit(session);
-        return STEP_TAKEN;
+        return take_message(session, scratch, &frame);
     case FRAME_OVERSIZE:
         begin_too_long(session, scratch, &frame, (struct view){head, size}, !quit);
         return STEP_TAKEN;

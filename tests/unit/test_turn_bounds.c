@@ -110,6 +110,26 @@ static void a_turn_reads_once_and_of_an_overlong_message_what_is_there(void **st
     }
 }
 
+/* What is there at once is one message, whose size is logged; the quit word in it counts. */
+static void an_overlong_message_in_raw_is_all_that_is_there(void **state)
+{
+    (void) state;
+    static char text[200001];
+    int client;
+    fixture_config()->codec = FRAME_RAW;
+    fixture.shared.settings.rules.codec = FRAME_RAW;
+    fixture_session(&client);
+    memset(text, 'x', 150000);
+    fixture_ask(client, text, "-ERR too-long too long");
+    fixture_ask(client, "quick", "quick");
+    memcpy(text + 150000, "--QUIT--not run", 16);
+    fixture_say(client, text);
+    assert_true(fixture_run());
+    fixture_expect_end(client, "-ERR too-long too long");
+    assert_int_equal(fixture_logged("greater than expected 150000"), 2);
+    close(client);
+}
+
 static void what_is_thrown_away_at_the_close_is_read_once_a_turn(void **state)
 {
     (void) state;
@@ -141,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(a_turn_reads_once_and_of_an_overlong_message_what_is_there),
+        FIXTURE_TEST(an_overlong_message_in_raw_is_all_that_is_there),
         FIXTURE_TEST(what_is_thrown_away_at_the_close_is_read_once_a_turn),
         FIXTURE_TEST(the_stop_reads_what_had_come_before_it),
     };
