@@ -75,11 +75,12 @@ static inline void fixture_hold(struct request *request)
 
 static inline void fixture_built(struct request *request)
 {
-    char *room = request_room(request, 5);
+    static const char reply[] = {'b', 'u', 'i', 'l', 't'};
+    char *room = request_room(request, sizeof reply);
     if (!room)
         return;
-    memcpy(room, "built", 5);
-    request_added(request, 5);
+    memcpy(room, reply, sizeof reply);
+    request_added(request, sizeof reply);
     request_reply_and_return(request);
 }
 
