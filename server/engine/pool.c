@@ -152,13 +152,19 @@ static void unlink_spare(struct pool_thread *thread)
     thread->is_spare = false;
 }
 
+/* Whether there are enough others for the reserve. */
+static bool is_surplus(const struct pool_thread *thread)
+{
+    const struct pool *pool = thread->pool;
+    return kind_of(thread) == BACKGROUND || pool_spares(pool) > reserve_of(pool);
+}
+
 /* Whether a spare may end; `late`: nobody has needed it for long. A stop needs the reserve as long
  * as there are loops. */
 static bool may_end(const struct pool_thread *thread, bool late)
 {
     const struct pool *pool = thread->pool;
-    bool is_surplus = kind_of(thread) == BACKGROUND || pool_spares(pool) > reserve_of(pool);
-    return pool->stopping ? is_surplus || pool->loops == 0 : late && is_surplus;
+    return pool->stopping ? is_surplus(thread) || pool->loops == 0 : late && is_surplus(thread);
 }
 
 /* Whether a thread that is through is not even kept as a spare. */
@@ -174,19 +180,30 @@ static struct timespec to_timespec(int64_t ms)
     return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 }
 
+/* Waits until it is signalled, with the lock held. The reserve sleeps for as long as nothing
+ * happens; any other spare, until it is late (true). */
+static bool wait_given(struct pool_thread *thread)
+{
+    struct pool *pool = thread->pool;
+    if (!thread->is_spare || !is_surplus(thread)) {
+        pthread_cond_wait(&thread->given, &pool->lock);
+        return false;
+    }
+    struct timespec until = to_timespec(clock_ms() + pool->patience_ms);
+    return pthread_cond_clockwait(&thread->given, &pool->lock, CLOCK_MONOTONIC, &until) != 0;
+}
+
 /* Waits as a spare, with the lock held. True: it was given a loop or a job. False: nobody needs
  * this thread. One that is no spare was picked: it will be given something, or be put back. */
 static bool wait_for_work(struct pool_thread *thread)
 {
-    struct pool *pool = thread->pool;
     bool late = false;
     while (!thread->loop && !thread->job) {
         if (thread->is_spare && may_end(thread, late)) {
             unlink_spare(thread);
             return false;
         }
-        struct timespec until = to_timespec(clock_ms() + pool->patience_ms);
-        late = pthread_cond_clockwait(&thread->given, &pool->lock, CLOCK_MONOTONIC, &until) != 0;
+        late = wait_given(thread);
     }
     return true;
 }
@@ -396,8 +413,7 @@ void pool_put_back(struct pool_thread *thread)
     struct pool *pool = thread->pool;
     pthread_mutex_lock(&pool->lock);
     link_spare(thread);
-    if (pool->stopping)
-        pthread_cond_signal(&thread->given);
+    pthread_cond_signal(&thread->given); /* it may end now, or begin to wait for that */
     pthread_mutex_unlock(&pool->lock);
 }
 
