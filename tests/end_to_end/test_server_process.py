@@ -29,7 +29,7 @@ def states_of_children(pid):
         for child in children.read_text().split():
             try:
                 states.append(Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2][0])
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 pass
     return states
 
