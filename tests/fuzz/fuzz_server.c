@@ -138,8 +138,10 @@ static void receive_all(struct client *client, const struct service *service)
 {
     struct pollfd fd = {.fd = client->fd, .events = POLLIN};
     while (client->fd >= 0 && !client->ended) {
-        /* The time may have passed while the whole process stood still. */
-        if (poll(&fd, 1, PATIENCE_MS) != 1 && poll(&fd, 1, PATIENCE_MS) != 1)
+        int found = 0;
+        for (int tries = 0; tries < 2 && found <= 0; tries++)
+            found = poll(&fd, 1, PATIENCE_MS);
+        if (found <= 0) /* twice: once, the whole process may have stood still */
             tell_hang(client, service);
         receive(client, 65536);
     }
