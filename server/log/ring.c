@@ -120,15 +120,16 @@ static __attribute__((noinline)) void put_record(struct log_ring *ring, enum log
         .event = event,
     };
     size_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    size_t kept = ring->always >> event & 1 ? 0 : KEPT_BYTES;
-    if (!has_room(ring, head, sizeof record + record.size + kept)) {
+    size_t whole = sizeof record + record.size;
+    if (!has_room(ring, head, whole + KEPT_BYTES) &&
+        !(ring->always >> event & 1 && has_room(ring, head, whole))) {
         counter_add(&ring->dropped, 1);
         return;
     }
     copy_in(ring, head, &record, sizeof record);
     if (record.size)
         copy_in(ring, head + sizeof record, text, record.size);
-    atomic_store_explicit(&ring->head, head + sizeof record + record.size, memory_order_release);
+    atomic_store_explicit(&ring->head, head + whole, memory_order_release);
 }
 
 void log_put(struct log_ring *ring, enum log_event event, uint64_t session, const void *text,

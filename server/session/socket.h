@@ -69,6 +69,9 @@ static inline bool socket_shutdown(struct session *session)
     return shutdown(session->fd, SHUT_WR) == 0;
 }
 
+/* Ends both halves: epoll reports that, whatever is watched. */
+static inline void socket_cut(struct session *session) { shutdown(session->fd, SHUT_RDWR); }
+
 static inline void socket_close(struct session *session) { close(session->fd); }
 
 #endif

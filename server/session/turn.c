@@ -29,35 +29,33 @@ enum { ANSWER_SOON_MS = 100 };
 
 /* ---- what a session waits for ---- */
 
-/* If it fails, with errno set, what is watched is not what is wanted. */
-static bool watch(struct session *session, bool in, bool out)
+/* The session might wait for good; now its end is reported. */
+static __attribute__((cold, noinline)) void give_up(struct session *session)
+{
+    session_break(session, strerror(errno));
+    socket_cut(session);
+}
+
+static void watch(struct session *session, bool in, bool out)
 {
     uint32_t events = (in ? EPOLLIN : 0) | (out ? EPOLLOUT : 0);
     if (!loop_watch(&session_shard(session)->loop, EPOLL_CTL_MOD, session->fd, events, LOOP_SESSION,
-                    session))
-        return false;
+                    session)) {
+        give_up(session);
+        return;
+    }
     session->watches_in = in;
     session->watches_out = out;
-    return true;
 }
 
-static bool update_interest(struct session *session)
+static void update_interest(struct session *session)
 {
     /* epoll learns that reading is not wanted only when something does come (turn_event()): most
      * often it is wanted again before that. */
     bool in = session->watches_in || session->closing || input_wants_bytes(session);
     bool out = output_unsent(session);
-    return (in == session->watches_in && out == session->watches_out) || watch(session, in, out);
-}
-
-/* The same; a session that can't be watched might wait for good, and is closed: false. */
-static bool watch_again(struct session *session)
-{
-    if (update_interest(session))
-        return true;
-    session_break(session, strerror(errno));
-    close_now(session);
-    return false;
+    if (in != session->watches_in || out != session->watches_out)
+        watch(session, in, out);
 }
 
 /* Whether the session has something to do without an event. */
@@ -100,8 +98,8 @@ static void rearm(struct session *session)
             go_on(session);
         }
     }
-    if (watch_again(session))
-        deadlines_arm(session);
+    update_interest(session);
+    deadlines_arm(session);
 }
 
 /* ---- turns that may call the handler ---- */
@@ -143,7 +141,7 @@ bool turn_ready(struct session *session, struct scratch *scratch)
 static __attribute__((noinline)) void wait_for_memory(struct session *session)
 {
     if (!memory_wait(session_shard(session)->shared->memory, MEMORY_OUT))
-        watch_again(session);
+        update_interest(session);
 }
 
 bool turn_event(struct session *session, struct scratch *scratch, uint32_t events)
@@ -159,7 +157,11 @@ bool turn_event(struct session *session, struct scratch *scratch, uint32_t event
     }
     if ((events & EPOLLIN) && !session->closing && !input_wants_bytes(session) &&
         !can_go_on(session)) {
-        watch(session, false, session->watches_out); /* else the next event tries again */
+        watch(session, false, session->watches_out);
+        if (session->broken) {
+            close_now(session);
+            return true;
+        }
         if (!session->active)
             wait_for_memory(session);
         events &= ~(uint32_t) EPOLLIN;
@@ -339,8 +341,8 @@ void turn_resume(struct session *session)
         deadlines_update_partial(session);
     }
     go_on(session);
-    if (watch_again(session))
-        deadlines_arm(session);
+    update_interest(session);
+    deadlines_arm(session);
 }
 
 static void returned(struct request *request)
