@@ -284,20 +284,14 @@ static void unshare_peer(struct request *request)
         peer_fini(&request->peer, listener_of(request));
 }
 
-/* The message is a copy, and then the peer is one too. */
-static bool is_kept(const struct request *request)
-{
-    return request->copy.data && request->message == request->copy.data;
-}
-
 static void drop_peer(struct request *request)
 {
-    if (is_kept(request))
+    if (request->is_kept)
         unshare_peer(request);
     if (request->is_adopted)
         unshare_peer(request);
+    request->is_kept = false;
     request->is_adopted = false;
-    request->message = NULL;
 }
 
 void request_free(struct request *request)
@@ -316,11 +310,17 @@ void request_adopt(struct request *request)
     request->is_adopted = true;
 }
 
+/* What seldom has to be done between two calls. */
+static __attribute__((noinline)) void clean(struct request *request)
+{
+    drop_peer(request); /* it may have been held within its last call */
+    if (request->reply.capacity > KEPT_REPLY_BYTES)
+        buffer_fini(&request->reply);
+}
+
 void request_start(struct request *request, struct loop *loop, void *context,
                    uint64_t session_number, const char *message, size_t size)
 {
-    if (is_kept(request)) /* by a hold within its last call */
-        drop_peer(request);
     /* Nobody else knows the request yet; the call is published with a release later. */
     atomic_store_explicit(&request->state, 0, memory_order_relaxed);
     atomic_store_explicit(&request->holds, 1, memory_order_relaxed);
@@ -332,15 +332,13 @@ void request_start(struct request *request, struct loop *loop, void *context,
     request->size = size;
     request->verdict_code = NULL;
     request->ready = false;
-    request->charge = 0;
     request->built = false;
     request->last = false;
     request->no_memory = false;
     request->job.cost = COST_UNKNOWN;
-    if (request->reply.capacity > KEPT_REPLY_BYTES)
-        buffer_fini(&request->reply);
-    else
-        buffer_clear(&request->reply);
+    buffer_clear(&request->reply);
+    if (request->copy.data || request->reply.capacity > KEPT_REPLY_BYTES)
+        clean(request);
 }
 
 enum request_outcome request_outcome(const struct request *request)
@@ -368,12 +366,13 @@ bool request_take_answer(struct request *request)
 bool request_keep_message(struct request *request)
 {
     struct buffer *copy = &request->copy;
-    if (is_kept(request))
+    if (request->is_kept)
         return true;
     buffer_clear(copy);
     if (!buffer_reserve(copy, 1) || !buffer_append(copy, request->message, request->size))
         return false;
     request->message = copy->data;
+    request->is_kept = true;
     share_peer(request);
     return true;
 }
@@ -472,6 +471,7 @@ void request_unref_to(struct request *request, struct request_spares *spares)
         return;
     }
     request->held = 0;
+    request->charge = 0;
     STAILQ_INSERT_HEAD(&spares->queue, request, entry);
     spares->count++;
 }

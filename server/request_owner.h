@@ -65,7 +65,8 @@ struct request {
     const struct listeners *listeners; /* NULL: nobody knows */
     struct peer peer;
     uint8_t listener;
-    bool is_adopted; /* the new owner of its loop has shared the peer; as a copy has */
+    bool is_kept;    /* the message is a copy, and the peer is shared */
+    bool is_adopted; /* the new owner of its loop has shared the peer, too */
     uint64_t session_number;
     const char *message; /* a view into the owner's input until a hold copies it */
     size_t size;
@@ -81,6 +82,7 @@ struct request {
     bool built;
     bool last; /* the session is closed in order behind the answer; belongs to whoever gives it */
     bool no_memory; /* the answer is an error for which there was no memory: `reply` is empty */
+    bool ready;     /* the asker's: it can be delivered when it is its turn */
     struct buffer reply;
     struct loop *loop;
     void *context;               /* the asker's; NULL once nobody waits for the request any more */
@@ -88,7 +90,6 @@ struct request {
     /* not NULL: the asker's own answer instead of `reply`; static strings */
     const char *verdict_code;
     const char *verdict_text;
-    bool ready;                    /* can be delivered when it is its turn */
     size_t held;                   /* the asker's: bytes that its reply holds until then */
     bool ends_in_crlf;             /* the asker's: so did its line, and its reply will */
     struct inbox_node return_node; /* the call's way back, if it returns before the answer */

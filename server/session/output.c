@@ -82,8 +82,8 @@ static void put_reply(struct session *session, struct buffer *output, bool in_cr
 }
 
 /* Frames what a handler has answered. */
-static void put_answer(struct session *session, struct buffer *output, bool in_crlf,
-                       const struct request *request)
+static inline void put_answer(struct session *session, struct buffer *output, bool in_crlf,
+                              const struct request *request)
 {
     const struct buffer *reply = &request->reply;
     if (buffer_size(reply) == 0 && request->no_memory)
