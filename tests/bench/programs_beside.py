@@ -41,10 +41,13 @@ def _start(name, command, options):
 
 
 def _ask(server, options, connections, way):
-    """Requests a second, and how many went wrong: some of these servers lose a few."""
-    run = subprocess.run([programs.path_of("load"), "--json", "--connect", server.address, "--duration",
-                          f"{options.duration}s", "--connections", str(connections), *way, "--message", "Zack",
-                          "--expect", "Zack"], capture_output=True, timeout=options.duration + 60, check=False)
+    """Requests a second, and how many went wrong: some of these servers lose a few, and then the load waits for ever."""
+    command = [programs.path_of("load"), "--json", "--connect", server.address, "--duration", f"{options.duration}s",
+               "--connections", str(connections), *way, "--message", "Zack", "--expect", "Zack"]
+    try:
+        run = subprocess.run(command, capture_output=True, timeout=options.duration + 20, check=False)
+    except subprocess.TimeoutExpired:
+        return 0, 1
     result = json.loads(run.stdout)
     return result["per_second"], sum(result[name] for name in ("wrong", "refused", "lost", "unasked"))
 
