@@ -66,6 +66,7 @@ struct pool {
     unsigned loops;           /* given and not drained */
     unsigned ending;          /* threads that end by themselves */
     bool stopping;
+    bool abandoned; /* a stop has not waited for all threads: those that end are joined by nobody */
 };
 
 /* ---- about a thread ---- */
@@ -283,7 +284,12 @@ static void *run_thread(void *argument)
     }
     pool->ending++;
     join_ended(pool); /* whoever ends does, so that they don't pile up */
-    LIST_INSERT_HEAD(&pool->ended, thread, entry);
+    if (pool->abandoned) {
+        pthread_detach(thread->self.id);
+        free_thread(thread);
+    } else {
+        LIST_INSERT_HEAD(&pool->ended, thread, entry);
+    }
     pool->ending--;
     pool->threads--;
     pthread_cond_broadcast(&pool->changed);
@@ -485,6 +491,7 @@ unsigned pool_stop(struct pool *pool, int64_t deadline_ms, int64_t grace_ms)
             deadline_ms += paused_ms;
     }
     join_ended(pool);
+    pool->abandoned = left > 0;
     pthread_mutex_unlock(&pool->lock);
     return left;
 }

@@ -329,19 +329,25 @@ int log_writer_start(struct log_writer *writer, struct log_rings *rings, int fd)
     return failure;
 }
 
-/* Whether the thread has ended. Where it has not, it is in a write(2) in which nobody takes
- * anything: a terminal that was stopped, a file on a machine that is gone. */
+/* What changes as long as the thread gets on: with its reader, or with giving up what is left. */
+static uint64_t signs_of_life(const struct log_writer *writer)
+{
+    return counter_get(&writer->taken) + counter_get(&writer->lost);
+}
+
+/* Whether the thread has ended. If not, it is in a write(2) in which nobody takes anything: a
+ * terminal that was stopped, a file on a machine that is gone. */
 static bool has_ended(struct log_writer *writer)
 {
     struct pollfd ended = {writer->ended_fd, POLLIN, 0};
     int silence_ms = writer->is_file ? LAST_MS : PATIENCE_MS + PATIENCE_MS / 2;
     int64_t end_ms = clock_ms() + LAST_MS + silence_ms;
-    uint64_t taken;
+    uint64_t signs;
     do {
-        taken = counter_get(&writer->taken);
+        signs = signs_of_life(writer);
         if (poll(&ended, 1, silence_ms) > 0)
             return true;
-    } while (counter_get(&writer->taken) != taken && clock_ms() < end_ms);
+    } while (signs_of_life(writer) != signs && clock_ms() < end_ms);
     return false;
 }
 
