@@ -93,7 +93,7 @@ static void run(struct book *book, struct fuzz_input *input, struct fuzz_cuts *c
         size_t size = newline ? (size_t) (newline - line) + 1 : input->left;
         for (size_t at = 0; at < size;) {
             size_t piece = fuzz_cut(cuts, size - at);
-            trusted = tagged_take(&book->tagged, line + at, piece, why, sizeof why);
+            trusted = tagged_take(&book->tagged, line + at, piece, 0, why, sizeof why);
             FUZZ_REQUIRE(trusted || at + piece == size);
             at += piece;
         }
