@@ -29,11 +29,24 @@ static inline int clock_shorter_ms(int a, int b) { return a < 0 || (b >= 0 && b 
  * still. */
 enum { CLOCK_LATE_MS = 100 };
 
+/* A thread that does not wait for so long, though it has little to do, has stood still, too. */
+enum { CLOCK_LONG_BATCH_MS = 1000 };
+
 /* For how long it has, if a wait that should have ended at `at_ms`, or before, ends now. */
 static inline int64_t clock_paused_ms(int64_t now_ms, int64_t at_ms)
 {
     int64_t late_ms = now_ms - at_ms;
     return late_ms > CLOCK_LATE_MS ? late_ms : 0;
+}
+
+/* How long to wait, in ms as poll(2) takes them, for a deadline that is `left_ms` away. If it is
+ * not near, a part of that, so that it shows when the process stands still: what is not seen is a
+ * part of the time that is left. */
+static inline int clock_part_ms(int64_t left_ms)
+{
+    enum { PARTS = 4, SHORT_MS = 100 };
+    int64_t part_ms = left_ms / PARTS > SHORT_MS ? left_ms / PARTS : left_ms;
+    return part_ms <= 0 ? 0 : part_ms < INT32_MAX ? (int) part_ms : INT32_MAX;
 }
 
 #endif

@@ -31,11 +31,6 @@
 
 enum {
     BATCH_EVENTS = 256,
-    LONG_BATCH_MS = 1000, /* a batch that takes longer has stood still */
-    /* A wait for a deadline that is not near is cut short, so that it shows when the process stands
-     * still: what is not seen is a part of the time that is left. */
-    WAIT_PARTS = 4,
-    SHORT_WAIT_MS = 100,
     ACCEPTS_AT_ONCE = 16, /* before the loop's sessions have their turns again */
     ALARM_MS = 100, /* so long after a call has lost the loop, no newcomer is trusted to be quick */
 };
@@ -311,12 +306,6 @@ static int64_t next_deadline(const struct shard *shard)
     return at;
 }
 
-static int part_of_wait(int64_t wait)
-{
-    int64_t part = wait / WAIT_PARTS > SHORT_WAIT_MS ? wait / WAIT_PARTS : wait;
-    return part <= 0 ? 0 : part < INT32_MAX ? (int) part : INT32_MAX;
-}
-
 /* The whole process has stood still: a frozen machine, a debugger, SIGSTOP. */
 static void postpone(struct shard *shard, int64_t ms)
 {
@@ -333,13 +322,13 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events)
     struct loop *loop = &shard->loop;
     struct monitor *monitor = shard->shared->monitor;
     int64_t at_ms = TAILQ_EMPTY(&loop->ready) ? next_deadline(shard) : loop->now_ms;
-    int64_t last_ms = loop->now_ms + LONG_BATCH_MS; /* when the wait ends at the latest */
+    int64_t last_ms = loop->now_ms + CLOCK_LONG_BATCH_MS; /* when the wait ends at the latest */
     int64_t paused_ms = 0;
     int wait = at_ms == CLOCK_NEVER ? -1 : 0;
     if (at_ms > loop->now_ms && at_ms != CLOCK_NEVER) {
         int64_t begun_ms = clock_ms();
         paused_ms = begun_ms > last_ms ? begun_ms - last_ms : 0;
-        wait = part_of_wait(at_ms - begun_ms);
+        wait = clock_part_ms(at_ms - begun_ms);
         last_ms = begun_ms + wait;
     }
     monitor_batch_ends(loop);

@@ -1,5 +1,6 @@
 /*
- * test_clock: the units, what a clock that can't be read gives, and the shorter of two waits.
+ * test_clock: the units, what a clock that can't be read gives, the shorter of two waits, the part
+ * of one, and pauses.
  */
 #include "common/clock.h"
 
@@ -45,12 +46,43 @@ static void the_shorter_of_two_waits(void **state)
             fail_msg("the shorter of %d and %d", rows[i].a, rows[i].b);
 }
 
+static void a_wait_is_a_part_of_what_is_left(void **state)
+{
+    (void) state;
+    static const struct {
+        int64_t left;
+        int wait;
+    } rows[] = {
+        {INT64_MIN, 0}, {-1, 0},       {0, 0},
+        {1, 1},         {400, 400},    {403, 403},
+        {404, 101},     {30000, 7500}, {INT64_MAX, INT32_MAX},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (clock_part_ms(rows[i].left) != rows[i].wait)
+            fail_msg("row %zu: %d", i, clock_part_ms(rows[i].left));
+}
+
+static void a_wait_that_ends_too_late_was_a_pause(void **state)
+{
+    (void) state;
+    static const struct {
+        int64_t now, at, paused;
+    } rows[] = {
+        {1000, CLOCK_NEVER, 0}, {1000, 1001, 0},  {1000, 1000, 0},
+        {1000, 900, 0},         {1000, 899, 101}, {1000, 0, 1000},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_int_equal(clock_paused_ms(rows[i].now, rows[i].at), rows[i].paused);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_millisecond_is_a_million_nanoseconds),
         cmocka_unit_test(a_clock_that_does_not_exist_is_zero),
         cmocka_unit_test(the_shorter_of_two_waits),
+        cmocka_unit_test(a_wait_is_a_part_of_what_is_left),
+        cmocka_unit_test(a_wait_that_ends_too_late_was_a_pause),
     };
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
 }
