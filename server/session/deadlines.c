@@ -5,6 +5,7 @@
 #include "server/request_owner.h"
 #include "server/session/input.h"
 #include "server/session/output.h"
+#include "server/session/pipes.h"
 #include "server/session/session.h"
 #include "server/session/shard.h"
 
@@ -91,6 +92,8 @@ void deadlines_postpone(struct session *session, int64_t ms)
     struct session_active *active = session->active;
     struct request *request;
     session->since_ms += (uint64_t) ms;
+    if (session->pipes)
+        session->pipes->end_ms = later(session->pipes->end_ms, ms);
     if (!active)
         return;
     active->partial_deadline_ms = later(active->partial_deadline_ms, ms);

@@ -115,14 +115,15 @@ void relay_go_on(struct session *session)
 enum relay_due relay_due(struct session *session)
 {
     const struct session_active *active = session->active;
-    int64_t now = session_shard(session)->loop.now_ms;
+    const struct loop *loop = &session_shard(session)->loop;
+    int64_t looked_ms = loop->looked_ms;
     if (!session->pipes->has_started)
-        session->since_ms = (uint64_t) now; /* it is not the client's silence */
-    if (session->pipes->end_ms <= now && !session->input_over && !socket_has_ended(session))
+        session->since_ms = (uint64_t) loop->now_ms; /* it is not the client's silence */
+    if (session->pipes->end_ms <= looked_ms && !session->input_over && !socket_has_ended(session))
         pipes_put_off_end(session);
-    return deadlines_write_is_over(session)     ? RELAY_DUE_WRITE
-           : active->partial_deadline_ms <= now ? RELAY_DUE_PARTIAL
-           : session->pipes->end_ms <= now      ? RELAY_DUE_END
-           : idle_deadline(session) <= now      ? RELAY_DUE_IDLE
-                                                : RELAY_DUE_NOTHING;
+    return deadlines_write_is_over(session)           ? RELAY_DUE_WRITE
+           : active->partial_deadline_ms <= looked_ms ? RELAY_DUE_PARTIAL
+           : session->pipes->end_ms <= looked_ms      ? RELAY_DUE_END
+           : idle_deadline(session) <= looked_ms      ? RELAY_DUE_IDLE
+                                                      : RELAY_DUE_NOTHING;
 }
