@@ -36,7 +36,7 @@ static void begin(struct fixture *fixture, const char *script, const struct ones
     argv[2] = script;
     assert_true(command_init(&fixture->command, (char *const *) (uintptr_t) argv, &error));
     assert_true(instances_init(&fixture->instances, &fixture->command, &plain, NULL));
-    instances_update_time(&fixture->instances);
+    instances_update_time(&fixture->instances, CLOCK_NEVER);
     oneshots_init(&fixture->oneshots, &fixture->instances, rules);
 }
 
@@ -75,7 +75,8 @@ static void run_batch(struct fixture *fixture)
     int64_t left = instances->due_ms - clock_ms();
     int wait = left < 0 ? 0 : left < LIMIT_MS ? (int) left : LIMIT_MS;
     int count = epoll_wait(instances->epoll_fd, events, 8, wait);
-    instances_update_time(instances);
+    instances_update_time(instances, CLOCK_NEVER);
+    instances->looked_ms = instances->now_ms;
     for (int i = 0; i < count; i++)
         take_event(fixture, events[i].data.ptr);
     instances->due_ms = INT64_MAX;

@@ -22,14 +22,14 @@ void charge_stop_clock(struct workers *workers, struct worker *worker)
 {
     worker->replies = 0;
     if (exchange_has_several(&worker->exchange) && worker->late_ms != CLOCK_NEVER)
-        worker->clock =
-            queue_stop_clock(workers->queue, worker->exchange.request, workers->instances->now_ms);
+        worker->clock = queue_stop_clock(workers->queue, worker->exchange.request,
+                                         instances_clock_ms(workers->instances));
 }
 
 static void start_clock(struct workers *workers, struct worker *worker)
 {
     if (worker->clock)
-        queue_start_clock(workers->queue, worker->clock, workers->instances->now_ms);
+        queue_start_clock(workers->queue, worker->clock, instances_clock_ms(workers->instances));
     worker->clock = NULL;
 }
 

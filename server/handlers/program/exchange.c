@@ -2,10 +2,10 @@
 #include "server/handlers/program/exchange.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 
+#include "common/clock.h"
 #include "common/protocol.h"
 #include "server/request.h"
 
@@ -144,6 +144,13 @@ static size_t with_ends(const struct exchange *exchange, size_t size, unsigned c
                         size_t end_size)
 {
     return size + count * (exchange->telling_size + end_size);
+}
+
+int64_t exchange_late_ms(const struct exchange *exchange, int64_t paused_ms)
+{
+    int64_t deadline_ms = request_deadline_ms(exchange->request);
+    return deadline_ms == CLOCK_NEVER ? CLOCK_NEVER
+                                      : deadline_ms - paused_ms + EXCHANGE_LATE_GRACE_MS;
 }
 
 bool exchange_is_written(const struct exchange *exchange, size_t end_size)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "server/handlers/program/answer.h"
 #include "server/handlers/program/telling.h"
@@ -63,6 +64,10 @@ enum exchange_progress {
  * descriptor that does not block. */
 enum exchange_progress exchange_write(struct exchange *exchange, int fd, const char *end,
                                       size_t end_size);
+
+/* When the first request, which has not left, is late: a moment after its deadline, by a clock that
+ * has stood still for so long (instance.h). CLOCK_NEVER: it has no deadline. */
+int64_t exchange_late_ms(const struct exchange *exchange, int64_t paused_ms);
 
 /* Whether the requests and ends of that size are written. */
 bool exchange_is_written(const struct exchange *exchange, size_t end_size);

@@ -354,7 +354,7 @@ void instances_act(struct instances *instances)
             instance_remove(instances, instance);
             continue;
         }
-        if (instance->due_ms <= instances->now_ms)
+        if (instance->due_ms <= instances->looked_ms)
             next_phase(instances, instance);
         if (instance->phase != INSTANCE_DEAD) {
             instances_schedule(instances, instance->due_ms);
@@ -386,9 +386,11 @@ void instances_fini(struct instances *instances)
     log_ring_free(instances->log);
 }
 
-void instances_update_time(struct instances *instances)
+void instances_update_time(struct instances *instances, int64_t until_ms)
 {
-    instances->now_us = clock_ns(CLOCK_MONOTONIC) / 1000;
+    int64_t clock_us = clock_ns(CLOCK_MONOTONIC) / 1000;
+    instances->paused_ms += clock_paused_ms(clock_us / 1000, until_ms);
+    instances->now_us = clock_us - instances->paused_ms * 1000;
     instances->now_ms = instances->now_us / 1000;
 }
 

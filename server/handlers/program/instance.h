@@ -76,10 +76,17 @@ struct instances {
     LIST_HEAD(, instance) all;
     unsigned count;              /* of `all` */
     SLIST_HEAD(, instance) dead; /* not in `all` any more; freed when the batch is over */
-    int64_t now_us, now_ms;      /* when this batch of events began */
-    int64_t due_ms;              /* no instance or worker needs to act before it */
-    char last_error[256];        /* the last line that one wrote to its standard error, cut */
-    char scratch[64 << 10];      /* for one read */
+    /* When this batch of events began, by a clock that stands still while the whole process does:
+     * so all limits come later by a pause. What other threads read has the real one
+     * (instances_clock_ms()). */
+    int64_t now_us, now_ms;
+    int64_t paused_ms; /* for how long it has, all in all */
+    /* By this time limits are judged: all that epoll had to report then has been seen to. So what
+     * waits in a pipe while the process stands still comes before any time-out. */
+    int64_t looked_ms;
+    int64_t due_ms;         /* no instance or worker needs to act before it */
+    char last_error[256];   /* the last line that one wrote to its standard error, cut */
+    char scratch[64 << 10]; /* for one read */
 };
 
 /* False, with errno set, if descriptors are out; instances_fini() must follow in both cases. The
@@ -90,8 +97,15 @@ bool instances_init(struct instances *instances, const struct command *command,
 /* None is left. */
 void instances_fini(struct instances *instances);
 
-/* Reads the clock: at the beginning of a batch. */
-void instances_update_time(struct instances *instances);
+/* Reads the clock: at the beginning of a batch, behind a wait that has ended at `until_ms`
+ * (CLOCK_MONOTONIC) or before, unless the process has stood still; CLOCK_NEVER: behind none. */
+void instances_update_time(struct instances *instances, int64_t until_ms);
+
+/* When this batch began, in ms of CLOCK_MONOTONIC. */
+static inline int64_t instances_clock_ms(const struct instances *instances)
+{
+    return instances->now_ms + instances->paused_ms;
+}
 
 /* Lowers due_ms. */
 static inline void instances_schedule(struct instances *instances, int64_t at_ms)

@@ -180,10 +180,19 @@ void oneshot_write(struct oneshots *oneshots, struct oneshot *oneshot)
 
 static void set_deadline(struct oneshots *oneshots, struct oneshot *oneshot)
 {
-    int64_t deadline_ms = request_deadline_ms(oneshot->exchange.request);
-    oneshot->late_ms =
-        deadline_ms == CLOCK_NEVER ? CLOCK_NEVER : deadline_ms + EXCHANGE_LATE_GRACE_MS;
+    oneshot->late_ms = exchange_late_ms(&oneshot->exchange, oneshots->instances->paused_ms);
     instances_schedule(oneshots->instances, oneshot->late_ms);
+}
+
+bool oneshot_is_late(const struct oneshots *oneshots, struct oneshot *oneshot)
+{
+    if (oneshot->late_ms > oneshots->instances->looked_ms)
+        return false;
+    /* The engine may have seen more of a pause. */
+    int64_t late_ms = exchange_late_ms(&oneshot->exchange, oneshots->instances->paused_ms);
+    if (late_ms > oneshot->late_ms)
+        oneshot->late_ms = late_ms;
+    return oneshot->late_ms <= oneshots->instances->looked_ms;
 }
 
 void oneshot_begin(struct oneshots *oneshots, struct request *request, const struct flow *flow)

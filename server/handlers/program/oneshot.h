@@ -69,6 +69,9 @@ bool oneshot_give(struct oneshots *oneshots, struct oneshot *oneshot, struct req
 /* One that was to wait for its request has not. It may be one that reads none. */
 void oneshots_spare_failed(struct oneshots *oneshots);
 
+/* Whether the time of its request is over, which may have been postponed. */
+bool oneshot_is_late(const struct oneshots *oneshots, struct oneshot *oneshot);
+
 /* It runs for longer than most: it goes on as others do. */
 void oneshot_end_patience(struct oneshots *oneshots, struct oneshot *oneshot);
 

@@ -85,18 +85,18 @@ void oneshots_end_over(struct oneshots *oneshots)
 
 void oneshots_act(struct oneshots *oneshots)
 {
-    int64_t now_ms = oneshots->instances->now_ms;
+    int64_t looked_ms = oneshots->instances->looked_ms;
     struct oneshot *oneshot, *next;
     for (oneshot = LIST_FIRST(&oneshots->all); oneshot; oneshot = next) {
         next = LIST_NEXT(oneshot, entry); /* this one may leave the list */
-        if (oneshot->patient_until_ms && oneshot->patient_until_ms <= now_ms)
+        if (oneshot->patient_until_ms && oneshot->patient_until_ms <= looked_ms)
             oneshot_end_patience(oneshots, oneshot);
         if (oneshot->patient_until_ms)
             instances_schedule(oneshots->instances, oneshot->patient_until_ms);
-        if (oneshot->late_ms > now_ms)
-            instances_schedule(oneshots->instances, oneshot->late_ms);
-        else
+        if (oneshot_is_late(oneshots, oneshot))
             oneshot_refuse_and_end(oneshots, oneshot, PROTOCOL_HANDLER_TIMEOUT,
                                    "the handler has not answered in time");
+        else
+            instances_schedule(oneshots->instances, oneshot->late_ms);
     }
 }

@@ -84,7 +84,7 @@ static void update_pauses(struct workers *workers)
     LIST_FOREACH(worker, &workers->all, entry)
         if (worker->flow)
             pause_set(&worker->flow->pause, !worker_is_ready(worker) && !worker_is_down(worker),
-                      workers->instances->now_ms);
+                      instances_clock_ms(workers->instances));
 }
 
 /* Requests of a session for which there is no worker. */

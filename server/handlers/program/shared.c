@@ -66,7 +66,7 @@ static void update_down(struct shared *shared)
     if (down && !shared_is_down(shared) && workers->started)
         go_down(shared);
     atomic_store_explicit(&shared->down, down, memory_order_relaxed);
-    pause_set(&shared->pause, !ready && !down, workers->instances->now_ms);
+    pause_set(&shared->pause, !ready && !down, instances_clock_ms(workers->instances));
 }
 
 /* ---- giving requests to workers ---- */

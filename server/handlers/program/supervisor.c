@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -109,7 +108,7 @@ static void take_event(struct supervisor *supervisor, struct channel *channel)
     case CHANNEL_WAKE: /* this and the timer are edge-triggered: they need not be read */
         break;
     case CHANNEL_TIMER:
-        supervisor->timer_us = CLOCK_NEVER;
+        wait_timer_is_over(&supervisor->wait);
         break;
     case CHANNEL_END:
         exited(supervisor, instance);
@@ -126,12 +125,10 @@ static void take_event(struct supervisor *supervisor, struct channel *channel)
     }
 }
 
-/* ---- a batch ---- */
-
 static void act_on_time(struct supervisor *supervisor)
 {
     struct instances *instances = &supervisor->instances;
-    if (instances->due_ms > instances->now_ms)
+    if (instances->due_ms > instances->looked_ms)
         return;
     instances->due_ms = INT64_MAX;
     instances_act(instances);
@@ -140,44 +137,23 @@ static void act_on_time(struct supervisor *supervisor)
     talks_act(&supervisor->talks);
 }
 
-/* The timer goes off when the next look is due. One that goes off too early does no harm, so it is
- * not set anew with each turn. False: a look is due already. */
-static bool set_timer(struct supervisor *supervisor)
+static bool has_work(struct supervisor *supervisor)
 {
-    int64_t at_us = supervisor->workers.look_due_us;
-    if (at_us >= supervisor->timer_us)
-        return true;
-    if (at_us <= clock_ns(CLOCK_MONOTONIC) / 1000)
-        return false;
-    struct itimerspec spec = {.it_value = {at_us / 1000000, at_us % 1000000 * 1000}};
-    timerfd_settime(supervisor->timer.fd, TFD_TIMER_ABSTIME, &spec, NULL);
-    supervisor->timer_us = at_us;
-    return true;
-}
-
-/* In ms; -1: until something happens. */
-static int time_to_sleep(struct supervisor *supervisor)
-{
-    if (starts_may_start(&supervisor->workers) ||
-        (wants_requests(supervisor) && !queue_sleep(supervisor->queue)) || !set_timer(supervisor))
-        return 0;
-    if (supervisor->instances.due_ms == INT64_MAX)
-        return -1;
-    int64_t left = supervisor->instances.due_ms - clock_ms();
-    return left <= 0 ? 0 : left < INT32_MAX ? (int) left : INT32_MAX;
+    return starts_may_start(&supervisor->workers) ||
+           (wants_requests(supervisor) && !queue_sleep(supervisor->queue));
 }
 
 static void run_batch(struct supervisor *supervisor)
 {
     struct epoll_event events[MAX_EVENTS];
-    int timeout = time_to_sleep(supervisor);
-    int count = epoll_wait(supervisor->instances.epoll_fd, events, MAX_EVENTS, timeout);
-    instances_update_time(&supervisor->instances);
+    int64_t look_due_us = has_work(supervisor) ? 0 : supervisor->workers.look_due_us;
+    int count = wait_for_events(&supervisor->wait, look_due_us, events, MAX_EVENTS);
     request_answers_begin();
     for (int i = 0; i < count; i++)
         take_event(supervisor, events[i].data.ptr);
     workers_look(&supervisor->workers);
     request_answers_end();
+    wait_end_look(&supervisor->wait, count == MAX_EVENTS, (unsigned) count);
     act_on_time(supervisor);
     if (!atomic_load(&supervisor->closing))
         serve(supervisor);
@@ -190,7 +166,7 @@ static void run_batch(struct supervisor *supervisor)
 /* All sessions have ended, or none has begun: ends the instances, and waits for them. */
 static void end_all(struct supervisor *supervisor)
 {
-    instances_update_time(&supervisor->instances);
+    instances_update_time(&supervisor->instances, CLOCK_NEVER);
     oneshots_end(&supervisor->oneshots);
     talks_end(&supervisor->talks);
     own_end(&supervisor->own);
@@ -219,7 +195,7 @@ static void run_start(struct supervisor *supervisor)
 {
     const struct workers *workers = &supervisor->workers;
     int failure = 0;
-    instances_update_time(&supervisor->instances);
+    instances_update_time(&supervisor->instances, CLOCK_NEVER);
     if (supervisor->plan.shared)
         failure = shared_start(&supervisor->shared);
     else
@@ -292,12 +268,10 @@ static bool open_channels(struct supervisor *supervisor)
 {
     struct instances *instances = &supervisor->instances;
     supervisor->wake = (struct channel){CHANNEL_WAKE, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), NULL};
-    supervisor->timer = (struct channel){
-        CHANNEL_TIMER, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), NULL};
     supervisor->started_fd = eventfd(0, EFD_CLOEXEC);
-    return supervisor->wake.fd >= 0 && supervisor->timer.fd >= 0 && supervisor->started_fd >= 0 &&
+    return supervisor->wake.fd >= 0 && supervisor->started_fd >= 0 &&
            channel_watch(instances, &supervisor->wake, EPOLLIN | EPOLLET) &&
-           channel_watch(instances, &supervisor->timer, EPOLLIN | EPOLLET);
+           wait_open(&supervisor->wait);
 }
 
 static void init_talks(struct supervisor *supervisor)
@@ -334,13 +308,9 @@ int supervisor_init(struct supervisor *supervisor, struct queue *queue,
                     const struct command *command, const struct spawn_options *options,
                     struct log *log)
 {
-    *supervisor = (struct supervisor){.queue = queue,
-                                      .plan = *plan,
-                                      .rules = *rules,
-                                      .wake.fd = -1,
-                                      .timer.fd = -1,
-                                      .started_fd = -1,
-                                      .timer_us = CLOCK_NEVER};
+    *supervisor = (struct supervisor){
+        .queue = queue, .plan = *plan, .rules = *rules, .wake.fd = -1, .started_fd = -1};
+    wait_init(&supervisor->wait, &supervisor->instances);
     init_workers(supervisor, queue);
     init_oneshots(supervisor);
     init_talks(supervisor);
@@ -357,7 +327,7 @@ int supervisor_init(struct supervisor *supervisor, struct queue *queue,
 void supervisor_fini(struct supervisor *supervisor)
 {
     channel_close(&supervisor->instances, &supervisor->wake);
-    channel_close(&supervisor->instances, &supervisor->timer);
+    wait_fini(&supervisor->wait);
     if (supervisor->started_fd >= 0)
         close(supervisor->started_fd);
     instances_fini(&supervisor->instances);

@@ -19,6 +19,7 @@
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/shared.h"
 #include "server/handlers/program/talk.h"
+#include "server/handlers/program/wait.h"
 
 struct log;
 
@@ -46,8 +47,7 @@ struct supervisor {
     struct own own;           /* neither shared nor per request */
     struct oneshots oneshots; /* plan.per_request */
     struct talks talks;       /* plan.talks */
-    struct channel timer;     /* timerfd, for looks */
-    int64_t timer_us;         /* when it is set to; CLOCK_NEVER: it is not */
+    struct wait wait;
     /* for all threads */
     struct turn_rules rules; /* constant */
     struct channel wake;     /* eventfd */

@@ -59,6 +59,6 @@ void tagged_worker_add(struct workers *workers, struct worker *worker, struct re
 void tagged_worker_check_time(struct workers *workers, struct worker *worker)
 {
     set_time(workers, worker);
-    if (worker->late_ms <= workers->instances->now_ms)
+    if (worker->late_ms <= workers->instances->looked_ms)
         worker_lose(workers, worker, "the program has not answered in time");
 }

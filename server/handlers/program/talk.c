@@ -391,12 +391,12 @@ void talks_act(struct talks *talks)
     for (talk = LIST_FIRST(&talks->starting); talk; talk = next) {
         next = LIST_NEXT(talk, start_entry); /* this one may leave the list */
         int64_t waited = now_ms - talk->begun_ms;
-        if (talk->check_ms <= now_ms &&
+        if (talk->check_ms <= talks->instances->looked_ms &&
             (waited >= START_TURN_MS || process_is_asleep(talk->instance->group.id))) {
             end_start(talks, talk);
             continue;
         }
-        if (talk->check_ms <= now_ms)
+        if (talk->check_ms <= talks->instances->looked_ms)
             talk->check_ms = now_ms + (waited < MAX_CHECK_MS ? waited : MAX_CHECK_MS);
         instances_schedule(talks->instances, talk->check_ms);
     }

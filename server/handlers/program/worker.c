@@ -203,7 +203,20 @@ static bool has_gone_on(struct workers *workers, struct worker *worker)
         return false;
     worker->replies = replies;
     worker->late_ms = worker->state.spoken_us / 1000 + workers->rules->handler_timeout_ms;
-    return worker->late_ms > workers->instances->now_ms;
+    return worker->late_ms > workers->instances->looked_ms;
+}
+
+/* One request was given: whether the engine, which may have seen more of a pause, waits for its
+ * answer for longer. */
+static bool is_waited_for(const struct workers *workers, struct worker *worker)
+{
+    if (worker->clock || worker->exchange.replied)
+        return false;
+    int64_t late_ms = exchange_late_ms(&worker->exchange, workers->instances->paused_ms);
+    if (late_ms <= workers->instances->looked_ms)
+        return false;
+    worker->late_ms = late_ms;
+    return true;
 }
 
 /* The instance has not answered in time. */
@@ -219,7 +232,7 @@ static void be_late(struct workers *workers, struct worker *worker)
 /* Its turn has lasted long enough, unless it has answered a part of it. */
 static void check_turn(struct workers *workers, struct worker *worker)
 {
-    if (has_gone_on(workers, worker))
+    if (has_gone_on(workers, worker) || is_waited_for(workers, worker))
         phase_schedule(workers, worker);
     else
         be_late(workers, worker);
@@ -227,8 +240,8 @@ static void check_turn(struct workers *workers, struct worker *worker)
 
 static void act(struct workers *workers, struct worker *worker)
 {
-    int64_t now_ms = workers->instances->now_ms;
-    if (phase_due_ms(worker) > now_ms) {
+    int64_t looked_ms = workers->instances->looked_ms;
+    if (phase_due_ms(worker) > looked_ms) {
         phase_schedule(workers, worker);
     } else if (worker->phase == WORKER_EMPTY) {
         if (worker->exchange.request)
@@ -237,14 +250,14 @@ static void act(struct workers *workers, struct worker *worker)
             starts_wait(workers, worker);
         else
             worker_start(workers, worker);
-    } else if (worker->phase == WORKER_STARTING && worker->state.ready_ms <= now_ms) {
+    } else if (worker->phase == WORKER_STARTING && worker->state.ready_ms <= looked_ms) {
         worker_give_up_start(workers, worker);
     } else if (worker->phase == WORKER_STARTING) {
         starts_check(workers, worker);
         phase_schedule(workers, worker);
     } else if (worker->phase == WORKER_IDLE) {
         tagged_worker_check_time(workers, worker);
-    } else if (worker->phase == WORKER_BROKEN && worker->broken_ms <= now_ms) {
+    } else if (worker->phase == WORKER_BROKEN && worker->broken_ms <= looked_ms) {
         worker_lose(workers, worker, worker->broken);
     } else if (worker->exchange.replied) {
         worker_lose(workers, worker, "the program has not asked for more in time");
