@@ -15,6 +15,8 @@
 #include <sys/epoll.h>
 
 #include "common/clock.h"
+#include "server/handlers/program/instance_end.h"
+#include "server/handlers/program/instance_errors.h"
 #include "server/handlers/program/oneshots.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/variables.h"

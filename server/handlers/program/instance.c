@@ -1,28 +1,16 @@
-/* instance: the life and death of one process. */
+/* instance: the life of one process. */
 #include "server/handlers/program/instance.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "server/log/log.h"
-
-enum {
-    GENTLE_MS = 1000,      /* from the end of its input to SIGTERM */
-    TERM_MS = 1000,        /* from SIGTERM to SIGKILL */
-    CHECK_MS = 50,         /* how often to check whether a group without its leader is empty */
-    LINE_MAX_BYTES = 4096, /* of standard error; longer lines are cut */
-    ERRORS_BYTES = 8192,   /* a read of standard error: replies come between two of them */
-    LAST_READS = 32,       /* of standard error, once the process has ended */
-};
 
 /* ---- channels ---- */
 
@@ -69,7 +57,7 @@ static struct instance *instance_new(struct instances *instances, uint64_t numbe
     return instance;
 }
 
-static void instance_remove(struct instances *instances, struct instance *instance)
+void instance_remove(struct instances *instances, struct instance *instance)
 {
     LIST_REMOVE(instance, entry);
     instances->count--;
@@ -157,7 +145,7 @@ void instance_take_output(struct instances *instances, struct instance *instance
 void instance_log(const struct instances *instances, const struct instance *instance,
                   enum log_event event, const char *what, const char *text, size_t size)
 {
-    char line[LINE_MAX_BYTES];
+    char line[INSTANCE_LINE_MAX];
     const char *newline = memchr(text, '\n', size);
     if (newline)
         size = (size_t) (newline - text);
@@ -166,202 +154,6 @@ void instance_log(const struct instances *instances, const struct instance *inst
     size = size < room ? size : room;
     memcpy(line + prefix, text, size);
     log_put(instances->log, event, 0, line, (size_t) prefix + size);
-}
-
-/* ---- standard error ---- */
-
-static void log_line(struct instances *instances, struct instance *instance)
-{
-    char text[LINE_MAX_BYTES + 64];
-    int prefix = snprintf(text, 40, "%llu: ", (unsigned long long) instance->number);
-    size_t size = buffer_size(&instance->line);
-    if (size > 0)
-        memcpy(text + prefix, buffer_head(&instance->line), size);
-    if (size > 0 && text[prefix + (int) size - 1] == '\r')
-        size--;
-    log_put(instances->log, LOG_WORKER, 0, text, (size_t) prefix + size);
-    if (size > 0)
-        snprintf(instances->last_error, sizeof instances->last_error, "%.*s", (int) size,
-                 text + prefix);
-    buffer_clear(&instance->line);
-}
-
-/* Adds a piece of a line, without a newline. */
-static void add_to_line(struct instance *instance, const char *text, size_t size)
-{
-    static const char dots[] = "...";
-    size_t room = LINE_MAX_BYTES - buffer_size(&instance->line);
-    if (instance->line_cut)
-        return;
-    buffer_append(&instance->line, text, size < room ? size : room);
-    if (size > room) {
-        instance->line_cut = true;
-        buffer_append(&instance->line, dots, sizeof dots - 1);
-    }
-}
-
-static void log_text(struct instances *instances, struct instance *instance, const char *text,
-                     size_t size)
-{
-    const char *newline;
-    while (size > 0 && (newline = memchr(text, '\n', size))) {
-        size_t length = (size_t) (newline - text);
-        add_to_line(instance, text, length);
-        log_line(instances, instance);
-        instance->line_cut = false;
-        text += length + 1;
-        size -= length + 1;
-    }
-    add_to_line(instance, text, size);
-}
-
-/* False if there is nothing to read now, or any more. */
-static bool read_errors(struct instances *instances, struct instance *instance)
-{
-    if (instance->errors.fd < 0)
-        return false;
-    ssize_t got = read(instance->errors.fd, instances->scratch, ERRORS_BYTES);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return errno == EINTR;
-    if (got <= 0) {
-        if (buffer_size(&instance->line) > 0)
-            log_line(instances, instance);
-        channel_close(instances, &instance->errors);
-        return false;
-    }
-    log_text(instances, instance, instances->scratch, (size_t) got);
-    return true;
-}
-
-void instance_log_errors(struct instances *instances, struct instance *instance)
-{
-    read_errors(instances, instance);
-}
-
-void instance_last_words(struct instances *instances, struct instance *instance)
-{
-    for (int reads = 0; reads < LAST_READS && read_errors(instances, instance); reads++)
-        continue;
-    if (buffer_size(&instance->line) > 0)
-        log_line(instances, instance);
-    buffer_fini(&instance->line);
-    channel_close(instances, &instance->errors);
-}
-
-/* ---- the end ---- */
-
-static siginfo_t end_of(const struct instance *instance)
-{
-    siginfo_t info = {0};
-    waitid(P_PIDFD, (id_t) instance->end.fd, &info, WEXITED | WNOHANG | WNOWAIT);
-    return info;
-}
-
-bool instance_ended_well(const struct instance *instance)
-{
-    siginfo_t info = end_of(instance);
-    return info.si_code == CLD_EXITED && info.si_status == 0;
-}
-
-void instance_describe_end(const struct instance *instance, char *text, size_t size)
-{
-    siginfo_t info = end_of(instance);
-    if (info.si_code == CLD_EXITED)
-        snprintf(text, size, "ended with status %d", info.si_status);
-    else
-        snprintf(text, size, "was killed by signal %d", info.si_status);
-}
-
-/* The group, and the process itself, which may have left it. */
-static void send_signal(const struct instance *instance, int number)
-{
-    group_signal(&instance->group, number);
-    if (!instance->reaped && getpgid(instance->group.id) != instance->group.id)
-        syscall(SYS_pidfd_send_signal, instance->end.fd, number, NULL, 0);
-}
-
-static void terminate(struct instances *instances, struct instance *instance)
-{
-    instance_close_input(instances, instance);
-    channel_close(instances, &instance->output);
-    send_signal(instance, SIGTERM);
-    instance->phase = INSTANCE_TERMINATED;
-    instance->due_ms = instances->now_ms + TERM_MS;
-    instances_schedule(instances, instance->due_ms);
-}
-
-void instance_end(struct instances *instances, struct instance *instance, bool gently)
-{
-    instance->worker = NULL;
-    instance->oneshot = NULL;
-    if (!gently) {
-        terminate(instances, instance);
-        return;
-    }
-    /* Its output is still read, so that it does not fail while it ends. */
-    instance_close_input(instances, instance);
-    instance->phase = INSTANCE_INPUT_CLOSED;
-    instance->due_ms = instances->now_ms + GENTLE_MS;
-    instances_schedule(instances, instance->due_ms);
-}
-
-void instance_discard_output(struct instances *instances, struct instance *instance)
-{
-    instance_read(instances, instance);
-}
-
-void instance_exited(struct instances *instances, struct instance *instance)
-{
-    instance_last_words(instances, instance);
-    /* The rest of its group, now: after the reap the group's number may be another one's. */
-    if (instance->phase == INSTANCE_RUNS || instance->phase == INSTANCE_INPUT_CLOSED)
-        terminate(instances, instance);
-    bool gone = group_reap(&instance->group, instance->end.fd);
-    instance->reaped = true;
-    channel_close(instances, &instance->end);
-    if (!gone && instance->phase == INSTANCE_KILLED) {
-        group_forget(&instance->group);
-        gone = true;
-    }
-    if (gone)
-        instance_remove(instances, instance);
-    else
-        instances_schedule(instances, instances->now_ms + CHECK_MS);
-}
-
-/* Its time in this phase is over. */
-static void next_phase(struct instances *instances, struct instance *instance)
-{
-    if (instance->phase == INSTANCE_INPUT_CLOSED) {
-        terminate(instances, instance);
-        return;
-    }
-    send_signal(instance, SIGKILL);
-    instance->phase = INSTANCE_KILLED;
-    instance->due_ms = INT64_MAX;
-    if (instance->reaped) {
-        group_forget(&instance->group);
-        instance_remove(instances, instance);
-    }
-}
-
-void instances_act(struct instances *instances)
-{
-    for (struct instance *instance = LIST_FIRST(&instances->all), *next; instance;
-         instance = next) {
-        next = LIST_NEXT(instance, entry); /* this one may be removed */
-        if (instance->reaped && group_is_gone(&instance->group)) {
-            instance_remove(instances, instance);
-            continue;
-        }
-        if (instance->due_ms <= instances->looked_ms)
-            next_phase(instances, instance);
-        if (instance->phase != INSTANCE_DEAD) {
-            instances_schedule(instances, instance->due_ms);
-            if (instance->reaped)
-                instances_schedule(instances, instances->now_ms + CHECK_MS);
-        }
-    }
 }
 
 /* ---- all instances ---- */

@@ -1,6 +1,6 @@
 /*
- * instance: one running process of the program: its pipes, its standard error (which goes to the
- * log), and its end, which leaves nothing behind: no process, no zombie, no descriptor.
+ * instance: one running process of the program, and its pipes. What it writes to its standard error
+ * is instance_errors' business, how it ends instance_end's.
  *
  * Only the supervisor's thread calls these, except for init and fini.
  */
@@ -22,6 +22,9 @@ struct instance;
 struct oneshot;
 struct talk;
 struct worker;
+
+/* Bytes of a line of its standard error, or of what is logged of it; longer ones are cut. */
+enum { INSTANCE_LINE_MAX = 4096 };
 
 enum channel_kind {
     CHANNEL_WAKE,   /* an eventfd: another thread has something for this one */
@@ -148,29 +151,11 @@ void instance_take_output(struct instances *instances, struct instance *instance
 void instance_log(const struct instances *instances, const struct instance *instance,
                   enum log_event event, const char *what, const char *text, size_t size);
 
-/* Its process has ended: whether with status 0. */
-bool instance_ended_well(const struct instance *instance);
-
-/* Its process has ended: logs what it has written to its standard error. */
-void instance_last_words(struct instances *instances, struct instance *instance);
-
-/* Its process has ended: writes how, to follow "the program". */
-void instance_describe_end(const struct instance *instance, char *text, size_t size);
+/* Its process and its group have gone: it is one of the dead. */
+void instance_remove(struct instances *instances, struct instance *instance);
 
 /* Ends its input; more can't be written. */
 void instance_close_input(struct instances *instances, struct instance *instance);
-
-/* Ends it; it is nobody's any more. Gently: closes its input, and sends SIGTERM only after a
- * second. */
-void instance_end(struct instances *instances, struct instance *instance, bool gently);
-
-/* Events of an instance that is nobody's, and standard error of any. */
-void instance_exited(struct instances *instances, struct instance *instance);
-void instance_discard_output(struct instances *instances, struct instance *instance);
-void instance_log_errors(struct instances *instances, struct instance *instance);
-
-/* Acts on the instances whose time has come, and schedules the next time. */
-void instances_act(struct instances *instances);
 
 /* Frees the dead ones: at the end of a batch. */
 void instances_sweep(struct instances *instances);

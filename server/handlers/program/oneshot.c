@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/handlers/program/backoff.h"
+#include "server/handlers/program/instance_end.h"
 #include "server/handlers/program/patience.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/variables.h"

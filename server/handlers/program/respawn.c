@@ -9,6 +9,7 @@
 #include "server/handlers/program/backoff.h"
 #include "server/handlers/program/charge.h"
 #include "server/handlers/program/input.h"
+#include "server/handlers/program/instance_end.h"
 #include "server/handlers/program/phase.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/starts.h"

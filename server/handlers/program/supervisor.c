@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "server/handlers/program/instance_end.h"
+#include "server/handlers/program/instance_errors.h"
 #include "server/handlers/program/starts.h"
 #include "server/handlers/program/worker.h"
 #include "server/log/log.h"

@@ -8,6 +8,7 @@
 
 #include "common/protocol.h"
 #include "server/handlers/program/backoff.h"
+#include "server/handlers/program/instance_end.h"
 #include "server/handlers/program/patience.h"
 #include "server/handlers/program/variables.h"
 #include "server/log/log.h"

@@ -8,6 +8,8 @@
 #include "common/protocol.h"
 #include "server/handlers/program/greeting.h"
 #include "server/handlers/program/input.h"
+#include "server/handlers/program/instance_end.h"
+#include "server/handlers/program/instance_errors.h"
 #include "server/handlers/program/judge.h"
 #include "server/handlers/program/looking.h"
 #include "server/handlers/program/output.h"

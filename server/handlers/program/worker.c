@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/handlers/program/charge.h"
+#include "server/handlers/program/instance_end.h"
 #include "server/handlers/program/phase.h"
 #include "server/handlers/program/respawn.h"
 #include "server/handlers/program/starts.h"
