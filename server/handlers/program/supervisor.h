@@ -18,7 +18,7 @@
 #include "server/handlers/program/own.h"
 #include "server/handlers/program/queue.h"
 #include "server/handlers/program/shared.h"
-#include "server/handlers/program/talk.h"
+#include "server/handlers/program/talks.h"
 #include "server/handlers/program/wait.h"
 
 struct log;
@@ -31,7 +31,7 @@ enum { SUPERVISOR_DESCRIPTORS = 20, SUPERVISOR_DESCRIPTORS_PER_WORKER = 11 };
 struct supervisor_plan {
     unsigned shared;  /* workers that all sessions share; 0: each session or request has its own */
     bool per_request; /* each request has */
-    bool talks;       /* each session has, and there are no requests (talk.h) */
+    bool talks;       /* each session has, and there are no requests (talks.h) */
     unsigned ahead;   /* not shared: how many instances wait, started ahead */
     unsigned max;     /* not shared: how many there may be at a time */
     unsigned starts;  /* not shared: how many of them may be starting */

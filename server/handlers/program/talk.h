@@ -4,7 +4,7 @@
  * pipes (server/stream.h); here instances are started and ended. Some may be started ahead: what
  * they write before they have a session waits in their pipes.
  *
- * Sessions begin and end in any thread; all else is the supervisor's.
+ * Only the supervisor's thread calls these, except for talk_new().
  */
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_TALK_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_TALK_H
@@ -44,6 +44,7 @@ struct talk_rules {
     unsigned starts; /* how many of them may be starting */
 };
 
+/* All of them (talks.h). */
 struct talks {
     struct instances *instances;
     struct talk_rules rules;
@@ -59,38 +60,34 @@ struct talks {
     uint64_t number;   /* rules.ahead: of the last instance */
 };
 
-void talks_init(struct talks *talks, struct instances *instances, const struct talk_rules *rules);
+/* One without session and instance. NULL: out of memory. */
+struct talk *talk_new(void);
 
-/* All have ended. */
-void talks_fini(struct talks *talks);
+/* It has an instance, or waits for one, from here on, and is counted. */
+void talk_count(struct talks *talks, struct talk *talk);
 
-/* ---- from any thread ---- */
+/* It does not wait for an instance any more, if it did. */
+void talk_leave_line(struct talks *talks, struct talk *talk);
 
-enum talk_result {
-    TALK_NO_MEMORY, /* nothing has begun */
-    TALK_QUIET,
-    TALK_WAKE, /* the supervisor must be woken */
-};
+/* Starts the instance of a session; if that fails the session gets an error. */
+void talk_start_for_session(struct talks *talks, struct talk *talk);
 
-/* A session has begun: takes over the reference to its stream. */
-enum talk_result talks_begin(struct talks *talks, struct stream *stream,
-                             const struct peer_text *peer);
+/* Starts one ahead. */
+void talk_start_ahead(struct talks *talks);
 
-/* It is over. */
-enum talk_result talks_over(struct talks *talks, struct stream *stream);
+/* The session of `talk` takes the instance of one that was started ahead, which is gone then. */
+void talk_take_spare(struct talks *talks, struct talk *talk, struct talk *spare);
 
-/* ---- the supervisor's ---- */
+/* It has started, as far as it counts: from now on it runs as others do. */
+void talk_end_start(struct talks *talks, struct talk *talk);
 
-/* Takes the news, and starts instances. */
-void talks_serve(struct talks *talks);
+/* Ends one that was started ahead and has no session. */
+void talk_end_spare(struct talks *talks, struct talk *spare);
 
-/* All sessions are over: ends what is left. */
-void talks_end(struct talks *talks);
+/* Its session is over, whatever it was doing. */
+void talk_end(struct talks *talks, struct talk *talk);
 
 /* Its instance's process has ended. The talk may be gone when this returns. */
 void talk_exited(struct talks *talks, struct talk *talk);
-
-/* Acts on those whose time has come, and schedules the next time. */
-void talks_act(struct talks *talks);
 
 #endif
