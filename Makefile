@@ -185,9 +185,10 @@ $(with_server): unit_libs += $(server_libs)
 $(with_client): $(client_parts)
 $(with_client): unit_libs += -lreadline
 $(with_bench): $(bench_parts)
-# The first test decides which call for memory fails; the second knows of each read.
+# The first test decides which call for memory fails, the third which read or write; the second knows of each read.
 $(BUILD)/tests/test_memory_out: unit_libs += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/test_turn_bounds: unit_libs += -Wl,--wrap=recv
+$(BUILD)/tests/test_socket_failure: unit_libs += -Wl,--wrap=recv,--wrap=send
 # One handler alone: the test makes the replies itself.
 $(BUILD)/tests/test_hello: $(BUILD)/obj/server/handlers/hello.o
 $(BUILD)/tests/test_hello: unit_libs = -lunistring

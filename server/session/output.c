@@ -259,7 +259,7 @@ static size_t send_some(struct session *session, const char *data, size_t size)
         return (size_t) sent;
     }
     if (!socket_would_block())
-        session_break(session, NULL);
+        session_break(session, socket_failure());
     return 0;
 }
 

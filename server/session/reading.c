@@ -120,7 +120,7 @@ size_t reading_up_to(struct session *session, struct buffer *input, size_t bound
     if (got == 0)
         end_of_stream(session);
     else if (!socket_would_block())
-        session_break(session, NULL);
+        session_break(session, socket_failure());
     else
         session->active->drain_left = 0;
     return 0;

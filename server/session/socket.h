@@ -41,6 +41,13 @@ static inline ssize_t socket_write(struct session *session, const void *data, si
 /* Whether errno says that the socket has nothing, or takes nothing, only for now. */
 static inline bool socket_would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
 
+/* What to log of a read or write that has failed with errno set; NULL: nothing, since connections
+ * fail every day. */
+static inline const char *socket_failure(void)
+{
+    return errno == ENOBUFS || errno == ENOMEM ? "the system has no memory for its socket" : NULL;
+}
+
 /* How many bytes have been received and not read; 0 if unknown. */
 static inline size_t socket_readable(const struct session *session)
 {
