@@ -395,7 +395,7 @@ static char *make_trailer(void)
         return NULL;
     put_handlers(out);
     fputs("\n"
-          "SIGTERM and SIGINT stop it: what has been received is answered first.\n"
+          "SIGTERM, SIGINT and SIGHUP stop it: what has been received is answered first.\n"
           "Exit status: 0 stopped, 1 could not start, 2 stopped with handlers left behind,\n"
           "64 wrong usage. See banterd(8) and banter-protocol(7).",
           out);
