@@ -123,7 +123,7 @@ _banter_values() { # NAME
     local lead=${word%"$value"} hosts kinds
     case $1:$value in
     CODEC:*) _banter_offer "$lead"{line,crlf,block,netstring,raw} ;;
-    END:*) _banter_offer "$lead"{newline,waits,line:} ;;
+    END:*) _banter_offer "$lead"{newline,waits,line:,none} ;;
     WHERE:*) _banter_offer "$lead"{log,reply} ;;
     WHEN:*) _banter_offer "$lead"{auto,always,never} ;;
     NAME:*:*)

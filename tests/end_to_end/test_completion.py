@@ -114,12 +114,13 @@ def test_knows_each_kind_of_argument(bench, bash, program):
         assert (f"--{option}={example}" in offered or example in offered) if example else offered == {f"--{option}="}
 
 
-@pytest.mark.parametrize("option", ["--framing", "--color"])
-def test_offers_the_values_that_are_taken(bash, run_banter, option):
-    """What the program itself says that it takes."""
-    refused = run_banter(option, "none-such")
-    told = re.search(r"it can be (.*);", refused.stderr.decode())[1]
-    assert bash.offers(f"banter {option} ") == set(re.split(r", | or ", told))
+@pytest.mark.parametrize("program, option", [("banter", "--framing"), ("banter", "--color"),
+                                             ("banterd", "--reply-end"), ("banterd", "--stderr")])
+def test_offers_the_values_that_are_taken(bench, bash, program, option):
+    """What the program itself says that it takes; TEXT is for the user to write."""
+    refused = bench.run([harness.BUILD / program, option, "none-such"])
+    taken = re.search(r"it can be (.*);", refused.stderr.decode())[1].replace("TEXT", "")
+    assert bash.offers(f"{program} {option} ") == set(re.split(r", | or ", taken))
 
 
 COMPLETED = {
