@@ -47,10 +47,12 @@ def entries(text):
 
 
 def blocks(text):
-    """Each block of a text whose first line shows a command. Remarks behind commands are left out."""
+    """Each block of a text whose first line shows a command, which may be folded. Remarks behind commands are left
+    out."""
     found = []
     for paragraph in re.split(r"\n(?: *\n)+", text):
-        lines = [re.sub(r" {2,}# .*", "", line) for line in textwrap.dedent(paragraph).splitlines()]
+        unfolded = re.sub(r" \\\n +", " ", textwrap.dedent(paragraph))
+        lines = [re.sub(r" {2,}# .*", "", line) for line in unfolded.splitlines()]
         if lines and lines[0].startswith("$ "):
             found.append(Block([line[2:] for line in lines if line.startswith("$ ")],
                                [line for line in lines if not line.startswith("$ ")]))
