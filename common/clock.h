@@ -25,8 +25,8 @@ static inline int64_t clock_ms(void) { return clock_ns(CLOCK_MONOTONIC) / 100000
 /* The shorter of two waits as poll(2) takes them: milliseconds, or -1 for ever. */
 static inline int clock_shorter_ms(int a, int b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
 
-/* A wait that ends so much later than it should was no wait: the process, or the machine, has stood
- * still. */
+/* A wait that ends this much later than it should was no wait: the process, or the machine, has
+ * stood still. */
 enum { CLOCK_LATE_MS = 100 };
 
 /* A thread that does not wait for so long, though it has little to do, has stood still, too. */

@@ -17,7 +17,7 @@ struct log;
 #define SERVER_REQUESTS_BITS 15
 enum { SERVER_MAX_REQUESTS = (1 << SERVER_REQUESTS_BITS) - 1 };
 
-/* So many requests of the largest size fit into max_memory. */
+/* At least this many requests of the largest size fit into max_memory. */
 enum { SERVER_LEAST_MESSAGES = 2 };
 
 /* Times in milliseconds; 0 is never, for each of them. */
@@ -29,8 +29,8 @@ struct server_config {
     unsigned socket_count;
     enum frame_codec codec; /* of replies, and so of requests: frame_codec_of_requests() */
     size_t max_message;     /* bytes of a request, without framing */
-    size_t max_memory;      /* bytes that all clients together make it hold; 0: a quarter of the
-                               machine's */
+    /* bytes that all clients together may make it hold; 0: a quarter of the machine's */
+    size_t max_memory;
     bool telnet; /* telnet commands are taken out of what clients send; in codecs of lines only */
     /* requests of one session; behind that many it is closed. 0: no bound; SERVER_MAX_REQUESTS at
      * most */

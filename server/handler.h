@@ -93,10 +93,11 @@ struct handler_kind {
     void (*reply_held)(struct handler *handler, struct request *request, size_t size);
     void (*reply_gone)(struct handler *handler, struct request *request);
 
-    /* In place of these two and of handle(), for a handler that relays (handler.relays): a session
-     * has begun, and wants a program to talk to. The handler has a reference to the stream from
-     * here on, and starts the program (server/stream.h). `peer` is the client, as above.
-     * Called by the loop's owner: must not block. False: out of memory; it has no reference. */
+    /* For a handler that relays (handler.relays), in place of handle(), session_begun() and
+     * session_ended(): a session has begun, and wants a program to talk to. The handler has a
+     * reference to the stream from here on, and starts the program (server/stream.h). `peer` is the
+     * client, as above. Called by the loop's owner: must not block. False: out of memory; it has no
+     * reference. */
     bool (*stream_begun)(struct handler *handler, struct stream *stream,
                          const struct peer_text *peer);
 

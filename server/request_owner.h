@@ -2,8 +2,8 @@
  * request_owner: a request as those see it who run it and wait for it; server/request.h is the
  * handler's view.
  *
- * Who asks. A request knows its asker through two functions (struct asker): a session is one kind
- * of asker, and requests may come from elsewhere. Both are called in the owner of the request's
+ * Who asks. A request knows its asker through three functions (struct asker): a session is one kind
+ * of asker, and requests may come from elsewhere. All are called in the owner of the request's
  * loop.
  *
  * Who may touch what. `message`, `size`, `session_number` and `loop` don't change after
@@ -133,7 +133,7 @@ void request_adopt(struct request *request);
 /* Sets the deadline, CLOCK_NEVER for none, of a request that has its session data. */
 void request_set_deadline(struct request *request, int64_t at_ms, int64_t now_ms);
 
-/* Lets the deadline come so much later. In the loop's owner. */
+/* Lets the deadline come this much later. In the loop's owner. */
 void request_postpone(struct request *request, int64_t ms);
 
 /* What request_deadline_ms() returns at `now_ms`. */

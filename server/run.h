@@ -22,8 +22,8 @@ struct run_plan {
     /* All that the process does; the result is its exit status. In a thread of its own. */
     int (*live)(struct run *run, void *context);
     void *context;
-    const struct handler_kind *kind; /* is aborted where the process ends without live()'s end */
-    /* How long live() may go on behind the signal while no server runs, or behind the server's end.
+    const struct handler_kind *kind; /* aborted if the process ends before live() does */
+    /* How long live() may go on after the signal while no server runs, or after the server's end.
      * 0: for ever. */
     int64_t patience_ms;
 };

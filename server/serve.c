@@ -32,7 +32,8 @@
 enum {
     BATCH_EVENTS = 256,
     ACCEPTS_AT_ONCE = 16, /* before the loop's sessions have their turns again */
-    ALARM_MS = 100, /* so long after a call has lost the loop, no newcomer is trusted to be quick */
+    /* after a call has lost the loop: for how long no newcomer is trusted to be quick */
+    ALARM_MS = 100,
 };
 
 /* ---- accepting ---- */

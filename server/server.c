@@ -57,8 +57,8 @@ struct server {
     struct pool *pool;
     struct executor *executor;
     _Atomic(struct monitor *) monitor; /* NULL before it runs, or if there is none */
-    struct log
-        *own_log;  /* of a server without one: it only counts. NULL: the log is the caller's */
+    /* of a server that was given none: it only counts. NULL: the log is the caller's */
+    struct log *own_log;
     int stop_fd;   /* eventfd */
     unsigned left; /* threads left behind */
 };
@@ -387,7 +387,7 @@ void server_stop(struct server *server)
     int kept = errno;
     uint64_t one = 1;
     ssize_t written = write(server->stop_fd, &one, sizeof one);
-    (void) written; /* it fails only where it was written 2^64-2 times before */
+    (void) written; /* it fails only if it was written 2^64-2 times before */
     errno = kept;
 }
 

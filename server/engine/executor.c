@@ -20,13 +20,13 @@
 /* A job that has used less than this between two samples has not computed. */
 #define STILL_NS (INT64_C(100000))
 
-/* A call that was known to sleep and has used so much CPU time computes. */
+/* A call that was known to sleep and has used this much CPU time computes. */
 #define AWAKE_NS (4 * INT64_C(1000000))
 
-/* At most so many samples lie between two looks at a call that sleeps. */
+/* At most this many samples lie between two looks at a call that sleeps. */
 enum { WATCH_SAMPLES = 64 };
 
-/* One in so many of the pool's threads is kept for newcomers. */
+/* One in this many of the pool's threads is kept for newcomers. */
 enum { NEWCOMERS_SHARE = 8 };
 
 /* How many threads are begun between two samples for jobs of unknown cost. Most of them are quick,

@@ -60,7 +60,8 @@ void executor_adopt(struct executor *executor, struct pool_thread *thread, bool 
  * without one. */
 void executor_sample(struct executor *executor);
 
-/* Begins what waits and may begin. So many loops are in calls now, and may each need a spare. */
+/* Begins what waits and may begin. `in_calls`: how many loops are in calls now, each of which may
+ * need a spare. */
 void executor_dispatch(struct executor *executor, unsigned in_calls);
 
 /* Whether there is something to sample or to begin. */

@@ -22,11 +22,11 @@ enum {
     /* A call that uses no CPU time is asked for at the second sample; if the kernel does not say
      * that it sleeps, it is taken at this one. */
     SLEEPING_SAMPLES = 10,
-    /* After so many samples in a row at which a loop was in some call, its calls are measured: none
-     * of them may be long enough to be taken, but together they keep everybody waiting. */
+    /* After this many samples in a row at which a loop was in some call, its calls are measured:
+     * none of them may be long enough to be taken, but together they keep everybody waiting. */
     CALLING_SAMPLES = 4,
-    IDLE_SAMPLES = 50, /* after so many without anything to see, the monitor sleeps */
-    CALM_SAMPLES = 50, /* after so many without a call of unknown cost, it is calm */
+    IDLE_SAMPLES = 50, /* after this many without anything to see, the monitor sleeps */
+    CALM_SAMPLES = 50, /* after this many without a call of unknown cost, it is calm */
     SAMPLE_MS = 1,
     CALM_SAMPLE_MS = 4, /* until the next sample, while it is calm and sees no call */
 };

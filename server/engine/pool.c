@@ -21,7 +21,7 @@ enum {
     /* spares of the lowest priority that are kept, beyond as many as the reserve: calls that
      * compute when nobody expects it make one each */
     KEPT_BACKGROUND = 8,
-    START_AGAIN_MS = 100, /* when a thread has not started, none is tried for so long */
+    START_AGAIN_MS = 100, /* when a thread has not started, none is tried for this long */
     LOG_AGAIN_MS = 1000,
     STOP_STEP_MS = 100, /* between two looks at the clock, which see that it has leapt */
 };

@@ -8,6 +8,7 @@
  * Spares are made on demand, up to a bound, and end when they have not been needed for ten seconds.
  * Some are kept in reserve, for loops alone: threads that exist, since a new one may fail to start.
  * So calls that hang, however many, never take the thread that a loop needs to go on.
+ *
  * What a thread does is its user's (struct pool_ops); the pool knows neither requests nor sessions.
  */
 #ifndef BANTER_SERVER_ENGINE_POOL_H
@@ -58,7 +59,7 @@ void pool_set_work(struct pool *pool,
                    void (*work)(void *user, struct pool_thread *thread, struct job *job),
                    void *user);
 
-/* Keeps so many spares in reserve from now on, and starts those that are missing. */
+/* Keeps this many spares in reserve from now on, and starts those that are missing. */
 void pool_keep(struct pool *pool, unsigned reserve);
 
 /* Starts what is missing of the reserve, as far as the bound allows. */
@@ -94,7 +95,7 @@ bool pool_has_room(const struct pool *pool);
 
 /* ---- a thread of the pool ---- */
 
-/* Its user's bytes: the thread's own, except as pool_ops tell. */
+/* Its user's bytes: the thread's own, except as pool_ops say. */
 void *pool_thread_context(struct pool_thread *thread);
 
 /* Who it is. */
@@ -117,10 +118,10 @@ void pool_thread_let_go(struct pool_thread *thread);
 
 /* ---- the end ---- */
 
-/* Waits until the loops have drained and every thread has ended; until then the reserve is there,
- * and behind that no thread is started any more. Threads in calls are waited for
- * until `deadline_ms` (CLOCK_MONOTONIC; CLOCK_NEVER: for ever), loops for `grace_ms` longer.
- * Returns how many threads are left behind, in calls. */
+/* Waits until the loops have drained, then until every thread has ended. The reserve is kept until
+ * the loops have drained; no thread is started after that. Threads in calls are waited for until
+ * `deadline_ms` (CLOCK_MONOTONIC; CLOCK_NEVER: for ever), loops for `grace_ms` longer. Returns how
+ * many threads are left behind, in calls. */
 unsigned pool_stop(struct pool *pool, int64_t deadline_ms, int64_t grace_ms);
 
 /* Gives everything back. Only after pool_stop() has returned 0. NULL is left alone. */

@@ -79,7 +79,7 @@ static inline unsigned scaler_assigned(struct scaler *scaler, uint64_t number)
  * more. From any thread. */
 void scaler_use(struct scaler *scaler, unsigned count);
 
-/* Around sending sessions to other loops, accepted ones or such that move. False: no more may be
+/* Around sending sessions to other loops, accepted ones or those that move. False: no more may be
  * sent, since the loops are about to stop. From any thread. */
 bool scaler_begin_move(struct scaler *scaler);
 void scaler_end_move(struct scaler *scaler);

@@ -28,7 +28,7 @@ enum {
     TEXT_MAX = 64 << 10,  /* a longer text is cut in the log */
     /* Kept for the events that all logs write: two for each listener, and the stop. */
     KEPT_BYTES = 16 << 10,
-    REWIND_BYTES = 16 << 10 /* an empty ring begins anew when so much of it was used */
+    REWIND_BYTES = 16 << 10 /* an empty ring begins anew when this much of it was used */
 };
 
 /* The bytes before each text in a ring. Records follow each other without padding. */

@@ -4,8 +4,8 @@
  *
  * A ring has one producer at a time and one reader, the writer; neither waits for the other. The
  * producer drops an event for which there is no room, and counts it; for those that all logs write,
- * such as the readiness line, some room is kept. All rings of a log are in one
- * set, which wakes the writer and is counted by any thread, without a lock.
+ * such as the readiness line, some room is kept. All rings of a log are in one set, which wakes the
+ * writer; any thread may sum their counts, without a lock.
  *
  * Threads that log need only the first part of this header; the rest is for the log itself.
  */

@@ -25,8 +25,8 @@ struct listeners {
     unsigned count;
 };
 
-/* Listens on all addresses of a text (see common/address.h), all on the same port where that is
- * 0. On failure nothing of it is left open. */
+/* Listens on all addresses of a text (see common/address.h), all on the same port if that is 0.
+ * On failure nothing of it is left open. */
 bool listeners_open(struct listeners *listeners, const char *text, struct error *error);
 
 /* Listens on a socket that is bound, and takes it over (on failure it stays the caller's). */

@@ -24,7 +24,7 @@ void deadlines_arm(struct session *session);
 /* The same for a time that the caller has worked out; CLOCK_NEVER: there is none. */
 void deadlines_put(struct session *session, int64_t at_ms);
 
-/* The whole process has stood still for so long: lets the session's deadlines come later. */
+/* The whole process has stood still for this long: lets the session's deadlines come later. */
 void deadlines_postpone(struct session *session, int64_t ms);
 
 enum due {

@@ -20,11 +20,12 @@ struct http_line {
     char last[HTTP_LINE_KEPT];
 };
 
-/* Whether a line, whose CR, if there is one, may be at its end, is a request of HTTP: it ends in "
- * HTTP/1.0" or " HTTP/1.1". */
+/* Whether a line is a request of HTTP: it ends in " HTTP/1.0" or " HTTP/1.1", and may have a CR
+ * behind that. */
 bool http_is_request(const char *line, size_t size);
 
-/* Adds what comes next: of it all up to the line's end, which is LF or said to be there. */
+/* Adds the line's next bytes, up to its LF if there is one. `ends`: it ends behind them even
+ * without one. */
 void http_line_add(struct http_line *line, const char *data, size_t size, bool ends);
 
 /* The same as http_is_request(); false before its end. */

@@ -3,7 +3,7 @@
  * a descriptor, though it is no client any more, so they are counted and bounded: the oldest makes
  * room for the next one, or for a client.
  *
- * Only the owner of the shard's loop calls these, except as told.
+ * Only the owner of the shard's loop calls these, except as stated.
  */
 #ifndef BANTER_SERVER_SESSION_LINGER_H
 #define BANTER_SERVER_SESSION_LINGER_H
@@ -30,7 +30,7 @@ static inline unsigned linger_count(const struct linger_list *linger)
 /* NULL: there is none. */
 struct session *linger_oldest(const struct linger_list *linger);
 
-/* Adds the newest; there are less than LINGER_MAX. */
+/* Adds the newest; there are fewer than LINGER_MAX. */
 void linger_add(struct linger_list *linger, struct session *session);
 
 /* Removes one that was added. */

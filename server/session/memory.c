@@ -4,7 +4,7 @@
 enum {
     GRAIN_BYTES = 64 << 10,
     SHARE_OF_ROOM = 8,     /* of the bound, at least, for what comes when memory is short */
-    SHARE_OF_STEP = 16,    /* of a mark: it must be fallen short of by so much */
+    SHARE_OF_STEP = 16,    /* of a mark: a level ends only that far below it */
     ERROR_SHARE = 32,      /* of the mark: more is never unknown */
     READ_BYTES = 64 << 10, /* what a session may hold beside a request */
 };

@@ -4,8 +4,8 @@
  * holds nothing behind its turn, as after a quick request, changes nothing.
  *
  * Up to the mark everybody is read. Above it those are not read any more that hold more than a
- * little, but for one at a time, so that it can complete its request and give the memory back; for
- * that there is room between mark and bound. Above the bound nobody else is read.
+ * little, but for one at a time, so that it can complete its request and give the memory back: the
+ * room between mark and bound is for that one. Above the bound nobody else is read.
  *
  * Any thread may call these. What waits is the caller's to find.
  */
@@ -26,7 +26,7 @@ enum memory_level {
 /* All zero: no bound. */
 struct memory {
     size_t bound, mark; /* bytes; 0: no bound */
-    size_t grain;       /* a shard adds changes of so many bytes */
+    size_t grain;       /* bytes; a shard adds its changes once they are more */
     _Atomic size_t held;
     _Atomic unsigned level;
     _Atomic int64_t logged_ms; /* when it was last logged that it runs short; 0: never */
@@ -34,7 +34,8 @@ struct memory {
     _Atomic uint64_t chosen;   /* the number of the session that is read above the mark; 0: none */
 };
 
-/* A bound for so many shards, whose requests may have `max_message` bytes; two of them fit. */
+/* A bound, in bytes, for this number of shards. At least two requests of `max_message` bytes fit.
+ */
 void memory_init(struct memory *memory, size_t bound, size_t max_message, unsigned shards);
 
 static inline enum memory_level memory_level(const struct memory *memory)
@@ -47,7 +48,7 @@ struct memory_change {
     bool runs_short; /* the mark has just been passed */
 };
 
-/* Sessions hold so many bytes more, or less if it is negative. */
+/* Sessions hold this many bytes more, or fewer if it is negative. */
 struct memory_change memory_add(struct memory *memory, ptrdiff_t bytes);
 
 /* Somebody is not read at this level, and will be asked again once it is lower. False: it is lower

@@ -42,10 +42,10 @@ bool pipes_begin(struct session *session)
     if (stream)
         stream_hold(stream);
     if (!stream || !handler->kind->stream_begun(handler, stream, &peer)) {
-        if (stream)
+        if (stream) { /* both references */
             stream_release(stream);
-        if (stream)
             stream_release(stream);
+        }
         free(pipes);
         return false;
     }

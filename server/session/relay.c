@@ -12,7 +12,7 @@
 #include "server/session/shard.h"
 #include "server/session/socket.h"
 
-/* So much may be unsent while the client is still read. The program's part of it is
+/* This much may be unsent while the client is still read. The program's part of it is
  * SESSION_MAX_UNSENT: what is left is for errors, so that they alone can't stop the client. */
 enum { MAX_UNSENT = 2 * SESSION_MAX_UNSENT };
 

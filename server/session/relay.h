@@ -3,7 +3,7 @@
  * turns are those of any session (session/turn.h); here is what is different in them.
  *
  * The two directions don't wait for each other. The client is not read while its program has left
- * 256 KiB of lines unread, and the program is not while the client has left so much.
+ * 256 KiB of lines unread, and the program is not while the client has left that much.
  *
  * The client's end of stream or its quit word ends the program's input. Then the program has
  * --drain-timeout to say the rest; its own end ends the session at any time. Without its program

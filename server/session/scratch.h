@@ -19,8 +19,7 @@ struct scratch {
     /* `input`, or `large` if much was left over. Read by the new owner */
     struct buffer *reading;
     struct buffer output; /* replies that are complete. Read by the new owner */
-    /* the session whose turn it is; NULL: none, and no handler may be called. Read by the new owner
-     */
+    /* whose turn it is; NULL: nobody's, and no handler may be called. Read by the new owner */
     struct session *session;
     /* for the next call, or in the call under way. Taken by the new owner */
     struct request *request;

@@ -48,9 +48,8 @@ struct shard {
     struct counters counters;
 
     /* For every thread. */
-    struct inbox_node stop_node;
-    struct inbox_node resume_node, relieve_node;
-    _Atomic bool resume_posted, relieve_posted; /* those are in the inbox */
+    struct inbox_node stop_node, resume_node, relieve_node;
+    _Atomic bool resume_posted, relieve_posted; /* these two nodes are in the inbox */
 
     /* The owner's. */
     struct store store;
@@ -80,11 +79,11 @@ void shard_resume(struct shard *shard);
 /* Lets sessions that linger be closed, as long as descriptors are needed. From any thread. */
 void shard_relieve(struct shard *shard);
 
-/* The shard's sessions hold so many bytes more, or less if it is negative. Owner only. */
+/* The shard's sessions hold this many bytes more, or fewer if it is negative. Owner only. */
 void shard_hold(struct shard *shard, ptrdiff_t bytes);
 
-/* Lets all sessions of all shards go on that were not read since memory was short. From any thread.
- */
+/* Lets the sessions of all shards go on that were not read because memory was short. From any
+ * thread. */
 void shard_resume_all(const struct shared *shared);
 
 /* Begins the stop: what has been received is still served. From any thread, once. */

@@ -49,12 +49,12 @@ struct session_active {
     struct buffer input;           /* read, not yet taken as requests */
     struct buffer output;          /* complete replies that the kernel has not taken yet */
     struct request_queue requests; /* whose replies are still to be sent, in order */
-    size_t replies;                /* bytes that those hold whose replies are there */
-    size_t messages;               /* bytes of them all */
-    size_t held;                   /* bytes that all of this held when it was last counted */
-    bool barred;                   /* memory is short: it is not read */
+    uint16_t pending;              /* how many those are */
+    bool barred;                   /* memory is short, and it is not read */
     bool chosen;            /* memory is short, and it is the one that is read all the same */
-    uint16_t pending;       /* how many those are */
+    size_t replies;         /* bytes of the replies that are there, but wait for others */
+    size_t messages;        /* bytes of all those requests */
+    size_t held;            /* bytes that all of this held when it was last counted */
     struct telnet telnet;   /* an idle session's is between two commands */
     struct http_line first; /* of the session's first line, if that is over the limit */
     /* draining: bytes that had been received when the stop began, and are not read yet */

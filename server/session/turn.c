@@ -24,7 +24,7 @@
 #include "server/session/transfer.h"
 #include "server/stream.h"
 
-/* So long after its deadline, a request whose answer is on its way is looked at again. */
+/* This long after its deadline, a request whose answer is on its way is looked at again. */
 enum { ANSWER_SOON_MS = 100 };
 
 /* ---- what a session waits for ---- */

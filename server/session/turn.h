@@ -30,11 +30,11 @@ bool turn_ready(struct session *session, struct scratch *scratch);
 /* What epoll reported of the pipes of a session that is, or was, a relay (session/relay.h). */
 void turn_pipes_event(struct session *session, struct scratch *scratch, uint32_t events);
 
-/* As turn_begin(), of a new session that is to be a relay. */
-void turn_begin_relay(struct session *session, struct scratch *scratch);
-
 /* A session begins its life in its shard. `is_new`: it has not been in another one before. */
 void turn_begin(struct session *session, bool is_new, struct scratch *scratch);
+
+/* The same for a new session that is to be a relay. */
+void turn_begin_relay(struct session *session, struct scratch *scratch);
 
 /* Its deadline has come out of the heap. */
 void turn_deadline(struct session *session, struct scratch *scratch);
