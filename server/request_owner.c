@@ -12,6 +12,7 @@
 #include "server/handler.h"
 #include "server/log/log.h"
 #include "server/net/listener.h"
+#include "server/request_outbox.h"
 
 enum {                /* bits of request->state */
        CLAIMED = 1,   /* somebody has the right to answer */
@@ -101,58 +102,7 @@ void request_hold_again(struct request *request)
     atomic_fetch_add_explicit(&request->holds, 1, memory_order_relaxed);
 }
 
-/* ---- answers that are kept back ---- */
-
-enum { OUTBOX_LOOPS = 8 }; /* with more loops than this, each is woken a little more often */
-
-/* One thread's answers between request_answers_begin() and _end(). */
-static _Thread_local struct outbox {
-    bool is_open;
-    unsigned count; /* of the loops */
-    struct {
-        struct loop *loop;
-        struct inbox_node *newest, *oldest; /* a chain, for loop_post_chain() */
-    } posts[OUTBOX_LOOPS];
-} outbox;
-
-static void empty_outbox(void)
-{
-    for (unsigned i = 0; i < outbox.count; i++)
-        loop_post_chain(outbox.posts[i].loop, outbox.posts[i].newest, outbox.posts[i].oldest);
-    outbox.count = 0;
-}
-
-void request_answers_begin(void) { outbox.is_open = true; }
-
-void request_answers_end(void)
-{
-    empty_outbox();
-    outbox.is_open = false;
-}
-
-/* Posts an answer, now or at the end. */
-static void post(struct loop *loop, struct inbox_node *node)
-{
-    unsigned i = 0;
-    if (!outbox.is_open) {
-        loop_post(loop, node);
-        return;
-    }
-    while (i < outbox.count && outbox.posts[i].loop != loop)
-        i++;
-    if (i == OUTBOX_LOOPS) {
-        empty_outbox();
-        i = 0;
-    }
-    if (i == outbox.count) {
-        outbox.posts[i].loop = loop;
-        outbox.posts[i].oldest = node;
-        outbox.count++;
-    } else {
-        node->next = outbox.posts[i].newest;
-    }
-    outbox.posts[i].newest = node;
-}
+/* ---- answers ---- */
 
 /* Makes the answer known. The request may be gone when this returns, unless the caller holds it. */
 static void answered(struct request *request)
@@ -164,7 +114,7 @@ static void answered(struct request *request)
     struct job *job = &request->job;
     if (job->sample.thread == pthread_self())
         job->cost = call_sample_end(&job->sample, job->cost);
-    post(request->loop, &job->node);
+    request_outbox_post(request->loop, &job->node);
 }
 
 /* Claims the answer for the handler; if it comes too late that is logged. */
