@@ -16,7 +16,7 @@ struct conversation *connect_first(const struct options *options,
 
 /* ---- an attempt in a thread of its own ---- */
 
-/* Neither the resolver nor a connect(2) to a silent address can be interrupted where it blocks. A
+/* Neither the resolver nor a connect(2) to a silent address can be interrupted while it blocks. A
  * thread blocks in the place of the caller, who can go on reading keys and abandon the attempt. */
 struct connect_attempt;
 

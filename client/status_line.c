@@ -10,7 +10,7 @@
 #define QUICK_MS 200    /* what takes less is not worth a word */
 #define TENTHS_MS 10000 /* tenths of a second can be told apart up to here */
 
-/* The longest line that does not reach the last column, where some terminals wrap. */
+/* The longest line that does not reach the last column, at which some terminals wrap. */
 static size_t width(int fd)
 {
     struct winsize size;

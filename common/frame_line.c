@@ -117,8 +117,7 @@ enum frame_outcome frame_line_next(const struct frame_rules *rules, struct frame
     size_t message_size = line_size - frame->ends_in_crlf;
     decoder->scanned = 0;
     if (is_exempt(rules->exempt_word, data, message_size)) {
-        frame->ends_in_crlf =
-            false; /* as in frame_line_skip_white(), where it is not known any more */
+        frame->ends_in_crlf = false; /* as in frame_line_skip_white(), where it is unknown */
         return frame_give_message(frame, data, strlen(rules->exempt_word), line_size + 1);
     }
     if (message_size > rules->max_bytes)

@@ -33,7 +33,7 @@
 #define PROTOCOL_BUSY "busy" /* too many clients */
 #define PROTOCOL_IDLE "idle" /* nothing was asked for too long */
 
-/* All of them, where each needs a number. */
+/* All of them, with a number for each. */
 #define PROTOCOL_CODE_TABLE(CODE)                                                                  \
     CODE(TOO_LONG)                                                                                 \
     CODE(INCOMPLETE)                                                                               \

@@ -1,5 +1,5 @@
 /*
- * keyboard: puts bytes from the keyboard into readline's line, where readline falls short.
+ * keyboard: puts bytes from the keyboard into readline's line if readline falls short.
  *
  * - Every byte is text, also one that is no character of the locale. Readline takes some for the
  *   Meta key, and drops the beginning of a character that does not continue.

@@ -21,7 +21,7 @@ enum {
  *   - are not what anybody waits for below:          busy                <  BUSY
  *   - are slowed by others that want their cores:    waiting / busy      >  WAITING
  *   - have hardly a pause left:          (busy + waiting) / loops in use >  SATURATED (BUSY for
- * slow requests, where a request that waits behind another one waits long)
+ *     slow requests: one that waits behind another waits long)
  *   - could use a core that has nothing to do:       idle                >= ROOM */
 #define BUSY 0.5
 #define WAITING 0.15

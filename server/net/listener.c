@@ -67,7 +67,7 @@ static void drop_from(struct listeners *listeners, unsigned first)
         close_one(&listeners->items[--listeners->count]);
 }
 
-/* Listens on each address of the list; where the port is free to choose, on the one that the
+/* Listens on each address of the list; if the port is free to choose, on the one that the
  * first one got. False with errno set, and `*failed` is the address; nothing is left open. */
 static bool open_all(struct listeners *listeners, const struct address_list *list,
                      struct address *failed)

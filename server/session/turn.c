@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "common/clock.h"
 #include "common/protocol.h"
 #include "server/engine/monitor.h"
 #include "server/log/log.h"
