@@ -298,8 +298,8 @@ faults: $(BUILD)/tests/banterd-faults | $(BUILD)/deps-test ## let each call of t
 bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measure beside all peers (25 minutes; BENCH='measure CELL' for less)
 	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
 
-instructions: all $(bench) | $(BUILD)/deps-instructions ## count the server's instructions for a request (half a minute)
-	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run instructions
+instructions: all $(bench) | $(BUILD)/deps-instructions ## count the server's instructions for a request (a minute; INSTRUCTIONS=--check: no more than are kept)
+	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run instructions $(INSTRUCTIONS)
 
 bench-programs: all $(bench) ## build the load generators and the peers to measure against
 

@@ -2,6 +2,7 @@
 
 How fast anything is, is never judged here.
 """
+import importlib
 import json
 import os
 import re
@@ -384,11 +385,26 @@ def test_instructions_are_counted(bench, build):
     assert counts and all(100 < int(count) < 100_000 for count in counts.groups()), ended
 
 
+@pytest.mark.parametrize("compiler, figure, good, words", [
+    ("GCC: 12.2", 1030, True, "no figure is more than 3 % above what is kept"),
+    ("GCC: 12.2", 1031, False, "hello/50x1 from 1000 to 1031;"),
+    ("GCC: 12.2", 500, True, "no figure is more than 3 % above what is kept"),
+    ("GCC: 13.1", 2000, True, "since this is GCC: 13.1 and not GCC: 12.2"),
+])
+def test_more_instructions_than_are_kept(monkeypatch, compiler, figure, good, words):
+    monkeypatch.syspath_prepend(str(RUN.parent))
+    kept = importlib.import_module("kept")
+    text = kept.text_of({"compiler": "GCC: 12.2", "C library": "glibc 2.36"}, {"hello/50x1": 1000, "echo/50x1": 900})
+    found = kept.compare(text, {"compiler": compiler, "C library": "glibc 2.36"}, {"hello/50x1": figure})
+    assert found[0] == good and words in found[1]
+
+
 @pytest.mark.parametrize("arguments, words", [
     (["measure", "no/such"], "no cell is called no/such"),
     (["builds", "--beside", "same=.", "client/once"], "banterd has no part in client/once"),
     (["builds", "--beside", "same=."], "banterd is not there"),
     (["instructions", "no/such"], "nothing is called no/such"),
+    (["instructions", "hello/50x1", "--keep"], "--keep needs all cells"),
     (["measure", "--peers", "nobody"], "nothing is called nobody"),
     (["report"], "nothing has been measured yet"),
 ])
