@@ -43,27 +43,48 @@ static size_t strip(const uint8_t *text, size_t size)
     return is_stripped ? size : strip_space(text, size);
 }
 
-/* Upper-cases eight bytes of ASCII. If a byte is a letter, its top bit is set in the first sum and
- * not in the second; nothing is carried from one byte into the next. */
-static uint64_t upper_eight(uint64_t bytes)
+/* The compiler makes of these what the processor has: SSE2, NEON, or plain words. */
+enum { BLOCK_SIZE = 16, HALF_SIZE = BLOCK_SIZE / 2 };
+typedef uint8_t block __attribute__((vector_size(BLOCK_SIZE)));
+typedef int8_t signed_block __attribute__((vector_size(BLOCK_SIZE)));
+typedef uint64_t halves __attribute__((vector_size(BLOCK_SIZE)));
+
+/* Upper-cases the first `size` bytes, at most a block, and returns them as they were. Inlined, so
+ * that the size is a constant. */
+static inline __attribute__((always_inline)) block upper_block(const uint8_t *text, size_t size,
+                                                               char *out)
 {
-    uint64_t each = UINT64_C(0x0101010101010101);
-    uint64_t from_a = bytes + each * (0x80 - 'a');
-    uint64_t behind_z = bytes + each * (0x80 - 'z' - 1);
-    return bytes - ((from_a & ~behind_z & each * 0x80) >> 2);
+    block bytes = {0};
+    memcpy(&bytes, text, size);
+    /* Moved to where 'z' is the largest signed byte, the letters need one comparison. It gives 0xff
+     * for those bytes of which it is true. */
+    signed_block moved = (signed_block) (bytes + (INT8_MAX - 'z'));
+    block letters = (block) (moved >= 'a' + (INT8_MAX - 'z'));
+    block upper = bytes ^ (letters & ('a' - 'A'));
+    memcpy(out, &upper, size);
+    return bytes;
 }
 
-/* Upper-cases text that is all ASCII. False, with `out` partly written, if it is not. */
-static bool upper_ascii(const uint8_t *text, size_t size, char *out)
+/* The same for a multiple of half a block. False if it is not all ASCII. */
+static bool upper_blocks(const uint8_t *text, size_t size, char *out)
 {
     size_t i = 0;
-    for (uint64_t bytes; size - i >= sizeof bytes; i += sizeof bytes) {
-        memcpy(&bytes, text + i, sizeof bytes);
-        if (bytes & UINT64_C(0x8080808080808080))
-            return false;
-        bytes = upper_eight(bytes);
-        memcpy(out + i, &bytes, sizeof bytes);
-    }
+    block seen = {0};
+#pragma GCC unroll 4
+    for (; size - i >= BLOCK_SIZE; i += BLOCK_SIZE)
+        seen |= upper_block(text + i, BLOCK_SIZE, out + i);
+    if (i < size)
+        seen |= upper_block(text + i, HALF_SIZE, out + i);
+    halves top = (halves) seen & UINT64_C(0x8080808080808080);
+    return !(top[0] | top[1]);
+}
+
+/* Upper-cases text that is all ASCII. False, with `out` written in vain, if it is not. */
+static bool upper_ascii(const uint8_t *text, size_t size, char *out)
+{
+    size_t i = size - size % HALF_SIZE;
+    if (i > 0 && !upper_blocks(text, i, out))
+        return false;
     uint8_t seen = 0;
     for (; i < size; i++) {
         uint8_t byte = text[i];

@@ -194,16 +194,16 @@ static void test_every_code_point_at_the_end(void **state)
 
 /* ---- ASCII ---- */
 
-/* It is upper-cased by eight bytes at a time: no byte may change another. */
+/* It is upper-cased by sixteen bytes at a time, and eight: no byte may change another. */
 static void test_ascii_at_every_place(void **state)
 {
     (void) state;
     static const char around[] = {'a', 'z', '@', '[', '`', '{', '\0', '~'};
-    for (size_t size = 1; size <= 17; size++)
+    for (size_t size = 1; size <= 33; size++)
         for (size_t place = 0; place < size; place++)
             for (int byte = 0; byte < 0x80; byte++)
                 for (size_t i = 0; i < COUNT(around); i++) {
-                    char message[18], expected[6 + 18] = "Hello ";
+                    char message[34], expected[6 + 34] = "Hello ";
                     memset(message, around[i], sizeof message);
                     message[place] = (char) byte;
                     message[size] = '.'; /* so that no white space is at the end */
@@ -217,12 +217,35 @@ static void test_ascii_at_every_place(void **state)
                 }
 }
 
+/* One character that is not ASCII makes the whole text Unicode, wherever it is. */
+static void test_unicode_at_every_place(void **state)
+{
+    (void) state;
+    for (size_t size = 0; size <= 40; size++)
+        for (size_t place = 0; place <= size; place++) {
+            char message[48], expected[6 + 48] = "Hello ";
+            memset(message, 'a', sizeof message);
+            memset(expected + 6, 'A', sizeof message);
+            message[place] = expected[6 + place] = '\303'; /* u with two dots, and U */
+            message[place + 1] = '\274';
+            expected[6 + place + 1] = '\234';
+            struct banter_reply reply = hello(message, size + 2);
+            assert_false(reply.refused);
+            assert_int_equal(reply.size, 6 + size + 2);
+            assert_memory_equal(reply.bytes, expected, reply.size);
+            /* A lone byte of it is no character. */
+            message[place + 1] = 'a';
+            assert_true(hello(message, size + 2).refused);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_code_point_in_the_middle),
         cmocka_unit_test(test_every_code_point_at_the_end),
         cmocka_unit_test(test_ascii_at_every_place),
+        cmocka_unit_test(test_unicode_at_every_place),
     };
     return cmocka_run_group_tests(tests, ask_python, forget);
 }
