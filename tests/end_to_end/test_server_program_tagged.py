@@ -177,7 +177,7 @@ def test_the_time_of_one_whose_client_has_left(server, folder):
     session = banterd.session(first)
     first.reset()
     banterd.log.wait_for(rf"^\[{session}\] .*closed")
-    assert second.ask("silent") == LATE
+    assert second.ask("silent") in (LATE, HANGS)  # which time is over first: its own, or that of the copy
     assert second.ask("x") == b"x"
 
 
