@@ -44,37 +44,56 @@ static size_t strip(const uint8_t *text, size_t size)
 }
 
 /* The compiler makes of these what the processor has: SSE2, NEON, or plain words. */
-enum { BLOCK_SIZE = 16, HALF_SIZE = BLOCK_SIZE / 2 };
+enum { BLOCK_SIZE = 16 };
 typedef uint8_t block __attribute__((vector_size(BLOCK_SIZE)));
 typedef int8_t signed_block __attribute__((vector_size(BLOCK_SIZE)));
 typedef uint64_t halves __attribute__((vector_size(BLOCK_SIZE)));
 
-/* Upper-cases the first `size` bytes, at most a block, and returns them as they were. Inlined, so
- * that the size is a constant. */
-static inline __attribute__((always_inline)) block upper_block(const uint8_t *text, size_t size,
-                                                               char *out)
+/* Upper-cases ASCII; what is not comes out as something else that is not. */
+static block upper(block bytes)
 {
-    block bytes = {0};
-    memcpy(&bytes, text, size);
     /* Moved to where 'z' is the largest signed byte, the letters need one comparison. It gives 0xff
      * for those bytes of which it is true. */
     signed_block moved = (signed_block) (bytes + (INT8_MAX - 'z'));
     block letters = (block) (moved >= 'a' + (INT8_MAX - 'z'));
-    block upper = bytes ^ (letters & ('a' - 'A'));
-    memcpy(out, &upper, size);
+    return bytes ^ (letters & ('a' - 'A'));
+}
+
+static block upper_block(const uint8_t *text, char *out)
+{
+    block bytes;
+    memcpy(&bytes, text, sizeof bytes);
+    block result = upper(bytes);
+    memcpy(out, &result, sizeof result);
     return bytes;
 }
 
-/* The same for a multiple of half a block. False if it is not all ASCII. */
+/* The same for up to half a block. Inlined, so that the size is a constant. */
+static inline __attribute__((always_inline)) block upper_part(const uint8_t *text, size_t size,
+                                                              char *out)
+{
+    uint64_t word = 0;
+    memcpy(&word, text, size);
+    halves bytes = {word};
+    word = ((halves) upper((block) bytes))[0];
+    memcpy(out, &word, size);
+    return (block) bytes;
+}
+
+/* Upper-cases a multiple of four bytes. False if they are not all ASCII. */
 static bool upper_blocks(const uint8_t *text, size_t size, char *out)
 {
     size_t i = 0;
     block seen = {0};
 #pragma GCC unroll 4
     for (; size - i >= BLOCK_SIZE; i += BLOCK_SIZE)
-        seen |= upper_block(text + i, BLOCK_SIZE, out + i);
-    if (i < size)
-        seen |= upper_block(text + i, HALF_SIZE, out + i);
+        seen |= upper_block(text + i, out + i);
+    if (size & 8) {
+        seen |= upper_part(text + i, 8, out + i);
+        i += 8;
+    }
+    if (size & 4)
+        seen |= upper_part(text + i, 4, out + i);
     halves top = (halves) seen & UINT64_C(0x8080808080808080);
     return !(top[0] | top[1]);
 }
@@ -82,7 +101,7 @@ static bool upper_blocks(const uint8_t *text, size_t size, char *out)
 /* Upper-cases text that is all ASCII. False, with `out` written in vain, if it is not. */
 static bool upper_ascii(const uint8_t *text, size_t size, char *out)
 {
-    size_t i = size - size % HALF_SIZE;
+    size_t i = size - size % 4;
     if (i > 0 && !upper_blocks(text, i, out))
         return false;
     uint8_t seen = 0;

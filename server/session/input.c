@@ -59,10 +59,16 @@ static bool is_barred(const struct session *session)
                            : memory_level(session_shard(session)->shared->memory) == MEMORY_OUT;
 }
 
+/* Of a session whose input is open. */
+static bool wants_bytes(const struct session *session)
+{
+    return !session->unparsed && !session->eof && !is_barred(session) &&
+           !(session->draining && drain_left(session) == 0);
+}
+
 bool input_wants_bytes(const struct session *session)
 {
-    return is_open(session) && !session->unparsed && !session->eof && !is_barred(session) &&
-           !(session->draining && drain_left(session) == 0);
+    return is_open(session) && wants_bytes(session);
 }
 
 /* ---- requests ---- */
@@ -261,10 +267,10 @@ static enum step take_next(struct session *session, struct scratch *scratch)
     buffer_consume(input, frame.consumed);
     if (outcome != FRAME_MORE && outcome != FRAME_OVERSIZE)
         session->active->partial_left_ms = 0; /* the next message has a time of its own */
+    if (outcome == FRAME_MESSAGE)
+        return take_message(session, scratch, &frame);
 
     switch (outcome) {
-    case FRAME_MESSAGE:
-        return take_message(session, scratch, &frame);
     case FRAME_OVERSIZE:
         begin_too_long(session, scratch, &frame, (struct view){head, size}, !quit);
         return STEP_TAKEN;
@@ -301,7 +307,7 @@ bool input_run(struct session *session, struct scratch *scratch, bool readable)
     if (!input_open(session) || !session_activate(session) || !reading_begin(session, scratch))
         return true;
     bool may_read = readable || session->draining;
-    if (may_read && input_wants_bytes(session))
+    if (may_read && wants_bytes(session))
         reading_once(session, scratch);
 
     enum step step;

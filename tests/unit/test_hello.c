@@ -194,7 +194,7 @@ static void test_every_code_point_at_the_end(void **state)
 
 /* ---- ASCII ---- */
 
-/* It is upper-cased by sixteen bytes at a time, and eight: no byte may change another. */
+/* It is upper-cased by sixteen bytes at a time, eight and four: no byte may change another. */
 static void test_ascii_at_every_place(void **state)
 {
     (void) state;
