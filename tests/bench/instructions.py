@@ -4,14 +4,14 @@ machine gives the same figures, and a change of one percent can be seen.
 Each count is the difference of two runs with a fixed number of requests: the start, the connects and the end are not in
 it. The server has one loop, since several would share the work as the clock wills. Its monitor still goes by the clock,
 and valgrind makes a request take fifty times as long, so a call can seem to stall and lose its loop. That is rare and
-costs little; the figure is the median of some repetitions, and the spread beside it shows when it was more.
+only ever adds: the figure is the difference of the smallest count of either run, of some repetitions, and the range
+beside it shows by how much they differed.
 """
 import dataclasses
 import fnmatch
 import platform
 import re
 import shutil
-import statistics
 import subprocess
 import tempfile
 from pathlib import Path
@@ -52,23 +52,61 @@ CELLS = {cell.name: cell for cell in (
     Cell("hello", 50, 16, size=512), Cell("echo", 20, 1, size=65536, divisor=20))}
 
 
-def _total(program, cell, requests):
-    """Of all that the server does from its start to its end."""
+def _by_function(program, cell, requests):
+    """{function: instructions}, each its own, of all that the server does from its start to its end."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         counts = Path(folder) / "counts"
         command = [path_of("valgrind"), "--tool=callgrind", f"--callgrind-out-file={counts}", program, "--listen",
                    "127.0.0.1:0", "--threads", 1, "--quiet", "--quiet", *cell.server_options()]
         with Server("banterd", command=command) as server:
             Load(server, 0, "--requests", requests, *cell.load_options()).go().result()
-        found = re.search(r"^summary: (\d+)$", counts.read_text(), re.M) if counts.exists() else None
-    if not found:
+        found = subprocess.run([path_of("callgrind_annotate"), "--threshold=100", counts], capture_output=True,
+                               text=True, check=True).stdout
+    functions = {}
+    for number, name in re.findall(r"^ *([\d,]+) \([\d. ]+%\)  \S*?:(\S+)(?: \[.*\])?$", found, re.M):
+        functions[name] = functions.get(name, 0) + int(number.replace(",", ""))
+    if not functions:
         raise Trouble(f"valgrind has counted nothing of {program}")
-    return int(found[1])
+    return functions
 
 
-def _count(program, cell, requests):
-    few, more = FEW // cell.divisor, requests // cell.divisor
-    return (_total(program, cell, few + more) - _total(program, cell, few)) / more
+class Count:
+    """The two runs of a cell, some times over."""
+
+    def __init__(self, program, cell, requests):
+        self.program, self.cell = program, cell
+        self.few, self.more = FEW // cell.divisor, requests // cell.divisor
+        self.short, self.long = [], []
+
+    def repeat(self):
+        self.short.append(_by_function(self.program, self.cell, self.few))
+        self.long.append(_by_function(self.program, self.cell, self.few + self.more))
+
+    def figure(self):
+        return (min(map(_sum, self.long)) - min(map(_sum, self.short))) / self.more
+
+    def functions(self):
+        """{function: instructions a request}"""
+        short, long = min(self.short, key=_sum), min(self.long, key=_sum)
+        return {name: (number - short.get(name, 0)) / self.more for name, number in long.items()}
+
+    def text(self):
+        each = [(_sum(long) - _sum(short)) / self.more for short, long in zip(self.short, self.long)]
+        return f"{self.figure():.0f}" + (f" ({min(each):.0f} to {max(each):.0f})" if len(each) > 1 else "")
+
+
+def _sum(functions):
+    return sum(functions.values())
+
+
+def _table_by_function(counts):
+    """`counts` is {cell: Count}."""
+    columns = {cell: count.functions() for cell, count in counts.items()}
+    names = {name for column in columns.values() for name in column}
+    most = {name: max(column.get(name, 0) for column in columns.values()) for name in names}
+    rows = [[name, *(f"{max(column.get(name, 0), 0):.0f}" for column in columns.values())]
+            for name in sorted(most, key=lambda name: -most[name]) if most[name] >= 1]
+    report.table(["function, and what is inlined in it", *counts], rows)
 
 
 def _without_debug_information(program, folder):
@@ -104,17 +142,20 @@ def run(options):
     servers = ["banterd", *("banterd" + suffix for suffix in builds.add(options.beside))]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         programs = {name: _without_debug_information(path_of(name), folder) for name in servers}
-        counts = {(cell, name): [] for cell in cells for name in servers}
+        counts = {(cell, name): Count(programs[name], CELLS[cell], options.requests)
+                  for cell in cells for name in servers}
         for _ in range(options.repeats):
-            for cell, name in counts:
-                counts[cell, name].append(_count(programs[name], CELLS[cell], options.requests))
+            for count in counts.values():
+                count.repeat()
     report.heading("Instructions a request", {"requests": options.requests, "repeats": options.repeats},
                    ["banterd", "valgrind"])
-    rows = [[cell, *(report.median(counts[cell, name], "{:.0f}") for name in servers),
-             *(f"{statistics.median(counts[cell, 'banterd']) / statistics.median(counts[cell, name]):.3f}"
-               for name in servers[1:])] for cell in cells]
+    rows = [[cell, *(counts[cell, name].text() for name in servers),
+             *(f"{counts[cell, 'banterd'].figure() / counts[cell, name].figure():.3f}" for name in servers[1:])]
+            for cell in cells]
     report.table(["", *servers, *(f"ratio to {name.split()[-1]}" for name in servers[1:])], rows)
-    figures = {cell: round(statistics.median(counts[cell, "banterd"])) for cell in cells}
+    if options.functions:
+        _table_by_function({cell: counts[cell, "banterd"] for cell in cells})
+    figures = {cell: round(counts[cell, "banterd"].figure()) for cell in cells}
     if options.keep:
         FILE.write_text(kept.text_of(_versions(), figures))
     if options.check:

@@ -11,8 +11,8 @@ RENEW = "make instructions INSTRUCTIONS=--keep"
 
 def text_of(versions, figures):
     """The file's text. `versions` and `figures` are dictionaries: what was used, in which version; instructions."""
-    lines = ["# Instructions that banterd executes for a request, as the median of some runs. .ci/run fails if one has grown",
-             f"# by more than {TOLERANCE} %. Renewed by: {RENEW}",
+    lines = ["# Instructions that banterd executes for a request.",
+             f"# .ci/run fails if one grows by more than {TOLERANCE} %. Renewed by: {RENEW}",
              *(f"{name}: {version}" for name, version in versions.items()),
              *(f"{cell} {figure}" for cell, figure in figures.items())]
     return "\n".join(lines) + "\n"
@@ -21,13 +21,13 @@ def text_of(versions, figures):
 def compare(text, versions, figures):
     """(good, sentence): what is to be said of the figures, compared with the file's text."""
     kept = {cell: int(figure) for cell, figure in re.findall(r"^([^#\s]\S*) (\d+)$", text, re.M)}
-    others = [f"{versions.get(name)} and not {version}" for name, version in re.findall(r"^([^#:]+): (.*)$", text, re.M)
-              if versions.get(name) != version]
+    others = [f"{versions.get(name)} and not {version}"
+              for name, version in re.findall(r"^([^#:]+): (.*)$", text, re.M) if versions.get(name) != version]
     grown = [f"{cell} from {kept[cell]} to {figure}" for cell, figure in figures.items()
              if cell in kept and 100 * figure > kept[cell] * (100 + TOLERANCE)]
     if others:
         return True, f"not compared with what is kept, since this is {', '.join(others)}"
     if grown:
-        return False, (f"more than {TOLERANCE} % more instructions a request: {', '.join(grown)}; if they are worth it, "
-                       f"renew what is kept: {RENEW}")
+        return False, (f"more than {TOLERANCE} % more instructions a request: {', '.join(grown)}; if they are "
+                       f"worth it, renew what is kept: {RENEW}")
     return True, f"no figure is more than {TOLERANCE} % above what is kept"

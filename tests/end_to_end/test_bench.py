@@ -378,11 +378,12 @@ def test_another_build_in_the_same_rounds(bench, build):
 @pytest.mark.skipif(not shutil.which("valgrind") or "BANTER_SLOW" in os.environ,
                     reason="needs valgrind, and a build that is not instrumented")
 def test_instructions_are_counted(bench, build):
-    ended = driver(bench, "instructions", "echo/50x16", "--repeats", "1", "--requests", "2000",
+    ended = driver(bench, "instructions", "echo/50x16", "--functions", "--repeats", "1", "--requests", "2000",
                    "--beside", f"same={harness.BUILD}", BANTER_BUILD=build)
     assert ended.status == 0, ended
     counts = re.search(r"^\| echo/50x16 \| (\d+) \| (\d+) \| [\d.]+ \|$", harness.text_of(ended.stdout), re.M)
     assert counts and all(100 < int(count) < 100_000 for count in counts.groups()), ended
+    assert re.search(r"^\| recv \| \d+ \|$", harness.text_of(ended.stdout), re.M), ended
 
 
 @pytest.mark.parametrize("compiler, figure, good, words", [
