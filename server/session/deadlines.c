@@ -92,7 +92,7 @@ void deadlines_postpone(struct session *session, int64_t ms)
     struct session_active *active = session->active;
     struct request *request;
     session->since_ms += (uint64_t) ms;
-    if (session->pipes)
+    if (session_is_relay(session))
         session->pipes->end_ms = later(session->pipes->end_ms, ms);
     if (!active)
         return;

@@ -200,6 +200,18 @@ static void a_pause_moves_every_deadline(void **state)
     assert_int_equal(deadlines_due(closing), DUE_LINGER);
 }
 
+static void a_pause_leaves_what_is_the_handler_s_alone(void **state)
+{
+    (void) state;
+    static char data[1024];
+    static const char untouched[sizeof data];
+    struct session *session = fixture_session_without_socket();
+    session->handler_data = data;
+    deadlines_postpone(session, -1);
+    assert_memory_equal(data, untouched, sizeof data);
+    session->handler_data = NULL;
+}
+
 /* ---- a half received request ---- */
 
 static struct session *half_received(void)
@@ -416,6 +428,7 @@ int main(void)
         DEADLINES_TEST(a_deadline_that_comes_nearer_moves_in_the_heap),
         DEADLINES_TEST(nothing_is_due_before_the_sockets_have_been_looked_at),
         DEADLINES_TEST(a_pause_moves_every_deadline),
+        DEADLINES_TEST(a_pause_leaves_what_is_the_handler_s_alone),
         DEADLINES_TEST(the_time_of_a_half_received_request_does_not_begin_again),
         DEADLINES_TEST(the_time_of_a_half_received_request_stands_still_while_nothing_is_read),
         DEADLINES_TEST(a_complete_request_ends_the_time_of_its_half),
