@@ -146,9 +146,8 @@ static size_t with_ends(const struct exchange *exchange, size_t size, unsigned c
     return size + count * (exchange->telling_size + end_size);
 }
 
-int64_t exchange_late_ms(const struct exchange *exchange, int64_t paused_ms)
+int64_t exchange_late_ms(int64_t deadline_ms, int64_t paused_ms)
 {
-    int64_t deadline_ms = request_deadline_ms(exchange->request);
     return deadline_ms == CLOCK_NEVER ? CLOCK_NEVER
                                       : deadline_ms - paused_ms + EXCHANGE_LATE_GRACE_MS;
 }

@@ -65,9 +65,9 @@ enum exchange_progress {
 enum exchange_progress exchange_write(struct exchange *exchange, int fd, const char *end,
                                       size_t end_size);
 
-/* When the first request, which has not left, is late: a moment after its deadline, by a clock that
- * has stood still for so long (instance.h). CLOCK_NEVER: it has no deadline. */
-int64_t exchange_late_ms(const struct exchange *exchange, int64_t paused_ms);
+/* When a request is late: a moment after its deadline, by a clock that has stood still for so long
+ * (instance.h). CLOCK_NEVER: it has no deadline. */
+int64_t exchange_late_ms(int64_t deadline_ms, int64_t paused_ms);
 
 /* Whether the requests and ends of that size are written. */
 bool exchange_is_written(const struct exchange *exchange, size_t end_size);

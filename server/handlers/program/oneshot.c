@@ -181,7 +181,8 @@ void oneshot_write(struct oneshots *oneshots, struct oneshot *oneshot)
 
 static void set_deadline(struct oneshots *oneshots, struct oneshot *oneshot)
 {
-    oneshot->late_ms = exchange_late_ms(&oneshot->exchange, oneshots->instances->paused_ms);
+    oneshot->late_ms = exchange_late_ms(request_deadline_ms(oneshot->exchange.request),
+                                        oneshots->instances->paused_ms);
     instances_schedule(oneshots->instances, oneshot->late_ms);
 }
 
@@ -190,7 +191,8 @@ bool oneshot_is_late(const struct oneshots *oneshots, struct oneshot *oneshot)
     if (oneshot->late_ms > oneshots->instances->looked_ms)
         return false;
     /* The engine may have seen more of a pause. */
-    int64_t late_ms = exchange_late_ms(&oneshot->exchange, oneshots->instances->paused_ms);
+    int64_t late_ms = exchange_late_ms(request_deadline_ms(oneshot->exchange.request),
+                                       oneshots->instances->paused_ms);
     if (late_ms > oneshot->late_ms)
         oneshot->late_ms = late_ms;
     return oneshot->late_ms <= oneshots->instances->looked_ms;

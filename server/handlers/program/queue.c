@@ -293,6 +293,14 @@ bool queue_reply_gone(struct queue *queue, struct request *request)
 
 /* ---- clocks ---- */
 
+int64_t queue_deadline_ms(struct queue *queue, const struct request *request)
+{
+    pthread_mutex_lock(&queue->lock);
+    int64_t at_ms = request_is_over(request) ? CLOCK_NEVER : request_deadline_ms(request);
+    pthread_mutex_unlock(&queue->lock);
+    return at_ms;
+}
+
 struct flow *queue_stop_clock(struct queue *queue, const struct request *request, int64_t now_ms)
 {
     struct flow *flow = NULL;

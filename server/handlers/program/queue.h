@@ -120,6 +120,10 @@ struct request *queue_take(struct queue *queue, struct flow **flow);
 unsigned queue_take_some(struct queue *queue, struct request **requests, unsigned max,
                          struct flow **flow);
 
+/* request_deadline_ms() of a request whose session may end meanwhile, and its flow with it;
+ * CLOCK_NEVER if it is over. */
+int64_t queue_deadline_ms(struct queue *queue, const struct request *request);
+
 /* Lets the time of the session's requests stand still (flow.stops), for a taker that keeps their
  * time itself; the request is one of them. NULL: it is over. Else the flow stays there until
  * queue_start_clock(), which must follow. */

@@ -6,6 +6,7 @@
 #include "server/handlers/program/charge.h"
 #include "server/handlers/program/instance_end.h"
 #include "server/handlers/program/phase.h"
+#include "server/handlers/program/queue.h"
 #include "server/handlers/program/respawn.h"
 #include "server/handlers/program/starts.h"
 #include "server/handlers/program/tagged_worker.h"
@@ -213,8 +214,9 @@ static bool is_waited_for(const struct workers *workers, struct worker *worker)
 {
     if (worker->clock || worker->exchange.replied)
         return false;
-    int64_t late_ms = exchange_late_ms(&worker->exchange, workers->instances->paused_ms);
-    if (late_ms <= workers->instances->looked_ms)
+    int64_t deadline_ms = queue_deadline_ms(workers->queue, worker->exchange.request);
+    int64_t late_ms = exchange_late_ms(deadline_ms, workers->instances->paused_ms);
+    if (deadline_ms == CLOCK_NEVER || late_ms <= workers->instances->looked_ms)
         return false;
     worker->late_ms = late_ms;
     return true;
