@@ -110,7 +110,8 @@ static bool find_scope(const char *name, uint32_t *scope, struct error *error)
     char *end;
     errno = 0;
     unsigned long number = strtoul(name, &end, 10);
-    if (name[strspn(name, "0123456789")] == '\0' && errno == 0 && number <= UINT32_MAX) {
+    if (name[strspn(name, "0123456789")] == '\0' && errno == 0 && number > 0 &&
+        number <= UINT32_MAX) {
         *scope = (uint32_t) number;
         return true;
     }

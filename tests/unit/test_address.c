@@ -294,6 +294,7 @@ static void test_unknown_hosts(void **state)
         {"odd.example:80", "unable to resolve the host \"odd.example\": it has no address that can "
                            "be used here"},
         {"[fe80::1%nosuch]:80", "there is no network interface \"nosuch\" here"},
+        {"[fe80::1%0]:80", "there is no network interface \"0\" here"},
         {"[fe80::1%4294967296]:80", "there is no network interface \"4294967296\" here"},
         {"[fe80::1%-1]:80", "there is no network interface \"-1\" here"},
     };
