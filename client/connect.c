@@ -25,7 +25,7 @@
 
 static void nap(int64_t ms)
 {
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    struct timespec pause = clock_timespec(ms);
     nanosleep(&pause, NULL);
 }
 

@@ -6,7 +6,6 @@
  * first. Linux keeps received bytes readable after a reset.
  */
 #include <errno.h>
-#include <limits.h>
 #include <sys/socket.h>
 
 #include "client/conversation_state.h"
@@ -55,10 +54,7 @@ int conversation_wait_ms(const struct conversation *conversation)
         end_ms = conversation->linger_end_ms;
     if (!end_ms || conversation->is_paused || conversation->end)
         return -1;
-    int64_t left_ms = end_ms - clock_ms();
-    if (left_ms < 0)
-        return 0;
-    return left_ms < INT_MAX ? (int) left_ms : INT_MAX;
+    return clock_wait_ms(end_ms - clock_ms());
 }
 
 static void receive(struct conversation *conversation)

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdint.h>
@@ -147,8 +146,7 @@ static int left_ms(int64_t deadline_ms)
 {
     if (deadline_ms < 0)
         return -1;
-    int64_t left = deadline_ms - clock_ms();
-    return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int) left;
+    return clock_wait_ms(deadline_ms - clock_ms());
 }
 
 /* If nobody listens on a port in the kernel's range for outgoing connections, a connect to it on

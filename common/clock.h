@@ -22,6 +22,22 @@ static inline int64_t clock_ns(clockid_t clock)
 
 static inline int64_t clock_ms(void) { return clock_ns(CLOCK_MONOTONIC) / 1000000; }
 
+/* Of two times, the one that comes first; the other one. */
+static inline int64_t clock_earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t clock_later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* So many milliseconds, 0 at least. */
+static inline struct timespec clock_timespec(int64_t ms)
+{
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+}
+
+/* A wait for a deadline that is `left_ms` away, or over, as poll(2) takes it. */
+static inline int clock_wait_ms(int64_t left_ms)
+{
+    return left_ms <= 0 ? 0 : left_ms < INT32_MAX ? (int) left_ms : INT32_MAX;
+}
+
 /* The shorter of two waits as poll(2) takes them: milliseconds, or -1 for ever. */
 static inline int clock_shorter_ms(int a, int b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
 
@@ -45,8 +61,7 @@ static inline int64_t clock_paused_ms(int64_t now_ms, int64_t at_ms)
 static inline int clock_part_ms(int64_t left_ms)
 {
     enum { PARTS = 4, SHORT_MS = 100 };
-    int64_t part_ms = left_ms / PARTS > SHORT_MS ? left_ms / PARTS : left_ms;
-    return part_ms <= 0 ? 0 : part_ms < INT32_MAX ? (int) part_ms : INT32_MAX;
+    return clock_wait_ms(left_ms / PARTS > SHORT_MS ? left_ms / PARTS : left_ms);
 }
 
 #endif

@@ -2,7 +2,6 @@
 #include "server/run.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -167,8 +166,7 @@ static int left_ms(const struct run *run)
 {
     if (run->due_ms == CLOCK_NEVER)
         return -1;
-    int64_t left = run->due_ms - clock_ms();
-    return left <= 0 ? 0 : left < INT_MAX ? (int) left : INT_MAX;
+    return clock_wait_ms(run->due_ms - clock_ms());
 }
 
 /* Returns whether live() has ended; if not, its time is over. */

@@ -176,11 +176,6 @@ static bool is_one_too_many(const struct pool_thread *thread)
            count_spares(pool, BACKGROUND) >= reserve_of(pool) + KEPT_BACKGROUND;
 }
 
-static struct timespec to_timespec(int64_t ms)
-{
-    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-}
-
 /* Waits until it is signalled, with the lock held. The reserve sleeps for as long as nothing
  * happens; any other spare, until it is late (true). */
 static bool wait_given(struct pool_thread *thread)
@@ -190,7 +185,7 @@ static bool wait_given(struct pool_thread *thread)
         pthread_cond_wait(&thread->given, &pool->lock);
         return false;
     }
-    struct timespec until = to_timespec(clock_ms() + pool->patience_ms);
+    struct timespec until = clock_timespec(clock_ms() + pool->patience_ms);
     return pthread_cond_clockwait(&thread->given, &pool->lock, CLOCK_MONOTONIC, &until) != 0;
 }
 
@@ -469,7 +464,7 @@ static int64_t wait_for_change(struct pool *pool, int64_t until_ms)
     }
     int64_t step_ms = clock_ms() + STOP_STEP_MS;
     int64_t at_ms = until_ms < step_ms ? until_ms : step_ms;
-    struct timespec at = to_timespec(at_ms);
+    struct timespec at = clock_timespec(at_ms);
     pthread_cond_clockwait(&pool->changed, &pool->lock, CLOCK_MONOTONIC, &at);
     return clock_paused_ms(clock_ms(), at_ms);
 }

@@ -59,8 +59,6 @@ static int64_t handler_deadline(const struct session *session)
     return CLOCK_NEVER;
 }
 
-static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static int64_t next_deadline(const struct session *session)
 {
     if (session->closing)
@@ -69,8 +67,8 @@ static int64_t next_deadline(const struct session *session)
         int64_t timeout = config_of(session)->idle_timeout_ms;
         return timeout ? (int64_t) session->since_ms + timeout : CLOCK_NEVER;
     }
-    int64_t at = earlier(session->active->partial_deadline_ms, handler_deadline(session));
-    return output_unsent(session) ? earlier(at, session->active->write_deadline_ms) : at;
+    int64_t at = clock_earlier(session->active->partial_deadline_ms, handler_deadline(session));
+    return output_unsent(session) ? clock_earlier(at, session->active->write_deadline_ms) : at;
 }
 
 void deadlines_put(struct session *session, int64_t at_ms)
@@ -82,7 +80,7 @@ void deadlines_put(struct session *session, int64_t at_ms)
 
 void deadlines_arm(struct session *session) { deadlines_put(session, next_deadline(session)); }
 
-static int64_t later(int64_t at_ms, int64_t ms)
+static int64_t postponed(int64_t at_ms, int64_t ms)
 {
     return at_ms == CLOCK_NEVER ? CLOCK_NEVER : at_ms + ms;
 }
@@ -93,11 +91,11 @@ void deadlines_postpone(struct session *session, int64_t ms)
     struct request *request;
     session->since_ms += (uint64_t) ms;
     if (session_is_relay(session))
-        session->pipes->end_ms = later(session->pipes->end_ms, ms);
+        session->pipes->end_ms = postponed(session->pipes->end_ms, ms);
     if (!active)
         return;
-    active->partial_deadline_ms = later(active->partial_deadline_ms, ms);
-    active->write_deadline_ms = later(active->write_deadline_ms, ms);
+    active->partial_deadline_ms = postponed(active->partial_deadline_ms, ms);
+    active->write_deadline_ms = postponed(active->write_deadline_ms, ms);
     STAILQ_FOREACH(request, &active->requests, entry)
         request_postpone(request, ms);
 }

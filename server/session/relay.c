@@ -76,8 +76,6 @@ void relay_read_rest(struct session *session, struct scratch *scratch)
 
 /* ---- the end of a turn ---- */
 
-static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* When nothing has come either way for too long. A program that does not read is silent, too. */
 static int64_t idle_deadline(const struct session *session)
 {
@@ -109,7 +107,7 @@ void relay_go_on(struct session *session)
     else if (wants_output(session))
         loop_ready(&session_shard(session)->loop, &session->active->ready);
     session->active->unsent_allowed = has_room ? MAX_UNSENT : -1;
-    deadlines_put(session, earlier(pipes->end_ms, idle_deadline(session)));
+    deadlines_put(session, clock_earlier(pipes->end_ms, idle_deadline(session)));
 }
 
 enum relay_due relay_due(struct session *session)

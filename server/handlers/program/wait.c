@@ -48,10 +48,6 @@ static bool set_timer(struct wait *wait, int64_t look_due_us)
 
 /* ---- the wait ---- */
 
-static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
-
-static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
-
 /* Returns how long to wait, in ms; -1: until something happens. `*until_ms`: when that ends at the
  * latest, by CLOCK_MONOTONIC; CLOCK_NEVER: nothing is due. */
 static int plan(struct wait *wait, int64_t look_due_us, int64_t *until_ms)
@@ -62,13 +58,13 @@ static int plan(struct wait *wait, int64_t look_due_us, int64_t *until_ms)
     if (look_due_us == 0 || !set_timer(wait, look_due_us))
         return 0;
     int64_t timer_ms = wait->timer_us == CLOCK_NEVER ? CLOCK_NEVER : wait->timer_us / 1000 + 1;
-    *until_ms = later(timer_ms, long_ms);
+    *until_ms = clock_later(timer_ms, long_ms);
     if (instances->due_ms == CLOCK_NEVER)
         return -1;
     int64_t begun_ms = clock_ms();
-    instances->paused_ms += later(begun_ms - long_ms, 0);
+    instances->paused_ms += clock_later(begun_ms - long_ms, 0);
     int timeout_ms = clock_part_ms(instances->due_ms + instances->paused_ms - begun_ms);
-    *until_ms = earlier(begun_ms + timeout_ms, later(timer_ms, begun_ms));
+    *until_ms = clock_earlier(begun_ms + timeout_ms, clock_later(timer_ms, begun_ms));
     return timeout_ms;
 }
 
