@@ -270,6 +270,12 @@ static void start_write_clock(struct session *session)
     session->active->write_deadline_ms = timeout ? shard->loop.now_ms + timeout : CLOCK_NEVER;
 }
 
+static void keep(struct session *session, const struct buffer *output)
+{
+    if (!buffer_append(&session->active->output, buffer_head(output), buffer_size(output)))
+        session_break(session, "out of memory");
+}
+
 static void clear(struct buffer *output)
 {
     if (output->capacity > KEPT_OUTPUT_BYTES)
@@ -285,8 +291,7 @@ void output_send(struct session *session, struct scratch *scratch)
         return;
     buffer_consume(output, send_some(session, buffer_head(output), buffer_size(output)));
     if (buffer_size(output) > 0 && !session->broken && session_activate(session)) {
-        if (!buffer_append(&session->active->output, buffer_head(output), buffer_size(output)))
-            session_break(session, "out of memory");
+        keep(session, output);
         start_write_clock(session);
     }
     clear(output);
@@ -294,10 +299,8 @@ void output_send(struct session *session, struct scratch *scratch)
 
 void output_keep(struct session *session, struct scratch *scratch)
 {
-    struct buffer *output = &scratch->output;
-    if (!buffer_append(&session->active->output, buffer_head(output), buffer_size(output)))
-        session_break(session, "out of memory");
-    clear(output);
+    keep(session, &scratch->output);
+    clear(&scratch->output);
 }
 
 bool output_flush(struct session *session)

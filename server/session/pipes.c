@@ -55,32 +55,29 @@ bool pipes_begin(struct session *session)
     return true;
 }
 
+/* `*watches`: whether it is watched now. */
+static void watch(struct session *session, int fd, uint32_t events, bool *watches, bool wanted)
+{
+    struct loop *loop = &session_shard(session)->loop;
+    if (wanted == *watches)
+        return;
+    if (!wanted)
+        loop_unwatch(loop, fd);
+    else if (!loop_watch(loop, EPOLL_CTL_ADD, fd, events, LOOP_PIPES, session))
+        session_break(session, strerror(errno));
+    *watches = wanted;
+}
+
 static void watch_input(struct session *session, bool wanted)
 {
     struct pipes *pipes = session->pipes;
-    struct loop *loop = &session_shard(session)->loop;
-    if (wanted == pipes->watches_input)
-        return;
-    if (!wanted)
-        loop_unwatch(loop, pipes->stream->input_fd);
-    else if (!loop_watch(loop, EPOLL_CTL_ADD, pipes->stream->input_fd, EPOLLOUT, LOOP_PIPES,
-                         session))
-        session_break(session, strerror(errno));
-    pipes->watches_input = wanted;
+    watch(session, pipes->stream->input_fd, EPOLLOUT, &pipes->watches_input, wanted);
 }
 
 void pipes_watch_output(struct session *session, bool wanted)
 {
     struct pipes *pipes = session->pipes;
-    struct loop *loop = &session_shard(session)->loop;
-    if (wanted == pipes->watches_output)
-        return;
-    if (!wanted)
-        loop_unwatch(loop, pipes->stream->output_fd);
-    else if (!loop_watch(loop, EPOLL_CTL_ADD, pipes->stream->output_fd, EPOLLIN, LOOP_PIPES,
-                         session))
-        session_break(session, strerror(errno));
-    pipes->watches_output = wanted;
+    watch(session, pipes->stream->output_fd, EPOLLIN, &pipes->watches_output, wanted);
 }
 
 void pipes_end(struct session *session)
