@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/descriptor.h"
 #include "common/protocol.h"
 #include "server/engine/cpus.h"
 #include "server/engine/executor.h"
@@ -409,8 +410,7 @@ void server_close(struct server *server)
     executor_free(server->executor);
     pool_free(server->pool);
     log_free(server->own_log);
-    if (server->stop_fd >= 0)
-        close(server->stop_fd);
+    descriptor_close(&server->stop_fd);
     free(server);
 }
 

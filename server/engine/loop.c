@@ -2,7 +2,8 @@
 #include "server/engine/loop.h"
 
 #include <sys/eventfd.h>
-#include <unistd.h>
+
+#include "common/descriptor.h"
 
 bool loop_init(struct loop *loop)
 {
@@ -19,10 +20,8 @@ bool loop_init(struct loop *loop)
 void loop_fini(struct loop *loop)
 {
     heap_fini(&loop->deadlines);
-    if (loop->wake_fd >= 0)
-        close(loop->wake_fd);
-    if (loop->epoll_fd >= 0)
-        close(loop->epoll_fd);
+    descriptor_close(&loop->wake_fd);
+    descriptor_close(&loop->epoll_fd);
 }
 
 void loop_post_chain(struct loop *loop, struct inbox_node *newest, struct inbox_node *oldest)

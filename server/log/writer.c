@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/descriptor.h"
 #include "server/log/text.h"
 
 enum {
@@ -269,10 +270,8 @@ static void write_out(struct log_writer *writer)
 
 static void close_writer(struct log_writer *writer)
 {
-    if (writer->stop_fd >= 0)
-        close(writer->stop_fd);
-    if (writer->ended_fd >= 0)
-        close(writer->ended_fd);
+    descriptor_close(&writer->stop_fd);
+    descriptor_close(&writer->ended_fd);
     buffer_fini(&writer->out);
 }
 

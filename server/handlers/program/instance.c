@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/descriptor.h"
 #include "server/log/log.h"
 
 /* ---- channels ---- */
@@ -173,8 +174,7 @@ bool instances_init(struct instances *instances, const struct command *command,
 
 void instances_fini(struct instances *instances)
 {
-    if (instances->epoll_fd >= 0)
-        close(instances->epoll_fd);
+    descriptor_close(&instances->epoll_fd);
     log_ring_free(instances->log);
 }
 

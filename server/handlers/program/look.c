@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/descriptor.h"
 #include "server/handlers/program/sleep.h"
 
 enum {
@@ -358,18 +359,11 @@ int look_open(struct look *look, pid_t pid, int input_fd)
     return failure;
 }
 
-static void close_fd(int fd)
-{
-    if (fd >= 0)
-        close(fd);
-}
-
 void look_close(struct look *look)
 {
-    close_fd(look->folder_fd);
-    close_fd(look->syscall_fd);
-    close_fd(look->stat_fd);
-    close_fd(look->tasks_fd);
-    close_fd(look->children_fd);
-    look->folder_fd = look->syscall_fd = look->stat_fd = look->tasks_fd = look->children_fd = -1;
+    descriptor_close(&look->folder_fd);
+    descriptor_close(&look->syscall_fd);
+    descriptor_close(&look->stat_fd);
+    descriptor_close(&look->tasks_fd);
+    descriptor_close(&look->children_fd);
 }

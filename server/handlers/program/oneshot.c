@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "common/clock.h"
+#include "common/descriptor.h"
 #include "common/protocol.h"
 #include "server/handlers/program/backoff.h"
 #include "server/handlers/program/instance_end.h"
@@ -109,8 +109,7 @@ struct oneshot *oneshot_start_ahead(struct oneshots *oneshots, int *failure)
 static void free_oneshot(struct oneshots *oneshots, struct oneshot *oneshot)
 {
     remove_spare(oneshots, oneshot);
-    if (oneshot->unread_fd >= 0)
-        close(oneshot->unread_fd);
+    descriptor_close(&oneshot->unread_fd);
     end_start(oneshots, oneshot);
     exchange_end(&oneshot->exchange);
     exchange_fini(&oneshot->exchange);

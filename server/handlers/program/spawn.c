@@ -17,6 +17,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "common/descriptor.h"
+
 /* A sanitizer keeps books in memory, which a child that shares it would disturb. */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
 #define SHARED 0
@@ -90,17 +92,10 @@ struct pipes {
     int input[2], output[2], errors[2];
 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static void close_pipe(int ends[2])
 {
-    close_fd(&ends[0]);
-    close_fd(&ends[1]);
+    descriptor_close(&ends[0]);
+    descriptor_close(&ends[1]);
 }
 
 static void close_pipes(struct pipes *pipes)
@@ -179,7 +174,7 @@ static int start_child(struct birth *birth, struct group *group, int *pid_fd)
     } else if (pid > 0) {
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             continue;
-        close_fd(pid_fd);
+        descriptor_close(pid_fd);
     }
     return failure;
 }

@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "common/clock.h"
+#include "common/descriptor.h"
 #include "server/handlers/program/instance_end.h"
 #include "server/handlers/program/instance_errors.h"
 #include "server/handlers/program/starts.h"
@@ -330,8 +330,7 @@ void supervisor_fini(struct supervisor *supervisor)
 {
     channel_close(&supervisor->instances, &supervisor->wake);
     wait_fini(&supervisor->wait);
-    if (supervisor->started_fd >= 0)
-        close(supervisor->started_fd);
+    descriptor_close(&supervisor->started_fd);
     instances_fini(&supervisor->instances);
     talks_fini(&supervisor->talks);
     shared_fini(&supervisor->shared);

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "common/descriptor.h"
 #include "common/protocol.h"
 #include "server/handlers/program/backoff.h"
 #include "server/handlers/program/instance_end.h"
@@ -170,22 +170,16 @@ void talk_leave_line(struct talks *talks, struct talk *talk)
     talk->in_line = false;
 }
 
-static void close_pipe(int fd)
-{
-    if (fd >= 0)
-        close(fd);
-}
-
 /* An instance that runs gets its output back, which is still read, so that it does not fail while
  * it ends. */
 static void end_instance(struct talks *talks, struct talk *talk, int input_fd, int output_fd)
 {
     struct instance *instance = talk->instance;
-    close_pipe(input_fd);
+    descriptor_close(&input_fd);
     if (instance && output_fd >= 0)
         instance_take_output(talks->instances, instance, output_fd);
     else
-        close_pipe(output_fd);
+        descriptor_close(&output_fd);
     if (instance)
         instance_end(talks->instances, instance, true);
 }
