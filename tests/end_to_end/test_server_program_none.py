@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from harness import assert_replies, is_error, scaled, wait_until
-from workers import WORKER, children, copies, gone, group_gone, process
+from workers import WORKER, children, copies, gone, group_gone, process, sessions_leave_nothing
 
 MORE_THAN_BUFFERS = 64 << 20  # bytes: the kernel's for a socket and a pipe, and the server's, hold less
 MEMORY = scaled(4, 32) << 20  # that a session which is stuck may cost
@@ -535,23 +535,10 @@ def test_the_stop_while_copies_start(server):
 # ---- nothing is left
 
 def test_many_sessions_leave_nothing(server):
-    banterd = talk(server, WORKER, options=["-q"])
-    client = banterd.connect()
-    assert client.ask("x") == b"x"
-    client.close()
-    copies(banterd, 0)
-    descriptors = banterd.descriptors()
-    for _ in range(3):
-        clients = [banterd.connect() for _ in range(scaled(20, 8))]
-        for number, client in enumerate(clients):
-            client.send_message(f"mine {number}")
-        assert [client.readline() for client in clients] == [b"mine %d" % number for number in range(len(clients))]
-        for number, client in enumerate(clients):
-            client.reset() if number % 3 == 0 else client.send_message("exit 0") if number % 3 == 1 else client.close()
-        copies(banterd, 0)
-    for client in clients:
-        client.close()
-    wait_until(lambda: banterd.descriptors() == descriptors, f"{descriptors} descriptors again")
+    def leave(number, client):
+        client.reset() if number % 3 == 0 else client.send_message("exit 0") if number % 3 == 1 else client.close()
+
+    sessions_leave_nothing(talk(server, WORKER, options=["-q"]), leave)
 
 
 # ---- options

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from harness import is_error, scaled, wait_until
-from workers import WORKER, children, copies, gone, group_gone, process
+from harness import is_error, scaled
+from workers import WORKER, children, copies, gone, group_gone, process, sessions_leave_nothing
 
 
 def per_client(server, *command, options=(), **how):
@@ -114,22 +114,12 @@ def test_a_failure_ends_the_session_behind_its_error(server, message, code):
 
 
 def test_many_sessions_leave_nothing(server):
-    banterd = per_client(server, WORKER, options=["-q"])
-    client = banterd.connect()
-    assert client.ask("x") == b"x"
-    client.close()
-    copies(banterd, 0)
-    descriptors = banterd.descriptors()
-    for _ in range(3):
-        clients = [banterd.connect() for _ in range(scaled(20, 8))]
-        for number, client in enumerate(clients):
-            client.send_message(f"mine {number}")
-        assert [client.readline() for client in clients] == [b"mine %d" % number for number in range(len(clients))]
+    def each_has_a_group(clients):
         assert len({process(pid).group for pid in copies(banterd, len(clients))}) == len(clients)
-        for number, client in enumerate(clients):
-            client.close() if number % 2 else client.reset()
-        copies(banterd, 0)
-    wait_until(lambda: banterd.descriptors() == descriptors, f"{descriptors} descriptors again")
+
+    banterd = per_client(server, WORKER, options=["-q"])
+    sessions_leave_nothing(banterd, lambda number, client: client.close() if number % 2 else client.reset(),
+                           each_has_a_group)
 
 
 def test_its_number_is_the_session_s(server):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from harness import is_error, wait_until
+from harness import is_error, scaled, wait_until
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 WORKER = PROGRAMS / "worker.sh"
@@ -73,6 +73,28 @@ def group_gone(group):
     """Waits until no process of a group runs any more."""
     wait_until(lambda: not [one for one in processes() if one.group == group and one.state != "Z"],
                f"process group {group} has ended")
+
+
+def sessions_leave_nothing(banterd, leave, look=lambda clients: None):
+    """Clients that have a worker each come and go, three times: neither copies nor descriptors stay. leave(number, client)
+    ends one of them, look(clients) sees them before."""
+    client = banterd.connect()
+    assert client.ask("x") == b"x"
+    client.close()
+    copies(banterd, 0)
+    descriptors = banterd.descriptors()
+    for _ in range(3):
+        clients = [banterd.connect() for _ in range(scaled(20, 8))]
+        for number, client in enumerate(clients):
+            client.send_message(f"mine {number}")
+        assert [client.readline() for client in clients] == [b"mine %d" % number for number in range(len(clients))]
+        look(clients)
+        for number, client in enumerate(clients):
+            leave(number, client)
+        copies(banterd, 0)
+    for client in clients:
+        client.close()
+    wait_until(lambda: banterd.descriptors() == descriptors, f"{descriptors} descriptors again")
 
 
 def be_idle(server):

@@ -22,6 +22,7 @@
 
 #include "common/clock.h"
 #include "server/handlers/program/look.h"
+#include "tests/unit/sanitizer.h"
 
 #define PYTHON "/usr/bin/python3", "-c"
 
@@ -488,13 +489,8 @@ static void never_wrong(void **state)
     int64_t limit_ms = clock_ms() + STRESS_MS;
     int turn = 0;
     assert_int_equal(look_open(&child->look, child->pid, child->input_fd), 0);
-#if defined __SANITIZE_THREAD__
-    skip(); /* it gives each process a second thread */
-#elif defined __has_feature
-#if __has_feature(thread_sanitizer)
-    skip();
-#endif
-#endif
+    if (thread_sanitizer_is_on())
+        skip();
     for (; turn < STRESS_TURNS && clock_ms() < limit_ms; turn++) {
         give(child, "?");
         while (look_at(&child->look) != LOOK_WAITS)

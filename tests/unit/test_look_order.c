@@ -29,6 +29,7 @@
 #include "server/handlers/program/look.h"
 #include "server/handlers/program/turns.h"
 #include "server/request_owner.h"
+#include "tests/unit/sanitizer.h"
 
 enum { LIMIT_MS = 60000, GATE_FD = 3, MAX_CALLS = 30 };
 
@@ -398,13 +399,8 @@ static void look_at_each(look_function *look_once, enum step step, enum step ste
 
 static void look_at_all(look_function *look_once, const enum step *steps, size_t count)
 {
-#if defined __SANITIZE_THREAD__
-    skip(); /* it gives each process a second thread */
-#elif defined __has_feature
-#if __has_feature(thread_sanitizer)
-    skip();
-#endif
-#endif
+    if (thread_sanitizer_is_on())
+        skip();
     for (size_t i = 0; i < count; i++) {
         struct schedule stays = {steps[i], 0, steps[i], 0, steps[i]};
         look_once(&stays);
