@@ -55,15 +55,17 @@ bool pipes_begin(struct session *session)
     return true;
 }
 
-/* `*watches`: whether it is watched now. */
-static void watch(struct session *session, int fd, uint32_t events, bool *watches, bool wanted)
+/* `*watches`: whether it is watched now. `fd` is looked at only when that is to change: before the
+ * program runs, another thread may be putting its pipes there. */
+static void watch(struct session *session, const int *fd, uint32_t events, bool *watches,
+                  bool wanted)
 {
     struct loop *loop = &session_shard(session)->loop;
     if (wanted == *watches)
         return;
     if (!wanted)
-        loop_unwatch(loop, fd);
-    else if (!loop_watch(loop, EPOLL_CTL_ADD, fd, events, LOOP_PIPES, session))
+        loop_unwatch(loop, *fd);
+    else if (!loop_watch(loop, EPOLL_CTL_ADD, *fd, events, LOOP_PIPES, session))
         session_break(session, strerror(errno));
     *watches = wanted;
 }
@@ -71,13 +73,13 @@ static void watch(struct session *session, int fd, uint32_t events, bool *watche
 static void watch_input(struct session *session, bool wanted)
 {
     struct pipes *pipes = session->pipes;
-    watch(session, pipes->stream->input_fd, EPOLLOUT, &pipes->watches_input, wanted);
+    watch(session, &pipes->stream->input_fd, EPOLLOUT, &pipes->watches_input, wanted);
 }
 
 void pipes_watch_output(struct session *session, bool wanted)
 {
     struct pipes *pipes = session->pipes;
-    watch(session, pipes->stream->output_fd, EPOLLIN, &pipes->watches_output, wanted);
+    watch(session, &pipes->stream->output_fd, EPOLLIN, &pipes->watches_output, wanted);
 }
 
 void pipes_end(struct session *session)
