@@ -105,7 +105,13 @@ enum conversation_end {
     CONVERSATION_CLOSED, /* nothing is owed */
     CONVERSATION_LOST, /* replies are owed, or the connection broke, or its frames are malformed */
     CONVERSATION_TIMED_OUT, /* nothing received for reply_timeout_ms while replies were owed */
-    CONVERSATION_BUSY,      /* the server is full */
+    /* The server stops in order: no request without a reply was begun, or will be. */
+    CONVERSATION_STOPPING,
+    /* The server has refused us in place of the first reply; why() is what it said, escaped. */
+    CONVERSATION_BUSY,         /* it is full */
+    CONVERSATION_TLS_REQUIRED, /* it speaks TLS */
+    CONVERSATION_DENIED,       /* it does not allow this client */
+    CONVERSATION_NO_GREETING,  /* the frames that it says first have not come */
     CONVERSATION_OUT_OF_MEMORY,
 };
 

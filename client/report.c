@@ -58,11 +58,23 @@ void report_time(struct buffer *out, const char *unit, uint64_t number, const ch
 
 void report_end(const struct conversation *conversation)
 {
+    const char *address = conversation_address(conversation);
     const char *why = conversation_why(conversation);
-    bool is_lost = conversation_ended(conversation) == CONVERSATION_LOST ||
-                   conversation_ended(conversation) == CONVERSATION_CLOSED;
-    tell("banter: %s: %s%s\n", conversation_address(conversation),
-         is_lost ? "connection lost: " : "", *why ? why : "the server closed it");
+    switch (conversation_ended(conversation)) {
+    case CONVERSATION_BUSY:
+    case CONVERSATION_TLS_REQUIRED:
+    case CONVERSATION_DENIED:
+    case CONVERSATION_NO_GREETING:
+        tell("banter: Connection Error: %s: %s\n", address, why);
+        break;
+    case CONVERSATION_CLOSED:
+    case CONVERSATION_LOST:
+    case CONVERSATION_STOPPING:
+        tell("banter: %s: connection lost: %s\n", address, *why ? why : "the server closed it");
+        break;
+    default:
+        tell("banter: %s: %s\n", address, why);
+    }
 }
 
 void report_summary(const struct report_summary *summary)

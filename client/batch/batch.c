@@ -160,6 +160,18 @@ static void judge_end(struct batch *batch)
     case CONVERSATION_CLOSED:
         status = has_input_left(batch) ? EXIT_STATUS_LOST : EXIT_STATUS_ANSWERED;
         break;
+    case CONVERSATION_TLS_REQUIRED:
+    case CONVERSATION_NO_GREETING:
+        status = EXIT_STATUS_UNREACHABLE;
+        break;
+    case CONVERSATION_DENIED:
+        status = EXIT_STATUS_TRUST;
+        break;
+    case CONVERSATION_STOPPING: /* unless everything was asked and answered */
+        status = conversation_owed(batch->conversation) > 0 || has_input_left(batch)
+                     ? EXIT_STATUS_LOST
+                     : EXIT_STATUS_ANSWERED;
+        break;
     case CONVERSATION_LOST:
         status = EXIT_STATUS_LOST;
         break;

@@ -75,7 +75,11 @@ static enum exit_status judge_end(const struct link *link, enum conversation_end
 {
     switch (end) {
     case CONVERSATION_BUSY: /* a later one may be opened again */
+    case CONVERSATION_TLS_REQUIRED:
+    case CONVERSATION_NO_GREETING:
         return link->has_reconnected ? EXIT_STATUS_ANSWERED : EXIT_STATUS_UNREACHABLE;
+    case CONVERSATION_DENIED:
+        return link->has_reconnected ? EXIT_STATUS_ANSWERED : EXIT_STATUS_TRUST;
     case CONVERSATION_TIMED_OUT:
         return EXIT_STATUS_TIMEOUT;
     case CONVERSATION_OUT_OF_MEMORY:
@@ -91,7 +95,8 @@ enum exit_status link_take_end(struct link *link, bool is_leaving, bool is_quiet
     enum exit_status status = judge_end(link, end);
     bool is_reported = status == EXIT_STATUS_UNREACHABLE; /* when the frame came */
     bool is_as_wished = end == CONVERSATION_CLOSED && is_leaving;
-    link->is_unreachable = end == CONVERSATION_BUSY;
+    link->is_unreachable = end == CONVERSATION_BUSY || end == CONVERSATION_TLS_REQUIRED ||
+                           end == CONVERSATION_NO_GREETING;
     if (!is_reported && !(is_as_wished && is_quiet))
         notice_end(link->conversation, &link->owed);
     owed_fini(&link->owed);

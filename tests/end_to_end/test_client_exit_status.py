@@ -402,5 +402,5 @@ def test_help_and_version_0(run_banter):
     assert (help_text.status, help_text.stderr) == (0, b"")
     lines = help_text.stdout.decode().split("\n")
     assert max(map(len, lines)) <= 80
-    for status in (64, 68, 69, 74, 76, 75, 65, 1, 0):
+    for status in (64, 68, 77, 69, 74, 76, 75, 65, 1, 0):
         assert any(line.split()[:1] == [str(status)] for line in lines)

@@ -11,7 +11,7 @@
 #include "client/exit_status.h"
 
 /* The contract: the first that applies. */
-static const int precedence[] = {64, 68, 69, 74, 76, 75, 65, 1, 0};
+static const int precedence[] = {64, 68, 77, 69, 74, 76, 75, 65, 1, 0};
 
 #define COUNT (sizeof precedence / sizeof precedence[0])
 
