@@ -6,45 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/batch/input.h"
-#include "client/batch/progress.h"
+#include "client/batch/batch_state.h"
 #include "client/report.h"
-#include "client/signals.h"
-#include "client/stopwatch.h"
 #include "common/clock.h"
-#include "common/escape.h"
 #include "common/protocol.h"
 
-#define INPUT_END_WAIT_MS 1000
-
-struct batch {
-    struct conversation *conversation;
-    struct input input;
-    bool takes_lines;  /* nothing has to be done for each request, or for each reply */
-    bool gives_blocks; /* as they came, since a reply may have several lines, or none */
-    struct output *output;
-    struct progress progress;
-    struct stopwatch stopwatch;
-    struct signals signals;
-    bool input_ended;
-    bool input_awaited;  /* it must be read before there is another message */
-    bool is_inside;      /* a message, of which pieces were sent */
-    bool is_cut;         /* the input ended too early: we could not send or read it */
-    bool is_over;        /* the conversation; there may still be output to write */
-    bool is_interrupted; /* by a signal */
-    bool done;
-    enum exit_status status;
-    uint64_t errors;
-    uint64_t first_error; /* the number of its request */
-    char first_error_text[ESCAPE_SIZE];
-};
-
 enum { AT_SOCKET, AT_INPUT, AT_OUTPUT, AT_SIGNALS, POLLED };
-
-static void note(struct batch *batch, enum exit_status status)
-{
-    batch->status = exit_status_first(batch->status, status);
-}
 
 static void end_input(struct batch *batch)
 {
@@ -53,7 +20,7 @@ static void end_input(struct batch *batch)
         batch->is_cut = true;
         progress_erase(&batch->progress);
         report_io("read", "standard input", batch->input.failure);
-        note(batch, EXIT_STATUS_IO);
+        batch_note(batch, EXIT_STATUS_IO);
     }
     conversation_quit(batch->conversation);
 }
@@ -64,7 +31,7 @@ static void refuse(struct batch *batch, enum exit_status status, const char *why
     uint64_t number = conversation_requests(batch->conversation) + !batch->is_inside;
     progress_erase(&batch->progress);
     report_not_sent(batch->input.unit, number, why);
-    note(batch, status);
+    batch_note(batch, status);
     batch->is_cut = true;
     end_input(batch);
 }
@@ -76,7 +43,7 @@ static void count_request(struct batch *batch)
         return;
     progress_erase(&batch->progress);
     report_io("measure", "times", ENOMEM);
-    note(batch, EXIT_STATUS_IO);
+    batch_note(batch, EXIT_STATUS_IO);
 }
 
 static void ask(struct batch *batch, const char *text, size_t size)
@@ -136,101 +103,9 @@ static void feed(struct batch *batch)
     }
 }
 
-/* Whether the connection ended too early for the input. A silent input may still have more. If the
- * server announced the end, as it does to idle clients, it has left nothing undone. Otherwise the
- * end of the input may be on its way: the writer of the last line is about to close it. */
-static bool has_input_left(struct batch *batch)
-{
-    if (batch->input_ended)
-        return false;
-    bool was_announced = conversation_was_announced(batch->conversation);
-    enum input_rest rest = input_rest(&batch->input, was_announced ? 0 : INPUT_END_WAIT_MS);
-    return rest == INPUT_REST_SOME || (rest == INPUT_REST_UNKNOWN && !was_announced);
-}
-
-static void judge_end(struct batch *batch)
-{
-    enum exit_status status = EXIT_STATUS_ANSWERED;
-    switch (conversation_ended(batch->conversation)) {
-    case CONVERSATION_GOES_ON:
-        return;
-    case CONVERSATION_BUSY: /* reported when the frame came */
-        note(batch, EXIT_STATUS_UNREACHABLE);
-        return;
-    case CONVERSATION_CLOSED:
-        status = has_input_left(batch) ? EXIT_STATUS_LOST : EXIT_STATUS_ANSWERED;
-        break;
-    case CONVERSATION_TLS_REQUIRED:
-    case CONVERSATION_NO_GREETING:
-        status = EXIT_STATUS_UNREACHABLE;
-        break;
-    case CONVERSATION_DENIED:
-        status = EXIT_STATUS_TRUST;
-        break;
-    case CONVERSATION_STOPPING: /* unless everything was asked and answered */
-        status = conversation_owed(batch->conversation) > 0 || has_input_left(batch)
-                     ? EXIT_STATUS_LOST
-                     : EXIT_STATUS_ANSWERED;
-        break;
-    case CONVERSATION_LOST:
-        status = EXIT_STATUS_LOST;
-        break;
-    case CONVERSATION_TIMED_OUT:
-        status = EXIT_STATUS_TIMEOUT;
-        break;
-    case CONVERSATION_OUT_OF_MEMORY:
-        status = EXIT_STATUS_IO;
-        break;
-    }
-    if (status != EXIT_STATUS_ANSWERED)
-        report_end(batch->conversation);
-    note(batch, status);
-}
-
-/* Whether the reply to some request was not written, so that a second run could go on with it. */
-static bool has_unanswered(const struct batch *batch)
-{
-    if (conversation_owed(batch->conversation) > 0 || output_unwritten(batch->output) > 0 ||
-        batch->is_cut)
-        return true;
-    bool is_finished =
-        batch->status == EXIT_STATUS_ANSWERED || batch->status == EXIT_STATUS_ERROR_REPLY;
-    return !batch->input_ended && (batch->is_interrupted ? !batch->input_awaited : !is_finished);
-}
-
-/* Messages of the command line are few: their replies can be counted by eye. */
-static bool is_worth_a_summary(const struct batch *batch)
-{
-    if (conversation_requests(batch->conversation) == 0)
-        return false;
-    if (!batch->input.is_script)
-        return batch->status == EXIT_STATUS_LOST || batch->status == EXIT_STATUS_TIMEOUT;
-    return batch->status != EXIT_STATUS_ANSWERED ||
-           (batch->is_interrupted && has_unanswered(batch));
-}
-
-static void sum_up(const struct batch *batch)
-{
-    if (!is_worth_a_summary(batch))
-        return;
-    uint64_t received = conversation_replies(batch->conversation);
-    uint64_t unwritten = output_unwritten(batch->output);
-    struct report_summary summary = {
-        .unit = batch->input.unit,
-        .sent = conversation_requests(batch->conversation),
-        .received = received,
-        .unwritten = unwritten < received ? unwritten : received,
-        .has_unanswered = has_unanswered(batch),
-        .errors = batch->errors,
-        .first_error = batch->first_error,
-        .first_error_text = batch->first_error_text,
-    };
-    report_summary(&summary);
-}
-
 static void count_error(struct batch *batch, const struct frame *reply)
 {
-    note(batch, EXIT_STATUS_ERROR_REPLY);
+    batch_note(batch, EXIT_STATUS_ERROR_REPLY);
     if (batch->errors++ > 0)
         return;
     batch->first_error = conversation_replies(batch->conversation);
@@ -273,7 +148,7 @@ static void take_events(struct batch *batch)
         case CONVERSATION_UNASKED:
             progress_erase(&batch->progress);
             report_unasked(batch->conversation, frame.message, frame.size);
-            note(batch, EXIT_STATUS_ERROR_REPLY);
+            batch_note(batch, EXIT_STATUS_ERROR_REPLY);
             break;
         case CONVERSATION_NOTHING:
             return;
@@ -291,7 +166,7 @@ static void fail_output(struct batch *batch)
     if (batch->output->failure == EPIPE)
         signals_die_of(&batch->signals, SIGPIPE);
     report_io("write", "standard output", batch->output->failure);
-    note(batch, EXIT_STATUS_IO);
+    batch_note(batch, EXIT_STATUS_IO);
     batch->done = true;
 }
 
@@ -383,9 +258,9 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
         do_what_is_ready(&batch, polled);
     }
     progress_erase(&batch.progress);
-    judge_end(&batch);
+    batch_judge_end(&batch);
     stopwatch_sum_up(&batch.stopwatch);
-    sum_up(&batch);
+    batch_sum_up(&batch);
     stopwatch_fini(&batch.stopwatch);
     input_fini(&batch.input);
     signals_fini(&batch.signals);
