@@ -73,7 +73,7 @@ int protocol_error_code(const char *reply, size_t size)
 bool protocol_is_unasked(const char *reply, size_t size)
 {
     int code = protocol_error_code(reply, size);
-    return code == PROTOCOL_CODE_BUSY || code == PROTOCOL_CODE_IDLE;
+    return code >= PROTOCOL_CODE_BUSY && code <= PROTOCOL_CODE_STOPPING;
 }
 
 size_t protocol_write_error(char *out, size_t size, const char *code, const char *text)

@@ -28,10 +28,13 @@
 #define PROTOCOL_HANDLER_FAILED "handler-failed"   /* no reply, or one that can't be framed */
 #define PROTOCOL_HANDLER_TIMEOUT "handler-timeout" /* no reply in time */
 #define PROTOCOL_UNAVAILABLE "unavailable"         /* no program behind the server can answer */
-#define PROTOCOL_STOPPING "stopping"               /* the server stops and waits no longer */
-/* The codes of frames that come unasked; a handler's reply must not have them. */
-#define PROTOCOL_BUSY "busy" /* too many clients */
-#define PROTOCOL_IDLE "idle" /* nothing was asked for too long */
+/* The codes of frames that come unasked, behind which nothing comes but the end of the stream; a
+ * handler's reply must not have them. */
+#define PROTOCOL_BUSY "busy"                 /* too many clients */
+#define PROTOCOL_DENIED "denied"             /* this client may not connect */
+#define PROTOCOL_TLS_REQUIRED "tls-required" /* always in FRAME_LINE: no TLS came */
+/* The server stops in order: no request without a reply was, or will be, begun. */
+#define PROTOCOL_STOPPING "stopping"
 
 /* All of them, with a number for each. */
 #define PROTOCOL_CODE_TABLE(CODE)                                                                  \
@@ -43,9 +46,10 @@
     CODE(HANDLER_FAILED)                                                                           \
     CODE(HANDLER_TIMEOUT)                                                                          \
     CODE(UNAVAILABLE)                                                                              \
-    CODE(STOPPING)                                                                                 \
     CODE(BUSY)                                                                                     \
-    CODE(IDLE)
+    CODE(DENIED)                                                                                   \
+    CODE(TLS_REQUIRED)                                                                             \
+    CODE(STOPPING)
 
 #define PROTOCOL_CODE_MEMBER(name) PROTOCOL_CODE_##name,
 enum protocol_code {
@@ -72,7 +76,7 @@ bool protocol_is_error_code(const char *reply, size_t size, const char *code);
 /* The code of an error reply, an enum protocol_code; -1 for any other reply, at almost no cost. */
 int protocol_error_code(const char *reply, size_t size);
 
-/* Whether a frame is one that the server sends unasked: busy or idle. */
+/* Whether a frame is one that the server sends unasked: busy, denied, tls-required, stopping. */
 bool protocol_is_unasked(const char *reply, size_t size);
 
 /* Writes "-ERR CODE TEXT" and a NUL, cut to `size` bytes. Returns the length without the NUL. */

@@ -308,7 +308,7 @@ static const struct args_option table[] = {
      "how long the handler may take; then the client gets -ERR handler-timeout", "30s",
      take_handler_timeout},
     {0, "idle-timeout", "T",
-     "a client with nothing asked, owed or half received for this long gets -ERR idle", "0",
+     "a client with nothing asked, owed or half received for this long is closed", "0",
      take_idle_timeout},
     {0, "write-timeout", "T", "a client that reads none of its replies for this long is dropped",
      "30s", take_write_timeout},

@@ -150,7 +150,7 @@ bool dispatch(struct session *session, struct scratch *scratch, const char *mess
         return true;
     }
     if (shard->refusing) {
-        output_error(session, scratch, PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT);
+        output_error(session, scratch, PROTOCOL_HANDLER_TIMEOUT, OUTPUT_STOPPING_TEXT);
         return true;
     }
     if (!prepare(session, scratch, message, size))

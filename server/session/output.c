@@ -200,12 +200,13 @@ void output_unsendable(struct session *session, struct scratch *scratch, enum fr
     put_handler_failed(session, &scratch->output, session->crlf, frame_refusal_text(why));
 }
 
-/* A late answer may say so too, but it is not the one that is sent. */
-static bool request_is_last(const struct request *request)
+/* A late answer may say so too, but it is not the one that is sent. At the stop's end all that is
+ * owed is refused, one by one. */
+static bool request_is_last(const struct shard *shard, const struct request *request)
 {
     if (!request->verdict_code)
         return request->last;
-    return request->handler->late_ends_session &&
+    return request->handler->late_ends_session && !shard->refusing &&
            strcmp(request->verdict_code, PROTOCOL_HANDLER_TIMEOUT) == 0;
 }
 
@@ -228,7 +229,7 @@ void output_deliver(struct session *session, struct scratch *scratch)
                       request->verdict_text);
         else
             put_answer(session, &scratch->output, request->ends_in_crlf, request);
-        bool last = request_is_last(request);
+        bool last = request_is_last(session_shard(session), request);
         unqueue_first(session);
         if (last)
             end_behind(session);

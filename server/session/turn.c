@@ -230,11 +230,11 @@ static bool end_write(struct session *session)
     return false;
 }
 
-static void end_idle(struct session *session, struct scratch *scratch)
+/* Without a word: a client could take one for the answer to its next request. */
+static void end_idle(struct session *session)
 {
     const struct shard *shard = session_shard(session);
     log_timeout(session, LOG_IDLE, shard->shared->settings.config.idle_timeout_ms);
-    output_unasked(session, scratch, PROTOCOL_IDLE, "nothing was asked for too long");
     session->input_over = true;
 }
 
@@ -276,7 +276,7 @@ static void end_relay_wait(struct session *session, struct scratch *scratch)
     if (due == RELAY_DUE_PARTIAL)
         input_end(session, scratch, "it did not come in time");
     if (due == RELAY_DUE_IDLE)
-        end_idle(session, scratch);
+        end_idle(session);
     if (due == RELAY_DUE_IDLE || due == RELAY_DUE_END)
         relay_end(session);
     if (output_unsent(session))
@@ -306,7 +306,7 @@ void turn_deadline(struct session *session, struct scratch *scratch)
             end_active(session, scratch);
         break;
     case DUE_IDLE:
-        end_idle(session, scratch);
+        end_idle(session);
         break;
     case DUE_ACTIVE:
         end_active(session, scratch);
@@ -420,6 +420,6 @@ void turn_refuse(struct session *session)
     struct request *request;
     STAILQ_FOREACH(request, &session->active->requests, entry)
         if (!request->ready)
-            output_overrule(request, PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT);
+            output_overrule(request, PROTOCOL_HANDLER_TIMEOUT, OUTPUT_STOPPING_TEXT);
     loop_ready(&session_shard(session)->loop, &session->active->ready);
 }

@@ -318,13 +318,13 @@ def test_leaves_when_the_server_does_and_the_input_is_open(start_banter):
 
 # ---- unasked frames
 
-def test_idle_is_told_and_not_counted(start_banter):
-    def idle(connection):
+def test_stopping_is_told_and_not_counted(start_banter):
+    def stopping(connection):
         connection.send(b"Hello " + connection.line() + b"\n")
-        connection.send(b"-ERR idle nothing was asked for too long\n")
-    with Peer(idle) as peer:
+        connection.send(b"-ERR stopping the server is stopping\n")
+    with Peer(stopping) as peer:
         program = start_banter("-c", peer.address, expect_status=1,
-                               expect_stderr="banter: 127.*: unasked: -ERR idle nothing was asked for too long\n"
+                               expect_stderr="banter: 127.*: unasked: -ERR stopping the server is stopping\n"
                                              "banter: 1 input line sent, 1 reply received\n")
         program.type("Zack\n")
         assert program.wait() == 1
@@ -332,15 +332,15 @@ def test_idle_is_told_and_not_counted(start_banter):
 
 
 def test_idle_from_the_server(start_banter, server):
-    program = start_banter("-c", server("--idle-timeout", "100ms").address, expect_status=1,
-                           expect_stderr="banter: 127.*: unasked: -ERR idle.*\n")
-    assert program.wait() == 1
+    program = start_banter("-c", server("--idle-timeout", "100ms").address, expect_status=76,
+                           expect_stderr="(?s)banter: .*: connection lost: the server closed it\n.*")
+    assert program.wait() == 76
 
 
 def test_what_is_owed_stays_owed(run_banter):
     def unasked_first(connection):
         line = connection.line()
-        connection.send(b"-ERR idle too early\n")
+        connection.send(b"-ERR stopping too early\n")
         connection.send(b"Hello " + line + b"\n")
     with Peer(unasked_first) as peer:
         run = run_banter("-c", peer.address, input="Zack\n")

@@ -277,10 +277,10 @@ def test_unasked_frames_are_shown_escaped(at_terminal, script):
 def test_what_is_unasked_obeys_no_control_character_either(at_terminal, script):
     screen = at_terminal(script)
     script.peer.connection()
-    script.send("-ERR idle \u009b31m \u202eX é".encode() + b" \x9b\n")
+    script.send("-ERR stopping \u009b31m \u202eX é".encode() + b" \x9b\n")
     script.end()
     screen.wait(lambda: any("unasked" in line for line in screen.lines), "the frame")
-    assert rf"banter: {script.address}: unasked: -ERR idle \xc2\x9b31m \xe2\x80\xaeX é \x9b" in screen.lines
+    assert rf"banter: {script.address}: unasked: -ERR stopping \xc2\x9b31m \xe2\x80\xaeX é \x9b" in screen.lines
 
 
 @pytest.mark.parametrize("env, reply, color", [({}, "-ERR bad-request no", "red"),

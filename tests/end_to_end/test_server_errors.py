@@ -47,10 +47,12 @@ def test_hello_agrees_with_python(server, text, reply):
     r"reply ends in\r",
     r"reply \n",
     "error busy too many",
-    "error idle for long",
+    "error denied to you",
+    "error tls-required here",
+    "error stopping soon",
     "reply -ERR busy",
     "reply -ERR busy and more",
-    "reply -ERR idle",
+    "reply -ERR stopping",
 ])
 def test_handler_failed(server, request_text):
     """No answer, one that a line can't carry, or one with a code that is the server's alone."""
@@ -68,6 +70,7 @@ def test_handler_failed(server, request_text):
     ("reply -ERR", b"-ERR"),
     ("reply -ERRbusy", b"-ERRbusy"),
     ("reply -ERR busybody", b"-ERR busybody"),
+    ("reply -ERR idle hands", b"-ERR idle hands"),
     (r"reply a\rb", b"a\rb"),
     (r"reply a\0b", b"a\0b"),
     (r"reply back\\slash", b"back\\slash"),

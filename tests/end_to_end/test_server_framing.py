@@ -299,7 +299,7 @@ def test_replies_at_the_stop_end_as_their_requests(server):
     assert client.readline() == b"a\r"
     banterd.log.wait_for("client: hold$", 2)
     banterd.send_signal(15)
-    assert_replies(client.replies(), ["-ERR stopping\r", "-ERR stopping"])
+    assert_replies(client.replies(), ["-ERR handler-timeout\r", "-ERR handler-timeout"])
 
 
 @pytest.mark.parametrize("sent, end", [(b"", b"\n"), (b"a\n", b"\n"), (b"a\r\n", b"\r\n"), (b"a\r\nb\n", b"\n")])

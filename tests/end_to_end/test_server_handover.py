@@ -58,7 +58,7 @@ def test_a_slow_call_that_leaves_its_answer_for_later_lets_the_next_request_in(s
     client.send_message(*["slow-hold 30"] * times, "next")
     processing(banterd, "next")
     assert banterd.stop() == 0
-    assert_replies(client.replies(), ["-ERR stopping"] * times + ["next"])
+    assert_replies(client.replies(), ["-ERR handler-timeout"] * times + ["next"])
 
 
 def test_slow_calls_that_return_as_their_time_is_over(server):
@@ -169,7 +169,6 @@ def test_sessions_end_for_all_reasons_during_stalls(server):
             assert_replies(client.replies(), [*replies, "half" if number % 2 else "-ERR incomplete"])
     for client in heavy:
         assert client.lines(21) == [*(b"%d" % i for i in range(20)), b"end"]
-        assert is_error(client.readline(), "idle")
         assert client.at_eof()
 
 

@@ -175,7 +175,7 @@ def test_any_byte(tester):
     ("cr", "line", "the handler's reply can't be sent: "),
     ("nothing", "raw", "the handler's reply can't be sent: "),
     ("busy", "line", "the handler's reply can't be sent: its code is the server's alone"),
-    ("refuse idle", "line", "the handler's reply can't be sent: its code is the server's alone"),
+    ("refuse stopping", "line", "the handler's reply can't be sent: its code is the server's alone"),
     ("refuse two words", "line", "the handler has refused with a code that is no word"),
     ("refuse", "line", "the handler has refused with a code that is no word"),
     ("refuse ä", "line", "the handler has refused with a code that is no word"),

@@ -429,7 +429,7 @@ def test_errors_alone_don_t_fill_the_memory(server):
 def test_idle(server):
     banterd = talk(server, "cat", options=["--idle-timeout", "200ms"])
     client = banterd.connect()
-    assert_replies(client.replies(), ["-ERR idle"])
+    assert client.at_eof()
     copies(banterd, 0)
 
 
@@ -437,7 +437,7 @@ def test_idle_with_a_program_that_reads_nothing(server):
     banterd = talk(server, "sleep", "1000", options=["-q", "--idle-timeout", "500ms"])
     client = banterd.connect()
     client.send_in_background(b"x\n" * (MORE_THAN_BUFFERS // 2))
-    assert_replies([client.reply()], ["-ERR idle"])
+    assert client.at_eof()
     copies(banterd, 0)
 
 

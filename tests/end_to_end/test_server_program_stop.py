@@ -96,7 +96,7 @@ def test_a_stopped_copy_does_not_hold_up_the_stop(server, mode):
     processing(banterd, "signal STOP")
     pids = copies(banterd)
     banterd.send_signal(signal.SIGTERM)
-    assert_replies(client.replies(), ["-ERR stopping"])
+    assert_replies(client.replies(), ["-ERR handler-timeout"])
     client.close()
     assert banterd.wait() == 0
     for pid in pids:
@@ -111,7 +111,7 @@ def test_what_is_not_answered_in_time_is_refused(server):
     processing(banterd, "it$")
     pid, = copies(banterd, 1)
     banterd.send_signal(signal.SIGTERM)
-    assert_replies(client.replies(), ["-ERR stopping"] * 3)
+    assert_replies(client.replies(), ["-ERR handler-timeout"] * 3)
     client.close()
     assert banterd.wait() == 0
     group_gone(pid)

@@ -180,7 +180,7 @@ def test_what_cannot_be_answered_in_time_is_told(server, number):
     received(banterd, "hold", 3)
     assert client.readline() == b"a"
     banterd.send_signal(number)
-    assert_replies(client.replies(), ["-ERR stopping", "b", "c", "-ERR stopping", "d", "-ERR stopping"])
+    assert_replies(client.replies(), ["-ERR handler-timeout", "b", "c", "-ERR handler-timeout", "d", "-ERR handler-timeout"])
     client.close()
     assert banterd.wait() == 0
 
@@ -192,7 +192,7 @@ def test_what_waits_behind_what_cannot_be_answered(server):
     client.send_message(*["hold"] * 200)
     received(banterd, "hold", 64)
     banterd.send_signal(signal.SIGTERM)
-    assert_replies(client.replies(), ["-ERR stopping"] * 200)
+    assert_replies(client.replies(), ["-ERR handler-timeout"] * 200)
     client.close()
     assert banterd.wait() == 0
 
@@ -206,7 +206,7 @@ def test_a_handler_that_does_not_come_back_is_left_behind(server, message):
     assert other.ask("other") == b"other"
     received(banterd, message)
     banterd.send_signal(signal.SIGTERM)
-    assert_replies(stuck.replies(), ["-ERR stopping", "-ERR stopping"])
+    assert_replies(stuck.replies(), ["-ERR handler-timeout", "-ERR handler-timeout"])
     assert other.at_eof()
     banterd.close_clients()
     assert banterd.wait() == 2

@@ -60,7 +60,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     FUZZ_REQUIRE(regcomp(&quit, "^--QUIT--[ \t\n\v\f\r]*$", REG_EXTENDED) == 0);
     FUZZ_REQUIRE(regcomp(&quit_within, "--QUIT--", REG_EXTENDED) == 0);
     FUZZ_REQUIRE(regcomp(&error, "^-ERR [^ ]", REG_EXTENDED) == 0);
-    FUZZ_REQUIRE(regcomp(&unasked, "^-ERR (busy|idle)( |$)", REG_EXTENDED) == 0);
+    FUZZ_REQUIRE(
+        regcomp(&unasked, "^-ERR (busy|denied|tls-required|stopping)( |$)", REG_EXTENDED) == 0);
     return 0;
 }
 

@@ -153,8 +153,7 @@ static bool is_stop(const struct replies *replies, unsigned number)
 {
     const char *text = reply_text(replies, number);
     size_t size = replies->reply[number].size;
-    return protocol_is_error_code(text, size, PROTOCOL_STOPPING) ||
-           protocol_is_error_code(text, size, PROTOCOL_HANDLER_TIMEOUT);
+    return protocol_is_error_code(text, size, PROTOCOL_HANDLER_TIMEOUT);
 }
 
 /* raw: the reads are one stream, up to the word for quit. */
@@ -162,7 +161,7 @@ static void judge_raw(const struct client *client, bool is_all)
 {
     size_t size = buffer_size(&client->received);
     const char *text = buffer_head(&client->received);
-    static const char stopping[] = "-ERR stopping";
+    static const char stopping[] = "-ERR handler-timeout";
     const char *stop = size > 0 ? memmem(text, size, stopping, strlen(stopping)) : NULL;
     if (stop && !is_all)
         size = (size_t) (stop - text);

@@ -213,7 +213,7 @@ static void nothing_is_called_when_what_is_owed_is_refused(void **state)
     int client;
     fixture_session(&client);
     fixture.shard.refusing = true;
-    fixture_ask(client, "x\n", "-ERR stopping the server is stopping\n");
+    fixture_ask(client, "x\n", "-ERR handler-timeout the server is stopping\n");
     assert_int_equal(fixture.calls, 0);
     close(client);
 }

@@ -136,16 +136,22 @@ static void a_code_is_compared_whole(void **state)
     assert_false(protocol_is_error_code("-ERR busy", 8, PROTOCOL_BUSY));
 }
 
-static void only_busy_and_idle_come_unasked(void **state)
+static void four_codes_come_unasked(void **state)
 {
     (void) state;
     static const struct row rows[] = {
         {BYTES("-ERR busy too many clients"), true},
         {BYTES("-ERR busy"), true},
-        {BYTES("-ERR idle"), true},
-        {BYTES("-ERR idle for 60 seconds"), true},
+        {BYTES("-ERR denied"), true},
+        {BYTES("-ERR denied not from here"), true},
+        {BYTES("-ERR tls-required this address speaks TLS"), true},
+        {BYTES("-ERR stopping"), true},
+        {BYTES("-ERR stopping the server is stopping"), true},
         {BYTES("-ERR busybody"), false},
-        {BYTES("-ERR stopping"), false},
+        {BYTES("-ERR tls"), false},
+        {BYTES("-ERR idle"), false},
+        {BYTES("-ERR handler-timeout the server is stopping"), false},
+        {BYTES("-ERR other"), false},
         {BYTES("-ERR"), false},
         {BYTES("busy"), false},
         {BYTES("-ERR Busy"), false},
@@ -165,7 +171,9 @@ static void each_code_has_a_number(void **state)
         {BYTES("-ERR too-long the request is over 5 bytes"), PROTOCOL_CODE_TOO_LONG},
         {BYTES("-ERR handler-timeout"), PROTOCOL_CODE_HANDLER_TIMEOUT},
         {BYTES("-ERR busy too many clients"), PROTOCOL_CODE_BUSY},
-        {BYTES("-ERR idle"), PROTOCOL_CODE_IDLE},
+        {BYTES("-ERR tls-required this address speaks TLS"), PROTOCOL_CODE_TLS_REQUIRED},
+        {BYTES("-ERR stopping"), PROTOCOL_CODE_STOPPING},
+        {BYTES("-ERR idle"), PROTOCOL_CODE_OTHER},
         {BYTES("-ERR too-longer"), PROTOCOL_CODE_OTHER},
         {BYTES("-ERR too"), PROTOCOL_CODE_OTHER},
         {BYTES("-ERR other"), PROTOCOL_CODE_OTHER},
@@ -237,7 +245,7 @@ int main(void)
         cmocka_unit_test(the_quit_word_is_found_anywhere_in_a_read),
         cmocka_unit_test(an_error_is_err_a_space_and_a_code),
         cmocka_unit_test(a_code_is_compared_whole),
-        cmocka_unit_test(only_busy_and_idle_come_unasked),
+        cmocka_unit_test(four_codes_come_unasked),
         cmocka_unit_test(each_code_has_a_number),
         cmocka_unit_test(an_error_is_framed_in_every_codec),
         cmocka_unit_test(a_long_error_is_cut),

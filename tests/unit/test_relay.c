@@ -421,7 +421,7 @@ static void silence(void **state)
     fixture_expect(client, "1\n");
     fixture_pass_ms(IDLE_MS);
     assert_true(fixture_run());
-    fixture_expect_end(client, "-ERR idle nothing was asked for too long\n");
+    fixture_expect_end(client, "");
     assert_true(program.over);
     close(client);
 }
@@ -467,7 +467,7 @@ static void half_a_line_that_is_not_read(void **state)
     fixture_expect(client, "");
     fixture_pass_ms(IDLE_MS);
     assert_true(fixture_run());
-    fixture_expect(client, "-ERR idle nothing was asked for too long\n");
+    fixture_expect_end(client, "");
     close(client);
 }
 

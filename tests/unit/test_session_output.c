@@ -39,7 +39,7 @@ static const struct {
      "0123456789012345678901234567890\n",
      "-ERR too-long too long\n"},
     {"lines\n", "-ERR handler-failed the handler's reply can't be sent: it holds a line feed\n"},
-    {"-ERR idle I am the server\n",
+    {"-ERR stopping I am the server\n",
      "-ERR handler-failed the handler's reply can't be sent: its code is the server's alone\n"},
 };
 
@@ -68,11 +68,11 @@ static void a_verdict_takes_the_place_of_an_answer_that_comes_later(void **state
     int client;
     struct session *session = fixture_session(&client);
     fixture_ask(client, "hold\nbehind\n", "");
-    assert_true(output_overrule(fixture.held[0], "stopping", "now"));
-    assert_false(output_overrule(fixture.held[0], "stopping", "twice"));
+    assert_true(output_overrule(fixture.held[0], "unavailable", "now"));
+    assert_false(output_overrule(fixture.held[0], "unavailable", "twice"));
     loop_ready(&fixture.shard.loop, &session->active->ready);
     assert_true(fixture_run());
-    fixture_expect(client, "-ERR stopping now\nbehind\n");
+    fixture_expect(client, "-ERR unavailable now\nbehind\n");
     fixture_answer(0, "late");
     fixture_ask(client, "more\n", "more\n");
     close(client);
