@@ -71,11 +71,13 @@ bool conversation_ask_lines(struct conversation *conversation, const char *lines
  * rest never comes, the server answers the request as incomplete. False if memory is out. */
 bool conversation_begin(struct conversation *conversation, const char *message, size_t size);
 
-/* Ends our half: the word for quit is sent behind all requests, then the sending half is closed.
- * After the last owed reply the server has a second to close its half. May be called again. */
+/* No more requests will come. Behind the last owed reply the word for quit is sent and our half of
+ * the connection ended: many servers take the end of a client's half for its death. From then on
+ * the server has a second to end its half, whatever else it sends. May be called again. */
 void conversation_quit(struct conversation *conversation);
 
-/* What to poll(2) for. With `want_reply` false nothing is read and no time-out runs. */
+/* What to poll(2) for. With `want_reply` false nothing is read and no time-out runs, unless the end
+ * of the stream is all that is awaited. */
 void conversation_poll(struct conversation *conversation, bool want_reply, struct pollfd *fd);
 
 /* How many ms poll(2) may take before conversation_step() must be called anyway; -1: for ever. */

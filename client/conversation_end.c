@@ -18,6 +18,7 @@ void conversation_finish_stream(struct conversation *conversation)
     struct frame frame;
     size_t rest = buffer_size(&conversation->incoming);
     bool is_cut =
+        conversation->stream_ended &&
         frame_end(&conversation->rules, &conversation->decoder, rest, &frame) != FRAME_END;
     bool is_owed = conversation_owed(conversation) > 0;
     /* EPIPE says no more than the end of the stream. */

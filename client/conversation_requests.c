@@ -106,23 +106,25 @@ bool conversation_begin(struct conversation *conversation, const char *message, 
 
 void conversation_quit(struct conversation *conversation) { conversation->quitting = true; }
 
-/* In raw the word could run together with a request, so it waits for the reply. */
+/* While a request is incomplete the word would become its end; what is owed comes all the same. */
 void conversation_queue_quit(struct conversation *conversation)
 {
-    enum frame_codec codec = conversation->request_codec;
+    bool is_owed = conversation_owed(conversation) > 0;
     if (!conversation->quitting || conversation->quit_queued || conversation->send_errno ||
-        (codec == FRAME_RAW && conversation_owed(conversation) > 0))
+        (is_owed && !conversation->is_begun))
         return;
-    if (conversation->is_begun) { /* it would become the end of that request */
-        conversation->quit_queued = true;
-        return;
-    }
     struct frame_edges edges;
-    frame_encode(codec, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT), SIZE_MAX, &edges);
-    if (queue(conversation, &edges, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT)))
+    frame_encode(conversation->request_codec, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT), SIZE_MAX,
+                 &edges);
+    if (conversation->is_begun || queue(conversation, &edges, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT)))
         conversation->quit_queued = true;
     else
         conversation_finish(conversation, CONVERSATION_OUT_OF_MEMORY, "out of memory");
+}
+
+bool conversation_is_over(const struct conversation *conversation)
+{
+    return conversation->quit_queued && conversation_owed(conversation) == 0;
 }
 
 uint64_t conversation_requests(const struct conversation *conversation)

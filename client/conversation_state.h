@@ -36,12 +36,12 @@ struct conversation {
     /* In queued_bytes: the end of the first owed request; NOT_YET: its last piece is not queued. */
     uint64_t first_owed_end;
     int64_t heard_ms;      /* since when the server is silent, for the reply time-out */
-    int64_t linger_end_ms; /* 0: the end of the stream is not all that is awaited */
+    int64_t linger_end_ms; /* for the end of the stream; 0: more than that is awaited */
 
-    bool is_begun;  /* the last piece of the last request is not queued yet */
-    bool is_paused; /* nothing is read for now */
-    bool quitting;  /* no more requests will come */
-    bool quit_queued;
+    bool is_begun;    /* the last piece of the last request is not queued yet */
+    bool is_paused;   /* nothing is read for now */
+    bool quitting;    /* no more requests will come */
+    bool quit_queued; /* our half ends behind what is queued */
     bool half_closed;
     bool stream_ended; /* nothing more will be received */
     bool announced;
@@ -74,6 +74,9 @@ void conversation_finish_stream(struct conversation *conversation);
 
 /* Queues the word for quit, if it is to be sent and its time has come. */
 void conversation_queue_quit(struct conversation *conversation);
+
+/* Whether everything was asked and answered, so that the end of the stream alone is awaited. */
+bool conversation_is_over(const struct conversation *conversation);
 
 /* ---- conversation_traffic ---- */
 

@@ -23,12 +23,13 @@ static bool wants_to_send(const struct conversation *conversation)
 void conversation_poll(struct conversation *conversation, bool want_reply, struct pollfd *fd)
 {
     conversation_queue_quit(conversation);
-    if (!want_reply || conversation->is_paused)
+    bool is_paused = !want_reply && !conversation_is_over(conversation);
+    if (is_paused || conversation->is_paused)
         conversation->heard_ms = clock_ms();
-    conversation->is_paused = !want_reply;
-    if (conversation->is_paused)
+    conversation->is_paused = is_paused;
+    if (is_paused)
         conversation->linger_end_ms = 0;
-    fd->events = (short) ((want_reply && !conversation->stream_ended ? POLLIN : 0) |
+    fd->events = (short) ((!is_paused && !conversation->stream_ended ? POLLIN : 0) |
                           (wants_to_send(conversation) ? POLLOUT : 0));
     /* poll(2) would report errors and hang-ups that are not to be acted on now. */
     fd->fd = fd->events && !conversation->end ? conversation->socket : -1;
@@ -68,7 +69,8 @@ static void receive(struct conversation *conversation)
     if (size > 0) {
         buffer_added(incoming, (size_t) size);
         conversation->heard_ms = clock_ms();
-        conversation->linger_end_ms = 0;
+        if (conversation_owed(conversation) > 0)
+            conversation->linger_end_ms = 0;
     } else if (size == 0) {
         conversation->stream_ended = true;
     } else if (errno != EAGAIN && errno != EINTR) {
@@ -103,8 +105,8 @@ static void send_some(struct conversation *conversation)
 void conversation_look_at_clock(struct conversation *conversation)
 {
     int64_t silence_ms = silence_end_ms(conversation);
-    bool awaits_end = conversation->send_errno || conversation->announced ||
-                      (conversation->half_closed && conversation_owed(conversation) == 0);
+    bool awaits_end =
+        conversation->send_errno || conversation->announced || conversation_is_over(conversation);
     if (conversation->is_paused || (!silence_ms && !awaits_end))
         return; /* a server that is not read is not silent */
     int64_t now = clock_ms();

@@ -106,6 +106,33 @@ def test_a_server_that_stays_open_after_quit_is_left_after_a_second(run_banter):
         assert time.monotonic() - begin >= 0.9  # what would come in this second is not cut off
 
 
+@pytest.mark.parametrize("said", [b"and again\n", b"without an end "])
+def test_a_server_that_never_stops_sending_is_left_after_a_second(run_banter, said):
+    """In all: what it sends does not buy it more time."""
+    def chatter(connection):
+        connection.line()
+        connection.send(b"reply\n")
+        while connection.line() is not None:
+            pass
+        while not peer.released.wait(0.01):
+            connection.send(said)
+    with Peer(chatter) as peer:
+        begin = time.monotonic()
+        run = ask(run_banter, peer, "Zack", limit=10)
+        took = time.monotonic() - begin
+    assert run.stdout == b"reply\n"
+    assert took >= 0.9
+
+
+def test_a_server_that_never_reads_the_word_is_left_after_a_second(run_banter):
+    def deaf(connection):
+        connection.line()
+        connection.send(b"reply\n")
+        peer.hold()
+    with Peer(deaf) as peer:
+        assert ask(run_banter, peer, "Zack") == Run(0, b"reply\n", b"")
+
+
 def test_a_server_that_answers_once(run_banter):
     """A reply and the end of the stream in one."""
     def once(connection):

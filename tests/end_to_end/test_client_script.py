@@ -2,6 +2,7 @@
 lost, nothing hanging. --literal, --framing, --timeout."""
 import os
 import random
+import select
 import socket
 import subprocess
 import sys
@@ -122,22 +123,25 @@ def test_replies_flow_while_the_input_is_open(start_banter, peer):
 
 def test_requests_are_sent_ahead(run_banter):
     def answer_at_the_end(connection):
-        lines = list(connection.lines())
+        lines = [connection.line() for _ in range(3)]
         connection.send(b"".join(line + b"\n" for line in lines))
     with Peer(answer_at_the_end) as peer:
         run = run_banter("-c", peer.address, input="a\nb\nc\n")
     assert run == Run(0, b"a\nb\nc\n", b"")
 
 
-def test_the_half_close_is_no_hurry(run_banter):
-    """All replies are awaited, however long after the end of input."""
-    def late(connection):
-        lines = list(connection.lines())
+def test_our_half_ends_behind_the_last_reply(run_banter):
+    """Many servers take its end for the client's death, and drop what they still owe."""
+    def mortal(connection):
+        lines = [connection.line() for _ in range(2)]
+        connection.send(b"1\n")
+        assert not select.select([connection.socket], [], [], 0.3)[0]
+        connection.send(b"2\n")
         connection.wait_end()
-        for line in lines:
-            connection.send(line + b"\n")
-    with Peer(late) as peer:
-        assert run_banter("-c", peer.address, input="a\nb\n") == Run(0, b"a\nb\n", b"")
+        assert lines == [b"a", b"b"]
+    with Peer(mortal) as peer:
+        assert run_banter("-c", peer.address, input="a\nb\n") == Run(0, b"1\n2\n", b"")
+        assert peer.connection().received == b"a\nb\n--QUIT--\n"
 
 
 def test_replies_in_pieces(run_banter):
@@ -366,10 +370,10 @@ def test_replies_to_nothing_are_unasked(run_banter):
 
 def test_netstring(run_banter):
     def shout(connection):
-        while b"8:--QUIT--," not in connection.received:
-            if not connection.fill():
-                break
+        while b"3:c\0d," not in connection.received:
+            assert connection.fill()
         connection.send(b"0:,7:two\nrow,5:\0:,\xff-,")
+        connection.wait_end()
     with Peer(shout) as peer:
         run = run_banter("-c", peer.address, "-f", "netstring", input=b"\nab\r\r\nc\0d")
         assert peer.connection().received == b"0:,3:ab\r,3:c\0d,8:--QUIT--,"

@@ -138,6 +138,7 @@ def test_going_on_after_the_disk_was_full(bench, folder, limit):
 def test_empty_lines_count(bench, folder):
     def two(connection):
         connection.send(b"%s|%s\n" % (connection.line(), connection.line()) + b"ok\n")
+        connection.end()
         connection.wait_end()
     with Peer(two) as peer:
         (folder / "script").write_bytes(b"\n\r\nthird\n")

@@ -608,19 +608,32 @@ def test_ctrl_c_while_leaving_ends_it(at_terminal, script):
     screen = at_terminal(script)
     script.owe(screen, "slow")
     screen.enter("quit")
-    screen.wait_last("-> quit")
-    script.wait_quit()
+    screen.wait(lambda: any("Ctrl-C ends it" in line for line in screen.lines), "the wait for the reply")
     screen.type("\003")
     assert screen.wait_end() == -signal.SIGINT
+
+
+def test_quit_leaves_a_server_that_never_stops_sending(at_terminal):
+    def chatter(connection):
+        while connection.line() is not None:
+            pass
+        while not peer.released.wait(0.01):
+            connection.send(b"more and more")
+    with Peer(chatter) as peer:
+        screen = at_terminal(peer)
+        screen.enter("quit")
+        assert screen.wait_end() == 0
 
 
 def test_quit_awaits_what_is_owed(at_terminal, script):
     screen = at_terminal(script)
     script.owe(screen, "slow")
     screen.enter("quit")
-    script.wait_quit()
+    screen.wait(lambda: any("Ctrl-C ends it" in line for line in screen.lines), "the wait for the reply")
+    assert script.peer.connection().received == b"slow\n"
     script.send(b"late\n")
     screen.wait(lambda: screen.steady[-1] == "late" and screen.steady[-3] == "-> quit", "the late reply")
+    script.wait_quit()
     script.end()
     assert screen.wait_end() == 0
 
