@@ -153,12 +153,13 @@ static const struct args_option table[] = {
 static const struct args_program program = {
     .name = "banter",
     .synopsis = "[OPTION]... [MESSAGE]...",
-    .about = "Sends each MESSAGE to the server and prints its reply. Without a MESSAGE, asks for "
-             "requests at a terminal, or takes one from each line of standard input; '" OPTIONS_QUIT
-             "' ends it.",
+    .about = "Sends each MESSAGE to the server and prints its reply; if one looks like an option, "
+             "put -- in front of the first. Without a MESSAGE, asks for requests at a terminal, or "
+             "takes one from each line of standard input; '" OPTIONS_QUIT "' ends it.",
     .trailer = exit_status_help,
     .options = table,
     .option_count = sizeof table / sizeof table[0],
+    .operands = "messages",
 };
 
 static enum exit_status print_help(void)

@@ -165,6 +165,38 @@ static bool parse_short(struct parse *parse, const char *letters)
     return true;
 }
 
+/* ---- operands ---- */
+
+static bool is_letter(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+}
+
+/* "-" alone is none: it is an operand of most programs. */
+static bool looks_like_option(const struct args_program *program, const char *text)
+{
+    if (text[0] != '-')
+        return false;
+    return program->operands ? text[1] == '-' || is_letter(text[1]) : text[1] != '\0';
+}
+
+/* Without a "--" in front of them. */
+static bool check_operands(const struct parse *parse)
+{
+    const char *operands = parse->program->operands;
+    for (int i = parse->next; operands && i < parse->argc; i++) {
+        struct error why;
+        if (!looks_like_option(parse->program, parse->argv[i]))
+            continue;
+        error_set(&why,
+                  "options stand in front of the %s; if it is one of them, put -- in front of the "
+                  "first",
+                  operands);
+        return refuse(parse, parse->argv[i], why.text);
+    }
+    return true;
+}
+
 int args_parse(const struct args_program *program, int argc, char **argv, void *context,
                bool *had_separator, struct error *error)
 {
@@ -172,14 +204,16 @@ int args_parse(const struct args_program *program, int argc, char **argv, void *
     bool separator = false;
     while (!separator && parse.next < argc) {
         const char *text = argv[parse.next];
-        if (text[0] != '-' || text[1] == '\0')
-            break; /* an operand; "-" alone is one too */
+        if (!looks_like_option(program, text))
+            break;
         parse.next++;
         if (strcmp(text, "--") == 0)
             separator = true;
         else if (!(text[1] == '-' ? parse_long(&parse, text + 2) : parse_short(&parse, text + 1)))
             return -1;
     }
+    if (!separator && !check_operands(&parse))
+        return -1;
     if (had_separator)
         *had_separator = separator;
     return parse.next;

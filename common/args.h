@@ -45,6 +45,10 @@ struct args_program {
     const char *trailer;  /* the end of --help, such as the exit statuses, or NULL */
     const struct args_option *options;
     size_t option_count;
+    /* The name of the operands, such as "messages", if none of them may look like an option unless
+     * "--" stands in front of the first: then no misplaced option passes for an operand, and a dash
+     * without a letter, as in -5, begins one. NULL: they may be anything, such as a command. */
+    const char *operands;
 };
 
 /* Takes options from the left up to the first operand, or up to "--", after which nothing is an

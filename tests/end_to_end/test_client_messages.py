@@ -46,6 +46,22 @@ def test_no_word_is_special(run_banter, peer, word):
     assert run == Run(0, f"Hello {word}\n".encode(), b"")
 
 
+@pytest.mark.parametrize("word", ["-5", "-", "", "-.5"])
+def test_no_option_has_this_form(run_banter, peer, word):
+    assert ask(run_banter, peer, word, "x", word) == Run(0, f"Hello {word}\nHello x\nHello {word}\n".encode(), b"")
+
+
+@pytest.mark.parametrize("words", [["-c", "other:8000"], ["--connect=other:8000"], ["-q"], ["--help"], ["--", "-x"],
+                                   ["--nonsense"]])
+def test_an_option_behind_a_message_is_refused(run_banter, peer, words):
+    run = ask(run_banter, peer, "hello", *words)
+    assert run == Run(64, b"", f"banter: {words[0]}: options stand in front of the messages; if it is one of them, "
+                               "put -- in front of the first; see banter --help\n".encode())
+    run = ask(run_banter, peer, "--", "hello", *words)
+    assert run == Run(0, "".join(f"Hello {word}\n" for word in ["hello", *words]).encode(), b"")
+    assert peer.connection().received == "".join(f"{word}\n" for word in ["hello", *words, "--QUIT--"]).encode()
+
+
 def test_bytes_that_are_no_text(run_banter, peer):
     assert ask(run_banter, peer, os.fsdecode(b"\xff\x01\xc3")) == Run(0, b"Hello \xff\x01\xc3\n", b"")
 

@@ -299,15 +299,41 @@ static const struct args_program program = {
 
 #define SEE "; see banterd --help"
 
+struct command_line {
+    const char *argv[8]; /* behind the program's name */
+    int first;           /* -1: refused, with `expected` as the error */
+    bool had_separator;
+    const char *expected; /* what was taken */
+};
+
+static void check_command_line(const struct args_program *of, const struct command_line *line)
+{
+    char *argv[10] = {strdup("banterd")};
+    int argc = 1;
+    for (; line->argv[argc - 1]; argc++)
+        argv[argc] = strdup(line->argv[argc - 1]);
+    struct record record = {""};
+    struct error error = {"none"};
+    bool had_separator = !line->had_separator;
+    print_message("# %s %s\n", argc > 1 ? argv[1] : "", argc > 2 ? argv[2] : "");
+    int first = args_parse(of, argc, argv, &record, &had_separator, &error);
+    if (line->first < 0) {
+        assert_string_equal(error.text, line->expected);
+    } else {
+        assert_string_equal(error.text, "none");
+        assert_string_equal(record.text, line->expected);
+        assert_int_equal(had_separator, line->had_separator);
+    }
+    assert_int_equal(first, line->first);
+    assert_int_equal(args_parse(of, argc, argv, &record, NULL, &error), first);
+    for (int each = 0; each < argc; each++)
+        free(argv[each]);
+}
+
 static void test_command_lines(void **state)
 {
     (void) state;
-    static const struct {
-        const char *argv[8]; /* behind the program's name */
-        int first;           /* -1: refused, with `expected` as the error */
-        bool had_separator;
-        const char *expected; /* what was taken */
-    } cases[] = {
+    static const struct command_line cases[] = {
         {{NULL}, 1, false, ""},
         {{"operand"}, 1, false, ""},
         {{"--"}, 2, true, ""},
@@ -372,29 +398,41 @@ static void test_command_lines(void **state)
         {{"-Qq"}, -1, false, "-Q: quiet enough" SEE},
         {{"--quiet=1"}, -1, false, "--quiet: it takes no argument" SEE},
         {{"--quiet="}, -1, false, "--quiet: it takes no argument" SEE},
+        {{"-5"}, -1, false, "-5: there is no such option" SEE},
     };
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        char *argv[10] = {strdup("banterd")};
-        int argc = 1;
-        for (; cases[i].argv[argc - 1]; argc++)
-            argv[argc] = strdup(cases[i].argv[argc - 1]);
-        struct record record = {""};
-        struct error error = {"none"};
-        bool had_separator = !cases[i].had_separator;
-        print_message("# %s %s\n", argc > 1 ? argv[1] : "", argc > 2 ? argv[2] : "");
-        int first = args_parse(&program, argc, argv, &record, &had_separator, &error);
-        if (cases[i].first < 0) {
-            assert_string_equal(error.text, cases[i].expected);
-        } else {
-            assert_string_equal(error.text, "none");
-            assert_string_equal(record.text, cases[i].expected);
-            assert_int_equal(had_separator, cases[i].had_separator);
-        }
-        assert_int_equal(first, cases[i].first);
-        assert_int_equal(args_parse(&program, argc, argv, &record, NULL, &error), first);
-        for (int each = 0; each < argc; each++)
-            free(argv[each]);
-    }
+    for (size_t i = 0; i < COUNT(cases); i++)
+        check_command_line(&program, &cases[i]);
+}
+
+/* Of a program whose operands can't look like options. */
+static void test_operands(void **state)
+{
+    (void) state;
+#define MISPLACED                                                                                  \
+    ": options stand in front of the messages; if it is one of them, put -- in front of the "      \
+    "first" SEE
+    static const struct command_line cases[] = {
+        {{"hello", "world"}, 1, false, ""},
+        {{"-q", "hello", "-", "", "a-q"}, 2, false, "quiet;"},
+        {{"hello", "-5", "-.5", "-\u00e4", "- q", "-\n"}, 1, false, ""},
+        {{"-5", "3"}, 1, false, ""},
+        {{"-q", "-5"}, 2, false, "quiet;"},
+        {{"-q", "--", "hello", "-q", "--", "--nonsense"}, 3, true, "quiet;"},
+        {{"--", "-q"}, 2, true, ""},
+        {{"hello", "-p", "8000"}, -1, false, "-p" MISPLACED},
+        {{"hello", "-x"}, -1, false, "-x" MISPLACED},
+        {{"-q", "hello", "world", "--port=8000"}, -1, false, "--port=8000" MISPLACED},
+        {{"hello", "--nonsense"}, -1, false, "--nonsense" MISPLACED},
+        {{"hello", "--", "-q"}, -1, false, "--" MISPLACED},
+        {{"-5", "-q"}, -1, false, "-q" MISPLACED},
+        {{"", "---"}, -1, false, "---" MISPLACED},
+        {{"hello", "-a\x1b"}, -1, false, "-a\\x1b" MISPLACED},
+        {{"-x", "hello", "-q"}, -1, false, "-x: there is no such option" SEE},
+    };
+    struct args_program strict = program;
+    strict.operands = "messages";
+    for (size_t i = 0; i < COUNT(cases); i++)
+        check_command_line(&strict, &cases[i]);
 }
 
 /* However long what was typed or what is said about it, the option stands in front and the hint at
@@ -518,13 +556,10 @@ static void test_help_of_a_bare_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_command_lines),
-        cmocka_unit_test(test_long_texts_keep_both_ends),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_help_of_a_bare_program),
+        cmocka_unit_test(test_durations), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_command_lines),
+        cmocka_unit_test(test_operands),  cmocka_unit_test(test_long_texts_keep_both_ends),
+        cmocka_unit_test(test_help),      cmocka_unit_test(test_help_of_a_bare_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
