@@ -121,7 +121,8 @@ static bool take_version(const char *value, void *context, struct error *error)
 }
 
 static const struct args_option table[] = {
-    {'c', "connect", "ADDRESS", "the server: HOST:PORT, PORT, [V6]:PORT or unix:PATH",
+    {'c', "connect", "ADDRESS",
+     "the server: HOST (port 8000), HOST:PORT, PORT, [V6]:PORT or unix:PATH",
      "$" ADDRESS_VARIABLE ", else " PROTOCOL_DEFAULT_ADDRESS, take_connect},
     {'f', "framing", "CODEC", "how messages are framed: " FRAME_CODEC_NAMES, "line", take_framing},
     {0, "connect-timeout", "T", "give up connecting after this time, over all addresses", "10s",

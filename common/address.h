@@ -3,7 +3,8 @@
  *
  * Text forms: HOST:PORT, :PORT, PORT, [V6]:PORT, unix:PATH. PORT is a number from 0 to 65535, or
  * from 1 to connect. PORT alone is 127.0.0.1; :PORT is every address, IPv4 and IPv6, to listen, and
- * localhost to connect. unix:@NAME is a name in Linux's abstract namespace: no file, and nobody's
+ * localhost to connect. To connect, HOST and V6, with or without brackets, may also stand alone, for
+ * the protocol's default port. unix:@NAME is a name in Linux's abstract namespace: no file, and nobody's
  * permission.
  *
  * Any thread may call these.

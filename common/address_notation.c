@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "common/escape.h"
+#include "common/protocol.h"
 
 #define PATH_MAX_BYTES (sizeof(((struct sockaddr_un *) 0)->sun_path) - 1)
 #define PORT_MAX 65535
@@ -65,18 +66,23 @@ static bool parse_path(const char *text, struct address_notation *notation, stru
     return true;
 }
 
-/* Takes "V6" or "V6%SCOPE": the `size` bytes between the brackets. */
+static bool read_v6(const char *digits, size_t size, struct in6_addr *v6)
+{
+    char copy[INET6_ADDRSTRLEN];
+    if (size >= sizeof copy)
+        return false;
+    memcpy(copy, digits, size);
+    copy[size] = '\0';
+    return inet_pton(AF_INET6, copy, v6) == 1;
+}
+
+/* Takes "V6" or "V6%SCOPE": the `size` bytes between the brackets, or all of the text. */
 static bool parse_v6(const char *text, const char *inner, size_t size,
                      struct address_notation *notation, struct error *error)
 {
-    char digits[INET6_ADDRSTRLEN];
     const char *percent = memchr(inner, '%', size);
     size_t digits_size = percent ? (size_t) (percent - inner) : size;
-    if (digits_size >= sizeof digits)
-        return malformed(error, text, "what stands in brackets is not an IPv6 address");
-    memcpy(digits, inner, digits_size);
-    digits[digits_size] = '\0';
-    if (inet_pton(AF_INET6, digits, &notation->v6) != 1)
+    if (!read_v6(inner, digits_size, &notation->v6))
         return malformed(error, text, "what stands in brackets is not an IPv6 address");
     size_t scope_size = percent ? size - digits_size - 1 : 0;
     if (percent && (scope_size == 0 || scope_size >= IF_NAMESIZE))
@@ -97,9 +103,12 @@ static bool parse_brackets(const char *text, enum address_use use,
     const char *close = strchr(text, ']');
     if (!close)
         return malformed(error, text, "the closing bracket is missing");
+    size_t size = (size_t) (close - text) - 1;
+    if (close[1] == '\0' && use == ADDRESS_TO_CONNECT)
+        return parse_v6(text, text + 1, size, notation, error);
     if (close[1] != ':')
         return malformed(error, text, "the port is missing");
-    return parse_v6(text, text + 1, (size_t) (close - text) - 1, notation, error) &&
+    return parse_v6(text, text + 1, size, notation, error) &&
            parse_port(text, close + 2, use, &notation->port, error);
 }
 
@@ -108,6 +117,21 @@ static bool looks_like_v6(const char *text)
 {
     return strchr(text, ':') != strrchr(text, ':') &&
            only(text, strcspn(text, "%"), DIGITS "abcdefABCDEF:.");
+}
+
+/* Whether a text without brackets can only be an IPv6 address alone: ::1:8000 is one as well as an
+ * address and its port. */
+static bool is_v6_alone(const char *text)
+{
+    struct in6_addr v6;
+    size_t size = strcspn(text, "%");
+    if (!read_v6(text, size, &v6))
+        return false;
+    if (text[size] == '%')
+        return !strchr(text + size, ':');
+    const char *colon = strrchr(text, ':');
+    return !only(colon + 1, strlen(colon + 1), DIGITS) ||
+           !read_v6(text, (size_t) (colon - text), &v6);
 }
 
 static bool parse_host(const char *text, size_t size, struct address_notation *notation,
@@ -137,6 +161,7 @@ static bool parse_host(const char *text, size_t size, struct address_notation *n
 bool address_notation_parse(const char *text, enum address_use use,
                             struct address_notation *notation, struct error *error)
 {
+    notation->port = PROTOCOL_DEFAULT_PORT; /* unless there is one, which a listener needs */
     if (*text == '\0')
         return malformed(error, text, "it is empty");
     if (strncmp(text, ADDRESS_PATH_PREFIX, strlen(ADDRESS_PATH_PREFIX)) == 0)
@@ -148,9 +173,13 @@ bool address_notation_parse(const char *text, enum address_use use,
         notation->v4.s_addr = htonl(INADDR_LOOPBACK);
         return parse_port(text, text, use, &notation->port, error);
     }
+    if (looks_like_v6(text) && use == ADDRESS_TO_CONNECT && is_v6_alone(text))
+        return parse_v6(text, text, strlen(text), notation, error);
     if (looks_like_v6(text))
         return malformed(error, text, "an IPv6 address needs brackets, such as [::1]:8000");
     const char *colon = strrchr(text, ':');
+    if (!colon && use == ADDRESS_TO_CONNECT)
+        return parse_host(text, strlen(text), notation, error);
     if (!colon)
         return malformed(error, text, "the port is missing");
     return parse_host(text, (size_t) (colon - text), notation, error) &&

@@ -16,6 +16,7 @@
 #define PROTOCOL_NULL_OPERATION "-" /* a raw reply for which the client prints nothing */
 
 #define PROTOCOL_DEFAULT_ADDRESS "127.0.0.1:8000"
+#define PROTOCOL_DEFAULT_PORT 8000
 #define PROTOCOL_DEFAULT_MAX_MESSAGE 5120
 #define PROTOCOL_MAX_REPLY ((size_t) 16 << 20) /* bytes, whatever the limit of requests is */
 

@@ -27,13 +27,14 @@ def refused_port():
 @pytest.mark.parametrize("args, what", [
     (["--nope"], "--nope"),
     (["-f", "morse"], "morse"),
-    (["-c", "nonsense"], "nonsense"),
+    (["-c", "localhost:"], "localhost:"),
+    (["-c", "::1:8000"], "[::1]:8000"),
     (["-c", "127.0.0.1:0"], "127.0.0.1:0"),
     (["-c", "127.0.0.1:70000"], "70000"),
     (["--timeout", "soon"], "soon"),
     (["--connect-timeout", "-1"], "-1"),
     (["--color", "blue"], "blue"),
-    (["--connect"], "connect"),
+    (["--connect="], "connect"),
     (["--literal=yes"], "literal"),
     (["--wait=soon"], "--wait"),
     (["--wait="], "--wait"),
@@ -50,15 +51,17 @@ def test_usage_64(run_banter, args, what):
 
 
 def test_usage_64_environment(run_banter):
-    run = run_banter("x", env={"BANTER_ADDRESS": "nonsense"})
+    run = run_banter("x", env={"BANTER_ADDRESS": "non sense"})
     assert run.status == 64
-    assert b"BANTER_ADDRESS" in run.stderr and b"nonsense" in run.stderr
+    assert b"BANTER_ADDRESS" in run.stderr and b"non sense" in run.stderr
 
 
-def test_unknown_host_68(run_banter):
-    run = run_banter("-c", "no-such-host.invalid:8000", "x")
-    assert (run.status, run.stdout) == (68, b"")
-    assert run.stderr.startswith(b"banter: ") and b"no-such-host.invalid" in run.stderr
+@pytest.mark.parametrize("address", ["no-such-host.invalid:8000", "no-such-host.invalid"])
+def test_unknown_host_68(run_banter, address):
+    for how in ({"args": ["-c", address]}, {"args": [], "env": {"BANTER_ADDRESS": address}}):
+        run = run_banter(*how.pop("args"), "x", **how)
+        assert (run.status, run.stdout) == (68, b"")
+        assert run.stderr.startswith(b"banter: ") and b"no-such-host.invalid" in run.stderr
 
 
 def test_refused_69(run_banter):
