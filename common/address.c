@@ -137,8 +137,25 @@ static void list_add_found(struct address_list *list, const struct addrinfo *fou
     }
 }
 
-static bool resolve_name(const struct address_notation *notation, struct address_list *list,
-                         struct error *error)
+/* So that one family that is out of order holds up nobody: behind each address the next one of the
+ * other family, as long as there is one (RFC 8305). */
+static void list_interleave(struct address_list *list)
+{
+    for (size_t i = 1; i < list->count; i++) {
+        sa_family_t before = list->items[i - 1].socket.any.sa_family;
+        size_t next = i;
+        while (next < list->count && list->items[next].socket.any.sa_family == before)
+            next++;
+        if (next == list->count)
+            return;
+        struct address moved = list->items[next];
+        memmove(&list->items[i + 1], &list->items[i], (next - i) * sizeof moved);
+        list->items[i] = moved;
+    }
+}
+
+static bool resolve_name(const struct address_notation *notation, enum address_use use,
+                         struct address_list *list, struct error *error)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
@@ -153,6 +170,8 @@ static bool resolve_name(const struct address_notation *notation, struct address
     bool ok = list_reserve(list, count, error);
     if (ok) {
         list_add_found(list, found, notation->port);
+        if (use == ADDRESS_TO_CONNECT)
+            list_interleave(list);
         ok = list->count > 0 ||
              error_set(error,
                        "unable to resolve the host \"%s\": it has no address that can be used here",
@@ -167,7 +186,7 @@ static bool resolve(const struct address_notation *notation, enum address_use us
 {
     uint32_t scope = 0;
     if (notation->form == ADDRESS_FORM_NAME)
-        return resolve_name(notation, list, error);
+        return resolve_name(notation, use, list, error);
     if (notation->form == ADDRESS_FORM_IPV6 && !find_scope(notation->name, &scope, error))
         return false;
     if (!list_reserve(list, 2, error))

@@ -3,9 +3,9 @@
  *
  * Text forms: HOST:PORT, :PORT, PORT, [V6]:PORT, unix:PATH. PORT is a number from 0 to 65535, or
  * from 1 to connect. PORT alone is 127.0.0.1; :PORT is every address, IPv4 and IPv6, to listen, and
- * localhost to connect. To connect, HOST and V6, with or without brackets, may also stand alone, for
- * the protocol's default port. unix:@NAME is a name in Linux's abstract namespace: no file, and nobody's
- * permission.
+ * localhost to connect. To connect, HOST and V6, with or without brackets, may also stand alone,
+ * for the protocol's default port. unix:@NAME is a name in Linux's abstract namespace: no file, and
+ * nobody's permission.
  *
  * Any thread may call these.
  */
@@ -36,7 +36,8 @@ struct address {
     } socket;
 };
 
-/* One text may mean several addresses: all those of a host, or IPv4 and IPv6. */
+/* One text may mean several addresses: all those of a host, or IPv4 and IPv6; a path is alone. To
+ * connect, they are in the order to try them in: the resolver's, but IPv4 and IPv6 take turns. */
 struct address_list {
     struct address *items; /* owned; address_list_fini() */
     size_t count;          /* at least 1 after ADDRESS_OK */
@@ -77,9 +78,10 @@ void address_set_port(struct address *address, unsigned port);
  * bound, with its port. -1 with errno set on failure. */
 int address_listen(struct address *address, int backlog);
 
-/* Connects to the first address of the list that answers, within `timeout_ms` in all (-1: no
- * limit). The socket is non-blocking and close-on-exec, with TCP_NODELAY and SO_KEEPALIVE.
- * `*connected` (may be NULL) becomes the index of the address that answered. On failure returns -1,
+/* Connects to one address of the list, within `timeout_ms` in all (-1: no limit). Each is tried as
+ * soon as the one before has failed, or has not answered for a quarter of a second; the first that
+ * answers is taken. The socket is non-blocking and close-on-exec, with TCP_NODELAY and
+ * SO_KEEPALIVE. `*connected` (may be NULL) becomes the index of the address. On failure returns -1,
  * and `error` names each address and the reason it failed. */
 int address_connect(const struct address_list *list, int timeout_ms, size_t *connected,
                     struct error *error);

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -21,6 +22,10 @@
 
 #define LOCK_ATTEMPTS 100 /* to lock a folder; 10 ms apart, a second in all */
 #define LOCK_PAUSE_MS 10
+
+/* RFC 8305's Connection Attempt Delay: how long an address that does not answer holds up the next.
+ */
+#define NEXT_ADDRESS_MS 250
 
 static bool set_option(int fd, int level, int option)
 {
@@ -160,29 +165,6 @@ static bool is_self_connected(int fd)
            memcmp(&here.socket, &there.socket, here.size) == 0;
 }
 
-/* Returns 0, or why it failed. */
-static int finish_connect(int fd, int64_t deadline_ms)
-{
-    struct pollfd ready = {.fd = fd, .events = POLLOUT};
-    int count;
-    do {
-        count = poll(&ready, 1, left_ms(deadline_ms));
-    } while (count < 0 && errno == EINTR);
-    if (count <= 0)
-        return count == 0 ? ETIMEDOUT : errno;
-    int why = 0;
-    socklen_t size = sizeof why;
-    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size) == 0 ? why : errno;
-}
-
-static int connect_tcp(int fd, const struct address *address, int64_t deadline_ms)
-{
-    int why = 0;
-    if (connect(fd, &address->socket.any, address->size) != 0)
-        why = errno == EINPROGRESS || errno == EINTR ? finish_connect(fd, deadline_ms) : errno;
-    return why == 0 && is_self_connected(fd) ? ECONNREFUSED : why;
-}
-
 /* A Unix connect either succeeds at once or waits for room in the listener's backlog, which poll(2)
  * can't wait for. So the socket blocks, for a limited time: Linux applies SO_SNDTIMEO to
  * connect(2), and says EAGAIN when it is over. */
@@ -206,20 +188,105 @@ static int connect_path(int fd, const struct address *address, int64_t deadline_
     return fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == 0 ? 0 : errno;
 }
 
-/* A connected socket, or -1 with errno set. */
-static int connect_one(const struct address *address, int64_t deadline_ms)
+/* Addresses that are tried side by side, of which the first to answer wins (RFC 8305). */
+struct race {
+    const struct address_list *list;
+    struct pollfd *sockets; /* one for each address that was tried; -1: it has failed */
+    int *reasons;           /* an errno for each that has failed */
+    size_t tried;
+    size_t under_way;
+    int64_t deadline_ms; /* -1: none */
+    int64_t next_ms;     /* when the next one is tried, even if none of these has failed */
+    int end;             /* why those failed that were under way when it ended */
+};
+
+static void lose(struct race *race, size_t index, int why)
 {
-    bool is_local = address->socket.any.sa_family == AF_UNIX;
-    int fd = open_socket(address, is_local ? 0 : SOCK_NONBLOCK);
-    if (fd < 0)
-        return -1;
-    int why =
-        is_local ? connect_path(fd, address, deadline_ms) : connect_tcp(fd, address, deadline_ms);
-    if (why == 0)
-        return fd;
-    close(fd);
-    errno = why;
+    race->reasons[index] = why;
+    race->next_ms = clock_ms();
+    if (race->sockets[index].fd < 0)
+        return;
+    close(race->sockets[index].fd);
+    race->sockets[index].fd = -1;
+    race->under_way--;
+}
+
+/* How long the next address waits for the one that is tried last. A short time is shared equally,
+ * so that each is tried. */
+static int patience_ms(const struct race *race)
+{
+    int left = left_ms(race->deadline_ms);
+    int share = left / (int) (race->list->count - race->tried + 1);
+    return left >= 0 && share < NEXT_ADDRESS_MS ? share : NEXT_ADDRESS_MS;
+}
+
+static void try_next(struct race *race)
+{
+    size_t index = race->tried++;
+    const struct address *address = &race->list->items[index];
+    int fd = open_socket(address, SOCK_NONBLOCK);
+    race->sockets[index] = (struct pollfd){.fd = fd, .events = POLLOUT};
+    race->under_way += fd >= 0;
+    bool failed = fd < 0 || (connect(fd, &address->socket.any, address->size) != 0 &&
+                             errno != EINPROGRESS && errno != EINTR);
+    if (failed)
+        lose(race, index, errno);
+    else
+        race->next_ms = clock_ms() + patience_ms(race);
+}
+
+/* Returns 0, or why it failed. */
+static int outcome(int fd)
+{
+    int why = 0;
+    socklen_t size = sizeof why;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size) != 0)
+        return errno;
+    return why == 0 && is_self_connected(fd) ? ECONNREFUSED : why;
+}
+
+/* After a poll(2): a connected socket, which leaves the race, and its index; or -1. */
+static int take_winner(struct race *race, size_t *index)
+{
+    for (size_t i = 0; i < race->tried; i++) {
+        int fd = race->sockets[i].fd;
+        if (fd < 0 || race->sockets[i].revents == 0)
+            continue;
+        int why = outcome(fd);
+        if (why == 0) {
+            race->sockets[i].fd = -1;
+            *index = i;
+            return fd;
+        }
+        lose(race, i, why);
+    }
     return -1;
+}
+
+/* Until the deadline, or until the next address is to be tried. */
+static int race_wait_ms(const struct race *race)
+{
+    int left = left_ms(race->deadline_ms);
+    bool has_next = race->tried < race->list->count;
+    return has_next ? clock_shorter_ms(left, left_ms(race->next_ms)) : left;
+}
+
+/* A connected socket, or -1. */
+static int run_race(struct race *race, size_t *winner)
+{
+    size_t count = race->list->count;
+    for (;;) {
+        while (race->tried < count && (race->under_way == 0 || clock_ms() >= race->next_ms))
+            try_next(race);
+        if (race->under_way == 0)
+            return -1;
+        int ready = poll(race->sockets, race->tried, race_wait_ms(race));
+        race->end = ready < 0 ? errno : ETIMEDOUT;
+        int fd = ready > 0 ? take_winner(race, winner) : -1;
+        bool is_over = ready == 0 && race->tried == count && left_ms(race->deadline_ms) == 0;
+        if (fd >= 0 || is_over || (ready < 0 && errno != EINTR))
+            return fd;
+    }
 }
 
 /* Appends "ADDRESS: REASON" to the text. */
@@ -232,24 +299,55 @@ static void append_failure(const struct address *address, int why, struct error 
              strerror(why));
 }
 
+/* Closes all that are still under way. */
+static void end_race(struct race *race, struct error *error)
+{
+    error_set(error, "%s", "");
+    for (size_t i = 0; i < race->tried; i++) {
+        if (race->sockets[i].fd >= 0)
+            lose(race, i, race->end);
+        append_failure(&race->list->items[i], race->reasons[i], error);
+    }
+    free(race->sockets);
+    free(race->reasons);
+}
+
+static int connect_to_first(const struct address_list *list, int64_t deadline_ms, size_t *connected,
+                            struct error *error)
+{
+    struct race race = {.list = list, .deadline_ms = deadline_ms};
+    race.sockets = calloc(list->count, sizeof *race.sockets);
+    race.reasons = calloc(list->count, sizeof *race.reasons);
+    bool has_memory = race.sockets && race.reasons;
+    int fd = has_memory ? run_race(&race, connected) : -1;
+    end_race(&race, error);
+    if (!has_memory)
+        error_set(error, "unable to connect: memory is out");
+    return fd;
+}
+
+static int connect_to_path(const struct address *address, int64_t deadline_ms, struct error *error)
+{
+    int fd = open_socket(address, 0);
+    int why = fd < 0 ? errno : connect_path(fd, address, deadline_ms);
+    if (why == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    error_set(error, "%s", "");
+    append_failure(address, why, error);
+    return -1;
+}
+
 int address_connect(const struct address_list *list, int timeout_ms, size_t *connected,
                     struct error *error)
 {
     int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_ms() + timeout_ms;
-    error_set(error, "%s", "");
-    for (size_t i = 0; i < list->count; i++) {
-        /* An equal share of the time left: an address that does not answer must not use up the
-         * time of the next ones. */
-        int64_t turn_end_ms = -1;
-        if (deadline_ms >= 0)
-            turn_end_ms = clock_ms() + left_ms(deadline_ms) / (int64_t) (list->count - i);
-        int fd = connect_one(&list->items[i], turn_end_ms);
-        if (fd >= 0) {
-            if (connected)
-                *connected = i;
-            return fd;
-        }
-        append_failure(&list->items[i], errno, error);
-    }
-    return -1;
+    size_t index = 0;
+    bool is_path = list->items[0].socket.any.sa_family == AF_UNIX;
+    int fd = is_path ? connect_to_path(&list->items[0], deadline_ms, error)
+                     : connect_to_first(list, deadline_ms, &index, error);
+    if (fd >= 0 && connected)
+        *connected = index;
+    return fd;
 }

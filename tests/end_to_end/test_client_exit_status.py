@@ -105,6 +105,19 @@ def test_each_address_is_named_with_its_reason_69(run_banter):
         assert re.fullmatch(rf"\[::1\]:{port}: .*(refused|Cannot assign).*", reason)
 
 
+def test_a_mute_address_holds_up_the_next_for_a_moment_only(run_banter, server):
+    """Without a limit to the time; the kernel would go on for two minutes."""
+    with mute_port() as port:
+        try:
+            with socket.create_server(("::1", port), family=socket.AF_INET6):
+                pass
+        except OSError:
+            pytest.skip("there is no IPv6, or the port is somebody's")
+        server(listen=f"[::1]:{port}")
+        run = run_banter("-c", f":{port}", "--connect-timeout", "0", "Zack")
+    assert run == Run(0, b"Hello ZACK\n", b"")
+
+
 def test_a_path_that_is_none_69(run_banter, folder):
     (folder / "file").touch()
     for name, why in (("nothing", "No such file or directory"), ("file", "Connection refused")):
