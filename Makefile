@@ -145,12 +145,13 @@ all: $(BUILD)/banterd $(BUILD)/banter ## build both programs (the default)
 
 # What the server is linked with; and of its functions plugins see those of banter/handler.h.
 server_libs := -lunistring -Wl,--export-dynamic-symbol='banter_reply_*'
+client_libs := -lreadline -ltinfo
 
 $(BUILD)/banterd: libs = $(server_libs)
 $(BUILD)/banterd: $(call whole,$(server) $(common))
 	$(call say,LINK)$(call link,$(lto))
 
-$(BUILD)/banter: libs = -lreadline
+$(BUILD)/banter: libs = $(client_libs)
 $(BUILD)/banter: $(call whole,$(client) $(common))
 	$(call say,LINK)$(call link,$(lto))
 
@@ -183,7 +184,7 @@ with_bench := $(call program_of,tests/bench)
 $(with_server): $(server_parts)
 $(with_server): unit_libs += $(server_libs)
 $(with_client): $(client_parts)
-$(with_client): unit_libs += -lreadline
+$(with_client): unit_libs += $(client_libs)
 $(with_bench): $(bench_parts)
 # The first test decides which call for memory fails, the third which read or write; the second knows of each read.
 $(BUILD)/tests/test_memory_out: unit_libs += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc

@@ -138,7 +138,8 @@ static const struct args_option table[] = {
      "without a prompt, show progress on standard error: auto (on a terminal that does not get "
      "the replies), always or never",
      "auto", take_progress},
-    {0, "color", "WHEN", "show error replies in red: auto (on a terminal), always or never", "auto",
+    {0, "color", "WHEN",
+     "show error replies in red: auto (on a terminal with colours), always or never", "auto",
      take_color},
     {0, "time", NULL,
      "print the time that each reply took; at the end, their number, min, median, p99 and max",

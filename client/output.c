@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/color.h"
 #include "client/printable.h"
 #include "common/protocol.h"
 
@@ -27,8 +28,7 @@ static bool wants_color(enum options_when color, bool is_terminal)
     if (color != OPTIONS_AUTO)
         return color == OPTIONS_ALWAYS;
     const char *no_color = getenv("NO_COLOR");
-    const char *term = getenv("TERM");
-    return is_terminal && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
+    return is_terminal && !(no_color && *no_color) && color_is_known(getenv("TERM"));
 }
 
 void output_init(struct output *output, enum options_when color)

@@ -96,7 +96,7 @@ def open_screen(bench):
     screens = []
 
     def start(command, columns=80, rows=24, **env):
-        env = bench.environment(TERM="xterm-256color", **env)
+        env = bench.environment(**{"TERM": "xterm-256color", **env})
         screens.append(Screen(command, env, bench.folder, columns, rows))
         return screens[-1]
     yield start

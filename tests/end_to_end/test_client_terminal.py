@@ -284,7 +284,8 @@ def test_what_is_unasked_obeys_no_control_character_either(at_terminal, script):
 
 
 @pytest.mark.parametrize("env, reply, color", [({}, "-ERR bad-request no", "red"),
-                                               ({"NO_COLOR": "1"}, "! -ERR bad-request no", "default")])
+                                               ({"NO_COLOR": "1"}, "! -ERR bad-request no", "default"),
+                                               ({"TERM": "vt100"}, "! -ERR bad-request no", "default")])
 def test_error_replies_at_the_prompt(at_terminal, script, env, reply, color):
     screen = at_terminal(script, **env)
     script.receive(screen, "x")
@@ -300,7 +301,12 @@ def test_error_replies_at_the_prompt(at_terminal, script, env, reply, color):
     ([], {}, "red"),
     ([], {"NO_COLOR": ""}, "red"),
     ([], {"NO_COLOR": "1"}, None),
+    ([], {"TERM": "linux"}, "red"),
     ([], {"TERM": "dumb"}, None),
+    ([], {"TERM": "vt100"}, None),
+    ([], {"TERM": "no-such-terminal"}, None),
+    ([], {"TERM": ""}, None),
+    (["--color", "always"], {"TERM": "vt100"}, "red"),
     (["--color", "never"], {}, None),
     (["--color", "always"], {"NO_COLOR": "1"}, "red"),
 ])
