@@ -11,7 +11,8 @@
 #   BENCH='measure idle/memory'       what `make bench` does instead of everything; see tests/bench/run --help
 #   FOR=10m                           how long `make fuzz` tries, in all; FUZZ='frame hello' is what
 #   DEPS=no                           never install a package
-#   PREFIX DESTDIR BINDIR SBINDIR MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR BASHCOMPLETIONDIR
+#   PREFIX DESTDIR BINDIR SBINDIR MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR BASHCOMPLETIONDIR ZSHCOMPLETIONDIR
+#   FISHCOMPLETIONDIR
 #                                     where `make install` puts things
 
 VERSION := 0.1.0
@@ -31,6 +32,9 @@ INCLUDEDIR ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(PREFIX)/lib/pkgconfig
 DOCDIR ?= $(PREFIX)/share/doc/banter
 BASHCOMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+# Where zsh looks for what an administrator installs; a package's place is vendor-completions.
+ZSHCOMPLETIONDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPLETIONDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 INSTALL ?= install
 PYTHON ?= /usr/bin/python3
 BENCH ?= all
@@ -343,13 +347,19 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d '$(DESTDIR)$(BASHCOMPLETIONDIR)'
 	$(INSTALL) -m 644 common/completion.bash '$(DESTDIR)$(BASHCOMPLETIONDIR)/banter'
 	ln -sf banter '$(DESTDIR)$(BASHCOMPLETIONDIR)/banterd'
+	$(INSTALL) -d '$(DESTDIR)$(ZSHCOMPLETIONDIR)' '$(DESTDIR)$(FISHCOMPLETIONDIR)'
+	$(INSTALL) -m 644 common/completion.zsh '$(DESTDIR)$(ZSHCOMPLETIONDIR)/_banter'
+	$(INSTALL) -m 644 common/completion.fish '$(DESTDIR)$(FISHCOMPLETIONDIR)/banter.fish'
+	ln -sf banter.fish '$(DESTDIR)$(FISHCOMPLETIONDIR)/banterd.fish'
 
 uninstall: ## remove what install put there
 	rm -f '$(DESTDIR)$(BINDIR)/banter' '$(DESTDIR)$(SBINDIR)/banterd'
 	for page in $(notdir $(pages)); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; done
 	rm -f '$(DESTDIR)$(INCLUDEDIR)/banter/handler.h' '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc' \
 	    $(patsubst %,'$(DESTDIR)$(DOCDIR)/examples/%',$(notdir $(examples))) \
-	    '$(DESTDIR)$(BASHCOMPLETIONDIR)/banter' '$(DESTDIR)$(BASHCOMPLETIONDIR)/banterd'
+	    '$(DESTDIR)$(BASHCOMPLETIONDIR)/banter' '$(DESTDIR)$(BASHCOMPLETIONDIR)/banterd' \
+	    '$(DESTDIR)$(ZSHCOMPLETIONDIR)/_banter' \
+	    '$(DESTDIR)$(FISHCOMPLETIONDIR)/banter.fish' '$(DESTDIR)$(FISHCOMPLETIONDIR)/banterd.fish'
 
 clean: ## remove all output (of this BUILD)
 	rm -rf '$(BUILD)'

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.no_sanitizer
 
 PAGES = ["man1/banter.1", "man3/banter-handler.3", "man7/banter-program.7", "man7/banter-protocol.7", "man8/banterd.8"]
 COMPLETIONS = ["banter", "banterd"]
+FISH_COMPLETIONS = ["banter.fish", "banterd.fish"]
 EXAMPLES = ["examples/reverse.c", "examples/store.c"]
 
 
@@ -69,7 +70,9 @@ def test_install_and_uninstall(folder):
     assert files_under(folder / "opt/banter") == [
         "bin/banter", "bin/banterd", "include/banter/handler.h", "lib/pkgconfig/banter.pc",
         *("share/bash-completion/completions/" + name for name in COMPLETIONS),
-        *("share/doc/banter/" + example for example in EXAMPLES), *("share/man/" + page for page in PAGES)]
+        *("share/doc/banter/" + example for example in EXAMPLES),
+        *("share/fish/vendor_completions.d/" + name for name in FISH_COMPLETIONS),
+        *("share/man/" + page for page in PAGES), "share/zsh/site-functions/_banter"]
     for file in (folder / "opt/banter").rglob("*"):
         if file.is_file():
             assert stat.S_IMODE(file.stat().st_mode) == (0o755 if file.parent.name == "bin" else 0o644), file
@@ -85,10 +88,11 @@ def test_install_and_uninstall(folder):
 
 def test_install_into_folders_of_ones_choice(folder):
     make("install", f"DESTDIR={folder}/a b", "BINDIR=/b", "SBINDIR=/s", "MANDIR=/m", "INCLUDEDIR=/i", "PKGCONFIGDIR=/p",
-         "DOCDIR=/d", "BASHCOMPLETIONDIR=/c")
+         "DOCDIR=/d", "BASHCOMPLETIONDIR=/c", "FISHCOMPLETIONDIR=/f", "ZSHCOMPLETIONDIR=/z")
     assert files_under(folder / "a b") == ["b/banter", *("c/" + name for name in COMPLETIONS),
-                                           *("d/" + example for example in EXAMPLES), "i/banter/handler.h",
-                                           *("m/" + page for page in PAGES), "p/banter.pc", "s/banterd"]
+                                           *("d/" + example for example in EXAMPLES),
+                                           *("f/" + name for name in FISH_COMPLETIONS), "i/banter/handler.h",
+                                           *("m/" + page for page in PAGES), "p/banter.pc", "s/banterd", "z/_banter"]
     assert "includedir=/i\n" in (folder / "a b/p/banter.pc").read_text()
 
 
