@@ -141,7 +141,7 @@ c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/b
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
-.PHONY: all deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients lint format install uninstall clean help bench instructions fuzz fuzz-programs FORCE
+.PHONY: all deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers lint format install uninstall clean help bench instructions fuzz fuzz-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -267,6 +267,8 @@ $(BUILD)/deps-compare: | $(BUILD)/deps-build
 	@$(get_deps) test compare && touch $@
 $(BUILD)/deps-clients: | $(BUILD)/deps-build
 	@$(get_deps) clients && touch $@
+$(BUILD)/deps-servers: | $(BUILD)/deps-build
+	@$(get_deps) servers && touch $@
 $(BUILD)/deps-instructions: | $(BUILD)/deps-build
 	@$(get_deps) bench instructions && touch $@
 $(BUILD)/deps-lint: | $(BUILD)/deps-build
@@ -313,6 +315,9 @@ compare: all | $(BUILD)/deps-compare ## try banter beside nc, redis-cli and othe
 
 other-clients: all | $(BUILD)/deps-clients ## try banterd with postmap, haproxy, finger and others as clients
 	@BANTER_BUILD='$(abspath $(BUILD))' '$(PYTHON)' tests/tools/other-clients
+
+other-servers: all | $(BUILD)/deps-servers ## try banter with redis, mpd, Node, Twisted and others as servers
+	@BANTER_BUILD='$(abspath $(BUILD))' '$(PYTHON)' tests/tools/other-servers
 
 lint: | $(BUILD)/deps-lint ## check who includes whom, format, C, man pages and scripts
 	'$(PYTHON)' tests/tools/rooms
