@@ -7,7 +7,8 @@
  * opening, nothing is printed, and it makes no difference here who asks: a person, a script or an
  * argument.
  *
- * Requests are counted, not kept: replies come in order, so a reply has the number of its request.
+ * Requests are counted: replies come in order, so a reply has the number of its request. They can
+ * be kept until they are answered, so that another connection goes on with them.
  */
 #ifndef BANTER_CLIENT_CONVERSATION_H
 #define BANTER_CLIENT_CONVERSATION_H
@@ -25,6 +26,7 @@ struct conversation_settings {
     enum frame_codec codec;     /* of replies, and so of requests: frame_codec_of_requests() */
     int64_t connect_timeout_ms; /* for all addresses together; 0: none */
     int64_t reply_timeout_ms;   /* how long a server that owes a reply may be silent; 0: for ever */
+    bool keeps_unanswered;      /* requests, for conversation_resume() */
 };
 
 enum conversation_opening {
@@ -45,8 +47,9 @@ void conversation_close(struct conversation *conversation);
 /* The address that answered, as text; good until the close. */
 const char *conversation_address(const struct conversation *conversation);
 
-/* Whether another request is welcome: unsent bytes are under a cap, nothing is owed in FRAME_RAW,
- * no send has failed, the server has not announced the end, and quit was not said. */
+/* Whether another request is welcome: unsent bytes are under a cap, and so are kept ones, nothing
+ * is owed in FRAME_RAW, no send has failed, the server has not announced the end, and quit was not
+ * said. */
 bool conversation_takes_requests(const struct conversation *conversation);
 
 enum conversation_asked {
@@ -130,6 +133,28 @@ bool conversation_is_silent(const struct conversation *conversation, const struc
 
 /* The bytes of the reply that came last, as they are on the wire. Good as long as the reply is. */
 const char *conversation_wire(const struct conversation *conversation, size_t *size);
+
+/* ---- going on over another connection ---- */
+
+/* Whether the unanswered requests are kept, all of them: not if one of them, in pieces, was so long
+ * that nothing was. */
+bool conversation_can_resume(const struct conversation *conversation);
+
+/* `conversation`, which is new, goes on in the place of `former`, which can be resumed and is good
+ * for nothing but its close any more: it sends again what is unanswered, has the same numbers, and
+ * says quit if that was to be said. */
+void conversation_resume(struct conversation *conversation, struct conversation *former);
+
+/* Whether anything was sent, or tried to be sent, over the present connection. */
+bool conversation_has_sent(const struct conversation *conversation);
+
+/* Visits the unanswered requests in their order, after the end of a conversation that can be
+ * resumed. The message is good within the call. */
+void conversation_each_unanswered(struct conversation *conversation,
+                                  void (*visit)(void *context, const char *message, size_t size),
+                                  void *context);
+
+/* ---- numbers ---- */
 
 /* Requests queued and replies taken so far; the difference is owed. */
 uint64_t conversation_requests(const struct conversation *conversation);

@@ -40,6 +40,8 @@ void conversation_init(struct conversation *conversation, int socket,
     conversation->request_codec = frame_codec_of_requests(settings->codec);
     conversation->rules.max_bytes = PROTOCOL_MAX_REPLY;
     conversation->reply_timeout_ms = settings->reply_timeout_ms;
+    if (settings->keeps_unanswered)
+        conversation_keep(conversation);
 }
 
 struct conversation *conversation_open(const struct conversation_settings *settings,
@@ -69,6 +71,7 @@ void conversation_close(struct conversation *conversation)
     buffer_fini(&conversation->incoming);
     buffer_fini(&conversation->plain);
     buffer_fini(&conversation->outgoing);
+    buffer_fini(&conversation->marks);
     free(conversation);
 }
 

@@ -64,6 +64,7 @@ enum conversation_event conversation_next(struct conversation *conversation, str
     buffer_consume(incoming, frame->consumed);
     if (outcome == FRAME_MESSAGE)
         return give(conversation, frame);
+    conversation_drop_answered(conversation);
     if (conversation->stream_ended)
         conversation_finish_stream(conversation);
     else

@@ -17,7 +17,7 @@ bool conversation_takes_requests(const struct conversation *conversation)
         return false;
     if (conversation->rules.codec == FRAME_RAW)
         return conversation_owed(conversation) == 0;
-    return buffer_size(&conversation->outgoing) < OUTGOING_CAP;
+    return conversation_unsent(conversation) < OUTGOING_CAP && conversation_can_keep(conversation);
 }
 
 /* The server would take it for the end of the session, so it can't be carried as text. */
@@ -51,6 +51,10 @@ enum conversation_asked conversation_ask(struct conversation *conversation, cons
                                          size_t size, const char **why)
 {
     assert(conversation_takes_requests(conversation));
+    if (conversation->drops_rest) {
+        conversation->drops_rest = conversation->is_begun = false;
+        return CONVERSATION_ASKED;
+    }
     struct frame_edges edges;
     enum frame_codec codec = conversation->request_codec;
     enum frame_refusal refusal = frame_encode(codec, message, size, SIZE_MAX, &edges);
@@ -92,8 +96,11 @@ bool conversation_ask_lines(struct conversation *conversation, const char *lines
 bool conversation_begin(struct conversation *conversation, const char *message, size_t size)
 {
     assert(conversation_takes_requests(conversation) && conversation->request_codec <= FRAME_CRLF);
+    if (conversation->drops_rest)
+        return true;
+    conversation_mark(conversation); /* what is before this request need not wait for its end */
     /* While we are silent in the middle of a request, the server need not answer. */
-    if (buffer_size(&conversation->outgoing) == 0)
+    if (conversation_unsent(conversation) == 0)
         conversation->heard_ms = clock_ms();
     if (!buffer_append(&conversation->outgoing, message, size))
         return false;
@@ -116,10 +123,14 @@ void conversation_queue_quit(struct conversation *conversation)
     struct frame_edges edges;
     frame_encode(conversation->request_codec, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT), SIZE_MAX,
                  &edges);
-    if (conversation->is_begun || queue(conversation, &edges, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT)))
+    uint64_t before = conversation->queued_bytes;
+    if (conversation->is_begun ||
+        queue(conversation, &edges, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT))) {
         conversation->quit_queued = true;
-    else
+        conversation->quit_bytes = (size_t) (conversation->queued_bytes - before);
+    } else {
         conversation_finish(conversation, CONVERSATION_OUT_OF_MEMORY, "out of memory");
+    }
 }
 
 bool conversation_is_over(const struct conversation *conversation)

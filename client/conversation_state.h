@@ -17,6 +17,12 @@
 
 #define NOT_YET UINT64_MAX
 
+/* Where some requests end: at their last one's answer the bytes before it may go. */
+struct conversation_mark {
+    uint64_t requests;
+    uint64_t bytes; /* in queued_bytes */
+};
+
 struct conversation {
     int socket;
     struct frame_rules rules; /* of replies */
@@ -26,17 +32,31 @@ struct conversation {
     struct buffer plain; /* a block without its stuffing */
     const char *wire;    /* the last frame, in `incoming` */
     size_t wire_size;
+    /* The requests from about the first unanswered one on, sent or not; what is not kept, only
+     * until it is sent. It ends at queued_bytes. */
     struct buffer outgoing;
     int64_t reply_timeout_ms;
 
     uint64_t requests;
     uint64_t replies;
     uint64_t queued_bytes; /* in all, sent or not */
-    uint64_t sent_bytes;
+    uint64_t sent_bytes;   /* those of them that were sent, on the last connection or before it */
     /* In queued_bytes: the end of the first owed request; NOT_YET: its last piece is not queued. */
     uint64_t first_owed_end;
     int64_t heard_ms;      /* since when the server is silent, for the reply time-out */
     int64_t linger_end_ms; /* for the end of the stream; 0: more than that is awaited */
+
+    bool keeps;                /* requests, until they are answered */
+    size_t window;             /* how many bytes of them */
+    bool was_silent;           /* the server, while the window was full */
+    uint64_t replies_before;   /* of what was received last */
+    struct buffer marks;       /* of struct conversation_mark */
+    uint64_t mark_begin;       /* in queued_bytes: the first byte that the last mark is about */
+    uint64_t head_requests;    /* how many requests begin before `outgoing` */
+    uint64_t forgotten;        /* so many requests, from the first one on, were not kept */
+    uint64_t connection_begin; /* in queued_bytes: the first byte for this connection */
+    size_t quit_bytes;         /* of the word for quit, at the end of `outgoing` */
+    bool drops_rest;           /* of the last request, which was answered before its last piece */
 
     bool is_begun;    /* the last piece of the last request is not queued yet */
     bool is_paused;   /* nothing is read for now */
@@ -77,6 +97,33 @@ void conversation_queue_quit(struct conversation *conversation);
 
 /* Whether everything was asked and answered, so that the end of the stream alone is awaited. */
 bool conversation_is_over(const struct conversation *conversation);
+
+/* ---- conversation_unanswered ---- */
+
+/* Notes where the requests end that are queued so far. */
+void conversation_mark(struct conversation *conversation);
+
+/* Lets go of what was sent and need not be kept. */
+void conversation_drop_answered(struct conversation *conversation);
+
+/* Requests are kept from now on, when none was asked. */
+void conversation_keep(struct conversation *conversation);
+
+/* Something was received now. */
+void conversation_look_at_window(struct conversation *conversation, int64_t now_ms);
+
+/* Whether there is room to keep one more request, or another piece of one. */
+bool conversation_can_keep(const struct conversation *conversation);
+
+/* How many bytes wait to be sent, and the first of them. */
+static inline size_t conversation_unsent(const struct conversation *conversation)
+{
+    return (size_t) (conversation->queued_bytes - conversation->sent_bytes);
+}
+static inline const char *conversation_unsent_head(const struct conversation *conversation)
+{
+    return buffer_tail(&conversation->outgoing) - conversation_unsent(conversation);
+}
 
 /* ---- conversation_traffic ---- */
 

@@ -16,12 +16,13 @@
 
 static bool wants_to_send(const struct conversation *conversation)
 {
-    return buffer_size(&conversation->outgoing) > 0 ||
-           (conversation->quit_queued && !conversation->half_closed && !conversation->send_errno);
+    return !conversation->send_errno && (conversation_unsent(conversation) > 0 ||
+                                         (conversation->quit_queued && !conversation->half_closed));
 }
 
 void conversation_poll(struct conversation *conversation, bool want_reply, struct pollfd *fd)
 {
+    conversation_mark(conversation);
     conversation_queue_quit(conversation);
     bool is_paused = !want_reply && !conversation_is_over(conversation);
     if (is_paused || conversation->is_paused)
@@ -42,7 +43,7 @@ static int64_t silence_end_ms(const struct conversation *conversation)
     uint64_t owed = conversation_owed(conversation);
     /* The only reply that is owed is to a request that we have not sent to its end. */
     bool waits_for_us = owed == 1 && conversation->is_begun && !conversation->quitting &&
-                        buffer_size(&conversation->outgoing) == 0;
+                        conversation_unsent(conversation) == 0;
     if (conversation->reply_timeout_ms == 0 || owed == 0 || waits_for_us)
         return 0;
     return conversation->heard_ms + conversation->reply_timeout_ms;
@@ -67,8 +68,10 @@ static void receive(struct conversation *conversation)
     }
     ssize_t size = recv(conversation->socket, buffer_tail(incoming), READ_BYTES, 0);
     if (size > 0) {
+        int64_t now_ms = clock_ms();
         buffer_added(incoming, (size_t) size);
-        conversation->heard_ms = clock_ms();
+        conversation_look_at_window(conversation, now_ms);
+        conversation->heard_ms = now_ms;
         if (conversation_owed(conversation) > 0)
             conversation->linger_end_ms = 0;
     } else if (size == 0) {
@@ -81,22 +84,22 @@ static void receive(struct conversation *conversation)
 
 static void send_some(struct conversation *conversation)
 {
-    struct buffer *outgoing = &conversation->outgoing;
-    if (buffer_size(outgoing) > 0) {
-        ssize_t size =
-            send(conversation->socket, buffer_head(outgoing), buffer_size(outgoing), MSG_NOSIGNAL);
+    size_t unsent = conversation_unsent(conversation);
+    if (unsent > 0) {
+        ssize_t size = send(conversation->socket, conversation_unsent_head(conversation), unsent,
+                            MSG_NOSIGNAL);
         if (size >= 0) {
             /* The server owes a reply once the request has left. */
             if (conversation->sent_bytes < conversation->first_owed_end)
                 conversation->heard_ms = clock_ms();
             conversation->sent_bytes += (uint64_t) size;
-            buffer_consume(outgoing, (size_t) size);
+            conversation_drop_answered(conversation);
         } else if (errno != EAGAIN && errno != EINTR) {
             conversation->send_errno = errno;
-            buffer_clear(outgoing);
         }
     }
-    if (buffer_size(outgoing) == 0 && conversation->quit_queued && !conversation->half_closed) {
+    if (conversation_unsent(conversation) == 0 && conversation->quit_queued &&
+        !conversation->half_closed) {
         shutdown(conversation->socket, SHUT_WR);
         conversation->half_closed = true;
     }
