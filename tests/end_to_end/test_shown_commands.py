@@ -93,7 +93,7 @@ def test_commands(bench, folder, here, open_screen, block):
         codec = re.search(r"banter (?:--framing|-f) (\w+)", script)
         banterd = bench.server(*(["--framing", codec[1]] if codec else []))
         here["BANTER_ADDRESS"] = banterd.address
-        script = script.replace("server.example:8000", banterd.address).replace("8000", str(banterd.port))
+        script = script.replace("server.example", banterd.address).replace("8000", str(banterd.port))
     if "ERR" in script:
         (folder / "names").write_bytes(b"Zack\n\xff\nMary\n")
     if script.startswith("tail -f"):
