@@ -1,8 +1,11 @@
 /* banter: the client. Two ways to ask over a conversation: at a terminal, or as a batch. */
 #include <errno.h>
 #include <fcntl.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "client/batch/batch.h"
@@ -21,6 +24,16 @@ static void reserve_standard_descriptors(void)
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) == -1 && errno == EBADF)
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* Text is UTF-8 in the C locale, too, and in one that is not installed. Another charset is
+ * somebody's choice. Readline looks at the environment by itself. */
+static void choose_locale(void)
+{
+    setlocale(LC_CTYPE, "");
+    bool is_ascii = strcmp(nl_langinfo(CODESET), "ANSI_X3.4-1968") == 0;
+    if (is_ascii && setlocale(LC_CTYPE, "C.UTF-8"))
+        setenv("LC_ALL", "C.UTF-8", true);
 }
 
 static enum exit_status opening_status(enum conversation_opening opening)
@@ -53,7 +66,7 @@ static enum exit_status converse(const struct options *options, struct output *o
 
 int main(int argc, char **argv)
 {
-    setlocale(LC_CTYPE, "");
+    choose_locale();
     /* Our parent may have ignored it; a reader that is gone shall end us. */
     signal(SIGPIPE, SIG_DFL);
     reserve_standard_descriptors();

@@ -96,12 +96,29 @@ def test_tab_completes_no_file_names(at_terminal, peer, folder):
     wait_until(lambda: peer.connection().received == b"a_fb\n", "the request")
 
 
-def test_wide_characters(at_terminal, peer):
-    screen = at_terminal(peer, columns=40)
+@pytest.mark.parametrize("env", [{}, {"LC_ALL": "C"}, {"LANG": ""}, {"LC_CTYPE": "POSIX"},
+                                 {"LC_ALL": "not_INSTALLED.UTF-8"}, {"LC_CTYPE": "UTF-8"}])
+def test_wide_characters(at_terminal, peer, env):
+    """Also where nobody has chosen a locale, or one that is not there."""
+    screen = at_terminal(peer, columns=40, **env)
     screen.type("\u4f60\u597d e\u0301 \u20ac")
     screen.wait(lambda: screen.cursor == (3 + 4 + 1 + 1 + 1 + 1, 1), "the cursor")
+    screen.type("\001\033[C\177")  # the first character goes, with both its columns
+    screen.wait(lambda: screen.cursor == (3, 1), "the cursor")
     screen.type("\r")
-    wait_until(lambda: peer.connection().received == "\u4f60\u597d e\u0301 \u20ac\n".encode(), "the request")
+    screen.wait(lambda: "Hello \u597d e\u0301 \u20ac\r\n".encode() in screen.written, "the reply")
+    assert peer.connection().received == "\u597d e\u0301 \u20ac\n".encode()
+
+
+def test_another_charset_is_taken_as_chosen(at_terminal, script, folder):
+    """It has one byte for each character, and no UTF-8 is shown."""
+    made = subprocess.run(["localedef", "-i", "en_US", "-f", "ISO-8859-1", folder / "latin1"], capture_output=True)
+    if made.returncode:
+        pytest.skip("no locales can be made here")
+    screen = at_terminal(script, LOCPATH=folder, LC_ALL="latin1")
+    script.receive(screen, "x")
+    script.send("é\n".encode() + b"\xe9\xff\n")
+    screen.wait(lambda: rb"\xc3" not in screen.written and b"\xc3\xa9\r\n" in screen.written, "as ISO 8859-1")
 
 
 def test_bytes_that_are_no_text_are_sent_as_typed(at_terminal, peer):
