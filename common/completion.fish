@@ -7,7 +7,8 @@
 # Offers files for what is typed behind a beginning, such as "unix:", or that beginning.
 function __banter_files --argument-names beginning
     # fish completes what stands behind "--connect=" or "-c", but gives the whole word.
-    set -l typed (commandline -ct | string replace -r '^(--[a-z-]+=|-[A-Za-z]+?(?='$beginning'))' '')
+    set -l option '^(--[a-z-]+=|-[A-Za-z]+?(?='$beginning'))'
+    set -l typed (commandline -ct | string replace -r $option '')
     if string match -q -- "$beginning*" "$typed"
         string join \n -- $beginning(__fish_complete_path (string replace -- $beginning '' $typed))
     else
@@ -37,8 +38,8 @@ function __banter_values --argument-names name
     end
 end
 
-# Whether an option can be next: not behind the first message, nor behind "--". Where argparse fails,
-# an option awaits its argument, or is unknown.
+# Whether an option can be next: not behind the first message, nor behind "--". Where argparse
+# fails, an option awaits its argument, or is unknown.
 function __banter_is_option_next
     set -l words (commandline -opc)
     contains -- -- $words; and return 1
@@ -58,7 +59,7 @@ function __banter_program
     complete -C (string join ' ' -- (string escape -- $words[$first..]) (commandline -ct))
 end
 
-# Says what a program's options are, as its --help does. Its options are kept as argparse wants them.
+# Says what a program's options are, as its --help does. They are kept as argparse wants them.
 function __banter_complete --argument-names program
     set -l help (command $program --help 2>/dev/null </dev/null | string collect)
     set -l lines (string replace -ra '\n {9,}' '  ' -- $help | string split \n) # no broken ones
@@ -70,7 +71,8 @@ function __banter_complete --argument-names program
     complete -c $program -f
     for line in $lines
         string match -rq (string join '' -- $pattern) -- $line; or continue
-        set -l how -l $name -d (string replace -ra ' +' ' ' -- $text) -n "__banter_is_option_next $program"
+        set -l how -l $name -d (string replace -ra ' +' ' ' -- $text)
+        set -a how -n "__banter_is_option_next $program"
         set -q letter[1]; and set -a how -s $letter
         switch "$between$argument"
             case ''

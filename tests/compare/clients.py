@@ -56,7 +56,8 @@ def all_clients(banter=None):
     nc = "nc.openbsd" if shutil.which("nc.openbsd") else "nc"
     return [
         Client("banter", [banter], "-c", "127.0.0.1:{port}", version=[banter, "--version"], prompt="->", leave="quit\r",
-               limit=["--timeout", "1"], time=["--time"]),
+               limit=["--timeout", "1"], time=["--time"], plain=["--quit-word", ""],
+               mail=["--greeting", "1", "--framing", "crlf", "--quit-word", "QUIT"]),
         Client("redis-cli", ["redis-cli"], "-h", "127.0.0.1", "-p", "{port}", version=["redis-cli", "--version"],
                protocol="redis", prompt="127.0.0.1:", leave="quit\r", failures=["-e"]),
         Client("psql", ["psql"], "-h", "127.0.0.1", "-p", "{port}", "-U", "user", "-d", "base",
@@ -65,10 +66,11 @@ def all_clients(banter=None):
         Client("socat", ["socat"], "STDIO", "TCP:127.0.0.1:{port}", version=["socat", "-V"], errors=False,
                limit=["-T", "1"], patience=["-t", "20"]),
         Client("ncat", ["ncat"], "127.0.0.1", "{port}", version=["ncat", "--version"], errors=False,
-               limit=["--idle-timeout", "1s"]),
-        Client("nc", [nc, "-N"], "127.0.0.1", "{port}", version=[nc, "-h"], errors=False, limit=["-w", "1"]),
+               limit=["--idle-timeout", "1s"], mail=["-C"], patience=["--no-shutdown"]),
+        Client("nc", [nc, "-N"], "127.0.0.1", "{port}", version=[nc, "-h"], errors=False, limit=["-w", "1"],
+               mail=["-C"]),
         Client("telnet", ["telnet"], "127.0.0.1", "{port}", version=["telnet", "--version"], errors=False,
                prompt="Escape character", leave="\035quit\r"),
         Client("rlwrap nc", ["rlwrap", nc, "-N"], "127.0.0.1", "{port}", version=["rlwrap", "--version"], errors=False,
-               limit=["-w", "1"]),
+               limit=["-w", "1"], mail=["-C"]),
     ]

@@ -1,7 +1,7 @@
-"""The list of rows, in the order of the table: rows_pipe.py and rows_terminal.py add theirs."""
+"""The list of rows, in the order of the table: rows_pipe.py, rows_terminal.py and rows_servers.py add theirs."""
 from typing import Callable, NamedTuple
 
-GROUPS = ("In a pipe", "At a terminal")
+GROUPS = ("In a pipe", "At a terminal", "With real servers")
 
 
 class Row(NamedTuple):

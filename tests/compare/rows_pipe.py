@@ -24,20 +24,25 @@ def judged(good, ended, extra=""):
     return Seen(good, "" if good else words, f"{words}; it said: {ended.said}" if ended.said else words)
 
 
-@pipe("every reply arrives, from a server that takes 0.6 s for each of 3")
-def every_reply(trial):
+def all_three(trial, *features):
+    """Whether all replies come, and if not, whether the client's options for that help."""
     def attempt(*features):
         ended = trial.run(trial.client.text(*THREE), *features)
         return replies(ended.stdout), ended
-    trial.serve(slow(0.6))
-    count, ended = attempt()
+    count, ended = attempt(*features)
     good = count == 3 and ended.status == 0
     seen = judged(good, ended, "" if good else f"{count} of 3")
     patience = trial.client.options.get("patience")
     if good or not patience:
         return seen
-    count, ended = attempt("patience")
+    count, ended = attempt(*features, "patience")
     return Seen(good, seen.words, f"{seen.detail}; with {' '.join(patience)}: {count} of 3, {ended.how}")
+
+
+@pipe("every reply arrives, from a server that takes 0.6 s for each of 3")
+def every_reply(trial):
+    trial.serve(slow(0.6))
+    return all_three(trial)
 
 
 @pipe("sends ahead: 3 requests are on their way before the first reply")

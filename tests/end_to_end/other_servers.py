@@ -179,6 +179,8 @@ SERVERS = [
     # They answer at the end of their input.
     Server("socat EXEC:sort", ("socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork", "EXEC:sort"),
            ("--half-close", *NO_QUIT), lines("Python", "Zack")),
+    Server("socat EXEC:sort, without the option", ("socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork", "EXEC:sort"),
+           ("--timeout", "7s", *NO_QUIT), "", status=75, complains=".*--half-close.*"),
     # To them CR LF ends a line, and nothing else.
     Server("Tcl, crlf", ("tclsh", "crlf_lines.tcl", "PORT"), (*CRLF, *NO_QUIT), HELLO),
     Server("beanstalkd", ("beanstalkd", "-l", "127.0.0.1", "-p", "PORT"), (*CRLF, "--quit-word", "quit"),
@@ -186,6 +188,8 @@ SERVERS = [
     # They speak first.
     Server("aiosmtpd", ("aiosmtpd", "-n", "-l", "127.0.0.1:PORT"), (*GREETED, *CRLF, "--quit-word", "QUIT"),
            lines("250 OK", "250 OK"), typed="NOOP\nNOOP\n", complains=".*220 .*"),
+    Server("aiosmtpd, asked in netstrings", ("aiosmtpd", "-n", "-l", "127.0.0.1:PORT"),
+           ("--framing", "netstring", *NO_QUIT), "", status=76, complains=".*220 localhost Python SMTP.*"),
     Server("Twisted's POP3", ("twistd3", "--nodaemon", "--pidfile=", "mail", "--no-smtp", "--pop3",
                               "tcp:PORT:interface=127.0.0.1"), (*GREETED, *CRLF, "--quit-word", "QUIT"),
            r"(\+OK [^\n]*\n){2}", typed="USER zack\nUSER zack\n", complains=r".*\+OK .*"),

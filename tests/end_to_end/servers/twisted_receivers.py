@@ -1,6 +1,6 @@
 """Servers with Twisted's receivers:  twisted_receivers.py PORT lf|crlf|netstring
 
-They end a connection as soon as the client has ended its half.
+A reply takes 50 ms, as if it came from a database. When the client has ended its half, Twisted ends the connection.
 """
 import sys
 
@@ -12,7 +12,7 @@ class Lines(basic.LineReceiver):
     """Its lines end in CR LF, as Twisted has it."""
 
     def lineReceived(self, line):
-        reactor.callLater(0, self.sendLine, b"Hello " + line)
+        reactor.callLater(0.05, self.sendLine, b"Hello " + line)
 
 
 class UnixLines(Lines):
@@ -21,7 +21,7 @@ class UnixLines(Lines):
 
 class Netstrings(basic.NetstringReceiver):
     def stringReceived(self, string):
-        reactor.callLater(0, self.sendString, b"Hello " + string)
+        reactor.callLater(0.05, self.sendString, b"Hello " + string)
 
 
 receivers = {"lf": UnixLines, "crlf": Lines, "netstring": Netstrings}
