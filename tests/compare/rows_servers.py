@@ -28,7 +28,7 @@ class Other:
 
 
 def other(name):
-    """Makes a judge of a function that is given a trial with this server; where it makes no sense, the judge says so."""
+    """For a judge that is given a trial with this server; where it makes no sense, that is said instead."""
     server = next(server for server in SERVERS if server.name == name)
 
     def decorate(judge):

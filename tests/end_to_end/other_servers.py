@@ -151,6 +151,9 @@ NO_QUIT = ("--quit-word", "")
 CRLF = ("--framing", "crlf")
 GREETED = ("--greeting", "1")
 
+REDIS = ("redis-server", "--port", "PORT", "--bind", "127.0.0.1", "--save", "")
+SOCAT = ("socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork")
+
 SERVERS = [
     # They end a connection with the client's sending half.
     Server("Node's readline", ("node", "node_readline.js", "PORT"), NO_QUIT, HELLO),
@@ -164,23 +167,22 @@ SERVERS = [
     Server("mpd", ("mpd", "--no-daemon", "mpd.conf"), (*GREETED, "--quit-word", "close"), lines("OK", "OK"),
            typed="ping\nping\n", complains=".*OK MPD .*", files=MPD),
     # To them --QUIT-- is a request.
-    Server("redis", ("redis-server", "--port", "PORT", "--bind", "127.0.0.1", "--save", ""), NO_QUIT,
+    Server("redis", REDIS, NO_QUIT,
            lines("+OK", "+PONG"), typed="SET name Zack\nPING\n"),
-    Server("redis, its own word", ("redis-server", "--port", "PORT", "--bind", "127.0.0.1", "--save", ""),
+    Server("redis, its own word", REDIS,
            ("--quit-word", "QUIT"), lines("+OK", "+PONG"), typed="SET name Zack\nPING\n"),
-    Server("redis, an error", ("redis-server", "--port", "PORT", "--bind", "127.0.0.1", "--save", ""), NO_QUIT,
+    Server("redis, an error", REDIS, NO_QUIT,
            "-ERR unknown command .*" + lines("+PONG"), typed="NONE\nPING\n", status=1, complains=".*-ERR unknown.*"),
-    Server("socat EXEC:cat", ("socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork", "EXEC:cat"), NO_QUIT, ECHO),
+    Server("socat EXEC:cat", (*SOCAT, "EXEC:cat"), NO_QUIT, ECHO),
     Server("tcpserver cat", ("tcpserver", "-HRl0", "127.0.0.1", "PORT", "cat"), NO_QUIT, ECHO),
     Server("erlang", ("escript", "lines.escript", "PORT"), NO_QUIT, HELLO),
     Server("asyncio", (PYTHON, "asyncio_streams.py", "PORT"), NO_QUIT, HELLO),
     Server("Java", ("java", "Lines.java", "PORT"), NO_QUIT, HELLO),
     Server("Ruby", ("ruby", "lines.rb", "PORT"), NO_QUIT, HELLO),
     # They answer at the end of their input.
-    Server("socat EXEC:sort", ("socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork", "EXEC:sort"),
-           ("--half-close", *NO_QUIT), lines("Python", "Zack")),
-    Server("socat EXEC:sort, without the option", ("socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork", "EXEC:sort"),
-           ("--timeout", "7s", *NO_QUIT), "", status=75, complains=".*--half-close.*"),
+    Server("socat EXEC:sort", (*SOCAT, "EXEC:sort"), ("--half-close", *NO_QUIT), lines("Python", "Zack")),
+    Server("socat EXEC:sort, without the option", (*SOCAT, "EXEC:sort"), ("--timeout", "7s", *NO_QUIT), "", status=75,
+           complains=".*--half-close.*"),
     # To them CR LF ends a line, and nothing else.
     Server("Tcl, crlf", ("tclsh", "crlf_lines.tcl", "PORT"), (*CRLF, *NO_QUIT), HELLO),
     Server("beanstalkd", ("beanstalkd", "-l", "127.0.0.1", "-p", "PORT"), (*CRLF, "--quit-word", "quit"),
