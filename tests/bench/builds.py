@@ -1,13 +1,14 @@
-"""Other builds of banterd beside ours, in the same rounds: what a change costs or gains."""
+"""Other builds of banterd and banter beside ours, in the same rounds: what a change costs or gains."""
 import dataclasses
 import statistics
 from pathlib import Path
 
 import report
-from peers import HEAVY_PEERS, PEERS
+from clients import CLIENTS
+from peers import CAT_PEERS, HEAVY_PEERS, PEERS
 from programs import PROGRAMS
 
-OURS = ("banterd", "banterd -t 1")
+OURS = ("banterd", "banterd -t 1", "banterd -- cat", "banterd -- cat, a copy each", "banter")
 CELLS = ("throughput/50x1/4", "throughput/50x16/4", "isolation/compute-8", "isolation/compute-64", "idle/memory")
 FIGURES = {  # those that a table has; whether more is better
     "per_second": ("requests a second", "{:,.0f}", True),
@@ -17,7 +18,12 @@ FIGURES = {  # those that a table has; whether more is better
     "heavy_per_second": ("heavy requests a second", "{:.1f}", True),
     "silent_bytes": ("bytes of a connection that was never asked", "{:.1f}", False),
     "spoken_bytes": ("of one that was answered once", "{:.1f}", False),
+    "faults": ("page faults a request", "{:.3f}", False),
+    "kept_bytes": ("bytes that a connection keeps for it", "{:,.0f}", False),
+    "listens_ms": ("ms until it listens", "{:.2f}", False),
     "stop_ms": ("ms until it has ended", "{:.0f}", False),
+    "lines_per_second": ("lines a second", "{:,.0f}", True),
+    "ms": ("ms for one message", "{:.2f}", False),
 }
 
 
@@ -34,9 +40,10 @@ def add(builds):
     for build, path in builds:
         folder = path if path.is_dir() else path.parent
         PROGRAMS[f"banterd @{build}"] = folder / "banterd" if path.is_dir() else path
+        PROGRAMS[f"banter @{build}"] = folder / "banter"
         PROGRAMS[f"banterd-test @{build}"] = folder / "tests" / "banterd-test"
-        for peers in (PEERS, HEAVY_PEERS):
-            for name in OURS:
+        for peers in (PEERS, HEAVY_PEERS, CAT_PEERS, CLIENTS):
+            for name in (name for name in OURS if name in peers):
                 peers[f"{name} @{build}"] = peers[name].of_build(build)
     return [f" @{build}" for build, _ in builds]
 
@@ -57,6 +64,6 @@ def table(results, suffixes):
                     ratios = [results.ratios(cell, server, server + suffix, figure) for suffix in suffixes]
                     rows.append([f"{cell}, {server}: {text}", "more" if more else "less",
                                  *(report.median(one, form) for one in values),
-                                 *(f"{statistics.median(one):.3f}" for one in ratios)])
+                                 *(f"{statistics.median(one):.3f}" if one else "-" for one in ratios)])
     report.table(["", "is better", "ours", *(suffix.strip() for suffix in suffixes),
                   *(f"ours / {suffix.strip()}" for suffix in suffixes)], rows)

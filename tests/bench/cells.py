@@ -17,11 +17,13 @@ class Sizes:
     stop: int = 10000
     lines: int = 10_000_000
     once: int = 200
+    rest: float = 0.3              # seconds after which a server's memory is looked at again
+    starts: int = 20               # of a server, in each round
     most: int = 1_000_000          # connections, at most
 
 
 SMALL = Sizes(duration=0.05, warm_up=0.02, light_duration=0.2, light_duration_peers=0.2, heavy_ms=2, lead=0.02,
-              cold_trials=1, idle=200, stop=100, lines=20000, once=3, most=10)
+              cold_trials=1, idle=200, stop=100, lines=20000, once=3, rest=0, starts=2, most=10)
 
 
 @dataclass(frozen=True)

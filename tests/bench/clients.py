@@ -3,11 +3,11 @@ import filecmp
 import json
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cells import Cell
 from peers import PEERS, first_line
-from programs import BUILD, PROGRAMS, TOP, Trouble, path_of
+from programs import BUILD, TOP, Trouble, path_of
 
 DATA = BUILD / "bench" / "data"
 LIMIT = 600  # seconds for all lines
@@ -15,7 +15,7 @@ LIMIT = 600  # seconds for all lines
 
 @dataclass(frozen=True)
 class Client:
-    """`lines` and `once` are shell commands; {input}, {output}, {port} are filled in."""
+    """`lines` and `once` are shell commands; {client}, {input}, {output}, {port} are filled in."""
     name: str
     program: str
     lines: str
@@ -26,10 +26,14 @@ class Client:
     def version(self):
         return first_line(path_of(self.program), *self.version_options)
 
+    def of_build(self, build):
+        """The same of another build; see builds.py."""
+        return replace(self, name=f"{self.name} @{build}", program=f"{self.program} @{build}")
+
 
 CLIENTS = {client.name: client for client in [
-    Client("banter", "banter", "exec {banter} -c 127.0.0.1:{port} <{input} >{output}",
-           "{banter} -c 127.0.0.1:{port} Zack"),
+    Client("banter", "banter", "exec {client} -c 127.0.0.1:{port} <{input} >{output}",
+           "{client} -c 127.0.0.1:{port} Zack"),
     Client("nc -N", "nc", "exec nc -N 127.0.0.1 {port} <{input} >{output}",
            r"printf 'Zack\n' | nc -N 127.0.0.1 {port}", version_options=("-h",)),
     Client("socat", "socat", "exec socat -t60 STDIO TCP4:127.0.0.1:{port} <{input} >{output}",
@@ -56,7 +60,7 @@ def _data(client, lines):
 
 
 def _timed(client, text, runs, **words):
-    command = text.format(banter=PROGRAMS["banter"], **words)
+    command = text.format(client=path_of(client.program), **words)
     run = subprocess.run([path_of("timed"), str(runs), "sh", "-c", command], capture_output=True, timeout=LIMIT,
                          check=False, cwd=TOP)
     if run.returncode != 0:
@@ -66,7 +70,6 @@ def _timed(client, text, runs, **words):
 
 def _measure_lines(name, sizes):
     client = CLIENTS[name]
-    path_of(client.program)
     source, expected = _data(client, sizes.lines)
     output = DATA / "output"
     with PEERS[client.server].start() as server:
@@ -83,11 +86,10 @@ def _measure_lines(name, sizes):
 
 def _measure_once(name, sizes):
     client = CLIENTS[name]
-    path_of(client.program)
     with PEERS[client.server].start() as server:
         words = {"port": server.port}
-        reply = subprocess.run(["sh", "-c", client.once.format(banter=PROGRAMS["banter"], **words)], cwd=TOP,
-                               capture_output=True, timeout=60, check=False).stdout
+        command = client.once.format(client=path_of(client.program), **words)
+        reply = subprocess.run(["sh", "-c", command], cwd=TOP, capture_output=True, timeout=60, check=False).stdout
         if reply not in (b"Hello ZACK\n", b"PONG\n"):
             raise Trouble(f"{name} brought {reply!r}")
         timed = _timed(client, client.once, sizes.once, **words)

@@ -310,6 +310,16 @@ static bool begins_as_expected(const struct traffic *traffic, const struct conne
            memcmp(buffer_head(&traffic->input), buffer_head(wire), size) == 0;
 }
 
+/* The same for input that is only the beginning of the expected reply. */
+static bool is_begun_as_expected(const struct traffic *traffic, const struct connection *connection)
+{
+    const struct buffer *wire = &traffic->plan->expected_wire;
+    const size_t size = buffer_size(&traffic->input);
+    return traffic->plan->right == TRAFFIC_EXPECTED && size < buffer_size(wire) &&
+           connection->sent > connection->answered &&
+           memcmp(buffer_head(&traffic->input), buffer_head(wire), size) == 0;
+}
+
 /* Without framing only the right reply can be told from the next one: the first byte that is not
  * its is the end. */
 static bool take_literal_replies(struct traffic *traffic, struct connection *connection,
@@ -351,6 +361,11 @@ static bool take_replies(struct traffic *traffic, struct connection *connection,
             answered(traffic, connection, now);
             continue;
         }
+        if (at_boundary && is_begun_as_expected(traffic, connection)) {
+            connection->matched = buffer_size(input);
+            buffer_clear(input);
+            return true;
+        }
         struct frame frame;
         const enum frame_outcome outcome = frame_next(
             &traffic->rules, &connection->decoder, buffer_head(input), buffer_size(input), &frame);
@@ -368,6 +383,33 @@ static bool take_replies(struct traffic *traffic, struct connection *connection,
         }
         at_boundary = outcome != FRAME_OVERSIZE;
     }
+}
+
+/* Goes on with a reply of which `matched` bytes have come: long ones come in many pieces, and each
+ * is looked at once. Where it turns out to be another reply, the input is as if all were kept. */
+static bool match_further(struct traffic *traffic, struct connection *connection, uint64_t now)
+{
+    struct buffer *input = &traffic->input;
+    const struct buffer *wire = &traffic->plan->expected_wire;
+    const size_t missing = buffer_size(wire) - connection->matched;
+    const size_t part = buffer_size(input) < missing ? buffer_size(input) : missing;
+    const size_t before = connection->matched;
+    connection->matched = 0;
+    if (memcmp(buffer_head(input), buffer_head(wire) + before, part) != 0) {
+        struct buffer whole = {0};
+        const bool ok = buffer_append(&whole, buffer_head(wire), before) &&
+                        buffer_append(&whole, buffer_head(input), buffer_size(input));
+        buffer_fini(input);
+        *input = whole;
+        return ok;
+    }
+    buffer_consume(input, part);
+    if (part == missing) {
+        answered(traffic, connection, now);
+    } else {
+        connection->matched = before + part;
+    }
+    return true;
 }
 
 static void receive(struct traffic *traffic, struct connection *connection)
@@ -394,6 +436,13 @@ static void receive(struct traffic *traffic, struct connection *connection)
     traffic->last_reply = now;
     buffer_added(input, (size_t) size);
     buffer_fini(&connection->in);
+    if (connection->matched > 0 && !match_further(traffic, connection, now)) {
+        traffic->out_of_memory = true;
+        return;
+    }
+    if (connection->matched > 0) {
+        return;
+    }
     if (!take_replies(traffic, connection, at_boundary, now)) {
         end_early(traffic, connection);
         return;

@@ -22,9 +22,10 @@ struct connection {
     int fd; /* -1: it has ended, or has not begun */
     bool wants_out;
     struct frame_decoder decoder;
-    struct buffer in;            /* the beginning of a reply whose end has not come */
-    uint64_t due;                /* requests so far that fell due ... */
-    uint64_t sent;               /* ... that were handed to the kernel or stand in out_left ... */
+    struct buffer in; /* the beginning of a reply whose end has not come, or ... */
+    size_t matched; /* ... how much has come of one that is the expected one so far, and not kept */
+    uint64_t due;   /* requests so far that fell due ... */
+    uint64_t sent;  /* ... that were handed to the kernel or stand in out_left ... */
     uint64_t answered;           /* ... that were answered */
     struct request_times *times; /* ring: of each of those from `answered` to `due` */
     size_t times_mask;           /* its size, a power of two, less one */

@@ -2,6 +2,7 @@
 import statistics
 from dataclasses import dataclass
 
+import large
 from isolation import HEAVY
 from throughput import MAIN, WORK_US
 
@@ -67,6 +68,18 @@ def _throughput(results):
                  {cell: ratio(results, cell, "banterd transcript", "banterd") for cell in mains}, 0.7)
 
 
+def _large(results):
+    names = [large.name("large", *cell) for cell in large.CELLS]
+    yield _worst("1. messages given back: at least the libuv server's", {
+        cell: ratio(results, cell, "banterd", "uv_line") for cell in names}, TIE)
+    yield _worst("1. messages given back by cat: at least half of tcpserver's", {
+        cell: ratio(results, cell, "banterd -- cat", "tcpserver")
+        for cell in (large.name("large-cat", *one) for one in large.CAT_CELLS)}, 0.5)
+    faults = [value for cell in names if (value := results.median(cell, "banterd", "faults")) is not None]
+    yield _limit("1. messages given back: page faults a request, the most of all cells", max(faults, default=None), 0.01,
+                 "{:.3f}")
+
+
 def _loops(results):
     yield _worst("2. two loops no slower than one", {cell: ratio(results, cell, "banterd", "banterd -t 1")
                                                      for cell in rate_cells(results)}, TIE)
@@ -121,4 +134,4 @@ def _log(results):
 
 
 def all_goals(results):
-    return [goal for part in (_throughput, _loops, _isolation, _idle, _client, _log) for goal in part(results)]
+    return [goal for part in (_throughput, _large, _loops, _isolation, _idle, _client, _log) for goal in part(results)]

@@ -1,13 +1,14 @@
-"""What a connection costs that has nothing to do; 50 busy ones among many; starting and stopping with many."""
+"""What a connection costs that has nothing to do; 50 busy ones among many; starting, and stopping with many."""
 import os
 import re
 import resource
 import socket
+import statistics
 import time
 from pathlib import Path
 
 from cells import Cell
-from peers import PEERS
+from peers import PEERS, Banterd
 from programs import STOP_LIMIT, Load, Trouble
 
 LIMIT = 60    # seconds for anything that is awaited
@@ -114,7 +115,20 @@ def _measure_stop(name, sizes):
             "stop_ms": (ended - connected) * 1000}
 
 
+def _measure_start(name, sizes):
+    """From the fork to the line that says where it listens; of those that say nothing, to the first connect."""
+    peer = PEERS[name]
+    times = []
+    for _ in range(sizes.starts):
+        begin = time.monotonic()
+        # Read from a pipe: a file would be looked at now and then.
+        with peer.start(log=False) if isinstance(peer, Banterd) else peer.start():
+            times.append((time.monotonic() - begin) * 1000)
+    return {"listens_ms": statistics.median(times)}
+
+
 def cells():
     return [Cell("idle/memory", SERVERS, _measure_memory, kind="memory", connections=15000),
             Cell("idle/busy", DEFAULT_SERVERS, _measure_busy, kind="busy", connections=15050),
+            Cell("start", DEFAULT_SERVERS, _measure_start, kind="start"),
             Cell("stop/10000", DEFAULT_SERVERS, _measure_stop, kind="stop", connections=10000)]

@@ -130,6 +130,14 @@ static bool take_expect(const char *value, void *context, struct error *error)
     return true;
 }
 
+static bool take_echo(const char *value, void *context, struct error *error)
+{
+    (void) value;
+    (void) error;
+    ((struct load *) context)->question.echo = true;
+    return true;
+}
+
 static bool take_any_reply(const char *value, void *context, struct error *error)
 {
     (void) value;
@@ -171,9 +179,9 @@ static bool take_framing(const char *value, void *context, struct error *error)
 }
 
 /* So that whoever started this can look at the server, and begin several loads at one time. */
-static void wait_for_word(void)
+static void wait_for_word(const char *told)
 {
-    puts("connected");
+    puts(told);
     fflush(stdout);
     int byte;
     do {
@@ -181,11 +189,22 @@ static void wait_for_word(void)
     } while (byte != '\n' && byte != EOF);
 }
 
+static void wait_connected(void) { wait_for_word("connected"); }
+static void wait_answered(void) { wait_for_word("answered"); }
+
 static bool take_wait(const char *value, void *context, struct error *error)
 {
     (void) value;
     (void) error;
-    ((struct load *) context)->plan.connected = wait_for_word;
+    ((struct load *) context)->plan.connected = wait_connected;
+    return true;
+}
+
+static bool take_hold(const char *value, void *context, struct error *error)
+{
+    (void) value;
+    (void) error;
+    ((struct load *) context)->plan.answered = wait_answered;
     return true;
 }
 
@@ -226,6 +245,7 @@ static const struct args_option options[] = {
     {0, "payload", "BYTES", "ask so many bytes 'x' instead", NULL, take_payload},
     {'e', "expect", "TEXT", "the right reply", "'Hello ' and the message in upper case",
      take_expect},
+    {0, "echo", NULL, "the right reply is the message itself", NULL, take_echo},
     {0, "any-reply", NULL, "every reply but an -ERR is right", NULL, take_any_reply},
     {0, "stamped", NULL,
      "right is the server's CLOCK_MONOTONIC in ns, when its\n"
@@ -241,6 +261,10 @@ static const struct args_option options[] = {
      "when all are connected, say so on standard output and\n"
      "ask nothing before a line has come on standard input",
      NULL, take_wait},
+    {0, "hold", NULL,
+     "when all is answered, say so too, and keep the\n"
+     "connections until another line has come",
+     NULL, take_hold},
     {0, "json", NULL, "report in one line of JSON", NULL, take_json},
     {'h', "help", NULL, "this text", NULL, take_help},
 };

@@ -43,14 +43,18 @@ class Peer:
     def version(self):
         return first_line(path_of(self.name), "--version")
 
-    def start(self, **more):
-        return Server(self.name, **more)
+    def start(self, options=()):
+        return Server(self.name, *options)
 
     def question(self, payload, framing="line"):
         return ["--framing", framing, *(["--payload", payload] if payload != 4 else [])]
 
     def prepare(self, server, payload):
         """What must be done before question() can be asked."""
+
+    def start_echo(self, most):
+        """The same server, but it gives back each line, of up to `most` bytes."""
+        return self.start()
 
     def heavy(self, kind, amount):
         """A request that computes so many iterations, or sleeps so many ms."""
@@ -77,17 +81,27 @@ class Banterd(Peer):
 
     def of_build(self, build):
         """The same of another build; see builds.py."""
-        return Banterd(f"{self.name} @{build}", *self.options, program=f"{self.program} @{build}", output=self.output,
-                       session=self.session)
+        return type(self)(f"{self.name} @{build}", *self.options, program=f"{self.program} @{build}",
+                          output=self.output, session=self.session)
 
     def log(self):
         return BUILD / "bench" / "log" / f"{self.name.replace(' ', '_')}.log"
 
-    def start(self, framing="line", options=()):
+    def start(self, framing="line", options=(), log=True):
         self.log().parent.mkdir(parents=True, exist_ok=True)
         quiet = ["--quiet"] if self.output == "quiet" else []
         return Server(self.program, "--max-clients", MOST_CONNECTIONS, "--framing", framing, *quiet, *self.options,
-                      *options, log=self.log() if self.output else None, session=self.session)
+                      *options, log=self.log() if log and self.output else None, session=self.session)
+
+    def start_echo(self, most):
+        return self.start(options=["--handler", "echo", "--max-message", most])
+
+
+class BanterdCat(Banterd):
+    """cat behind it, which gives back each line, too."""
+
+    def start_echo(self, most):
+        return Server(self.program, "--max-message", most, *self.options, "--", "cat", forks=True)
 
 
 class Floor(Peer):
@@ -99,12 +113,14 @@ class Floor(Peer):
         return "ours"
 
     def question(self, payload, framing="line"):
-        text = "Zack" if payload == 4 else "x" * payload
-        return ["--framing", framing, "--message", text, "--expect", text]
+        return [*super().question(payload, framing), "--echo"]
 
 
 class Ours(Peer):
     """A server on a library whose version it tells."""
+
+    def start_echo(self, most):
+        return self.start(options=["echo"])
 
 
 class Threads(Ours):
@@ -227,8 +243,7 @@ class Exec(Peer):
                       forks=True)
 
     def question(self, payload, framing="line"):
-        text = "Zack" if payload == 4 else "x" * payload
-        return ["--message", text, "--expect", text]
+        return [*super().question(payload, framing), "--echo"]
 
 
 class ExecFilter(Exec):
@@ -252,6 +267,14 @@ PEERS = {peer.name: peer for peer in [
     Exec("ncat"),
     Threads("thread_line"),
     Floor("floor"),
+]}
+
+# A cat that gives back each line, behind a server that starts it.
+CAT_PEERS = {peer.name: peer for peer in [
+    BanterdCat("banterd -- cat"),
+    BanterdCat("banterd -- cat, a copy each", "--worker-per-client", "--reply-end", "none"),
+    Exec("tcpserver"),
+    Exec("socat"),
 ]}
 
 # What has a handler that can be told to compute, to sleep, and to tell the time.

@@ -211,22 +211,26 @@ class Server:
         return Path(f"/proc/{self.process.pid}/{name}")
 
     def _stats(self):
-        """The fields of /proc/PID/stat behind the name, of it and of the processes that it has started."""
-        yield self._proc("stat").read_text().rsplit(")", 1)[1].split()
-        if self.forks:
-            for entry in os.listdir("/proc"):
-                if entry.isdigit() and int(entry) != self.process.pid:
-                    try:
-                        fields = Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
-                    except OSError:
-                        continue
-                    if int(fields[3]) == self.process.pid:
-                        yield fields
+        """{process: the fields of /proc/PID/stat behind the name}, of it and of the processes that it has started."""
+        stats = {self.process.pid: self._proc("stat").read_text().rsplit(")", 1)[1].split()}
+        for entry in os.listdir("/proc") if self.forks else []:
+            if entry.isdigit():
+                try:
+                    fields = Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
+                except OSError:
+                    continue
+                if int(fields[3]) == self.process.pid:
+                    stats[int(entry)] = fields
+        return stats
 
     def cpu_seconds(self):
         """Processor time so far, user and system, of all its threads and processes."""
-        ticks = sum(int(field) for fields in self._stats() for field in fields[11:15 if self.forks else 13])
+        ticks = sum(int(field) for fields in self._stats().values() for field in fields[11:15 if self.forks else 13])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+    def faults(self):
+        """Page faults so far, with and without reading from a disk, of all threads and processes that are there."""
+        return sum(int(fields[7]) + int(fields[9]) for fields in self._stats().values())
 
     def writes(self):
         """Calls of write(2) so far; what goes to sockets by send(2) is not in it."""
@@ -236,6 +240,10 @@ class Server:
         """Bytes resident in all, and of those the ones that are its own and no file's."""
         sizes = dict(re.findall(r"^(Rss|Anonymous):\s+(\d+) kB$", self._proc("smaps_rollup").read_text(), re.M))
         return int(sizes["Rss"]) * 1024, int(sizes["Anonymous"]) * 1024
+
+    def resident(self):
+        """Bytes, summed over its processes: what they share counts for each."""
+        return sum(int(fields[21]) for fields in self._stats().values()) * os.sysconf("SC_PAGESIZE")
 
     def descriptors(self):
         return len(os.listdir(self._proc("fd")))
@@ -265,6 +273,15 @@ class Load:
     def go(self):
         self.process.stdin.write(b"\n")
         self.process.stdin.flush()
+        return self
+
+    def answered(self):
+        """Waits until nothing more is asked; for --hold, which keeps the connections until result() is called."""
+        with killed_after(self.limit, self.process):
+            line = self.process.stdout.readline()
+        if line != b"answered\n":
+            self.stop()
+            raise Trouble(f"{self} did not come to rest")
         return self
 
     def result(self):

@@ -71,15 +71,19 @@ static bool prepare_message(const struct question *question, struct buffer *mess
 static bool prepare_answer(const struct question *question, const struct buffer *message,
                            struct traffic_plan *plan, struct error *error)
 {
-    if ((question->expect != NULL) + question->any_reply + question->stamped > 1) {
-        return error_set(error, "--expect, --any-reply and --stamped contradict each other: give "
-                                "one of them");
+    if ((question->expect != NULL) + question->echo + question->any_reply + question->stamped > 1) {
+        return error_set(error, "--expect, --echo, --any-reply and --stamped contradict each "
+                                "other: give one of them");
     }
     plan->right = question->any_reply ? TRAFFIC_ANY
                   : question->stamped ? TRAFFIC_STAMP
                                       : TRAFFIC_EXPECTED;
     if (question->expect != NULL) {
         return buffer_append(&plan->expected, question->expect, strlen(question->expect)) ||
+               out_of_memory(error);
+    }
+    if (question->echo) {
+        return buffer_append(&plan->expected, buffer_head(message), buffer_size(message)) ||
                out_of_memory(error);
     }
     return plan->right != TRAFFIC_EXPECTED || greet(message, &plan->expected, error);
@@ -150,10 +154,10 @@ static bool prepare_literal(const struct question *question, struct traffic_plan
         return error_set(error, "--send and --receive belong together: give both");
     }
     if (question->message != NULL || question->payload_bytes > 0 || question->expect != NULL ||
-        question->any_reply || question->stamped || plan->codec != FRAME_LINE) {
+        question->echo || question->any_reply || question->stamped || plan->codec != FRAME_LINE) {
         return error_set(error, "--send and --receive say all about request and reply: leave out "
-                                "--message, --payload, --expect, --any-reply, --stamped and "
-                                "--framing");
+                                "--message, --payload, --expect, --echo, --any-reply, --stamped "
+                                "and --framing");
     }
     plan->literal = true;
     plan->right = TRAFFIC_EXPECTED;

@@ -12,6 +12,7 @@ struct question {
     const char *message;
     size_t payload_bytes;
     const char *expect;
+    bool echo; /* the message itself is right */
     bool any_reply;
     bool stamped;
     const char *send; /* literally, with \r, \n, \t, \\ and \xHH in it */

@@ -133,6 +133,33 @@ def _growth(results):
             "\n\n" + report.table_text(["connections", *(f"{connections:,}" for connections, _ in cells)], rows))
 
 
+# ---- large messages
+
+LARGE_BESIDE = {"large": "uv_line", "large-cat": "tcpserver"}
+LARGE_HEAD = ["requests/s", "CPU us a request", "p50 us", "p99 us", "page faults a request", "kept for it, kB"]
+
+
+def _large_rows(results, cell, beside):
+    return [[cell, server, _median(results, cell, server, RATE, "{:,.0f}"),
+             *(_plain(results, cell, server, figure, form, scale) for figure, form, scale in (
+                 ("cpu_us", "{:.2f}", 1), ("p50_us", "{:.0f}", 1), ("p99_us", "{:.0f}", 1), ("faults", "{:.2f}", 1),
+                 ("kept_bytes", "{:,.0f}", 1 / 1024))),
+             "" if server == beside else _ratio(ratio(results, cell, server, beside))]
+            for server in results.servers(cell)]
+
+
+def _large(results):
+    text = ""
+    for kind, beside in LARGE_BESIDE.items():
+        cells = [cell for cell in dict.fromkeys(entry["cell"] for entry in results.rounds) if cell.startswith(f"{kind}/")]
+        rows = [row for cell in cells for row in _large_rows(results, cell, beside)]
+        if rows:
+            text += "\n" + report.table_text(["cell", "server", *LARGE_HEAD, f"it / {beside}"], rows)
+    return ("### Messages given back\n\nConnections x depth / bytes of a message. *Kept for it* is what the server's "
+            "resident memory has grown by, divided by the connections, since each had only sent little: when all are "
+            f"answered and still open.\n{text}") if text else ""
+
+
 # ---- the others
 
 def _isolation(results):
@@ -167,6 +194,10 @@ def _idle(results):
             for server in results.servers("idle/busy")]
         text += "Requests a second of 50 connections, alone and among the idle ones.\n\n" + report.table_text(
             ["server", "alone", "among idle ones", "ratio"], rows) + "\n"
+    if results.has("start"):
+        rows = [[server, _median(results, "start", server, "listens_ms", "{:.2f}")] for server in results.servers("start")]
+        text += "Starting, in ms; the median of the starts of each round.\n\n" + report.table_text(
+            ["server", "until it listens"], rows) + "\n"
     if results.has("stop/10000"):
         rows = [[server, *(_median(results, "stop/10000", server, figure, "{:.0f}")
                            for figure in ("start_ms", "connect_ms", "stop_ms"))]
@@ -219,7 +250,7 @@ def write(results, folder, readme=False):
     """report.md and plots/ in the folder; and in place of what README.md has had between its two marks."""
     folder.mkdir(parents=True, exist_ok=True)
     without = plots.draw(results, folder / "plots")
-    parts = [_machine(results), _throughput(results), _loops(results), _transcript(results), _growth(results),
+    parts = [_machine(results), _throughput(results), _large(results), _loops(results), _transcript(results), _growth(results),
              _isolation(results), _idle(results), _clients(results),
              f"### Plots\n\nNone: {without}.\n" if without else _plots(folder / "plots"), _skipped(results), goals_text(results)]
     text = "\n".join(filter(None, parts))

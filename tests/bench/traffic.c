@@ -268,6 +268,9 @@ bool traffic_run(const struct traffic_plan *plan, struct traffic_result *result,
     }
     if (ok) {
         run(&traffic);
+        if (plan->answered != NULL) {
+            plan->answered();
+        }
         ok = !traffic.out_of_memory || error_set(error, "out of memory");
     }
     fini(&traffic, count);

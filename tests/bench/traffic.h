@@ -50,6 +50,7 @@ struct traffic_plan {
     struct buffer expected_wire; /* the same with it */
     /* Called once when all connections are open, before anything is asked; or NULL. */
     void (*connected)(void);
+    void (*answered)(void); /* the same when nothing more is asked, before anything is closed */
 };
 
 struct traffic_result {

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +110,39 @@ def test_errors_are_told(server, load, more):
     assert "-ERR too-long" in stderr
 
 
+@pytest.mark.parametrize("framing", ["line", "netstring"])
+@pytest.mark.parametrize("more", [["--depth", "1"], ["--depth", "3", "--connections", "3"]])
+def test_long_replies_come_in_pieces(server, load, framing, more):
+    banterd = server("--quiet", "-H", "echo", "--max-message", "300k", "--framing", framing)
+    status, report, stderr = load(banterd, "--payload", "300k", "--echo", "--requests", "50", "--framing", framing,
+                                  *more)
+    assert (status, counts(report), stderr) == (0, {"answered": 50}, "")
+
+
+@pytest.mark.parametrize("at", [0, 50_000, 99_999])
+def test_a_long_reply_that_goes_wrong(server, load, at):
+    """Wherever it does: it is one reply, and the next one is looked at anew."""
+    banterd = server("--quiet", "-H", "echo", "--max-message", "100000")
+    expected = "x" * at + "y" + "x" * (99_999 - at)
+    status, report, stderr = load(banterd, "--payload", "100000", "--expect", expected, "--requests", "9")
+    assert (status, counts(report)) == (1, {"answered": 9, "wrong": 9})
+    assert "x" * 100 in stderr
+
+
+def test_connections_are_held_until_a_word_comes(server, bench):
+    banterd = server("--quiet", "--quiet")
+    program = bench.start([LOAD, "--connect", banterd.address, "--hold", "--connections", "2", "--requests", "6"],
+                          stdin=subprocess.PIPE)
+    program.stdout.wait_for("^answered$")
+    descriptors = Path(f"/proc/{program.process.pid}/fd")
+    held = sum("socket:" in os.readlink(file) for file in descriptors.iterdir())
+    program.process.stdin.write(b"\n")
+    program.process.stdin.close()
+    assert program.wait() == 0
+    assert held == 2
+    program.stdout.wait_for("^6 requests answered")
+
+
 def test_lost_requests_are_told(server, load):
     status, report, _ = load(server("--quiet"), "--requests", "9", "--connections", "3", "--depth", "3",
                              "--message", "--QUIT--")
@@ -164,6 +198,8 @@ def test_a_wrong_literal_reply_ends_the_connection(server, load, expected):
     (["--send", "x", "--receive", "x", "--framing", "netstring"], "leave out"),
     (["--send", "x", "--receive", "x", "--stamped"], "leave out"),
     (["--expect", "x", "--stamped"], "contradict"),
+    (["--expect", "x", "--echo"], "contradict"),
+    (["--send", "x", "--receive", "x", "--echo"], "leave out"),
     (["--connect-each", "--depth", "2"], "--depth"),
     (["--connect-each", "--rate", "2"], "--rate"),
 ])
@@ -245,7 +281,7 @@ def test_the_warm_up_is_not_in_the_figures(server, load):
     status, report, _ = load(server("--quiet"), "--rate", "100", "--requests", "20", "--warm-up", "1h")
     assert (status, counts(report)) == (0, {"answered": 20})
     assert (report["latency_us"]["count"], report["per_second"], report["seconds"]) == (0, 0, 0)
-    status, report, _ = load(server("--quiet"), "--duration", "100ms", "--warm-up", "100ms")
+    status, report, _ = load(server("--quiet"), "--duration", "500ms", "--warm-up", "500ms")
     assert 0 < report["latency_us"]["count"] < report["answered"]
 
 
@@ -271,6 +307,15 @@ PEERS = ["uv_line", "event_line", "thread_line", "python threads", "python async
 def test_peers_answer(peer, load, name, options, more):
     status, report, stderr = load(peer(name), "--requests", "3000", "--connections", "10", *more, *options)
     assert (status, counts(report), stderr) == (0, {"answered": 3000}, "")
+
+
+@pytest.mark.parametrize("name", ["uv_line", "event_line", "thread_line"])
+def test_peers_give_back(bench, load, name):
+    program = bench.start([harness.BUILD / "bench" / name, "0", "echo"])
+    program.address = "127.0.0.1:" + program.stdout.wait_for(r"^listening on (\d+)$")[1]
+    for message in (["--message", "work 1"], ["--message", "now"], ["--payload", "200k"]):
+        status, report, stderr = load(program, "--echo", "--requests", "30", "--connections", "3", *message)
+        assert (status, counts(report), stderr) == (0, {"answered": 30}, "")
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -365,6 +410,25 @@ def test_a_run_in_pieces(bench, build, folder):
     assert "### Goals" in text
 
 
+def test_messages_given_back(bench, build, folder):
+    ended = driver(bench, "measure", "large/20x1/65536", "--duration", "0.05", "--rounds", "1", "--peers", "floor",
+                   BANTER_BUILD=build)
+    assert ended.status == 0, ended
+    ended = driver(bench, "report", "--folder", folder / "report", BANTER_BUILD=build)
+    assert ended.status == 0, ended
+    text = (folder / "report" / "report.md").read_text()
+    assert re.search(r"^\| large/20x1/65536 \| banterd \| [\d,]+ (\| [\d.]+ ){3}\| [\d.]+ \| -?[\d,]+ \| ", text, re.M), text
+
+
+def test_another_build_of_the_client(bench, build):
+    ended = driver(bench, "builds", "--beside", f"same={harness.BUILD}", "client/once", "start", "--rounds", "1",
+                   BANTER_BUILD=build)
+    assert ended.status == 0, ended
+    text = harness.text_of(ended.stdout)
+    for row in ("client/once, banter: ms for one message", "start, banterd: ms until it listens"):
+        assert re.search(rf"^\| {row} \| less (\| [\d,.]+ ){{3}}\|$", text, re.M), text
+
+
 def test_another_build_in_the_same_rounds(bench, build):
     ended = driver(bench, "builds", "--beside", f"same={harness.BUILD}", "throughput/1x1/4", "--rounds", "1",
                    "--duration", "0.05", BANTER_BUILD=build)
@@ -402,7 +466,6 @@ def test_more_instructions_than_are_kept(monkeypatch, compiler, figure, good, wo
 
 @pytest.mark.parametrize("arguments, words", [
     (["measure", "no/such"], "no cell is called no/such"),
-    (["builds", "--beside", "same=.", "client/once"], "banterd has no part in client/once"),
     (["builds", "--beside", "same=."], "banterd is not there"),
     (["instructions", "no/such"], "nothing is called no/such"),
     (["instructions", "hello/50x1", "--keep"], "--keep needs all cells"),

@@ -6,6 +6,8 @@
  *     sleep MS     sleeps, then gives the line back
  *     now          CLOCK_MONOTONIC in ns
  *     any other    "Hello " and the line in ASCII upper case
+ *
+ * After answers_echo() each line is its own answer, whatever it says.
  */
 #ifndef BANTER_TESTS_BENCH_PEERS_ANSWERS_H
 #define BANTER_TESTS_BENCH_PEERS_ANSWERS_H
@@ -13,6 +15,9 @@
 #include <stddef.h>
 
 #include "common/buffer.h"
+
+/* Called before any line is answered. */
+void answers_echo(void);
 
 /* Appends to `replies` the answer to each complete line at `data`, one after the other. Returns the
  * bytes of those lines; what follows is the beginning of another. Exits when memory is out. */

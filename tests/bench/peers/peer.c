@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include "tests/bench/peers/answers.h"
 
 _Noreturn void peer_die(const char *what)
 {
@@ -28,10 +31,14 @@ int peer_begin(int argc, char **argv, const char *version)
         exit(0);
     }
     char *end = NULL;
-    const long port = argc == 2 ? strtol(argv[1], &end, 10) : -1;
+    const bool echo = argc == 3 && strcmp(argv[2], "echo") == 0;
+    const long port = argc == 2 || echo ? strtol(argv[1], &end, 10) : -1;
     if (end == NULL || end == argv[1] || *end != '\0' || port < 0 || port > 65535) {
-        fprintf(stderr, "usage: %s PORT|--version\n", argv[0]);
+        fprintf(stderr, "usage: %s PORT [echo] | --version\n", argv[0]);
         exit(EX_USAGE);
+    }
+    if (echo) {
+        answers_echo();
     }
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);

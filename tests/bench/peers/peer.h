@@ -4,8 +4,9 @@
 #ifndef BANTER_TESTS_BENCH_PEERS_PEER_H
 #define BANTER_TESTS_BENCH_PEERS_PEER_H
 
-/* The port of the command line "NAME PORT" (0: any free one). "NAME --version" prints `version` and
- * exits. As many descriptors as the machine allows may be open from here on. */
+/* The port of the command line "NAME PORT [echo]" (0: any free one); with `echo` each line is given
+ * back. "NAME --version" prints `version` and exits. As many descriptors as the machine allows may
+ * be open from here on. */
 int peer_begin(int argc, char **argv, const char *version);
 
 /* A non-blocking listening socket on 127.0.0.1. */

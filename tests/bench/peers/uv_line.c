@@ -1,8 +1,8 @@
 /*
  * uv_line: the line server that one would write with libuv in an afternoon, done well: one thread,
  * lines split in place, "Hello " and ASCII upper case, all replies to one read in one write, tried
- * at once. Usage: uv_line PORT; port 0 is any free one; the port is printed. uv_line --version
- * tells libuv's.
+ * at once. Usage: uv_line PORT [echo]; port 0 is any free one; the port is printed. uv_line
+ * --version tells libuv's.
  */
 #include <stdio.h>
 #include <stdlib.h>
