@@ -1,5 +1,6 @@
 /*
- * buffer: bytes that come in at one end and go out at the other, in one piece of heap memory.
+ * buffer: bytes that come in at one end and go out at the other, in one piece of memory: a small
+ * one from malloc(3), a large one from the pool (common/buffer_pool.h), if that has kept any.
  *
  * Embedded by value; all zero is an empty buffer that holds no memory. A buffer is used by one
  * thread at a time. Pointers into it are good until the next call that adds bytes or frees it.
@@ -17,7 +18,14 @@ struct buffer {
     size_t begin;    /* first byte that is held */
     size_t end;      /* one past the last byte that is held */
     size_t capacity; /* bytes allocated */
+    bool is_reused;  /* from the pool: all of them may have been written to before */
 };
+
+/* How many bytes of the machine's memory it may occupy. */
+static inline size_t buffer_memory(const struct buffer *buffer)
+{
+    return buffer->is_reused ? buffer->capacity : buffer->end;
+}
 
 /* How many bytes are held, and the first of them. The pointer may be NULL if the size is 0. Index 0
  * is a case apart because NULL + 0 is undefined. */
@@ -42,6 +50,10 @@ static inline char *buffer_tail(const struct buffer *buffer)
 
 /* The part of buffer_reserve() for a buffer without enough room. */
 bool buffer_grow(struct buffer *buffer, size_t size);
+
+/* The same for a buffer that is likely to need more soon, but no more than `most` bytes in all: it
+ * may get a kept piece that is as large (common/buffer_pool.h). */
+bool buffer_grow_within(struct buffer *buffer, size_t size, size_t most);
 
 /* Makes room for `size` bytes after the last one, moving or growing as needed. Growth doubles, so
  * that appending n bytes costs O(n). False, with nothing changed, when memory is out. */
@@ -84,6 +96,14 @@ static inline void buffer_consume(struct buffer *buffer, size_t size)
     buffer->begin += size;
     if (buffer->begin == buffer->end)
         buffer_clear(buffer);
+}
+
+/* Exchanges two buffers. */
+static inline void buffer_swap(struct buffer *one, struct buffer *other)
+{
+    struct buffer kept = *one;
+    *one = *other;
+    *other = kept;
 }
 
 /* Frees the memory; the buffer is empty and usable again. */

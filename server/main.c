@@ -8,13 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/buffer_pool.h"
 #include "server/engine/cpus.h"
 #include "server/log/log.h"
 #include "server/options.h"
 #include "server/run.h"
 #include "server/server.h"
-
-enum { LARGE_BUFFER = 4 << 20 };
 
 /* What closing may take behind the drain's time: a program is killed after two seconds. */
 enum { CLOSE_GRACE_MS = 4000 };
@@ -150,9 +149,9 @@ static void open_standard_descriptors(void)
 }
 
 /* What large buffers held goes back to the system when they are freed, so that --max-memory bounds
- * what the process holds too. By itself the library would keep ever larger ones, between others. At
- * 1 MiB replies of 2 MB would cost four times as much. */
-static void give_back_large_buffers(void) { mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER); }
+ * what the process holds too. By itself the library would keep ever larger ones, between others.
+ * What that costs, clearing the pages of the next one, the pool saves. */
+static void give_back_large_buffers(void) { mallopt(M_MMAP_THRESHOLD, BUFFER_POOL_LEAST); }
 
 int main(int argc, char **argv)
 {

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/buffer_pool.h"
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/engine/monitor.h"
@@ -285,6 +286,9 @@ static bool run_batch(struct shard *shard, struct scratch *scratch,
             break;
         case LOOP_LISTENER:
             accept_some(shard, object, scratch);
+            break;
+        case LOOP_POOL:
+            buffer_pool_tick();
             break;
         default: /* LOOP_INBOX */
             open_inbox(shard, scratch);

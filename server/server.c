@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/buffer_pool.h"
 #include "common/clock.h"
 #include "common/descriptor.h"
 #include "common/protocol.h"
@@ -40,6 +41,9 @@ enum {
     OTHER_DESCRIPTORS = 32,
     /* for sessions that are being closed, if the hard limit has them; clients come first */
     LINGERING_DESCRIPTORS = 1024,
+    /* of --max-memory, at most, is kept of large buffers for the next ones; and so much */
+    KEPT_SHARE = 8,
+    KEPT_BYTES = 32 << 20,
     /* after the drain's time, to refuse what is owed and close */
     STOP_GRACE_MS = 2 * SESSION_LINGER_MS,
 };
@@ -54,7 +58,8 @@ struct server {
     struct loop **loops;  /* of the shards, for the scaler and the monitor */
     unsigned shard_count; /* of them run: scaler.count */
     unsigned cores;
-    bool adapts; /* how many of the loops are in use is found out */
+    bool keeps_buffers; /* the pool of large buffers is this server's */
+    bool adapts;        /* how many of the loops are in use is found out */
     struct pool *pool;
     struct executor *executor;
     _Atomic(struct monitor *) monitor; /* NULL before it runs, or if there is none */
@@ -224,6 +229,20 @@ static bool start_accepting(struct server *server, struct error *error)
            error_set(error, "unable to watch a listener: %s", strerror(errno));
 }
 
+/* Lets large buffers be kept for a while, as long as memory is not short: what is left of
+ * --max-memory until it is is no less than what is kept. A server that can't works all the same. */
+static void keep_buffers(struct server *server)
+{
+    size_t share = server->memory.bound / KEPT_SHARE;
+    server->keeps_buffers =
+        buffer_pool_open(share < KEPT_BYTES ? share : KEPT_BYTES, &server->memory.level);
+    if (server->keeps_buffers && !loop_watch(server->loops[0], EPOLL_CTL_ADD,
+                                             buffer_pool_timer_fd(), EPOLLIN, LOOP_POOL, NULL)) {
+        buffer_pool_close();
+        server->keeps_buffers = false;
+    }
+}
+
 /* Leaves the config's own sockets open: on failure they are still the caller's. */
 static void forget_sockets(struct server *server, const struct server_config *config)
 {
@@ -265,6 +284,7 @@ struct server *server_open(const struct server_config *config, enum server_failu
         server_close(server);
         return NULL;
     }
+    keep_buffers(server);
     config->handler->resume_context = server;
     config->handler->resume = resume;
     return server;
@@ -403,6 +423,8 @@ void server_close(struct server *server)
         serve_discard(&server->shards[i]);
         shard_fini(&server->shards[i]);
     }
+    if (server->keeps_buffers)
+        buffer_pool_close();
     monitor_free(server->monitor);
     acceptor_fini(&server->acceptor);
     free(server->loops);

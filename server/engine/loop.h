@@ -107,6 +107,7 @@ enum loop_source {
     LOOP_LISTENER, /* struct listener */
     LOOP_SESSION,  /* struct session */
     LOOP_PIPES,    /* the same: of the program that its client talks to (session/pipes.h) */
+    LOOP_POOL,     /* no pointer: the timer of common/buffer_pool.h */
     LOOP_SOURCE_MASK = 7,
 };
 

@@ -60,7 +60,8 @@ static __attribute__((noinline)) bool is_barred(const struct session *session)
 void session_count_held(struct session *session)
 {
     struct session_active *active = session->active;
-    size_t held = active->input.end + active->output.end + active->replies + active->messages;
+    size_t held = buffer_memory(&active->input) + buffer_memory(&active->output) + active->replies +
+                  active->messages;
     if (held != active->held)
         shard_hold(session_shard(session), (ptrdiff_t) (held - active->held));
     active->held = held;

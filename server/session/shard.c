@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "common/buffer_pool.h"
 #include "server/engine/scaler.h"
 #include "server/log/log.h"
 #include "server/net/acceptor.h"
@@ -68,8 +69,10 @@ static __attribute__((noinline)) void count(struct shard *shard)
     struct memory *memory = shard->shared->memory;
     struct memory_change change = memory_add(memory, shard->uncounted);
     shard->uncounted = 0;
-    if (change.runs_short)
+    if (change.runs_short) {
+        buffer_pool_empty();
         log_short(shard);
+    }
     if (change.has_room)
         shard_resume_all(shard->shared);
 }

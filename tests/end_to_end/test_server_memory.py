@@ -1,4 +1,6 @@
-"""--max-memory: what all clients together make the server hold. --max-message."""
+"""--max-memory: what all clients together make the server hold; the memory of large messages. --max-message."""
+from pathlib import Path
+
 import pytest
 
 import harness
@@ -102,6 +104,68 @@ def test_pause(server):
         banterd.suspend()
         banterd.resume()
     talkers.join()
+
+
+# ---- the memory of large messages: kept for the next one, and given back ----
+
+
+def page_faults(banterd):
+    return int(Path(f"/proc/{banterd.pid}/stat").read_text().rsplit(")", 1)[1].split()[7])
+
+
+def ask_large(clients, size, count):
+    """Each client in turn, as often as that makes `count` requests; all have sent half of theirs before."""
+    message = b"x" * size
+    for _ in range(count // len(clients)):
+        for client in clients:
+            client.send(message[:size // 2])
+        for client in clients:
+            client.send(message[size // 2:] + b"\n")
+            assert client.readline() == message
+
+
+@pytest.mark.no_sanitizer
+@pytest.mark.parametrize("handler", [["-H", "echo"], ["--", "cat"]], ids=["echo", "cat"])
+@pytest.mark.parametrize("size", [64 << 10, MIB])
+def test_page_faults(server, handler, size):
+    """In the steady state a large message needs no new page; without kept buffers one of a MiB needs hundreds."""
+    count = 200
+    banterd = server("-q", "-m", "2m", "-t", "1", *handler)
+    clients = [banterd.connect() for _ in range(4)]
+    ask_large(clients, size, 40)
+    before = page_faults(banterd)
+    ask_large(clients, size, count)
+    assert page_faults(banterd) - before < 5 * count
+
+
+@pytest.mark.no_sanitizer
+@pytest.mark.parametrize("handler", [["-H", "echo"], ["--", "cat"]], ids=["echo", "cat"])
+def test_a_flood_leaves_nothing_behind(server, handler):
+    banterd = server("-q", "-m", "2m", *handler)
+    clients = [banterd.connect() for _ in range(16)]
+    for client in clients:
+        assert client.ask("x" * 5000) == b"x" * 5000
+    before = banterd.memory()
+    Talkers(lambda client: ask_large([client], MIB, 10), clients).join()
+    harness.wait_until(lambda: banterd.memory() < before + 3 * MIB, "the memory of large messages is given back")
+    assert [client.ask("quick") for client in clients] == [b"quick"] * len(clients)
+
+
+@pytest.mark.no_sanitizer
+def test_short_memory_keeps_nothing(server):
+    """What was kept for large messages is no part of what clients may hold."""
+    bound = 64 * MIB
+    banterd = server("-H", "test", "-q", "-m", "4m", "--max-memory", str(bound), "-t", "1")
+    quick = banterd.connect()
+    assert quick.ask("quick") == b"quick"
+    before = banterd.memory()
+    long_requests(banterd, 8, 4 * MIB - 1000).join()
+    halves = [banterd.connect() for _ in range(30)]
+    for half in halves:
+        half.send(part(3 * MIB))
+    banterd.log.wait_for(SHORT)
+    assert quick.ask("quick") == b"quick"
+    assert banterd.memory() - before < bound + bound // 4
 
 
 @pytest.mark.parametrize("options, error", [
