@@ -11,7 +11,25 @@ enum {
     SMALL_REST = 32 << 10,
     /* a turn's buffer that has grown beyond this is given back after the turn */
     KEPT_INPUT_BYTES = 1 << 20,
+    /* at most one read of a large message, whose beginning is there */
+    LARGE_READ_BYTES = 256 << 10,
+    /* a message may be expected to get so many times as long as it is by now */
+    LONGER = 16,
 };
+
+/* Makes room for `size` bytes more of a message that may get much longer than it is by now. */
+static __attribute__((noinline)) bool grow(const struct session *session, struct buffer *input,
+                                           size_t size)
+{
+    size_t by_now = buffer_size(input) + size;
+    size_t largest = 2 * (session_rules(session)->max_bytes + READING_BYTES);
+    return buffer_grow_within(input, size, largest / LONGER < by_now ? largest : LONGER * by_now);
+}
+
+static inline bool reserve(const struct session *session, struct buffer *input, size_t size)
+{
+    return buffer_room(input) >= size || grow(session, input, size);
+}
 
 /* ---- the turn's input: what was left over, then what is read ---- */
 
@@ -38,13 +56,13 @@ bool reading_begin(struct session *session, struct scratch *scratch)
     return true;
 }
 
-/* Moves what is left over of a buffer that is much larger: a few bytes, for which a client takes
- * its time, must not keep the memory of the large request before them. */
+/* Moves what is left over behind a message if the buffer is much larger: a few bytes, for which a
+ * client takes its time, must not keep the memory of the large request before them. */
 static __attribute__((noinline)) bool fit(struct buffer *rest)
 {
     struct buffer fitting = {0};
     size_t size = buffer_size(rest);
-    if (rest->capacity / 2 <= size + READING_BYTES)
+    if (rest->begin == 0 || rest->capacity / 2 <= size + READING_BYTES)
         return true;
     if (!buffer_append(&fitting, buffer_head(rest), size))
         return false;
@@ -66,7 +84,9 @@ void reading_end(struct session *session, struct scratch *scratch)
         session->active->input = *rest;
         scratch->large = (struct buffer){0};
     } else if (buffer_size(rest) > 0) {
-        if (!buffer_append(&session->active->input, buffer_head(rest), buffer_size(rest)))
+        struct buffer *left = &session->active->input;
+        size_t size = buffer_size(rest);
+        if (!reserve(session, left, size) || !buffer_append(left, buffer_head(rest), size))
             session_break(session, "out of memory");
     }
     if (scratch->input.capacity > KEPT_INPUT_BYTES)
@@ -97,6 +117,19 @@ static size_t read_bound(const struct session *session)
     return reading_bound(session, bound);
 }
 
+/* The same of a large message whose beginning is there: what there is room for, up to its largest
+ * end, and as much behind it as with any read. */
+static size_t large_read_bound(const struct session *session, const struct buffer *input)
+{
+    size_t most = session_rules(session)->max_bytes + READING_BYTES;
+    size_t size = buffer_size(input), bound = READING_BYTES;
+    if (size < most && bound < most - size)
+        bound = most - size;
+    if (bound > buffer_room(input))
+        bound = buffer_room(input) > READING_BYTES ? buffer_room(input) : READING_BYTES;
+    return reading_bound(session, bound < LARGE_READ_BYTES ? bound : LARGE_READ_BYTES);
+}
+
 static void end_of_stream(struct session *session)
 {
     session->eof = true;
@@ -105,7 +138,7 @@ static void end_of_stream(struct session *session)
 
 size_t reading_up_to(struct session *session, struct buffer *input, size_t bound)
 {
-    if (!buffer_reserve(input, bound)) {
+    if (!reserve(session, input, bound)) {
         session_break(session, "out of memory");
         return 0;
     }
@@ -140,7 +173,8 @@ static void take_telnet(struct session *session, struct scratch *scratch, size_t
 
 void reading_once(struct session *session, struct scratch *scratch)
 {
-    size_t bound = read_bound(session);
+    bool is_large = scratch->reading == &scratch->large;
+    size_t bound = is_large ? large_read_bound(session, scratch->reading) : read_bound(session);
     size_t got = reading_up_to(session, scratch->reading, bound);
     if (got > 0 && session_shard(session)->shared->settings.config.telnet)
         take_telnet(session, scratch, got);
