@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/buffer_pool.h"
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/handler.h"
@@ -58,9 +59,33 @@ static void put_handler_failed(struct session *session, struct buffer *output, b
     put_error(session, output, in_crlf, PROTOCOL_HANDLER_FAILED, text);
 }
 
-/* Frames a handler's reply, or the error that takes its place if it can't be sent. */
+/* Frames a large reply where it is, if that can be: `reply`, which holds it, and `output`, which is
+ * empty, change places. */
+static bool pass_on(struct buffer *output, enum frame_codec codec, struct buffer *reply)
+{
+    struct frame_edges edges;
+    if (buffer_size(output) > 0 ||
+        frame_encode(codec, buffer_head(reply), buffer_size(reply), PROTOCOL_MAX_REPLY, &edges) !=
+            FRAME_FITS ||
+        edges.head_size > 0 || edges.stuffing > 0 || buffer_room(reply) < edges.tail_size)
+        return false;
+    buffer_append(reply, edges.tail, edges.tail_size);
+    buffer_swap(output, reply);
+    return true;
+}
+
+static enum frame_refusal put_large(struct buffer *output, enum frame_codec codec,
+                                    struct buffer *reply)
+{
+    if (pass_on(output, codec, reply))
+        return FRAME_FITS;
+    return frame_put(output, codec, buffer_head(reply), buffer_size(reply), PROTOCOL_MAX_REPLY);
+}
+
+/* Frames a handler's reply, or the error that takes its place if it can't be sent. `held`, if it is
+ * not NULL, is the buffer that holds the reply; it may be needed to pass it on. */
 static void put_reply(struct session *session, struct buffer *output, bool in_crlf,
-                      const char *text, size_t size)
+                      const char *text, size_t size, struct buffer *held)
 {
     struct shard *shard = session_shard(session);
     int code = protocol_error_code(text, size);
@@ -68,11 +93,13 @@ static void put_reply(struct session *session, struct buffer *output, bool in_cr
         put_handler_failed(session, output, in_crlf, "its code is the server's alone");
         return;
     }
-    enum frame_refusal refusal =
-        frame_put(output, codec_of(session, in_crlf), text, size, PROTOCOL_MAX_REPLY);
+    enum frame_codec codec = codec_of(session, in_crlf);
+    enum frame_refusal refusal = held && size >= BUFFER_POOL_LEAST
+                                     ? put_large(output, codec, held)
+                                     : frame_put(output, codec, text, size, PROTOCOL_MAX_REPLY);
     if (refusal == FRAME_FITS) {
         count_error(shard, code);
-        if (shard->transcript)
+        if (shard->transcript) /* the text is where it was, whoever holds it */
             log_put(shard->transcript, LOG_PROCESSED, session->number, text, size);
     } else if (refusal == FRAME_NO_MEMORY) {
         session_break(session, "out of memory");
@@ -83,13 +110,13 @@ static void put_reply(struct session *session, struct buffer *output, bool in_cr
 
 /* Frames what a handler has answered. */
 static inline void put_answer(struct session *session, struct buffer *output, bool in_crlf,
-                              const struct request *request)
+                              struct request *request)
 {
-    const struct buffer *reply = &request->reply;
+    struct buffer *reply = &request->reply;
     if (buffer_size(reply) == 0 && request->no_memory)
         put_error(session, output, in_crlf, PROTOCOL_HANDLER_FAILED, "out of memory");
     else
-        put_reply(session, output, in_crlf, buffer_head(reply), buffer_size(reply));
+        put_reply(session, output, in_crlf, buffer_head(reply), buffer_size(reply), reply);
 }
 
 /* ---- the queue ---- */
@@ -192,7 +219,7 @@ void output_unasked(struct session *session, struct scratch *scratch, const char
 
 void output_line(struct session *session, struct scratch *scratch, const char *text, size_t size)
 {
-    put_reply(session, &scratch->output, session->crlf, text, size);
+    put_reply(session, &scratch->output, session->crlf, text, size, NULL);
 }
 
 void output_unsendable(struct session *session, struct scratch *scratch, enum frame_refusal why)
@@ -271,9 +298,13 @@ static void start_write_clock(struct session *session)
     session->active->write_deadline_ms = timeout ? shard->loop.now_ms + timeout : CLOCK_NEVER;
 }
 
-static void keep(struct session *session, const struct buffer *output)
+/* Keeps the buffer itself if what is in it would take long to copy. */
+static void keep(struct session *session, struct buffer *output)
 {
-    if (!buffer_append(&session->active->output, buffer_head(output), buffer_size(output)))
+    size_t size = buffer_size(output);
+    if (size >= BUFFER_POOL_LEAST && size >= output->capacity / 4 && !output_unsent(session))
+        buffer_swap(&session->active->output, output);
+    else if (!buffer_append(&session->active->output, buffer_head(output), buffer_size(output)))
         session_break(session, "out of memory");
 }
 
