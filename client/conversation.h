@@ -26,7 +26,13 @@ struct conversation_settings {
     enum frame_codec codec;     /* of replies, and so of requests: frame_codec_of_requests() */
     int64_t connect_timeout_ms; /* for all addresses together; 0: none */
     int64_t reply_timeout_ms;   /* how long a server that owes a reply may be silent; 0: for ever */
-    bool keeps_unanswered;      /* requests, for conversation_resume() */
+    /* What says quit, which the codec must carry; "": nothing. What the server sends behind it is
+     * then thrown away. NULL: the protocol's word, or nothing with `half_closes`; all that comes
+     * behind it is unasked. */
+    const char *quit_word;
+    bool
+        half_closes; /* at conversation_quit(), for servers that answer at the end of their input */
+    bool keeps_unanswered; /* requests, for conversation_resume() */
 };
 
 enum conversation_opening {
@@ -46,6 +52,10 @@ void conversation_close(struct conversation *conversation);
 
 /* The address that answered, as text; good until the close. */
 const char *conversation_address(const struct conversation *conversation);
+
+/* As the settings say. */
+enum frame_codec conversation_codec(const struct conversation *conversation);
+bool conversation_half_closes(const struct conversation *conversation);
 
 /* Whether another request is welcome: unsent bytes are under a cap, and so are kept ones, nothing
  * is owed in FRAME_RAW, no send has failed, the server has not announced the end, and quit was not
@@ -74,9 +84,10 @@ bool conversation_ask_lines(struct conversation *conversation, const char *lines
  * rest never comes, the server answers the request as incomplete. False if memory is out. */
 bool conversation_begin(struct conversation *conversation, const char *message, size_t size);
 
-/* No more requests will come. Behind the last owed reply the word for quit is sent and our half of
- * the connection ended: many servers take the end of a client's half for its death. From then on
- * the server has a second to end its half, whatever else it sends. May be called again. */
+/* No more requests will come. Behind the last owed reply, or at once if the settings say so, the
+ * word for quit is sent and our half of the connection ended: many servers take the end of a
+ * client's half for its death. From then on the server has a second to end its half, whatever else
+ * it sends. May be called again. */
 void conversation_quit(struct conversation *conversation);
 
 /* What to poll(2) for. With `want_reply` false nothing is read and no time-out runs, unless the end
@@ -93,6 +104,7 @@ enum conversation_event {
     CONVERSATION_NOTHING, /* for now */
     CONVERSATION_REPLY,
     CONVERSATION_UNASKED, /* a frame that answers no request */
+    CONVERSATION_SILENCE, /* all is sent, and for 5 s nothing has come of a reply; once, no frame */
     CONVERSATION_END,     /* everything that came was taken; all further events are this one */
 };
 

@@ -40,6 +40,11 @@ void conversation_init(struct conversation *conversation, int socket,
     conversation->request_codec = frame_codec_of_requests(settings->codec);
     conversation->rules.max_bytes = PROTOCOL_MAX_REPLY;
     conversation->reply_timeout_ms = settings->reply_timeout_ms;
+    conversation->half_closes = settings->half_closes;
+    conversation->discards = settings->quit_word;
+    conversation->quit_word = settings->half_closes ? "" : PROTOCOL_QUIT;
+    if (settings->quit_word)
+        conversation->quit_word = settings->quit_word;
     if (settings->keeps_unanswered)
         conversation_keep(conversation);
 }
@@ -73,6 +78,16 @@ void conversation_close(struct conversation *conversation)
     buffer_fini(&conversation->outgoing);
     buffer_fini(&conversation->marks);
     free(conversation);
+}
+
+enum frame_codec conversation_codec(const struct conversation *conversation)
+{
+    return conversation->rules.codec;
+}
+
+bool conversation_half_closes(const struct conversation *conversation)
+{
+    return conversation->half_closes;
 }
 
 const char *conversation_address(const struct conversation *conversation)

@@ -52,6 +52,10 @@ enum conversation_event conversation_next(struct conversation *conversation, str
     struct buffer *incoming = &conversation->incoming;
     if (conversation->end)
         return CONVERSATION_END;
+    if (conversation->discards && conversation_is_over(conversation)) {
+        buffer_clear(incoming);
+        conversation->decoder = (struct frame_decoder){0};
+    }
     enum frame_outcome outcome = frame_next(&conversation->rules, &conversation->decoder,
                                             buffer_head(incoming), buffer_size(incoming), frame);
     if (outcome != FRAME_MORE && outcome != FRAME_MESSAGE) {
@@ -69,7 +73,9 @@ enum conversation_event conversation_next(struct conversation *conversation, str
         conversation_finish_stream(conversation);
     else
         conversation_look_at_clock(conversation);
-    return conversation->end ? CONVERSATION_END : CONVERSATION_NOTHING;
+    if (conversation->end)
+        return CONVERSATION_END;
+    return conversation_silence_is_due(conversation) ? CONVERSATION_SILENCE : CONVERSATION_NOTHING;
 }
 
 size_t conversation_next_lines(struct conversation *conversation, const char **lines, size_t *size)

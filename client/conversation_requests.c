@@ -113,24 +113,38 @@ bool conversation_begin(struct conversation *conversation, const char *message, 
 
 void conversation_quit(struct conversation *conversation) { conversation->quitting = true; }
 
-/* While a request is incomplete the word would become its end; what is owed comes all the same. */
+/* In raw the word could run together with a request, so it waits for the reply. */
+static bool may_quit(const struct conversation *conversation)
+{
+    bool has_word = *conversation->quit_word;
+    return conversation_owed(conversation) == 0 || conversation->is_begun ||
+           (conversation->half_closes && !(has_word && conversation->rules.codec == FRAME_RAW));
+}
+
+static bool queue_quit_word(struct conversation *conversation)
+{
+    struct frame_edges edges;
+    const char *word = conversation->quit_word;
+    uint64_t before = conversation->queued_bytes;
+    enum frame_codec codec = conversation->request_codec;
+    if (frame_encode(codec, word, strlen(word), SIZE_MAX, &edges) != FRAME_FITS ||
+        !queue(conversation, &edges, word, strlen(word)))
+        return false;
+    conversation->quit_bytes = (size_t) (conversation->queued_bytes - before);
+    return true;
+}
+
 void conversation_queue_quit(struct conversation *conversation)
 {
-    bool is_owed = conversation_owed(conversation) > 0;
     if (!conversation->quitting || conversation->quit_queued || conversation->send_errno ||
-        (is_owed && !conversation->is_begun))
+        !may_quit(conversation))
         return;
-    struct frame_edges edges;
-    frame_encode(conversation->request_codec, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT), SIZE_MAX,
-                 &edges);
-    uint64_t before = conversation->queued_bytes;
-    if (conversation->is_begun ||
-        queue(conversation, &edges, PROTOCOL_QUIT, strlen(PROTOCOL_QUIT))) {
+    /* While a request is incomplete the word would become its end. */
+    bool has_word = *conversation->quit_word && !conversation->is_begun;
+    if (!has_word || queue_quit_word(conversation))
         conversation->quit_queued = true;
-        conversation->quit_bytes = (size_t) (conversation->queued_bytes - before);
-    } else {
+    else
         conversation_finish(conversation, CONVERSATION_OUT_OF_MEMORY, "out of memory");
-    }
 }
 
 bool conversation_is_over(const struct conversation *conversation)

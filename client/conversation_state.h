@@ -36,6 +36,9 @@ struct conversation {
      * until it is sent. It ends at queued_bytes. */
     struct buffer outgoing;
     int64_t reply_timeout_ms;
+    const char *quit_word; /* "": none */
+    bool discards;         /* what comes behind the word for quit */
+    bool half_closes;      /* with the input, not behind the last reply */
 
     uint64_t requests;
     uint64_t replies;
@@ -45,6 +48,7 @@ struct conversation {
     uint64_t first_owed_end;
     int64_t heard_ms;      /* since when the server is silent, for the reply time-out */
     int64_t linger_end_ms; /* for the end of the stream; 0: more than that is awaited */
+    int64_t mute_since_ms; /* all is sent and nothing has come of a reply; 0: that is not so */
 
     bool keeps;                /* requests, until they are answered */
     size_t window;             /* how many bytes of them */
@@ -63,6 +67,8 @@ struct conversation {
     bool quitting;    /* no more requests will come */
     bool quit_queued; /* our half ends behind what is queued */
     bool half_closed;
+    bool has_heard; /* a byte from the server */
+    bool told_silence;
     bool stream_ended; /* nothing more will be received */
     bool announced;
     bool busy;
@@ -129,5 +135,8 @@ static inline const char *conversation_unsent_head(const struct conversation *co
 
 /* Ends a wait that took too long, or begins to wait for the end of the stream alone. */
 void conversation_look_at_clock(struct conversation *conversation);
+
+/* Whether it is time for CONVERSATION_SILENCE; once. */
+bool conversation_silence_is_due(struct conversation *conversation);
 
 #endif

@@ -12,12 +12,25 @@
 #include "common/clock.h"
 
 #define READ_BYTES ((size_t) 256 << 10)
-#define LINGER_MS 1000 /* for the end of the stream, if nothing else is awaited */
+#define LINGER_MS 1000  /* for the end of the stream, if nothing else is awaited */
+#define SILENCE_MS 5000 /* of a server that has everything */
 
 static bool wants_to_send(const struct conversation *conversation)
 {
     return !conversation->send_errno && (conversation_unsent(conversation) > 0 ||
                                          (conversation->quit_queued && !conversation->half_closed));
+}
+
+/* A server that answers, or has begun to, may take its time. */
+static void look_for_silence(struct conversation *conversation)
+{
+    bool is_mute = conversation_owed(conversation) > 0 && !wants_to_send(conversation) &&
+                   !conversation->is_paused && !conversation->told_silence &&
+                   (!conversation->has_heard || buffer_size(&conversation->incoming) > 0);
+    if (!is_mute)
+        conversation->mute_since_ms = 0;
+    else if (!conversation->mute_since_ms)
+        conversation->mute_since_ms = clock_ms();
 }
 
 void conversation_poll(struct conversation *conversation, bool want_reply, struct pollfd *fd)
@@ -30,6 +43,7 @@ void conversation_poll(struct conversation *conversation, bool want_reply, struc
     conversation->is_paused = is_paused;
     if (is_paused)
         conversation->linger_end_ms = 0;
+    look_for_silence(conversation);
     fd->events = (short) ((!is_paused && !conversation->stream_ended ? POLLIN : 0) |
                           (wants_to_send(conversation) ? POLLOUT : 0));
     /* poll(2) would report errors and hang-ups that are not to be acted on now. */
@@ -54,6 +68,9 @@ int conversation_wait_ms(const struct conversation *conversation)
     int64_t end_ms = silence_end_ms(conversation);
     if (conversation->linger_end_ms && (!end_ms || conversation->linger_end_ms < end_ms))
         end_ms = conversation->linger_end_ms;
+    int64_t hint_ms = conversation->mute_since_ms + SILENCE_MS;
+    if (conversation->mute_since_ms && (!end_ms || hint_ms < end_ms))
+        end_ms = hint_ms;
     if (!end_ms || conversation->is_paused || conversation->end)
         return -1;
     return clock_wait_ms(end_ms - clock_ms());
@@ -72,6 +89,8 @@ static void receive(struct conversation *conversation)
         buffer_added(incoming, (size_t) size);
         conversation_look_at_window(conversation, now_ms);
         conversation->heard_ms = now_ms;
+        conversation->has_heard = true;
+        conversation->mute_since_ms = 0;
         if (conversation_owed(conversation) > 0)
             conversation->linger_end_ms = 0;
     } else if (size == 0) {
@@ -119,6 +138,15 @@ void conversation_look_at_clock(struct conversation *conversation)
         conversation->linger_end_ms = now + LINGER_MS;
     else if (awaits_end && now >= conversation->linger_end_ms)
         conversation_finish_stream(conversation);
+}
+
+bool conversation_silence_is_due(struct conversation *conversation)
+{
+    if (!conversation->mute_since_ms || conversation->told_silence ||
+        clock_ms() < conversation->mute_since_ms + SILENCE_MS)
+        return false;
+    conversation->told_silence = true;
+    return true;
 }
 
 void conversation_step(struct conversation *conversation, short revents)

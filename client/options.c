@@ -54,6 +54,20 @@ static bool take_literal(const char *value, void *context, struct error *error)
     return true;
 }
 
+static bool take_quit_word(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct options *) context)->conversation.quit_word = value;
+    return true;
+}
+
+static bool take_half_close(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->conversation.half_closes = true;
+    return true;
+}
+
 static bool take_when(const char *value, enum options_when *when, struct error *error)
 {
     static const char *const names[] = {
@@ -134,6 +148,13 @@ static const struct args_option table[] = {
     {0, "literal", NULL,
      "send a line '" OPTIONS_QUIT "' as text; a line '" PROTOCOL_QUIT "' is refused", NULL,
      take_literal},
+    {0, "quit-word", "TEXT",
+     "what is sent at the end; if it is empty, nothing; what comes behind it does not count",
+     PROTOCOL_QUIT, take_quit_word},
+    {0, "half-close", NULL,
+     "end our side with the input, not behind the last reply: for servers that answer at the end "
+     "of their input; with no word unless --quit-word gives one",
+     NULL, take_half_close},
     {0, "progress", "WHEN",
      "without a prompt, show progress on standard error: auto (on a terminal that does not get "
      "the replies), always or never",
@@ -201,6 +222,20 @@ static bool use_default_address(struct options *options, struct error *error)
            error_set(error, ADDRESS_VARIABLE ": %.400s", why.text);
 }
 
+/* What depends on more than one option. */
+static bool check_together(const struct options *options, struct error *error)
+{
+    struct frame_edges edges;
+    const char *word = options->conversation.quit_word;
+    enum frame_codec codec = frame_codec_of_requests(options->conversation.codec);
+    if (!word || !*word)
+        return true;
+    enum frame_refusal refusal = frame_encode(codec, word, strlen(word), SIZE_MAX, &edges);
+    return refusal == FRAME_FITS ||
+           error_set(error, "--quit-word can't be sent in this framing: %s",
+                     frame_refusal_text(refusal));
+}
+
 bool options_parse(struct options *options, int argc, char **argv, enum exit_status *status)
 {
     struct error error;
@@ -214,7 +249,8 @@ bool options_parse(struct options *options, int argc, char **argv, enum exit_sta
         *status = print_information(options);
         return false;
     }
-    if (first < 0 || (!options->conversation.address && !use_default_address(options, &error))) {
+    if (first < 0 || (!options->conversation.address && !use_default_address(options, &error)) ||
+        !check_together(options, &error)) {
         report(error.text);
         *status = EXIT_STATUS_USAGE;
         return false;

@@ -44,6 +44,31 @@ void report_unasked(const struct conversation *conversation, const char *text, s
          is_busy ? "" : "unasked: ", escape_text(text, size, shown));
 }
 
+static bool may_want_half_close(const struct conversation *conversation, bool input_ended)
+{
+    return input_ended && !conversation_half_closes(conversation);
+}
+
+static bool may_want_crlf(const struct conversation *conversation)
+{
+    return conversation_codec(conversation) == FRAME_LINE;
+}
+
+bool report_has_hint(const struct conversation *conversation, bool input_ended)
+{
+    return may_want_half_close(conversation, input_ended) || may_want_crlf(conversation);
+}
+
+void report_silence(const struct conversation *conversation, bool input_ended)
+{
+    if (report_has_hint(conversation, input_ended))
+        tell("banter: %s: no reply for 5 s%s%s\n", conversation_address(conversation),
+             may_want_half_close(conversation, input_ended)
+                 ? "; if the server answers at the end of its input, use --half-close"
+                 : "",
+             may_want_crlf(conversation) ? "; if it waits for CR LF, use --framing crlf" : "");
+}
+
 void report_not_sent(const char *unit, uint64_t number, const char *why)
 {
     tell("banter: %s %" PRIu64 " can't be sent: %s\n", unit, number, why);

@@ -31,6 +31,11 @@ void report_opening(enum conversation_opening opening, const char *why);
 /* A frame that answers no request. */
 void report_unasked(const struct conversation *conversation, const char *text, size_t size);
 
+/* CONVERSATION_SILENCE, and what may be the reason; nothing if none is known (has_hint() false).
+ * `input_ended`: there is no more to be sent. */
+bool report_has_hint(const struct conversation *conversation, bool input_ended);
+void report_silence(const struct conversation *conversation, bool input_ended);
+
 /* A request, the `number`th of its `unit` ("input line"), was not sent, and why. */
 void report_not_sent(const char *unit, uint64_t number, const char *why);
 

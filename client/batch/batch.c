@@ -135,6 +135,14 @@ static void take_lines(struct batch *batch)
         output_lines(batch->output, lines, size);
 }
 
+static void give_hint(struct batch *batch)
+{
+    if (batch->is_quiet)
+        return;
+    progress_erase(&batch->progress);
+    report_silence(batch->conversation, batch->input_ended);
+}
+
 static void take_events(struct batch *batch)
 {
     struct frame frame;
@@ -149,6 +157,9 @@ static void take_events(struct batch *batch)
             progress_erase(&batch->progress);
             report_unasked(batch->conversation, frame.message, frame.size);
             batch_note(batch, EXIT_STATUS_ERROR_REPLY);
+            break;
+        case CONVERSATION_SILENCE:
+            give_hint(batch);
             break;
         case CONVERSATION_NOTHING:
             return;
@@ -242,6 +253,7 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
         .output = output,
         .takes_lines = !output->is_terminal && !options->wants_times,
         .gives_blocks = options->conversation.codec == FRAME_BLOCK && !*options->messages,
+        .is_quiet = options->is_quiet,
         .status = EXIT_STATUS_ANSWERED,
     };
     input_init(&batch.input, options, batch.takes_lines);

@@ -19,7 +19,8 @@
 struct batch {
     struct conversation *conversation;
     struct input input;
-    bool takes_lines;  /* nothing has to be done for each request, or for each reply */
+    bool takes_lines; /* nothing has to be done for each request, or for each reply */
+    bool is_quiet;
     bool gives_blocks; /* as they came, since a reply may have several lines, or none */
     struct output *output;
     struct progress progress;

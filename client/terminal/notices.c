@@ -105,6 +105,15 @@ void notice_opening(enum conversation_opening opening, const char *why)
     prompt_end_output();
 }
 
+void notice_silence(const struct conversation *conversation)
+{
+    if (!report_has_hint(conversation, false))
+        return;
+    prompt_begin_output();
+    report_silence(conversation, false);
+    prompt_end_output();
+}
+
 void notice_unasked(const struct conversation *conversation, const struct frame *frame)
 {
     prompt_begin_output();

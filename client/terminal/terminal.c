@@ -270,6 +270,10 @@ static void take_events(struct terminal *terminal)
             notice_unasked(terminal->link.conversation, &frame);
             note(terminal, EXIT_STATUS_ERROR_REPLY);
             break;
+        case CONVERSATION_SILENCE:
+            if (!terminal->options->is_quiet)
+                notice_silence(terminal->link.conversation);
+            break;
         case CONVERSATION_NOTHING:
             print_replies(terminal);
             return;
