@@ -20,7 +20,7 @@ enum { SERVER_MAX_REQUESTS = (1 << SERVER_REQUESTS_BITS) - 1 };
 /* At least this many requests of the largest size fit into max_memory. */
 enum { SERVER_LEAST_MESSAGES = 2 };
 
-/* Times in milliseconds; 0 is never, for each of them. */
+/* Times in milliseconds; 0 is never, except for drain_timeout_ms: at once. */
 struct server_config {
     const char *const *listen; /* addresses to listen on, as texts of common/address.h */
     unsigned listen_count;

@@ -121,12 +121,11 @@ static enum status leave_behind(void)
 
 static enum status live_with_signals(struct options *options, int signal_fd)
 {
-    int64_t drain_ms = options->config.drain_timeout_ms;
     struct run_plan plan = {
         .live = live,
         .context = options,
         .kind = options->handler.kind,
-        .patience_ms = drain_ms ? drain_ms + CLOSE_GRACE_MS : 0,
+        .patience_ms = options->config.drain_timeout_ms + CLOSE_GRACE_MS,
     };
     int status = run(&plan, signal_fd);
     if (status == RUN_LEFT_BEHIND)

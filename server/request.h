@@ -43,6 +43,16 @@ int64_t request_deadline_ms(const struct request *request);
  * has ended. May turn true at any time. */
 _Bool request_is_over(const struct request *request);
 
+/* A request that handle() is given is begun. A handler that has others wait first says so: it is
+ * not begun before request_begin() returns true. Until then a stop of the server may take it back,
+ * so that the client may ask it elsewhere. By the handler's thread that has it, also of one that it
+ * has begun in vain: nothing has seen it. */
+void request_defer(struct request *request);
+
+/* Begins a request that waits. False: an answer would come too late, and it must not be begun. By
+ * somebody who has a hold. */
+_Bool request_begin(struct request *request);
+
 /* Keeps the request beyond handle(). Called in handle() only. False: out of memory; the request was
  * not held, and must be answered or left before handle() returns. */
 _Bool request_hold(struct request *request);

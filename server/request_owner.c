@@ -19,6 +19,7 @@ enum {                /* bits of request->state */
        ANSWERED = 2,  /* the answer is there */
        DETACHED = 4,  /* handle() has returned in the loop's owner, or the loop was taken */
        CANCELLED = 8, /* nobody waits for the answer any more */
+       BEGUN = 16,    /* it was given to what answers it, or is about to be */
 };
 
 /* A reply buffer that has grown beyond this is given back, so that one large reply does not cost
@@ -87,6 +88,27 @@ void request_postpone(struct request *request, int64_t ms)
 _Bool request_is_over(const struct request *request)
 {
     return atomic_load_explicit(&request->state, memory_order_acquire) & CLAIMED;
+}
+
+void request_defer(struct request *request)
+{
+    atomic_fetch_and_explicit(&request->state, ~(unsigned) BEGUN, memory_order_acq_rel);
+}
+
+_Bool request_begin(struct request *request)
+{
+    unsigned state = atomic_load_explicit(&request->state, memory_order_acquire);
+    do {
+        if (state & CLAIMED)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&request->state, &state, state | BEGUN,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    return true;
+}
+
+bool request_was_begun(const struct request *request)
+{
+    return atomic_load_explicit(&request->state, memory_order_acquire) & BEGUN;
 }
 
 _Bool request_hold(struct request *request)
@@ -272,7 +294,7 @@ void request_start(struct request *request, struct loop *loop, void *context,
                    uint64_t session_number, const char *message, size_t size)
 {
     /* Nobody else knows the request yet; the call is published with a release later. */
-    atomic_store_explicit(&request->state, 0, memory_order_relaxed);
+    atomic_store_explicit(&request->state, BEGUN, memory_order_relaxed);
     atomic_store_explicit(&request->holds, 1, memory_order_relaxed);
     atomic_store_explicit(&request->references, 2, memory_order_relaxed);
     request->loop = loop;

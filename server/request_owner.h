@@ -18,6 +18,10 @@
  * the request is DETACHED (it was held, or its loop was taken, or the executor ran it): whichever
  * of ANSWERED and DETACHED comes second delivers it; if that is the answer, into the loop's inbox.
  *
+ * What was begun. A request is BEGUN from the start, unless it is deferred: then taking it back
+ * (CLAIMED before BEGUN) and beginning it exclude each other, so that a stop can promise that
+ * nothing without a reply was run.
+ *
  * Three nodes, three inboxes. `job.node` goes to the executor's inbox and later, with the answer,
  * to the loop's (server/engine/job.h says why that is safe). `return_node` goes to the loop's inbox
  * when a call outside of the loop has returned before its answer is there; it has the call's hold,
@@ -163,6 +167,9 @@ bool request_claim(struct request *request);
 /* As request_claim(), and whoever answers later does so in vain, without a word in the log: the
  * asker has gone. */
 bool request_cancel(struct request *request);
+
+/* Whether it was begun, even if it is over (request_begin() in server/request.h). */
+bool request_was_begun(const struct request *request);
 
 /* Copies the message, for a call that outlives the owner's input. False: out of memory. */
 bool request_keep_message(struct request *request);

@@ -24,7 +24,7 @@ struct run_plan {
     void *context;
     const struct handler_kind *kind; /* aborted if the process ends before live() does */
     /* How long live() may go on after the signal while no server runs, or after the server's end.
-     * 0: for ever. */
+     */
     int64_t patience_ms;
 };
 

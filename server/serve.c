@@ -151,7 +151,7 @@ static void begin_drain(struct shard *shard, struct scratch *scratch)
 {
     int64_t timeout = shard->shared->settings.config.drain_timeout_ms;
     shard->draining = true;
-    shard->drain_deadline_ms = timeout ? shard->loop.now_ms + timeout : CLOCK_NEVER;
+    shard->drain_deadline_ms = shard->loop.now_ms + timeout;
     size_t place = 0;
     for (struct session *session; (session = store_next(&shard->store, &place));)
         turn_drain(session, scratch);

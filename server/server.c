@@ -382,9 +382,8 @@ static void stop_loops(struct server *server)
     scaler_freeze(&server->scaler);
     for (unsigned i = 0; i < server->scaler.count; i++)
         shard_stop(&server->shards[i]);
-    int64_t timeout = config_of(server)->drain_timeout_ms;
     server->left =
-        pool_stop(server->pool, timeout ? clock_ms() + timeout : CLOCK_NEVER, STOP_GRACE_MS);
+        pool_stop(server->pool, clock_ms() + config_of(server)->drain_timeout_ms, STOP_GRACE_MS);
     monitor_stop(server->monitor);
 }
 

@@ -53,11 +53,14 @@ void close_now(struct session *session)
 static void linger(struct session *session)
 {
     struct shard *shard = session_shard(session);
-    if (linger_count(&shard->linger) == LINGER_MAX)
+    bool is_full = linger_count(&shard->linger) == LINGER_MAX;
+    if (is_full && !shard->draining)
         close_now(linger_oldest(&shard->linger));
     session->closing = true;
     session->since_ms = (uint64_t) shard->loop.now_ms;
-    linger_add(&shard->linger, session);
+    /* At a stop all linger at once, and nobody comes for whom there had to be room. */
+    if (!is_full || !shard->draining)
+        linger_add(&shard->linger, session);
     admission_lingers(shard->shared->admission);
 }
 

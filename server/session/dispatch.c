@@ -74,6 +74,7 @@ static bool execute(struct session *session, struct scratch *scratch)
     struct request *request = scratch->request;
     if (!request_keep_message(request))
         return false;
+    request_defer(request);
     scratch->request = NULL;
     request->job.cost = cost_class(session->cost);
     output_queue(session, request);
@@ -127,8 +128,9 @@ static void take_outcome(struct session *session, struct scratch *scratch)
     case REQUEST_ANSWERED:
         output_answered(session, scratch);
         break;
-    case REQUEST_FORGOTTEN:
-        output_error(session, scratch, PROTOCOL_HANDLER_FAILED, "the handler has not answered");
+    case REQUEST_FORGOTTEN: /* but begun */
+        request_refuse(scratch->request, PROTOCOL_HANDLER_FAILED, "the handler has not answered");
+        output_answered(session, scratch);
         break;
     case REQUEST_HELD:
         keep_held(session, scratch);
@@ -147,10 +149,6 @@ bool dispatch(struct session *session, struct scratch *scratch, const char *mess
         log_put(shard->transcript, LOG_PROCESSING, session->number, message, size);
     if (session_is_relay(session)) {
         pipes_put(session, scratch, message, size);
-        return true;
-    }
-    if (shard->refusing) {
-        output_error(session, scratch, PROTOCOL_HANDLER_TIMEOUT, OUTPUT_STOPPING_TEXT);
         return true;
     }
     if (!prepare(session, scratch, message, size))
@@ -206,7 +204,7 @@ static void run_job(struct job *job)
 {
     struct request *request = (struct request *) job;
     struct handler *handler = request->handler;
-    if (!request_is_over(request)) {
+    if (request_begin(request)) {
         struct call_sample sample;
         call_sample_begin(&sample);
         handler->kind->handle(handler, request);

@@ -36,8 +36,7 @@ static inline bool is_open(const struct session *session)
     const struct session_active *active = session->active;
     if (session->input_over || session->broken || session->closing)
         return false;
-    /* Refusing is not the handler's work. */
-    if (active && active->pending > 0 && !shard->refusing &&
+    if (active && active->pending > 0 &&
         handler_holds_back(shard->shared->settings.config.handler, session->handler_data))
         return false;
     return !active || (!active->stalled && active->pending < SESSION_MAX_PENDING &&
@@ -76,7 +75,7 @@ bool input_wants_bytes(const struct session *session)
 static void take_quit(struct session *session)
 {
     log_put(session_shard(session)->log, LOG_QUIT, session->number, "", 0);
-    session->input_over = true;
+    session_end_input(session);
 }
 
 /* --max-requests: nothing is taken behind the last one. */
@@ -84,7 +83,7 @@ static void count_taken(struct session *session)
 {
     unsigned max_requests = session_shard(session)->shared->settings.config.max_requests;
     if (max_requests > 0 && ++session->taken == max_requests)
-        session->input_over = true;
+        session_end_input(session);
 }
 
 static void take_too_long(struct session *session, struct scratch *scratch)
@@ -111,7 +110,7 @@ static __attribute__((noinline)) void take_http(struct session *session, struct 
     log_put(session_shard(session)->log, LOG_HTTP, session->number, "", 0);
     counter_add(&session_shard(session)->loop.served, 1);
     output_error(session, scratch, PROTOCOL_BAD_REQUEST, "this is no HTTP server");
-    session->input_over = true;
+    session_end_input(session);
 }
 
 /* Whether a session begins with HTTP, which a netstring can't: this is its first message, or, in
@@ -210,7 +209,7 @@ static void take_fatal(struct session *session, struct scratch *scratch, enum fr
                 sizeof malformed - 1);
         output_error(session, scratch, PROTOCOL_BAD_FRAME, malformed);
     }
-    session->input_over = true;
+    session_end_input(session);
 }
 
 /* `left` bytes of the input are left over. */
@@ -321,6 +320,8 @@ bool input_run(struct session *session, struct scratch *scratch, bool readable)
     if (used_up && ended)
         end_of_input(session, scratch, buffer_size(scratch->reading),
                      session->eof ? "the stream ended before it did" : NULL);
+    if (used_up && session->eof)
+        session_end_input(session);
     session->unparsed = !used_up && !session->input_over;
     reading_end(session, scratch);
     return true;

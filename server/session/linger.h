@@ -33,7 +33,7 @@ struct session *linger_oldest(const struct linger_list *linger);
 /* Adds the newest; there are fewer than LINGER_MAX. */
 void linger_add(struct linger_list *linger, struct session *session);
 
-/* Removes one that was added. */
+/* Removes it, if it was added. */
 void linger_remove(struct linger_list *linger, const struct session *session);
 
 #endif

@@ -153,11 +153,10 @@ static void report_gone(struct request *request)
         handler->kind->reply_gone(handler, request);
 }
 
-static void unqueue_first(struct session *session)
+/* One that was taken out of the queue. */
+static void let_go(struct session *session, struct request *request)
 {
     struct session_active *active = session->active;
-    struct request *request = STAILQ_FIRST(&active->requests);
-    STAILQ_REMOVE_HEAD(&active->requests, entry);
     active->pending--;
     active->replies -= request->held;
     active->messages -= request->size;
@@ -165,6 +164,14 @@ static void unqueue_first(struct session *session)
     if (active->stalled == request)
         active->stalled = NULL;
     request->context = NULL; /* a holder, or the call's way back, may outlive the session */
+}
+
+static void unqueue_first(struct session *session)
+{
+    struct session_active *active = session->active;
+    struct request *request = STAILQ_FIRST(&active->requests);
+    STAILQ_REMOVE_HEAD(&active->requests, entry);
+    let_go(session, request);
     request_unref_to(request, &session_shard(session)->spares);
 }
 
@@ -195,6 +202,7 @@ void output_error(struct session *session, struct scratch *scratch, const char *
         return;
     }
     request_start(request, &shard->loop, session, session->number, "", 0);
+    request_defer(request); /* for good: the handler is not given it */
     output_overrule(request, code, text);
     output_queue(session, request);
     request_release(request);
@@ -227,8 +235,8 @@ void output_unsendable(struct session *session, struct scratch *scratch, enum fr
     put_handler_failed(session, &scratch->output, session->crlf, frame_refusal_text(why));
 }
 
-/* A late answer may say so too, but it is not the one that is sent. At the stop's end all that is
- * owed is refused, one by one. */
+/* A late answer may say so too, but it is not the one that is sent. When a stop can't wait longer,
+ * each request is refused. */
 static bool request_is_last(const struct shard *shard, const struct request *request)
 {
     if (!request->verdict_code)
@@ -240,7 +248,7 @@ static bool request_is_last(const struct shard *shard, const struct request *req
 /* The last reply has been delivered: the session is closed in order. */
 static void end_behind(struct session *session)
 {
-    session->input_over = true;
+    session_end_input(session);
     output_cancel(session);
     session->active->pending = 0;
     session->active->replies = 0;
@@ -274,6 +282,42 @@ void output_cancel(struct session *session)
         if (request->ready || request_cancel(request))
             request_unref(request);
     }
+}
+
+/* ---- the stop ---- */
+
+/* Answers each request that is owed. Returns the last one that was begun; NULL: there is none. */
+static struct request *refuse_owed(struct session *session)
+{
+    struct request *request, *last = NULL;
+    STAILQ_FOREACH(request, &session->active->requests, entry) {
+        /* If the handler was quicker: as when its time is over. */
+        if (!request->ready &&
+            !output_overrule(request, PROTOCOL_HANDLER_TIMEOUT, OUTPUT_STOPPING_TEXT) &&
+            request_take_answer(request))
+            output_ready(session, request);
+        if (request_was_begun(request))
+            last = request;
+    }
+    return last;
+}
+
+bool output_refuse(struct session *session)
+{
+    if (!output_pending(session))
+        return false;
+    struct request_queue *requests = &session->active->requests;
+    struct request *last = refuse_owed(session), *request;
+    bool dropped = false;
+    while ((request = last ? STAILQ_NEXT(last, entry) : STAILQ_FIRST(requests))) {
+        STAILQ_REMOVE(requests, request, request, entry);
+        let_go(session, request);
+        /* Else the answer comes through the inbox, and is dropped there. */
+        if (request->ready)
+            request_unref(request);
+        dropped = true;
+    }
+    return dropped;
 }
 
 /* ---- sending ---- */
@@ -346,4 +390,20 @@ bool output_flush(struct session *session)
         return false;
     buffer_fini(output);
     return true;
+}
+
+void output_tell_stop(struct session *session)
+{
+    const struct server_config *config = &session_shard(session)->shared->settings.config;
+    session->draining = false;
+    if (config->codec == FRAME_RAW || config->handler->relays || !session_activate(session))
+        return;
+    bool is_first = !output_unsent(session);
+    if (!protocol_append_error(&session->active->output, codec_of(session, session->crlf),
+                               PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT)) {
+        session_break(session, "out of memory");
+    } else if (is_first) {
+        start_write_clock(session);
+        output_flush(session);
+    }
 }

@@ -13,7 +13,7 @@
 #include "server/session/scratch.h"
 #include "server/session/state.h"
 
-/* The answer to owed requests for which the server can't wait any longer. */
+/* Of "-ERR stopping", and of the answer to a begun request for which a stop can't wait longer. */
 #define OUTPUT_STOPPING_TEXT "the server is stopping"
 
 /* Whether replies are still to be delivered, or bytes to be sent. */
@@ -58,6 +58,10 @@ bool output_overrule(struct request *request, const char *code, const char *text
 void output_unasked(struct session *session, struct scratch *scratch, const char *code,
                     const char *text);
 
+/* Tells a draining session that the server stops, behind all that it was owed: in a codec in which
+ * that can't run together with a reply, and if it is no relay. */
+void output_tell_stop(struct session *session);
+
 /* Frames a line that comes unasked from the session's program, with the line end of the last
  * request; or the error that takes the place of one that can't be sent, for that reason. */
 void output_line(struct session *session, struct scratch *scratch, const char *text, size_t size);
@@ -75,6 +79,10 @@ void output_keep(struct session *session, struct scratch *scratch);
 
 /* Sends what was kept. Returns whether that was all. */
 bool output_flush(struct session *session);
+
+/* The stop can't wait longer: answers what is owed, up to the last request that was begun, and
+ * drops what is behind it, which will not be. Returns whether there was any of that. */
+bool output_refuse(struct session *session);
 
 /* The session closes: nobody waits for its requests any more. */
 void output_cancel(struct session *session);

@@ -34,6 +34,13 @@ static inline bool session_is_partial(const struct session_active *active)
            telnet_is_partial(&active->telnet);
 }
 
+/* It takes no more requests, for a reason of its own: a stop has nothing more to say to it. */
+static inline void session_end_input(struct session *session)
+{
+    session->input_over = true;
+    session->draining = false;
+}
+
 /* The rules of its requests. */
 static inline const struct frame_rules *session_rules(const struct session *session)
 {

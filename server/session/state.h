@@ -88,9 +88,11 @@ struct session {
     uint64_t cost : 6;     /* enum cost: what its requests cost */
     bool watches_in : 1;   /* what epoll watches */
     bool watches_out : 1;
-    bool unparsed : 1;      /* the input that is left over may hold complete requests */
-    bool eof : 1;           /* the other end has closed its sending half */
-    bool draining : 1;      /* only active->drain_left bytes are still read */
+    bool unparsed : 1; /* the input that is left over may hold complete requests */
+    bool eof : 1;      /* the other end has closed its sending half */
+    /* The server stops: only active->drain_left bytes are still read, and behind its last reply the
+     * session is told so. */
+    bool draining : 1;
     bool input_over : 1;    /* no more requests are taken; when all is sent the session is closed */
     bool closing : 1;       /* our half is closed; what still comes is thrown away */
     bool broken : 1;        /* given up: closed at the end of the turn without further ado */

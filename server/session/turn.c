@@ -73,6 +73,18 @@ static void go_on(struct session *session)
         loop_ready(&session_shard(session)->loop, &session->active->ready);
 }
 
+/* All that was owed is on its way. Returns whether the session is closed at once. */
+static __attribute__((noinline)) bool finish(struct session *session)
+{
+    if (session->draining)
+        output_tell_stop(session);
+    if (session->broken)
+        close_now(session);
+    else if (!output_unsent(session))
+        close_in_order(session);
+    return session->closed;
+}
+
 /* The end of every turn: works out from the session's state how it goes on. */
 static void rearm(struct session *session)
 {
@@ -83,11 +95,8 @@ static void rearm(struct session *session)
         return;
     }
     if (session->input_over && !session->closing && !output_pending(session) &&
-        !output_unsent(session) && !session_is_relay(session)) {
-        close_in_order(session);
-        if (session->closed)
-            return;
-    }
+        !session_is_relay(session) && finish(session))
+        return;
     if (!session->closing) {
         if (session_is_idle(session) && !session_is_relay(session))
             session_deactivate(session);
@@ -395,7 +404,7 @@ void turn_drain(struct session *session, struct scratch *scratch)
 {
     if (session->closing)
         return;
-    session->draining = true;
+    session->draining = !session->input_over;
     size_t readable = session->eof ? 0 : socket_readable(session);
     if (readable > 0) {
         if (session_activate(session))
@@ -414,12 +423,10 @@ void turn_refuse(struct session *session)
         return;
     if (session_is_relay(session)) {
         relay_end(session);
-        rearm(session);
-        return;
+    } else if (output_refuse(session) || !session->input_over) {
+        session->input_over = true;
+        session->unparsed = false;
+        session->draining = true;
     }
-    struct request *request;
-    STAILQ_FOREACH(request, &session->active->requests, entry)
-        if (!request->ready)
-            output_overrule(request, PROTOCOL_HANDLER_TIMEOUT, OUTPUT_STOPPING_TEXT);
-    loop_ready(&session_shard(session)->loop, &session->active->ready);
+    rearm(session);
 }

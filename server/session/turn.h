@@ -48,7 +48,8 @@ void turn_stream(struct inbox_node *node, struct scratch *scratch);
 /* The server stops: what has been received is still served. */
 void turn_drain(struct session *session, struct scratch *scratch);
 
-/* The drain's time is over: all that is owed is refused; a relay's program has said its last. */
+/* The drain's time is over: what is owed is refused as far as it was begun, and nothing else is;
+ * a relay's program has said its last. */
 void turn_refuse(struct session *session);
 
 /* The loop was taken from this thread, in a turn that had come to a handler's call: moves what the

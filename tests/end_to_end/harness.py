@@ -78,6 +78,11 @@ def assert_replies(replies, expected):
     assert got + replies[len(got):] == expected
 
 
+def assert_stopped(client, expected=()):
+    """The server stops in order: it gives these replies, says so, and ends the stream."""
+    assert_replies(client.replies(), [*expected, "-ERR stopping"])
+
+
 def wait_until(condition, what, limit=LIMIT):
     """Polls until condition() is true and returns what it gave: for states that nothing announces."""
     deadline = time.monotonic() + limit

@@ -6,7 +6,7 @@ import os
 import pytest
 
 import harness
-from harness import is_error, wait_until
+from harness import assert_stopped, is_error, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -155,4 +155,4 @@ def test_a_stop_that_can_not_wait_refuses_what_waits(server):
     banterd.log.wait_for("Processing the input received from client: meet 1000", len(clients))
     assert banterd.stop() == 2
     for client in clients:
-        assert is_error(client.readline(), "stopping")
+        assert_stopped(client, ["-ERR handler-timeout"])

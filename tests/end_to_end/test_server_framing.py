@@ -299,18 +299,41 @@ def test_replies_at_the_stop_end_as_their_requests(server):
     assert client.readline() == b"a\r"
     banterd.log.wait_for("client: hold$", 2)
     banterd.send_signal(15)
-    assert_replies(client.replies(), ["-ERR handler-timeout\r", "-ERR handler-timeout"])
+    assert_replies(client.replies(), ["-ERR handler-timeout\r", "-ERR handler-timeout", "-ERR stopping"])
 
 
 @pytest.mark.parametrize("sent, end", [(b"", b"\n"), (b"a\n", b"\n"), (b"a\r\n", b"\r\n"), (b"a\r\nb\n", b"\n")])
 @pytest.mark.parametrize("codec", ["line", "crlf", "block"])
 def test_a_frame_that_answers_nothing_ends_as_the_last_request(server, codec, sent, end):
-    banterd = server("--idle-timeout", "200ms", "--framing", codec)
+    banterd = server("-H", "echo", "--framing", codec)
     client = banterd.connect()
     client.send(sent)
     end = b"\r\n" if codec == "crlf" else end
-    text = b"-ERR idle nothing was asked for too long" + end + (b"." + end if codec == "block" else b"")
-    assert client.read_to_eof().endswith(text)
+    mark = b"." + end if codec == "block" else b""
+    banterd.log.wait_for("Processed result|Connected with", 1 + sent.count(b"\n"))
+    banterd.send_signal(15)
+    text = client.read_to_eof()
+    assert text.endswith(b"-ERR stopping the server is stopping" + end + mark)
+    assert text.count(b"\n") == (sent.count(b"\n") + 1) * (2 if mark else 1)
+
+
+def test_a_stop_is_told_in_a_netstring(server):
+    banterd = server("-H", "echo", "--framing", "netstring")
+    client = banterd.connect()
+    client.send(b"1:a,5:half")
+    assert client.read(4) == b"1:a,"
+    banterd.send_signal(15)
+    assert client.read_to_eof() == b"36:-ERR stopping the server is stopping,"
+
+
+def test_a_stop_is_not_told_in_raw(server):
+    """It would run together with a reply."""
+    banterd = server("-H", "echo", "--framing", "raw")
+    client = banterd.connect()
+    client.send(b"a")
+    assert client.receive() == b"a"
+    banterd.send_signal(15)
+    assert client.at_eof()
 
 
 @pytest.mark.parametrize("first", [b"", b"a\n", b"a\r\n"])

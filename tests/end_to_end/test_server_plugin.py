@@ -12,7 +12,7 @@ import pytest
 
 import harness
 import shared_object
-from harness import BANTERD, TOP, is_error, wait_until
+from harness import BANTERD, TOP, assert_stopped, is_error, wait_until
 
 MINIMAL = """
 #include <banter/handler.h>
@@ -262,7 +262,7 @@ def test_no_close_while_a_call_is_left_behind(tester):
     client.send_message("pause")
     plugin.server.log.wait_line("[1] Processing the input received from client: pause")
     plugin.server.send_signal(signal.SIGTERM)
-    assert is_error(client.readline(), "stopping")
+    assert_stopped(client, ["-ERR handler-timeout"])
     assert plugin.server.wait() == 2
     assert plugin.entries() == ["open"]
 

@@ -14,7 +14,7 @@ import pytest
 
 import harness
 import shared_object
-from harness import Talkers, assert_replies, wait_until
+from harness import Talkers, assert_replies, assert_stopped, is_error, wait_until
 
 EACH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 
@@ -54,8 +54,8 @@ def test_requests_under_way_are_answered(server, number):
     received(banterd, "sleep 400 stalled")
     received(banterd, "later 500 x")
     banterd.send_signal(number)
-    assert late.replies() == [f"late {i}".encode() for i in range(10)]
-    assert stalled.replies() == [b"stalled", b"and", b"what", b"is", b"behind"]
+    assert_stopped(late, [f"late {i}" for i in range(10)])
+    assert_stopped(stalled, ["stalled", "and", "what", "is", "behind"])
     assert both.replies() == [b"x", b"y", b"z"]
     banterd.close_clients()
     assert banterd.wait() == 0
@@ -70,7 +70,8 @@ def test_sessions_without_requests_are_closed(server, number):
     clients[0].send("half")
     banterd.log.wait_for(r"^\[10\] Connected")
     banterd.send_signal(number)
-    assert all(client.at_eof() for client in clients)
+    for client in clients:
+        assert_stopped(client)
     banterd.close_clients()
     assert banterd.wait() == 0
     assert len(banterd.log.find(r"^\[\d+\] Connection .* closed$")) == 10
@@ -86,7 +87,7 @@ def test_what_is_in_the_receive_buffer_is_answered(server):
     client.send("half")
     received(banterd, "sleep 300 first")
     banterd.send_signal(signal.SIGTERM)
-    assert client.replies() == [b"first", *(message.encode() for message in messages), b"last"]
+    assert_stopped(client, ["first", *messages, "last"])
     client.close()
     assert banterd.wait() == 0
 
@@ -96,20 +97,23 @@ def test_whoever_has_connected_is_answered(server):
     come than are accepted at once."""
     banterd = server("-qq")
     longest_queue = int(Path("/proc/sys/net/core/somaxconn").read_text())
-    count = min(harness.scaled(1000, 600), longest_queue)
+    count = min(harness.scaled(1000, 600), longest_queue) - 1
     banterd.suspend()
     clients = []
     for number in range(count):
         client = banterd.connect()
         client.send_message(f"client {number}")
         clients.append(client)
+    silent = banterd.connect()
     banterd.send_signal(signal.SIGTERM)
     banterd.resume()
     for number, client in enumerate(clients):
-        assert client.replies() == [f"Hello CLIENT {number}".encode()]
+        assert_stopped(client, [f"Hello CLIENT {number}"])
         client.close()
+    assert_stopped(silent)
+    silent.close()
     assert banterd.wait() == 0
-    assert banterd.log.lines[-1] == f"Server stopped after {count} clients, {count} requests"
+    assert banterd.log.lines[-1] == f"Server stopped after {count + 1} clients, {count} requests"
 
 
 def test_a_client_that_goes_on_asking_does_not_hold_up_the_stop(server):
@@ -131,6 +135,7 @@ def test_a_client_that_goes_on_asking_does_not_hold_up_the_stop(server):
         replies = client.replies()
     except ConnectionResetError:
         replies = []  # it goes on sending after the second that the server gives it
+    assert not replies or is_error(replies.pop(), "stopping")
     assert set(replies) <= {b"Hello AGAIN"}
     assert banterd.wait() == 0
     over.set()
@@ -149,7 +154,7 @@ def test_stops_under_load_lose_nothing(server):
         def talk(index, client):
             client.send("0\n")
             try:
-                while (line := client.readline()) is not None:
+                while not is_error(line := client.readline(), "stopping"):
                     assert line == b"Hello %d" % got[index]
                     got[index] += 1
                     if sent[index] - got[index] < 100:
@@ -180,19 +185,19 @@ def test_what_cannot_be_answered_in_time_is_told(server, number):
     received(banterd, "hold", 3)
     assert client.readline() == b"a"
     banterd.send_signal(number)
-    assert_replies(client.replies(), ["-ERR handler-timeout", "b", "c", "-ERR handler-timeout", "d", "-ERR handler-timeout"])
+    assert_stopped(client, ["-ERR handler-timeout", "b", "c", "-ERR handler-timeout", "d", "-ERR handler-timeout"])
     client.close()
     assert banterd.wait() == 0
 
 
 def test_what_waits_behind_what_cannot_be_answered(server):
-    """More requests than may be under way: each that was received is owed."""
+    """More requests than may be under way: the others were not begun."""
     banterd = server("-H", "test", "--drain-timeout", "300ms")
     client = banterd.connect()
     client.send_message(*["hold"] * 200)
     received(banterd, "hold", 64)
     banterd.send_signal(signal.SIGTERM)
-    assert_replies(client.replies(), ["-ERR handler-timeout"] * 200)
+    assert_stopped(client, ["-ERR handler-timeout"] * 64)
     client.close()
     assert banterd.wait() == 0
 
@@ -206,8 +211,8 @@ def test_a_handler_that_does_not_come_back_is_left_behind(server, message):
     assert other.ask("other") == b"other"
     received(banterd, message)
     banterd.send_signal(signal.SIGTERM)
-    assert_replies(stuck.replies(), ["-ERR handler-timeout", "-ERR handler-timeout"])
-    assert other.at_eof()
+    assert_stopped(stuck, ["-ERR handler-timeout"])
+    assert_stopped(other)
     banterd.close_clients()
     assert banterd.wait() == 2
     assert "left behind" in banterd.log.text + banterd.stderr.text
@@ -215,7 +220,7 @@ def test_a_handler_that_does_not_come_back_is_left_behind(server, message):
 
 @EACH
 def test_a_second_signal_ends_it_at_once(server, number):
-    banterd = server("-H", "test", "--drain-timeout", "0", expect_status=-number)
+    banterd = server("-H", "test", "--drain-timeout", "1h", expect_status=-number)
     client = banterd.connect()
     client.send_message("hold")
     received(banterd, "hold")
@@ -239,7 +244,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(bench, folder, num
     assert client.ask("c") == b"Hello C"
     banterd.connect().ask("d")
     banterd.send_signal(other)
-    assert client.at_eof()
+    assert_stopped(client)
     banterd.close_clients()
     assert banterd.wait() == 0
 
@@ -299,7 +304,7 @@ def hanging(server, folder):
 
 @EACH
 def test_a_second_signal_ends_a_start_that_hangs(hanging, number):
-    banterd = hanging("open", "--drain-timeout", "0", expect_status=-number)
+    banterd = hanging("open", "--drain-timeout", "1h", expect_status=-number)
     banterd.stderr.wait_line("opening")
     banterd.send_signal(number)
     wait_until(lambda: banterd.pending() == 0, "the first signal was read")
@@ -324,7 +329,7 @@ def test_a_close_that_hangs_is_left_behind(hanging):
 
 
 def test_a_second_signal_ends_a_close_that_hangs(hanging):
-    banterd = hanging("close", "--drain-timeout", "0", expect_status=-signal.SIGTERM)
+    banterd = hanging("close", "--drain-timeout", "1h", expect_status=-signal.SIGTERM)
     banterd.send_signal(signal.SIGTERM)
     banterd.stderr.wait_line("closing")
     assert banterd.stop() == -signal.SIGTERM
@@ -409,7 +414,7 @@ def child_of(pid):
 
 @EACH
 def test_a_second_signal_ends_process_1(bench, number):
-    command = [harness.BANTERD_TEST, "-H", "test", "--listen", "127.0.0.1:0", "--drain-timeout", "0"]
+    command = [harness.BANTERD_TEST, "-H", "test", "--listen", "127.0.0.1:0", "--drain-timeout", "1h"]
     banterd = bench.start(in_a_pid_namespace(command), kind=harness.Server, expect_status=128 + number,
                           expect_stderr=r".*")
     inside = child_of(banterd.pid)
@@ -422,13 +427,13 @@ def test_a_second_signal_ends_process_1(bench, number):
     assert banterd.wait() == 128 + number
 
 
-def test_the_stop_waits_for_handlers_without_a_limit(server):
-    banterd = server("-H", "test", "--drain-timeout", "0")
+def test_the_stop_waits_for_handlers(server):
+    banterd = server("-H", "test", "--drain-timeout", "1h")
     client = banterd.connect()
     client.send_message("later 700 at last")
     received(banterd, "later 700 at last")
     banterd.send_signal(signal.SIGTERM)
-    assert client.replies() == [b"at last"]
+    assert_stopped(client, ["at last"])
 
 
 def test_nobody_gets_in_while_it_stops(server):
@@ -438,7 +443,7 @@ def test_nobody_gets_in_while_it_stops(server):
     received(banterd, "later 1000 x")
     banterd.send_signal(signal.SIGTERM)
     no_longer_listens(banterd)
-    assert client.replies() == [b"x"]
+    assert_stopped(client, ["x"])
 
 
 def test_output_that_waits_for_a_slow_reader_is_delivered(server):
@@ -448,7 +453,9 @@ def test_output_that_waits_for_a_slow_reader_is_delivered(server):
     assert client.readable(harness.LIMIT)
     banterd.send_signal(signal.SIGTERM)
     no_longer_listens(banterd)
-    assert [len(reply) for reply in client.replies()] == [2000000] * 6
+    *replies, last = client.replies()
+    assert [len(reply) for reply in replies] == [2000000] * 6
+    assert is_error(last, "stopping")
     client.close()
     assert banterd.wait() == 0
 
@@ -466,7 +473,7 @@ def test_run_for_answers_what_is_under_way(server):
     client = banterd.connect()
     client.send_message("later 1200 late", "sleep 1200 stalled", "end")
     client.send("half")
-    assert client.replies() == [b"late", b"stalled", b"end"]
+    assert_stopped(client, ["late", "stalled", "end"])
     client.close()
     assert banterd.wait() == 0
 
@@ -480,7 +487,7 @@ def test_stop_with_many_stalled_handlers(server):
     received(banterd, r"sleep 1000 \d+", count)
     banterd.send_signal(signal.SIGTERM)
     for number, client in enumerate(clients):
-        assert client.replies() == [b"%d" % number, b"behind %d" % number]
+        assert_stopped(client, [f"{number}", f"behind {number}"])
     banterd.close_clients()
     assert banterd.wait() == 0
 
@@ -491,7 +498,8 @@ def test_many_idle_sessions_are_closed(server):
     clients = [banterd.connect() for _ in range(count)]
     assert clients[-1].ask("x") == b"Hello X"
     banterd.send_signal(signal.SIGTERM)
-    assert all(client.at_eof() for client in clients)
+    for client in clients:
+        assert_stopped(client)
     banterd.close_clients()
     assert banterd.wait() == 0
     assert banterd.log.lines[-1] == f"Server stopped after {count} clients, 1 requests"

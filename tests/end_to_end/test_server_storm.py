@@ -64,7 +64,7 @@ def converse(banterd, seed, stopping=False):
 
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_everything_at_once(server, threads):
-    banterd = server("-H", "test", "-qq", "-t", threads, "--handler-timeout", "40ms", "--drain-timeout", "0")
+    banterd = server("-H", "test", "-qq", "-t", threads, "--handler-timeout", "40ms", "--drain-timeout", "1h")
     before = banterd.descriptors()
 
     def talk(first):
@@ -76,7 +76,7 @@ def test_everything_at_once(server, threads):
 
 
 def test_a_stop_in_the_middle_of_everything(server):
-    banterd = server("-H", "test", "-qq", "--handler-timeout", "300ms", "--drain-timeout", "0")
+    banterd = server("-H", "test", "-qq", "--handler-timeout", "300ms", "--drain-timeout", "1h")
 
     def talk(seed):
         try:

@@ -207,15 +207,60 @@ static void a_call_outside_of_the_loop_may_hold_its_request(void **state)
 
 /* ---- no call ---- */
 
-static void nothing_is_called_when_what_is_owed_is_refused(void **state)
+#define LATE_AT_STOP "-ERR handler-timeout the server is stopping\n"
+#define STOPPING "-ERR stopping the server is stopping\n"
+
+static void a_stop_answers_what_was_begun_and_takes_back_the_rest(void **state)
 {
     (void) state;
     int client;
-    fixture_session(&client);
-    fixture.shard.refusing = true;
-    fixture_ask(client, "x\n", "-ERR handler-timeout the server is stopping\n");
-    assert_int_equal(fixture.calls, 0);
+    struct session *session = fixture_session(&client);
+    fixture_ask(client, "hold 1\nhold 2\nhold 3\na\nhold 4\nhold 5\n", "");
+    request_defer(fixture.held[0]); /* it is owed, since one behind it was begun */
+    for (int i = 3; i < 5; i++)
+        request_defer(fixture.held[i]);
+    fixture_answer(4, "not begun, but answered");
+    turn_refuse(session);
+    assert_true(fixture_run());
+    fixture_expect_end(client, LATE_AT_STOP LATE_AT_STOP LATE_AT_STOP "a\n" STOPPING);
+    for (int i = 0; i < 4; i++)
+        assert_false(request_begin(fixture.held[i]));
+    assert_false(request_was_begun(fixture.held[3]));
     close(client);
+}
+
+static void a_stop_takes_back_all_if_nothing_was_begun(void **state)
+{
+    (void) state;
+    int client;
+    struct session *session = fixture_session(&client);
+    fixture_ask(client, "hold 1\nhold 2\n", "");
+    for (int i = 0; i < 2; i++)
+        request_defer(fixture.held[i]);
+    assert_true(request_begin(fixture.held[0]));
+    request_defer(fixture.held[0]); /* in vain */
+    turn_refuse(session);
+    assert_true(fixture_run());
+    fixture_expect_end(client, STOPPING);
+    close(client);
+}
+
+static void a_session_that_ends_by_itself_is_not_told_of_the_stop(void **state)
+{
+    (void) state;
+    int quits, stays;
+    struct session *one = fixture_session(&quits), *other = fixture_session(&stays);
+    fixture_ask(quits, "a\nhold 1\n--QUIT--\n", "a\n");
+    fixture_ask(stays, "a\nhold 2\nhalf", "a\n");
+    turn_drain(one, &fixture.scratch);
+    turn_drain(other, &fixture.scratch);
+    fixture_answer(0, "1");
+    fixture_answer(1, "2");
+    assert_true(fixture_run());
+    fixture_expect_end(quits, "1\n");
+    fixture_expect_end(stays, "2\n" STOPPING);
+    close(quits);
+    close(stays);
 }
 
 static void a_full_handler_gets_nothing_from_one_that_is_owed_a_reply(void **state)
@@ -411,7 +456,9 @@ int main(void)
         EXECUTOR_TEST(a_call_that_was_measured_makes_its_session_known),
         EXECUTOR_TEST(no_other_request_is_taken_while_a_call_outside_of_the_loop_goes_on),
         EXECUTOR_TEST(a_call_outside_of_the_loop_may_hold_its_request),
-        FIXTURE_TEST(nothing_is_called_when_what_is_owed_is_refused),
+        FIXTURE_TEST(a_stop_answers_what_was_begun_and_takes_back_the_rest),
+        FIXTURE_TEST(a_stop_takes_back_all_if_nothing_was_begun),
+        FIXTURE_TEST(a_session_that_ends_by_itself_is_not_told_of_the_stop),
         FIXTURE_TEST(a_full_handler_gets_nothing_from_one_that_is_owed_a_reply),
         FIXTURE_TEST(a_full_handler_gets_a_request_from_one_that_is_owed_nothing),
         FIXTURE_TEST(a_session_is_read_as_its_backlog_allows),

@@ -259,7 +259,7 @@ static void at_the_stop_all_is_read(void **state)
         turn_drain(session, &fixture.scratch);
     run();
     for (int i = 0; i < 3; i++) {
-        fixture_expect_end(clients[i], "long\n");
+        fixture_expect_end(clients[i], "long\n-ERR stopping the server is stopping\n");
         close(clients[i]);
     }
 }

@@ -110,6 +110,12 @@ static void at_end(int fd)
     close(fd);
 }
 
+static void at_stop(int fd)
+{
+    read_exactly(fd, "-ERR stopping the server is stopping\n");
+    at_end(fd);
+}
+
 static unsigned count_descriptors(void)
 {
     unsigned count = 0;
@@ -129,7 +135,7 @@ static void test_serves_and_stops(void **state)
     int fd = connect_to(embedded.server);
     ask(fd, "Zack\n", "Hello ZACK\n");
     server_stop(embedded.server);
-    at_end(fd);
+    at_stop(fd);
     finish(&embedded);
 }
 
@@ -246,7 +252,7 @@ static void test_several_in_one_process(void **state)
     ask(second, "1:b,", "7:Hello B,");
     finish(&one);
     ask(second, "1:c,", "7:Hello C,");
-    at_end(first);
+    at_stop(first);
     close(second);
     finish(&two);
 }
@@ -261,7 +267,7 @@ static void test_stop_before_run(void **state)
     server_stop(embedded.server);
     assert_int_equal(pthread_create(&embedded.thread, NULL, run, &embedded), 0);
     read_exactly(fd, "Hello EARLY\n"); /* what was received is answered */
-    at_end(fd);
+    at_stop(fd);
     finish(&embedded);
 }
 
@@ -334,7 +340,7 @@ static void test_nothing_is_left(void **state)
         }
         server_stop(embedded.server);
         for (unsigned k = 0; k < 8; k++)
-            at_end(fds[k]);
+            at_stop(fds[k]);
         finish(&embedded);
     }
     assert_int_equal(count_descriptors(), before);

@@ -80,8 +80,10 @@ void charge_give_back(struct workers *workers, struct worker *worker)
         unsigned count = 0;
         while ((requests[count] = exchange_return(exchange)))
             count++;
-        while (count > 0)
-            workers->unread[workers->unread_count++] = requests[--count];
+        while (count > 0) {
+            request_defer(requests[--count]);
+            workers->unread[workers->unread_count++] = requests[count];
+        }
         request_gone(workers, worker);
     } else {
         start_clock(workers, worker);

@@ -50,16 +50,52 @@ struct request *exchange_return(struct exchange *exchange)
     return request;
 }
 
-void exchange_again(struct exchange *exchange)
+/* From their beginning. */
+static void begin_anew(struct exchange *exchange)
 {
-    while (exchange->request && request_is_over(exchange->request))
-        request_release(exchange_return(exchange));
     exchange->count -= exchange->left;
     exchange->left = 0;
     exchange->size -= exchange->gone;
     exchange->gone = exchange->written = 0;
     answer_clear(&exchange->answer);
     exchange->answer.more = exchange->count > 1 ? exchange->count - 1 : 0;
+}
+
+void exchange_again(struct exchange *exchange)
+{
+    while (exchange->request && request_is_over(exchange->request))
+        request_release(exchange_return(exchange));
+    if (exchange->request)
+        request_defer(exchange->request);
+    for (unsigned i = exchange->behind_first; i < exchange->behind_end; i++)
+        request_defer(exchange->behind[i]);
+    begin_anew(exchange);
+}
+
+/* Of those behind the first. */
+static void start_behind(struct exchange *exchange)
+{
+    unsigned end = exchange->behind_first;
+    for (unsigned i = end; i < exchange->behind_end; i++) {
+        struct request *request = exchange->behind[i];
+        if (request_begin(request)) {
+            exchange->behind[end++] = request;
+            continue;
+        }
+        exchange->count--;
+        exchange->size -= request_size(request);
+        request_release(request);
+    }
+    exchange->behind_end = end;
+}
+
+void exchange_start(struct exchange *exchange)
+{
+    while (exchange->request && !request_begin(exchange->request))
+        request_release(exchange_return(exchange));
+    if (exchange->request)
+        start_behind(exchange);
+    begin_anew(exchange);
 }
 
 void exchange_end(struct exchange *exchange)

@@ -45,9 +45,12 @@ void exchange_begin(struct exchange *exchange, struct request *request);
  * False: out of memory, and it is not taken. */
 bool exchange_add(struct exchange *exchange, struct request *request);
 
-/* Those that have not left are written anew, as if nothing had been; the first ones that are over
- * are released. */
+/* Those that have not left are written anew, as if nothing had been, and are not begun until then;
+ * the first ones that are over are released. */
 void exchange_again(struct exchange *exchange);
+
+/* The same, and they are begun now: those of which nobody waits for the answer are released. */
+void exchange_start(struct exchange *exchange);
 
 static inline bool exchange_has_several(const struct exchange *exchange)
 {

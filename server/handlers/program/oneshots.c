@@ -42,7 +42,9 @@ static bool give_to_spare(struct oneshots *oneshots, struct request *request,
 
 void oneshots_begin(struct oneshots *oneshots, struct request *request, const struct flow *flow)
 {
-    if (!give_to_spare(oneshots, request, flow))
+    if (!request_begin(request))
+        request_release(request);
+    else if (!give_to_spare(oneshots, request, flow))
         oneshot_begin(oneshots, request, flow);
 }
 

@@ -56,6 +56,7 @@ static void session_ended(struct handler *handler, void *data)
 
 static void enqueue(struct program *program, struct flow *flow, struct request *request)
 {
+    request_defer(request); /* until a copy is given it */
     enum queue_put result = queue_put(&program->queue, flow, request);
     if (result == QUEUE_PUT_WAKE)
         supervisor_wake(&program->supervisor);

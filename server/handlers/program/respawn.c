@@ -17,6 +17,7 @@
 #include "server/handlers/program/turns.h"
 #include "server/handlers/program/variables.h"
 #include "server/log/log.h"
+#include "server/request.h"
 
 enum {
     /* An instance that has closed a pipe is most often about to end, and its status says more. */
@@ -86,8 +87,10 @@ static void lose_tagged(struct workers *workers, struct worker *worker, const ch
 {
     struct request *request;
     size_t unread = instance_unread(worker->instance);
-    while ((request = tagged_return(worker->tagged, unread)))
+    while ((request = tagged_return(worker->tagged, unread))) {
+        request_defer(request);
         workers->unread[workers->unread_count++] = request;
+    }
     tagged_refuse(worker->tagged, PROTOCOL_HANDLER_FAILED, why);
 }
 

@@ -46,7 +46,7 @@ static void set_time(struct workers *workers, struct worker *worker)
 void tagged_worker_add(struct workers *workers, struct worker *worker, struct request *request)
 {
     struct tagged *tagged = worker->tagged;
-    if (!request_is_over(request) && tagged_add(tagged, request, workers->instances->now_us)) {
+    if (request_begin(request) && tagged_add(tagged, request, workers->instances->now_us)) {
         if (tagged->count == 1)
             set_time(workers, worker);
         return;
