@@ -106,17 +106,28 @@ bool acceptor_next(struct acceptor *acceptor, const struct listener *listener,
     return outcome == ACCEPTED;
 }
 
+/* A socket that was passed in stays open for its owner: who waits there waits for a successor. */
+static void stop_accepting(struct acceptor *acceptor)
+{
+    if (acceptor->loop)
+        watch(acceptor, EPOLL_CTL_DEL, 0);
+    for (unsigned i = 0; i < acceptor->listeners.count; i++)
+        if (!acceptor->listeners.items[i].is_passed)
+            listener_refuse(&acceptor->listeners.items[i]);
+    acceptor->has_stopped = true;
+}
+
 bool acceptor_last(struct acceptor *acceptor, struct accepted *accepted)
 {
     bool found = false;
     pthread_mutex_lock(&acceptor->lock);
-    if (!acceptor->has_stopped && acceptor->loop)
-        watch(acceptor, EPOLL_CTL_DEL, 0);
-    acceptor->has_stopped = true;
+    if (!acceptor->has_stopped)
+        stop_accepting(acceptor);
     for (unsigned i = 0; i < acceptor->listeners.count && !found; i++) {
+        const struct listener *listener = &acceptor->listeners.items[i];
         accepted->listener = i;
-        found = acceptor->last < LAST_CONNECTIONS &&
-                accept_next(&acceptor->listeners.items[i], accepted) == ACCEPTED;
+        found = acceptor->last < LAST_CONNECTIONS && !listener->is_passed &&
+                accept_next(listener, accepted) == ACCEPTED;
     }
     acceptor->last++;
     if (!found)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,17 +32,17 @@ static void bound_not_sent(int fd, const struct address *address)
         setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
-static bool add(struct listeners *listeners, int fd, const struct address *address)
+static bool add(struct listeners *listeners, int fd, const struct address *address, bool is_passed)
 {
     if (listeners->count == LISTENERS_MAX) {
         errno = ENOSPC;
         return false;
     }
     struct listener *listener = &listeners->items[listeners->count++];
-    *listener = (struct listener){.fd = fd, .address = *address};
+    *listener = (struct listener){.fd = fd, .is_passed = is_passed, .address = *address};
     bound_not_sent(fd, address);
     struct stat status;
-    if (is_path(listener) && stat(address->socket.local.sun_path, &status) == 0) {
+    if (!is_passed && is_path(listener) && stat(address->socket.local.sun_path, &status) == 0) {
         listener->device = status.st_dev;
         listener->inode = status.st_ino;
     }
@@ -54,8 +55,8 @@ static void close_one(struct listener *listener)
     const char *path = listener->address.socket.local.sun_path;
     if (listener->fd < 0)
         return;
-    if (is_path(listener) && stat(path, &status) == 0 && status.st_dev == listener->device &&
-        status.st_ino == listener->inode)
+    if (!listener->is_passed && is_path(listener) && stat(path, &status) == 0 &&
+        status.st_dev == listener->device && status.st_ino == listener->inode)
         unlink(path);
     close(listener->fd);
     listener->fd = -1;
@@ -79,7 +80,7 @@ static bool open_all(struct listeners *listeners, const struct address_list *lis
         if (port && address_port(&address) == 0)
             address_set_port(&address, port);
         int fd = address_listen(&address, BACKLOG);
-        if (fd < 0 || !add(listeners, fd, &address)) {
+        if (fd < 0 || !add(listeners, fd, &address, false)) {
             int why = errno;
             if (fd >= 0)
                 close(fd);
@@ -121,10 +122,22 @@ bool listeners_take(struct listeners *listeners, int fd, struct error *error)
         fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
         getsockname(fd, &address.socket.any, &address.size) != 0 || listen(fd, BACKLOG) != 0)
         return error_set(error, "unable to listen on socket %d: %s", fd, strerror(errno));
-    if (!add(listeners, fd, &address))
+    if (!add(listeners, fd, &address, true))
         return error_set(error, "unable to listen on socket %d: there are %d listeners already", fd,
                          LISTENERS_MAX);
     return true;
+}
+
+/* A filter that drops all packets keeps a handshake from being completed between the last accept(2)
+ * and the close, which would reset the connection. A Unix socket that reads no more refuses. */
+void listener_refuse(const struct listener *listener)
+{
+    struct sock_filter drop = {BPF_RET | BPF_K, 0, 0, 0};
+    struct sock_fprog program = {1, &drop};
+    if (listener->address.socket.any.sa_family == AF_UNIX)
+        shutdown(listener->fd, SHUT_RD);
+    else
+        setsockopt(listener->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 void listeners_close(struct listeners *listeners)

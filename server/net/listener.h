@@ -12,6 +12,7 @@
 
 struct listener {
     int fd;
+    bool is_passed;         /* it was bound by somebody else, who may have it, too */
     struct address address; /* as bound */
     dev_t device;           /* Unix: of the path, so that only our own is removed */
     ino_t inode;
@@ -31,6 +32,10 @@ bool listeners_open(struct listeners *listeners, const char *text, struct error 
 
 /* Listens on a socket that is bound, and takes it over (on failure it stays the caller's). */
 bool listeners_take(struct listeners *listeners, int fd, struct error *error);
+
+/* Nobody can connect any more, as if nobody listened: who waits by now can be accepted, and nobody
+ * comes behind. Connects to a port find no answer until the listener is closed, and try again. */
+void listener_refuse(const struct listener *listener);
 
 /* Closes all, and removes their Unix paths. The addresses stay readable. */
 void listeners_close(struct listeners *listeners);
