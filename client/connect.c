@@ -21,6 +21,39 @@
 #define FIRST_PAUSE_MS 50
 #define LONGEST_PAUSE_MS 1000
 
+#define AGAIN_MS 10000 /* without --wait */
+
+/* ---- retries ---- */
+
+struct connect_retries connect_retries(const struct options *options)
+{
+    int64_t for_ms = options->waits ? options->wait_ms : AGAIN_MS;
+    return (struct connect_retries){.end_ms = for_ms > 0 ? clock_ms() + for_ms : CLOCK_NEVER,
+                                    .pause_ms = FIRST_PAUSE_MS};
+}
+
+int64_t connect_next_pause_ms(struct connect_retries *retries)
+{
+    int64_t pause_ms = retries->pause_ms;
+    int64_t left_ms = retries->end_ms - clock_ms();
+    if (left_ms <= 0)
+        return -1;
+    retries->pause_ms = clock_earlier(2 * pause_ms, LONGEST_PAUSE_MS);
+    return clock_earlier(pause_ms, left_ms);
+}
+
+struct conversation_settings connect_settings(const struct connect_retries *retries,
+                                              const struct options *options)
+{
+    struct conversation_settings settings = options->conversation;
+    if (retries->end_ms == CLOCK_NEVER)
+        return settings;
+    int64_t left_ms = clock_later(retries->end_ms - clock_ms(), 1);
+    int64_t own_ms = settings.connect_timeout_ms; /* 0: no bound */
+    settings.connect_timeout_ms = own_ms > 0 ? clock_earlier(own_ms, left_ms) : left_ms;
+    return settings;
+}
+
 /* ---- the first conversation ---- */
 
 static void nap(int64_t ms)
@@ -35,35 +68,21 @@ static bool is_worth_waiting(const struct options *options, enum conversation_op
                               (opening == CONVERSATION_UNKNOWN_HOST && options->wait_ms > 0));
 }
 
-/* The time of --wait bounds each attempt; 0 means no bound in both. */
-static int64_t attempt_ms(const struct options *options, int64_t end_ms)
-{
-    int64_t own_ms = options->conversation.connect_timeout_ms;
-    if (!options->waits || options->wait_ms == 0)
-        return own_ms;
-    int64_t left_ms = end_ms - clock_ms();
-    int64_t bound_ms = left_ms > 0 ? left_ms : 1;
-    return own_ms > 0 && own_ms < bound_ms ? own_ms : bound_ms;
-}
-
-struct conversation *connect_first(const struct options *options,
+struct conversation *connect_first(struct connect_retries *retries, const struct options *options,
                                    enum conversation_opening *opening, struct error *error)
 {
-    struct conversation_settings settings = options->conversation;
-    int64_t end_ms = clock_ms() + options->wait_ms;
-    int64_t pause_ms = FIRST_PAUSE_MS;
     for (bool is_first = true;; is_first = false) {
-        settings.connect_timeout_ms = attempt_ms(options, end_ms);
+        struct conversation_settings settings =
+            options->waits ? connect_settings(retries, options) : options->conversation;
         struct conversation *conversation = conversation_open(&settings, opening, error);
         if (conversation || !is_worth_waiting(options, *opening))
             return conversation;
-        int64_t left_ms = options->wait_ms > 0 ? end_ms - clock_ms() : pause_ms;
-        if (left_ms <= 0)
+        int64_t pause_ms = connect_next_pause_ms(retries);
+        if (pause_ms < 0)
             return NULL;
         if (is_first && !options->is_quiet)
             report_waiting(error->text);
-        nap(pause_ms < left_ms ? pause_ms : left_ms);
-        pause_ms = 2 * pause_ms < LONGEST_PAUSE_MS ? 2 * pause_ms : LONGEST_PAUSE_MS;
+        nap(pause_ms);
     }
 }
 

@@ -5,13 +5,35 @@
 #ifndef BANTER_CLIENT_CONNECT_H
 #define BANTER_CLIENT_CONNECT_H
 
+#include <stdint.h>
+
 #include "client/conversation.h"
 #include "client/options.h"
+
+/* ---- retries ---- */
+
+/* How long a server is tried, and the pauses between two attempts, which double. */
+struct connect_retries {
+    int64_t end_ms; /* CLOCK_NEVER: they go on for ever */
+    int64_t pause_ms;
+};
+
+/* Retries for the time of --wait from now on; for 10 seconds without it. */
+struct connect_retries connect_retries(const struct options *options);
+
+/* The pause before the next attempt, which is then to be made; -1: the time is over. */
+int64_t connect_next_pause_ms(struct connect_retries *retries);
+
+/* The settings of the next attempt, which the end of the time bounds too. */
+struct conversation_settings connect_settings(const struct connect_retries *retries,
+                                              const struct options *options);
+
+/* ---- the first conversation ---- */
 
 /* Opens the first conversation, as conversation_open() does; blocks. With --wait it retries a
  * server that it can't reach until it can, or until that time is over, and reports so once. An
  * unknown host is retried only if there is such a time: a misspelt name never comes up. */
-struct conversation *connect_first(const struct options *options,
+struct conversation *connect_first(struct connect_retries *retries, const struct options *options,
                                    enum conversation_opening *opening, struct error *error);
 
 /* ---- an attempt in a thread of its own ---- */

@@ -148,9 +148,12 @@ const char *conversation_wire(const struct conversation *conversation, size_t *s
 
 /* ---- going on over another connection ---- */
 
-/* Whether the unanswered requests are kept, all of them: not if one of them, in pieces, was so long
- * that nothing was. */
+/* Whether another connection is of use: the unanswered requests are kept, all of them, and what the
+ * server has sent was no nonsense, which it would repeat. */
 bool conversation_can_resume(const struct conversation *conversation);
+
+/* After the end: closes the connection, for which the server may wait; all else stays. */
+void conversation_hang_up(struct conversation *conversation);
 
 /* `conversation`, which is new, goes on in the place of `former`, which can be resumed and is good
  * for nothing but its close any more: it sends again what is unanswered, has the same numbers, and

@@ -27,6 +27,8 @@ void conversation_finish_stream(struct conversation *conversation)
                         : conversation->receive_errno;
     if (conversation->busy)
         conversation_finish(conversation, CONVERSATION_BUSY, "the server is busy");
+    else if (conversation->stopping)
+        conversation_finish(conversation, CONVERSATION_STOPPING, "the server is stopping");
     else if (is_cut)
         conversation_finish(conversation, CONVERSATION_LOST,
                             "the server closed it in the middle of a reply");

@@ -68,11 +68,18 @@ struct conversation *conversation_open(const struct conversation_settings *setti
     return conversation;
 }
 
+void conversation_hang_up(struct conversation *conversation)
+{
+    if (conversation->socket >= 0)
+        close(conversation->socket);
+    conversation->socket = -1;
+}
+
 void conversation_close(struct conversation *conversation)
 {
     if (!conversation)
         return;
-    close(conversation->socket);
+    conversation_hang_up(conversation);
     buffer_fini(&conversation->incoming);
     buffer_fini(&conversation->plain);
     buffer_fini(&conversation->outgoing);

@@ -12,6 +12,8 @@ static enum conversation_event give(struct conversation *conversation, const str
     if (is_unasked) {
         conversation->announced = true;
         conversation->busy |= protocol_is_error_code(frame->message, frame->size, PROTOCOL_BUSY);
+        conversation->stopping |=
+            protocol_is_error_code(frame->message, frame->size, PROTOCOL_STOPPING);
     }
     if (is_unasked || conversation_owed(conversation) == 0)
         return CONVERSATION_UNASKED;
@@ -21,6 +23,7 @@ static enum conversation_event give(struct conversation *conversation, const str
 
 static void finish_frame(struct conversation *conversation, enum frame_outcome outcome)
 {
+    conversation->is_malformed = true;
     if (outcome == FRAME_BAD)
         conversation_finish(conversation, CONVERSATION_LOST,
                             "what the server sent is no netstring");

@@ -72,7 +72,9 @@ struct conversation {
     bool stream_ended; /* nothing more will be received */
     bool announced;
     bool busy;
-    int send_errno; /* why sending failed, or 0 */
+    bool stopping;
+    bool is_malformed; /* what was received */
+    int send_errno;    /* why sending failed, or 0 */
     int receive_errno;
 
     enum conversation_end end;

@@ -14,11 +14,14 @@
 
 /* Bytes that are kept; with more, no request is taken. It begins with what keeps a server at work
  * that is near, and grows while the way there and back is what takes long. */
-#define FIRST_WINDOW ((size_t) 128 << 10)
+#define FIRST_WINDOW ((size_t) 192 << 10)
 #define LARGEST_WINDOW ((size_t) 32 << 20)
-#define SILENT_MS 3                    /* that is long */
-#define BURST_PART 64                  /* of what was owed, in one piece: it was not the server */
-#define MARK_BYTES ((size_t) 64 << 10) /* between two marks, at least */
+#define LONGEST_KEPT ((size_t) 1 << 20) /* of a request in pieces */
+#define SILENT_MS 3                     /* that is long */
+#define BURST_PART 64                   /* of what was owed, in one piece: it was not the server */
+#define MARK_BYTES ((size_t) 64 << 10)  /* between two marks, at least */
+
+static size_t at_most(size_t size, size_t limit) { return size < limit ? size : limit; }
 
 static uint64_t head_byte(const struct conversation *conversation)
 {
@@ -80,14 +83,15 @@ static void grow_window(struct conversation *conversation)
     uint64_t burst = conversation->replies - conversation->replies_before;
     if (conversation->was_silent && burst > conversation_owed(conversation) / BURST_PART &&
         conversation->window < LARGEST_WINDOW)
-        conversation->window *= 2;
+        conversation->window = at_most(2 * conversation->window, LARGEST_WINDOW);
     conversation->was_silent = false;
 }
 
 /* A request that is too long to be kept is let go as it is sent, and so are those before it. */
 static void forget_if_too_long(struct conversation *conversation)
 {
-    if (conversation->is_begun && buffer_size(&conversation->outgoing) > LARGEST_WINDOW)
+    size_t size = buffer_size(&conversation->outgoing);
+    if (conversation->is_begun && size > LONGEST_KEPT && size > conversation->window)
         conversation->forgotten = conversation->requests;
 }
 
@@ -131,7 +135,8 @@ void conversation_drop_answered(struct conversation *conversation)
 
 bool conversation_can_resume(const struct conversation *conversation)
 {
-    return conversation->keeps && conversation->forgotten <= conversation->replies;
+    return conversation->keeps && !conversation->is_malformed &&
+           conversation->forgotten <= conversation->replies;
 }
 
 /* The first request in some bytes; false if its end is not among them. */

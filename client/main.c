@@ -52,16 +52,16 @@ static enum exit_status converse(const struct options *options, struct output *o
 {
     enum conversation_opening opening;
     struct error error;
-    struct conversation *conversation = connect_first(options, &opening, &error);
+    struct connect_retries retries = connect_retries(options);
+    struct conversation *conversation = connect_first(&retries, options, &opening, &error);
     if (!conversation) {
         report_opening(opening, error.text);
         return opening_status(opening);
     }
+    /* Both close it, and may open others. */
     if (!*options->messages && isatty(STDIN_FILENO))
-        return terminal_run(conversation, options, output); /* closes it, and may open others */
-    enum exit_status status = batch_run(conversation, options, output);
-    conversation_close(conversation);
-    return status;
+        return terminal_run(conversation, options, output);
+    return batch_run(conversation, &retries, options, output);
 }
 
 int main(int argc, char **argv)

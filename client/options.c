@@ -47,6 +47,20 @@ static bool take_wait(const char *value, void *context, struct error *error)
     return !value || args_duration(value, &options->wait_ms, error);
 }
 
+static bool take_again(const char *value, void *context, struct error *error)
+{
+    static const char *const names[] = {[OPTIONS_AGAIN_NEVER] = "never",
+                                        [OPTIONS_AGAIN_STOPPING] = "stopping",
+                                        [OPTIONS_AGAIN_LOST] = "lost"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            ((struct options *) context)->again = (enum options_again) i;
+            return true;
+        }
+    }
+    return error_set(error, "'%s' is not known; it can be never, stopping or lost", value);
+}
+
 static bool take_literal(const char *value, void *context, struct error *error)
 {
     (void) value, (void) error;
@@ -143,6 +157,10 @@ static const struct args_option table[] = {
      take_connect_timeout},
     {0, "wait", "[T]", "retry until the server is up, for at most T; without T, for ever", NULL,
      take_wait},
+    {0, "again", "CASE",
+     "connect again and send what is unanswered: never, stopping (the server said that it stops: "
+     "nothing of it was run) or lost (also if the connection was lost: some may be run twice)",
+     "stopping", take_again},
     {0, "timeout", "T", "give up if a reply is owed and nothing comes for this time", "none",
      take_timeout},
     {0, "literal", NULL,
@@ -243,6 +261,7 @@ bool options_parse(struct options *options, int argc, char **argv, enum exit_sta
     options->conversation.codec = FRAME_LINE;
     options->conversation.connect_timeout_ms = 10 * 1000;
     options->has_history = true;
+    options->again = OPTIONS_AGAIN_STOPPING;
 
     int first = args_parse(&program, argc, argv, options, NULL, &error);
     if (first >= 0 && (options->wants_help || options->wants_version)) {
@@ -257,6 +276,8 @@ bool options_parse(struct options *options, int argc, char **argv, enum exit_sta
     }
     if (options->is_quiet && options->progress == OPTIONS_AUTO)
         options->progress = OPTIONS_NEVER;
+    options->conversation.keeps_unanswered =
+        options->again != OPTIONS_AGAIN_NEVER || options->waits;
     options->messages = argv + first;
     return true;
 }

@@ -15,10 +15,18 @@
 
 enum options_when { OPTIONS_AUTO, OPTIONS_ALWAYS, OPTIONS_NEVER };
 
+/* When to connect again and send what is unanswered. */
+enum options_again {
+    OPTIONS_AGAIN_NEVER,
+    OPTIONS_AGAIN_STOPPING, /* the server says that it has run nothing of it */
+    OPTIONS_AGAIN_LOST,     /* also if nothing is known */
+};
+
 struct options {
     struct conversation_settings conversation;
     bool waits;      /* for a server that is not up yet */
     int64_t wait_ms; /* how long; 0: for ever */
+    enum options_again again;
     enum options_when color;
     enum options_when progress;
     bool wants_times;

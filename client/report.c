@@ -81,6 +81,21 @@ void report_time(struct buffer *out, const char *unit, uint64_t number, const ch
     buffer_append(out, line, (size_t) size);
 }
 
+void report_again(const struct conversation *conversation)
+{
+    bool is_lost = conversation_ended(conversation) == CONVERSATION_LOST ||
+                   conversation_ended(conversation) == CONVERSATION_CLOSED;
+    const char *address = conversation_address(conversation);
+    const char *why = conversation_why(conversation);
+    if (conversation_ended(conversation) == CONVERSATION_BUSY)
+        tell("banter: waiting for the server: %s: %s\n", address, why);
+    else
+        tell("banter: %s: %s%s; connecting again\n", address, is_lost ? "connection lost: " : "",
+             *why ? why : "the server closed it");
+}
+
+void report_not_again(const char *why) { tell("banter: unable to connect again: %s\n", why); }
+
 void report_end(const struct conversation *conversation)
 {
     const char *address = conversation_address(conversation);

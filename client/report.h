@@ -43,6 +43,12 @@ void report_not_sent(const char *unit, uint64_t number, const char *why);
  * can be written at once. Left out if memory is out. */
 void report_time(struct buffer *out, const char *unit, uint64_t number, const char *time);
 
+/* The conversation ended, and why; another one goes on with what is unanswered. */
+void report_again(const struct conversation *conversation);
+
+/* No other one could be opened. */
+void report_not_again(const char *why);
+
 /* The conversation ended too early, and why. */
 void report_end(const struct conversation *conversation);
 

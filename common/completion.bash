@@ -122,6 +122,7 @@ _banter_files() { # BEGINNING
 _banter_values() { # NAME
     local lead=${word%"$value"} hosts kinds
     case $1:$value in
+    CASE:*) _banter_offer "$lead"{never,stopping,lost} ;;
     CODEC:*) _banter_offer "$lead"{line,crlf,block,netstring,raw} ;;
     END:*) _banter_offer "$lead"{newline,waits,line:,none} ;;
     WHERE:*) _banter_offer "$lead"{log,reply} ;;

@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/protocol.h"
 
-enum { AT_SOCKET, AT_INPUT, AT_OUTPUT, AT_SIGNALS, POLLED };
+enum { AT_SOCKET, AT_INPUT, AT_OUTPUT, AT_SIGNALS, AT_ATTEMPT, POLLED };
 
 static void end_input(struct batch *batch)
 {
@@ -143,6 +143,48 @@ static void give_hint(struct batch *batch)
     report_silence(batch->conversation, batch->input_ended);
 }
 
+/* One with which the conversation may end well is judged with its end. */
+static void take_unasked(struct batch *batch, const struct frame *frame)
+{
+    if (protocol_is_error_code(frame->message, frame->size, PROTOCOL_STOPPING) ||
+        (protocol_is_error_code(frame->message, frame->size, PROTOCOL_BUSY) &&
+         (batch->again.options->waits || batch->again.has_resumed)))
+        return;
+    progress_erase(&batch->progress);
+    report_unasked(batch->conversation, frame->message, frame->size);
+    batch_note(batch, EXIT_STATUS_ERROR_REPLY);
+}
+
+static void take_end(struct batch *batch)
+{
+    bool has_more = conversation_owed(batch->conversation) > 0 || !batch->input_ended;
+    batch->is_over = !has_more || !again_goes_on(&batch->again, batch->conversation) ||
+                     !again_begin(&batch->again, batch->conversation);
+}
+
+/* Between two conversations. */
+static void go_on(struct batch *batch, short revents)
+{
+    switch (again_step(&batch->again, &batch->conversation, &batch->input, revents)) {
+    case AGAIN_TELL:
+        progress_erase(&batch->progress);
+        if (!batch->again.options->is_quiet)
+            report_again(batch->conversation);
+        break;
+    case AGAIN_FAILED:
+        progress_erase(&batch->progress);
+        report_not_again(batch->again.why.text);
+        batch->is_over = true;
+        break;
+    case AGAIN_OVER:
+        batch->is_over = true;
+        break;
+    case AGAIN_NOT_YET:
+    case AGAIN_RESUMED:
+        break;
+    }
+}
+
 static void take_events(struct batch *batch)
 {
     struct frame frame;
@@ -154,9 +196,7 @@ static void take_events(struct batch *batch)
             take_reply(batch, &frame);
             break;
         case CONVERSATION_UNASKED:
-            progress_erase(&batch->progress);
-            report_unasked(batch->conversation, frame.message, frame.size);
-            batch_note(batch, EXIT_STATUS_ERROR_REPLY);
+            take_unasked(batch, &frame);
             break;
         case CONVERSATION_SILENCE:
             give_hint(batch);
@@ -164,7 +204,7 @@ static void take_events(struct batch *batch)
         case CONVERSATION_NOTHING:
             return;
         case CONVERSATION_END:
-            batch->is_over = true;
+            take_end(batch);
             return;
         }
     }
@@ -219,34 +259,40 @@ static void show_progress(struct batch *batch)
 
 static void wait_for_something(struct batch *batch, struct pollfd *polled)
 {
-    bool wants_input = batch->input_awaited && !batch->input_ended && !batch->is_over;
+    bool wants_input = (batch->input_awaited || batch->again.awaits_input) && !batch->input_ended &&
+                       !batch->is_over;
     polled[AT_INPUT] = (struct pollfd){.fd = wants_input ? batch->input.fd : -1, .events = POLLIN};
     polled[AT_SIGNALS] = (struct pollfd){.fd = batch->signals.fd, .events = POLLIN};
     output_poll(batch->output, &polled[AT_OUTPUT]);
     conversation_poll(batch->conversation, !output_is_full(batch->output), &polled[AT_SOCKET]);
+    again_poll(&batch->again, &polled[AT_ATTEMPT]);
     /* A file takes bytes at any time, so it is written to when the socket has no more replies. */
     bool has_work = batch->output->is_file && output_is_waiting(batch->output);
     int wait_ms = clock_shorter_ms(conversation_wait_ms(batch->conversation),
                                    progress_wait_ms(&batch->progress));
-    poll(polled, POLLED, has_work ? 0 : wait_ms);
+    poll(polled, POLLED, has_work ? 0 : clock_shorter_ms(wait_ms, again_wait_ms(&batch->again)));
 }
 
 static void do_what_is_ready(struct batch *batch, const struct pollfd *polled)
 {
-    conversation_step(batch->conversation, polled[AT_SOCKET].revents);
-    take_events(batch);
-    flush(batch, polled);
-    show_progress(batch);
     if (polled[AT_INPUT].revents)
         input_read(&batch->input);
+    if (batch->again.is_under_way) {
+        go_on(batch, polled[AT_ATTEMPT].revents);
+    } else {
+        conversation_step(batch->conversation, polled[AT_SOCKET].revents);
+        take_events(batch);
+    }
+    flush(batch, polled);
+    show_progress(batch);
     if (polled[AT_SIGNALS].revents) {
         batch->is_interrupted = true;
         batch->done = true;
     }
 }
 
-enum exit_status batch_run(struct conversation *conversation, const struct options *options,
-                           struct output *output)
+enum exit_status batch_run(struct conversation *conversation, const struct connect_retries *retries,
+                           const struct options *options, struct output *output)
 {
     struct batch batch = {
         .conversation = conversation,
@@ -256,9 +302,11 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
         .is_quiet = options->is_quiet,
         .status = EXIT_STATUS_ANSWERED,
     };
+    again_init(&batch.again, retries, options);
     input_init(&batch.input, options, batch.takes_lines);
     if (!stopwatch_init(&batch.stopwatch, options->wants_times, batch.input.unit)) {
         report_io("measure", "times", ENOMEM);
+        conversation_close(conversation);
         return EXIT_STATUS_IO;
     }
     signals_init(&batch.signals, SIGNALS_BATCH); /* if it fails they end us at once */
@@ -270,11 +318,14 @@ enum exit_status batch_run(struct conversation *conversation, const struct optio
         do_what_is_ready(&batch, polled);
     }
     progress_erase(&batch.progress);
-    batch_judge_end(&batch);
+    if (!batch.again.is_under_way)
+        batch_judge_end(&batch);
     stopwatch_sum_up(&batch.stopwatch);
     batch_sum_up(&batch);
     stopwatch_fini(&batch.stopwatch);
     input_fini(&batch.input);
     signals_fini(&batch.signals);
+    again_fini(&batch.again);
+    conversation_close(batch.conversation);
     return batch.status;
 }

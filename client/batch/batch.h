@@ -8,6 +8,7 @@
 #ifndef BANTER_CLIENT_BATCH_BATCH_H
 #define BANTER_CLIENT_BATCH_BATCH_H
 
+#include "client/connect.h"
 #include "client/conversation.h"
 #include "client/exit_status.h"
 #include "client/options.h"
@@ -15,8 +16,9 @@
 
 /* Sends what the input (input.h) has, prints the replies, says quit and waits for the end; reports
  * what goes wrong. The output is flushed, unless it failed. A signal that ends the program does so
- * after a script was summed up. */
-enum exit_status batch_run(struct conversation *conversation, const struct options *options,
-                           struct output *output);
+ * after a script was summed up. With --again and --wait (`retries` are what is left of it) it goes
+ * on over other connections. Closes the conversation. */
+enum exit_status batch_run(struct conversation *conversation, const struct connect_retries *retries,
+                           const struct options *options, struct output *output);
 
 #endif

@@ -29,9 +29,15 @@ void batch_judge_end(struct batch *batch)
     switch (conversation_ended(batch->conversation)) {
     case CONVERSATION_GOES_ON:
         return;
-    case CONVERSATION_BUSY: /* reported when the frame came */
-        batch_note(batch, EXIT_STATUS_UNREACHABLE);
-        return;
+    case CONVERSATION_BUSY:
+        status = batch->again.has_resumed && conversation_replies(batch->conversation) > 0
+                     ? EXIT_STATUS_LOST
+                     : EXIT_STATUS_UNREACHABLE;
+        if (!batch->again.has_resumed && !batch->again.options->waits) {
+            batch_note(batch, status); /* reported when the frame came */
+            return;
+        }
+        break;
     case CONVERSATION_CLOSED:
         status = has_input_left(batch) ? EXIT_STATUS_LOST : EXIT_STATUS_ANSWERED;
         break;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "client/batch/again.h"
 #include "client/batch/input.h"
 #include "client/batch/progress.h"
 #include "client/conversation.h"
@@ -19,6 +20,7 @@
 struct batch {
     struct conversation *conversation;
     struct input input;
+    struct again again;
     bool takes_lines; /* nothing has to be done for each request, or for each reply */
     bool is_quiet;
     bool gives_blocks; /* as they came, since a reply may have several lines, or none */

@@ -175,6 +175,17 @@ enum input_rest input_rest(struct input *input, int wait_ms)
     return *input->next ? INPUT_REST_SOME : INPUT_REST_NONE;
 }
 
+enum input_rest input_look(const struct input *input)
+{
+    if (!input->is_script)
+        return *input->next ? INPUT_REST_SOME : INPUT_REST_NONE;
+    if (input->has_quit)
+        return INPUT_REST_NONE;
+    if (buffer_size(&input->buffer) > 0)
+        return INPUT_REST_SOME;
+    return input->has_ended ? INPUT_REST_NONE : INPUT_REST_UNKNOWN;
+}
+
 double input_share(const struct input *input)
 {
     struct stat status;

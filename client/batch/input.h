@@ -64,6 +64,10 @@ enum input_rest {
     INPUT_REST_UNKNOWN, /* it is open, but silent */
 };
 
+/* The same without taking anything or blocking; what is there may be the word that ends the input.
+ */
+enum input_rest input_look(const struct input *input);
+
 /* Blocks for at most about wait_ms, until there is a message or the end. */
 enum input_rest input_rest(struct input *input, int wait_ms);
 

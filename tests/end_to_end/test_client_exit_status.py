@@ -38,6 +38,7 @@ def refused_port():
     (["--literal=yes"], "literal"),
     (["--wait=soon"], "--wait"),
     (["--wait="], "--wait"),
+    (["--again", "always"], "always"),
     (["--progress", "often"], "often"),
     (["--history", ""], "--history"),
     (["--time=yes"], "--time"),

@@ -322,19 +322,6 @@ def test_leaves_when_the_server_does_and_the_input_is_open(start_banter):
 
 # ---- unasked frames
 
-def test_stopping_is_told_and_not_counted(start_banter):
-    def stopping(connection):
-        connection.send(b"Hello " + connection.line() + b"\n")
-        connection.send(b"-ERR stopping the server is stopping\n")
-    with Peer(stopping) as peer:
-        program = start_banter("-c", peer.address, expect_status=1,
-                               expect_stderr="banter: 127.*: unasked: -ERR stopping the server is stopping\n"
-                                             "banter: 1 input line sent, 1 reply received\n")
-        program.type("Zack\n")
-        assert program.wait() == 1
-        assert program.stdout.lines == ["Hello Zack"]
-
-
 def test_idle_from_the_server(start_banter, server):
     program = start_banter("-c", server("--idle-timeout", "100ms").address, expect_status=76,
                            expect_stderr="(?s)banter: .*: connection lost: the server closed it\n.*")

@@ -14,7 +14,7 @@
 #include "client/conversation_state.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
-#define WINDOW ((size_t) 32 << 20) /* the largest one */
+#define LONGEST_KEPT ((size_t) 1 << 20)
 
 struct talk {
     struct conversation *conversation;
@@ -238,13 +238,13 @@ static void test_request_too_long_to_keep(void **state)
     begin(&talk, FRAME_LINE);
     memset(piece, 'x', sizeof piece);
     ask(&talk, "first");
-    for (size_t sent = 0; sent <= WINDOW + WINDOW / 2; sent += sizeof piece) {
+    for (size_t sent = 0; sent <= 2 * LONGEST_KEPT; sent += sizeof piece) {
         while (conversation_unsent(talk.conversation) > 0)
             turn(&talk);
         buffer_clear(&talk.received);
         assert_true(conversation_takes_requests(talk.conversation));
         assert_true(conversation_begin(talk.conversation, piece, sizeof piece));
-        assert_true(buffer_size(&talk.conversation->outgoing) <= WINDOW + 2 * sizeof piece);
+        assert_true(buffer_size(&talk.conversation->outgoing) <= LONGEST_KEPT + 2 * sizeof piece);
     }
     assert_false(conversation_can_resume(talk.conversation));
     ask(&talk, "");
