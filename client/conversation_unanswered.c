@@ -16,7 +16,7 @@
  * that is near, and grows while the way there and back is what takes long. */
 #define FIRST_WINDOW ((size_t) 192 << 10)
 #define LARGEST_WINDOW ((size_t) 32 << 20)
-#define LONGEST_KEPT ((size_t) 1 << 20) /* of a request in pieces */
+#define LONGEST_KEPT ((size_t) 1 << 20) /* if the replies may come behind it */
 #define SILENT_MS 3                     /* that is long */
 #define BURST_PART 64                   /* of what was owed, in one piece: it was not the server */
 #define MARK_BYTES ((size_t) 64 << 10)  /* between two marks, at least */
@@ -66,7 +66,7 @@ void conversation_keep(struct conversation *conversation)
 
 bool conversation_can_keep(const struct conversation *conversation)
 {
-    return !conversation->keeps || conversation->is_begun ||
+    return !conversation->keeps || conversation->is_begun || conversation->half_closes ||
            buffer_size(&conversation->outgoing) < conversation->window;
 }
 
@@ -87,11 +87,13 @@ static void grow_window(struct conversation *conversation)
     conversation->was_silent = false;
 }
 
-/* A request that is too long to be kept is let go as it is sent, and so are those before it. */
+/* What can't wait for replies is let go as it is sent: a request that is too long to be kept, with
+ * those before it, and all requests if the server answers behind the last of them. */
 static void forget_if_too_long(struct conversation *conversation)
 {
     size_t size = buffer_size(&conversation->outgoing);
-    if (conversation->is_begun && size > LONGEST_KEPT && size > conversation->window)
+    if ((conversation->is_begun || conversation->half_closes) && size > LONGEST_KEPT &&
+        size > conversation->window)
         conversation->forgotten = conversation->requests;
 }
 

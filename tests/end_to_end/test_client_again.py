@@ -1,11 +1,10 @@
 """--again, and --wait behind a busy server: a script goes on over another connection."""
-import os
 import re
 import signal
 
 import pytest
 
-from harness import Run, Server, scaled, wait_until
+from harness import Run, scaled, wait_until
 from peers.scripted import Peer
 
 pytestmark = pytest.mark.no_threads
@@ -203,21 +202,22 @@ def test_busy_for_too_long(run_banter):
 
 # ---- a real server
 
-def start_server(server, folder, **how):
-    return server("-q", "-q", listen=f"unix:{folder}/socket", **how)
-
-
-@pytest.mark.parametrize("number, again", [(signal.SIGKILL, "lost")])
+@pytest.mark.parametrize("number, again", [(signal.SIGTERM, "stopping"), (signal.SIGKILL, "lost")])
 def test_restarts(server, start_banter, folder, number, again):
     """A script goes on over five restarts, in order, nothing twice."""
-    count = scaled(200000, slow=20000)
-    (folder / "lines").write_text("".join(f"{line}\n" for line in range(count)))
-    current = start_server(server, folder, expect_status=-number if number == signal.SIGKILL else 0)
-    with open(folder / "lines") as lines, open(folder / "replies", "w") as replies:
-        program = start_banter("--again", again, "-q", "-c", f"unix:{folder}/socket", stdin=lines, stdout=replies)
-        for part in range(1, 6):
-            wait_until(lambda: os.path.getsize(folder / "replies") > part * count, "the next part of the replies")
-            current.stop(number)
-            current = start_server(server, folder, expect_status=-number if part < 5 else 0)
+    def start(will_be_stopped):
+        status = -signal.SIGKILL if will_be_stopped and number == signal.SIGKILL else 0
+        return server("-q", "-q", listen=f"unix:{folder}/socket", expect_status=status)
+
+    parts, size = 6, scaled(35000, slow=3000)
+    current = start(True)
+    with open(folder / "replies", "w") as replies:
+        program = start_banter("--again", again, "-q", "-c", f"unix:{folder}/socket", stdout=replies)
+        for part in range(parts):
+            program.type("".join(f"{line}\n" for line in range(part * size, (part + 1) * size)))
+            if part < parts - 1: # while the rest of the part is on its way
+                current.stop(number)
+                current = start(part < parts - 2)
+        program.end_input()
         assert program.wait() == 0
-    assert (folder / "replies").read_text() == "".join(f"Hello {line}\n" for line in range(count))
+    assert (folder / "replies").read_text() == "".join(f"Hello {line}\n" for line in range(parts * size))
