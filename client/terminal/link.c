@@ -7,6 +7,7 @@
 #include "client/terminal/notices.h"
 #include "client/terminal/prompt.h"
 #include "common/clock.h"
+#include "common/protocol.h"
 
 void link_init(struct link *link, struct conversation *conversation,
                const struct conversation_settings *settings)
@@ -71,6 +72,14 @@ struct owed link_take_owed(struct link *link)
     return request;
 }
 
+enum exit_status link_take_unasked(const struct link *link, const struct frame *frame)
+{
+    if (protocol_is_error_code(frame->message, frame->size, PROTOCOL_STOPPING))
+        return EXIT_STATUS_ANSWERED;
+    notice_unasked(link->conversation, frame);
+    return EXIT_STATUS_ERROR_REPLY;
+}
+
 static enum exit_status judge_end(const struct link *link, enum conversation_end end)
 {
     switch (end) {
@@ -89,15 +98,52 @@ static enum exit_status judge_end(const struct link *link, enum conversation_end
     }
 }
 
-enum exit_status link_take_end(struct link *link, bool is_leaving, bool is_quiet)
+/* Whether the requests without a reply may be sent again, now that the conversation has ended. */
+static bool may_repeat(const struct link *link, enum options_again again)
 {
     enum conversation_end end = conversation_ended(link->conversation);
-    enum exit_status status = judge_end(link, end);
+    if (conversation_owed(link->conversation) == 0 || !conversation_can_resume(link->conversation))
+        return false;
+    return (end == CONVERSATION_STOPPING && again != OPTIONS_AGAIN_NEVER) ||
+           (end == CONVERSATION_LOST && again == OPTIONS_AGAIN_LOST);
+}
+
+struct lines {
+    const struct options *options;
+    struct buffer text;
+    bool is_whole;
+};
+
+static void add_line(void *context, const char *request, size_t size)
+{
+    struct lines *lines = context;
+    lines->is_whole = lines->is_whole && paste_append(&lines->text, lines->options, request, size);
+}
+
+/* False, with nothing put back, if memory is out. */
+static bool put_back(struct link *link, const struct options *options, struct paste *paste)
+{
+    struct lines lines = {.options = options, .is_whole = true};
+    conversation_each_unanswered(link->conversation, add_line, &lines);
+    bool ok = lines.is_whole && paste_put_back(paste, &lines.text);
+    buffer_fini(&lines.text);
+    return ok;
+}
+
+enum exit_status link_take_end(struct link *link, const struct options *options, bool is_leaving,
+                               struct paste *paste)
+{
+    enum conversation_end end = conversation_ended(link->conversation);
+    bool come_back =
+        !is_leaving && may_repeat(link, options->again) && put_back(link, options, paste);
+    enum exit_status status = come_back ? EXIT_STATUS_ANSWERED : judge_end(link, end);
     bool is_reported = status == EXIT_STATUS_UNREACHABLE; /* when the frame came */
     bool is_as_wished = end == CONVERSATION_CLOSED && is_leaving;
     link->is_unreachable = end == CONVERSATION_BUSY || end == CONVERSATION_TLS_REQUIRED ||
                            end == CONVERSATION_NO_GREETING;
-    if (!is_reported && !(is_as_wished && is_quiet))
+    if (come_back)
+        owed_fini(&link->owed); /* they need no names */
+    if (!is_reported && !(is_as_wished && options->is_quiet))
         notice_end(link->conversation, &link->owed);
     owed_fini(&link->owed);
     conversation_close(link->conversation);

@@ -2,8 +2,9 @@
  * link: the terminal's way to the server: a conversation, an attempt to open one, or neither; and
  * the requests that it still owes a reply to.
  *
- * A request is sent once: one that was sent and not answered when the conversation ends is named,
- * never repeated. Says above the prompt what becomes of the connection. Embedded by value.
+ * A request is sent once: one that was sent and not answered when the conversation ends is named.
+ * Only if it was certainly not run, or with --again lost, it comes back to the prompt. Says above
+ * the prompt what becomes of the connection. Embedded by value.
  */
 #ifndef BANTER_CLIENT_TERMINAL_LINK_H
 #define BANTER_CLIENT_TERMINAL_LINK_H
@@ -16,7 +17,9 @@
 #include "client/connect.h"
 #include "client/conversation.h"
 #include "client/exit_status.h"
+#include "client/options.h"
 #include "client/owed.h"
+#include "client/terminal/paste.h"
 
 struct link {
     const struct conversation_settings *settings;
@@ -53,10 +56,15 @@ bool link_take_conversation(struct link *link);
 /* The owed request whose reply has come. */
 struct owed link_take_owed(struct link *link);
 
+/* Tells of a frame that answers no request; a stop is told with the end. */
+enum exit_status link_take_unasked(const struct link *link, const struct frame *frame);
+
 /* The conversation has ended (conversation.h), and is closed. Says so, unless that is what the user
- * asked for and `is_quiet`. Returns what it means for the exit status: EXIT_STATUS_UNREACHABLE if
- * the server was busy at the first one, which ends the program. */
-enum exit_status link_take_end(struct link *link, bool is_leaving, bool is_quiet);
+ * asked for, quietly. Requests that may be sent again are put back into the paste. Returns what it
+ * means for the exit status: EXIT_STATUS_UNREACHABLE if the server was busy at the first one, which
+ * ends the program. */
+enum exit_status link_take_end(struct link *link, const struct options *options, bool is_leaving,
+                               struct paste *paste);
 
 /* Shows how long the user has waited, if it is worth a word and no prompt is shown. Returns in how
  * many milliseconds that changes; -1: not before something happens. */

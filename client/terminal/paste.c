@@ -1,6 +1,7 @@
 /* paste: lines are found as they are taken. */
 #include "client/terminal/paste.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,27 @@ void paste_set(struct paste *paste, char *text)
 }
 
 void paste_fini(struct paste *paste) { paste_set(paste, NULL); }
+
+bool paste_append(struct buffer *text, const struct options *options, const char *request,
+                  size_t size)
+{
+    static const char mark[] = {PASTE_AS_IT_IS};
+    bool is_marked =
+        options_is_quit(options, request, size) || (size > 0 && request[0] == PASTE_AS_IT_IS);
+    return buffer_append(text, mark, is_marked) && buffer_append(text, request, size) &&
+           buffer_append(text, "\n", 1);
+}
+
+bool paste_put_back(struct paste *paste, const struct buffer *text)
+{
+    char *joined;
+    size_t size = buffer_size(text) - (paste->next == NULL); /* the last newline ends nothing */
+    if (asprintf(&joined, "%.*s%s", (int) size, buffer_head(text), paste->next ? paste->next : "") <
+        0)
+        return false;
+    paste_set(paste, joined);
+    return true;
+}
 
 bool paste_peek(const struct paste *paste, struct paste_line *line)
 {

@@ -9,6 +9,9 @@
 #include <stddef.h>
 
 #include "client/options.h"
+#include "common/buffer.h"
+
+#define PASTE_AS_IT_IS '\\' /* in front of a line: the rest of it is sent as it is */
 
 struct paste {
     char *text;       /* heap memory, owned, or NULL */
@@ -23,6 +26,13 @@ struct paste_line {
 /* Takes `text` over, in place of the present one. */
 void paste_set(struct paste *paste, char *text);
 void paste_fini(struct paste *paste);
+
+/* Adds a line to `text` that sends this request if it is entered. False if memory is out. */
+bool paste_append(struct buffer *text, const struct options *options, const char *request,
+                  size_t size);
+
+/* Puts lines, of paste_append(), in front of what is left. False if memory is out. */
+bool paste_put_back(struct paste *paste, const struct buffer *text);
 
 /* The next line, without taking it; false if there is none. The newline that ends a paste does not
  * begin another line. */

@@ -114,8 +114,30 @@ void prompt_close(void)
 
 FILE *prompt_screen(void) { return prompt.screen; }
 
+static void put_before(const char *lines)
+{
+    int point = rl_point + (int) strlen(lines);
+    rl_clear_visible_line();
+    keyboard_forget();
+    rl_free_line_state();
+    rl_callback_sigcleanup();
+    rl_point = 0;
+    rl_insert_text(lines);
+    if (rl_end > rl_point) {
+        rl_insert_text("\n");
+        point++;
+    }
+    rl_point = point;
+    rl_on_new_line();
+    rl_redisplay();
+}
+
 void prompt_show(const char *text)
 {
+    if (prompt.is_shown) {
+        put_before(text);
+        return;
+    }
     erase_state();
     using_history();
     prompt.is_shown = true;

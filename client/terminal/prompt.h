@@ -25,7 +25,8 @@ void prompt_close(void);
 /* The terminal that the user sees, also if standard output is none. */
 FILE *prompt_screen(void);
 
-/* Shows the prompt, with `text` on it as if it had been typed, or NULL. */
+/* Shows the prompt, with `text` on it as if it had been typed, or NULL. If it is shown already, the
+ * text is put in front of what is typed, as lines of its own, and a search in the history ends. */
 void prompt_show(const char *text);
 bool prompt_is_shown(void);
 

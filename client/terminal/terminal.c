@@ -22,8 +22,6 @@
 #include "common/clock.h"
 #include "common/protocol.h"
 
-#define AS_IT_IS '\\' /* in front of a line: the rest of it is sent as it is */
-
 struct terminal {
     const struct options *options;
     struct output *output;
@@ -155,7 +153,7 @@ static void tell_requests(struct terminal *terminal)
 static void ask(struct terminal *terminal, const struct paste_line *line)
 {
     const char *why = NULL;
-    bool is_as_it_is = line->size > 0 && *line->text == AS_IT_IS;
+    bool is_as_it_is = line->size > 0 && *line->text == PASTE_AS_IT_IS;
     const char *text = line->text + is_as_it_is;
     size_t size = line->size - is_as_it_is;
     enum conversation_asked asked = conversation_ask(terminal->link.conversation, text, size, &why);
@@ -193,8 +191,8 @@ static void show_prompt(struct terminal *terminal)
 {
     struct paste_line unsent;
     bool has_unsent = paste_peek(&terminal->paste, &unsent);
-    if (prompt_is_shown() || terminal->is_leaving || link_is_awaited(&terminal->link) ||
-        (has_unsent && !terminal->must_give_back))
+    if ((prompt_is_shown() && !has_unsent) || terminal->is_leaving ||
+        link_is_awaited(&terminal->link) || (has_unsent && !terminal->must_give_back))
         return;
     terminal->must_give_back = false;
     prompt_show(has_unsent ? unsent.text : NULL);
@@ -229,7 +227,7 @@ static void print_replies(struct terminal *terminal)
 static void take_end(struct terminal *terminal)
 {
     enum exit_status status =
-        link_take_end(&terminal->link, terminal->is_leaving, terminal->options->is_quiet);
+        link_take_end(&terminal->link, terminal->options, terminal->is_leaving, &terminal->paste);
     note(terminal, status);
     terminal->must_give_back = true;
     if (terminal->is_leaving || status == EXIT_STATUS_UNREACHABLE)
@@ -267,8 +265,7 @@ static void take_events(struct terminal *terminal)
             break;
         case CONVERSATION_UNASKED:
             print_replies(terminal);
-            notice_unasked(terminal->link.conversation, &frame);
-            note(terminal, EXIT_STATUS_ERROR_REPLY);
+            note(terminal, link_take_unasked(&terminal->link, &frame));
             break;
         case CONVERSATION_SILENCE:
             if (!terminal->options->is_quiet)

@@ -294,10 +294,10 @@ def test_unasked_frames_are_shown_escaped(at_terminal, script):
 def test_what_is_unasked_obeys_no_control_character_either(at_terminal, script):
     screen = at_terminal(script)
     script.peer.connection()
-    script.send("-ERR stopping \u009b31m \u202eX é".encode() + b" \x9b\n")
+    script.send("boo \u009b31m \u202eX é".encode() + b" \x9b\n")
     script.end()
     screen.wait(lambda: any("unasked" in line for line in screen.lines), "the frame")
-    assert rf"banter: {script.address}: unasked: -ERR stopping \xc2\x9b31m \xe2\x80\xaeX é \x9b" in screen.lines
+    assert rf"banter: {script.address}: unasked: boo \xc2\x9b31m \xe2\x80\xaeX é \x9b" in screen.lines
 
 
 @pytest.mark.parametrize("env, reply, color", [({}, "-ERR bad-request no", "red"),
@@ -466,6 +466,64 @@ def test_what_was_pasted_and_not_sent_comes_back(at_terminal):
         assert [connection.received for connection in peer.connections] == [b"one", b"two"]
 
 
+# ---- a server that stops
+
+def test_what_was_not_run_comes_back(at_terminal, script):
+    """And the next Enter sends it, over another connection."""
+    screen = at_terminal(script)
+    screen.paste("one\n\\quit\ntwo")
+    screen.type("\r")
+    script.wait_asked(b"one", b"quit", b"two")
+    script.send(b"ok\n-ERR stopping the server is stopping\n")
+    script.end()
+    screen.wait_last("ok", f"Connection to {script.address} lost: the server is stopping", "Enter sends 2 requests",
+                     "-> \\quit", "two")
+    screen.type("\r")
+    script.wait_asked(b"one", b"quit", b"two", b"quit", b"two")
+    script.send(b"2\n3\n")
+    screen.wait_last(f"Connected to {script.address} again", "2", "3", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 0
+
+
+def test_it_comes_back_in_front_of_what_is_typed(at_terminal, script):
+    screen = at_terminal(script)
+    script.receive(screen, "one")
+    screen.type("\003")
+    screen.wait_last("^C", "->")
+    screen.type("half")
+    screen.wait_last("-> half")
+    script.send(b"-ERR stopping the server is stopping\n")
+    script.end()
+    screen.wait_last(f"Connection to {script.address} lost: the server is stopping", "Enter sends 2 requests",
+                     "-> one", "half")
+    screen.enter(" typed")
+    script.wait_asked(b"one", b"one", b"half typed")
+    screen.type("\003\004")
+
+
+@pytest.mark.parametrize("again, comes_back", [("never", False), ("lost", True)])
+def test_again_at_a_terminal(at_terminal, script, again, comes_back):
+    """never: not even if the server says that it stops; lost: also if the connection is lost."""
+    screen = at_terminal(script, "--again", again)
+    if again == "lost":
+        screen.enter("reset")
+        why, request = "Connection reset by peer", "reset"
+    else:
+        script.receive(screen, "one")
+        script.send(b"-ERR stopping the server is stopping\n")
+        script.end()
+        why, request = "the server is stopping", "one"
+    lost = f"Connection to {script.address} lost: {why}"
+    if comes_back:
+        screen.wait_last(lost, f"-> {request}")
+        screen.type("\003")
+    else:
+        screen.wait_last(lost, f"1 request was not answered: '{request}'", "->")
+    screen.type("\004")
+    assert screen.wait_end() == (0 if comes_back else 76)
+
+
 def test_half_a_reply_and_death(at_terminal, script):
     screen = at_terminal(script, columns=120)
     script.receive(screen, "x")
@@ -535,7 +593,7 @@ def test_the_server_stops(at_terminal, server):
     screen.enter("Zack")
     screen.wait_last("Hello ZACK", "->")
     assert pair.stop() == 0
-    screen.wait_last(f"Connection to {pair.address} closed", "->")
+    screen.wait_last(f"Connection to {pair.address} lost: the server is stopping", "->")
     screen.enter("quit")
     assert screen.wait_end() == 1  # an unasked frame came
 

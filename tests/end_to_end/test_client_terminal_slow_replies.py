@@ -209,7 +209,7 @@ def test_what_is_typed_survives(at_terminal, script, typed, columns, back):
     wait_typed("späť 你好")
     script.send(b"-ERR stopping\n")
     script.end()
-    wait_typed("closed")
+    wait_typed("stopping")
     screen.type("!\r")
     whole = f"{before}!{behind}".encode()
     harness.wait_until(lambda: whole in script.asked, "the line, on a new connection")

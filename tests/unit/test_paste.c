@@ -51,6 +51,29 @@ static void test_lines(void **state)
     paste_fini(&paste);
 }
 
+static void test_lines_put_back(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *request, *left, *text;
+    } cases[] = {
+        {"one", NULL, "one"},   {"one", "two\n", "one\ntwo\n"}, {"", "two", "\ntwo"},
+        {"\\x", NULL, "\\\\x"}, {"quit", "x", "\\quit\nx"},     {"quits", NULL, "quits"},
+    };
+    char *no_messages[] = {NULL};
+    struct options options = {.messages = no_messages};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct paste paste = {0};
+        struct buffer text = {0};
+        paste_set(&paste, cases[i].left ? strdup(cases[i].left) : NULL);
+        assert_true(paste_append(&text, &options, cases[i].request, strlen(cases[i].request)));
+        assert_true(paste_put_back(&paste, &text));
+        assert_string_equal(paste.next, cases[i].text);
+        buffer_fini(&text);
+        paste_fini(&paste);
+    }
+}
+
 static void test_dropped_lines_are_gone(void **state)
 {
     (void) state;
@@ -96,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_lines_put_back),
         cmocka_unit_test(test_dropped_lines_are_gone),
         cmocka_unit_test(test_walk),
     };
