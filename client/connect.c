@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "client/report.h"
+#include "client/status_line.h"
 #include "common/clock.h"
 
 /* The pause doubles: a server that is about to come up is met soon, one that is slow to come up is
@@ -22,6 +24,7 @@
 #define LONGEST_PAUSE_MS 1000
 
 #define AGAIN_MS 10000 /* without --wait */
+#define SLOW_MS 1000   /* from then on a person is told that it takes long */
 
 /* ---- retries ---- */
 
@@ -68,13 +71,49 @@ static bool is_worth_waiting(const struct options *options, enum conversation_op
                               (opening == CONVERSATION_UNKNOWN_HOST && options->wait_ms > 0));
 }
 
+/* The terminal of the person who waits; -1: there is none, or it is nobody's. */
+static int screen_fd(const struct options *options)
+{
+    if (!options_is_interactive(options))
+        return -1;
+    return isatty(STDOUT_FILENO) ? STDOUT_FILENO : isatty(STDERR_FILENO) ? STDERR_FILENO : -1;
+}
+
+/* Returns in how many milliseconds it changes. */
+static int show_wait(struct status_line *line, int screen, int64_t waited_ms)
+{
+    char text[STATUS_LINE_TEXT_SIZE];
+    if (waited_ms < SLOW_MS)
+        return (int) (SLOW_MS - waited_ms);
+    size_t size = status_line_wait_text(waited_ms, "Connecting", "Ctrl-C ends it", text);
+    status_line_draw(line, screen, text, size);
+    return status_line_next_ms(waited_ms);
+}
+
+/* As conversation_open(), and shows that it takes long. */
+static struct conversation *open_shown(const struct conversation_settings *settings, int screen,
+                                       enum conversation_opening *opening, struct error *error)
+{
+    struct connect_attempt *attempt = screen >= 0 ? connect_start(settings) : NULL;
+    if (!attempt)
+        return conversation_open(settings, opening, error);
+    struct status_line line = {0};
+    struct pollfd done = {.fd = connect_fd(attempt), .events = POLLIN};
+    int64_t begin_ms = clock_ms();
+    while (poll(&done, 1, show_wait(&line, screen, clock_ms() - begin_ms)) <= 0)
+        ;
+    status_line_erase(&line, screen);
+    return connect_finish(attempt, opening, error);
+}
+
 struct conversation *connect_first(struct connect_retries *retries, const struct options *options,
                                    enum conversation_opening *opening, struct error *error)
 {
     for (bool is_first = true;; is_first = false) {
         struct conversation_settings settings =
             options->waits ? connect_settings(retries, options) : options->conversation;
-        struct conversation *conversation = conversation_open(&settings, opening, error);
+        struct conversation *conversation =
+            open_shown(&settings, screen_fd(options), opening, error);
         if (conversation || !is_worth_waiting(options, *opening))
             return conversation;
         int64_t pause_ms = connect_next_pause_ms(retries);

@@ -30,7 +30,8 @@ struct conversation_settings connect_settings(const struct connect_retries *retr
 
 /* ---- the first conversation ---- */
 
-/* Opens the first conversation, as conversation_open() does; blocks. With --wait it retries a
+/* Opens the first conversation, as conversation_open() does; blocks, and says so to a person at a
+ * terminal after a second. Signals end the program meanwhile. With --wait it retries a
  * server that it can't reach until it can, or until that time is over, and reports so once. An
  * unknown host is retried only if there is such a time: a misspelt name never comes up. */
 struct conversation *connect_first(struct connect_retries *retries, const struct options *options,

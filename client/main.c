@@ -59,7 +59,7 @@ static enum exit_status converse(const struct options *options, struct output *o
         return opening_status(opening);
     }
     /* Both close it, and may open others. */
-    if (!*options->messages && isatty(STDIN_FILENO))
+    if (options_is_interactive(options))
         return terminal_run(conversation, options, output);
     return batch_run(conversation, &retries, options, output);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/report.h"
 #include "common/address.h"
@@ -280,6 +281,11 @@ bool options_parse(struct options *options, int argc, char **argv, enum exit_sta
         options->again != OPTIONS_AGAIN_NEVER || options->waits;
     options->messages = argv + first;
     return true;
+}
+
+bool options_is_interactive(const struct options *options)
+{
+    return !*options->messages && isatty(STDIN_FILENO);
 }
 
 bool options_is_quit(const struct options *options, const char *line, size_t size)

@@ -44,6 +44,9 @@ struct options {
  * status. */
 bool options_parse(struct options *options, int argc, char **argv, enum exit_status *status);
 
+/* Whether a person at a terminal is asked for requests: there are no messages. */
+bool options_is_interactive(const struct options *options);
+
 /* Whether a line of input ends it: the word above or the protocol's, unless --literal. */
 bool options_is_quit(const struct options *options, const char *line, size_t size);
 

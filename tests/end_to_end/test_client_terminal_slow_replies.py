@@ -12,6 +12,7 @@ import harness
 from harness import BANNER, BANTER
 from peers.scripted import Peer
 from screen import Screen
+from test_client_exit_status import mute_port
 
 PROMPT_BACK = "Ctrl-C gives the prompt back"
 
@@ -39,6 +40,34 @@ def wait_last(screen, *patterns):
             pattern == line if isinstance(pattern, str) else pattern.fullmatch(line)
             for pattern, line in zip(patterns, lines))
     screen.wait(is_there, f"the last lines {patterns!r}")
+
+
+# ---- the first connection is awaited
+
+def test_a_slow_first_connection_can_be_left(open_screen):
+    with mute_port() as port:
+        screen = open_screen([BANTER, "-c", port])
+        assert wait_state(screen, "Ctrl-C ends it", "Connecting") >= 1
+        screen.type("\003")
+        assert screen.wait_end() == -signal.SIGINT
+
+
+def test_a_first_connection_that_fails_late(open_screen):
+    """The error stands in the place of the word that it takes long."""
+    with mute_port() as port:
+        screen = open_screen([BANTER, "-c", port, "--connect-timeout", "3s"])
+        wait_state(screen, "Ctrl-C ends it", "Connecting")
+        assert screen.wait_end() == 69
+        assert screen.lines == [f"banter: Connection Error: 127.0.0.1:{port}: Connection timed out"]
+
+
+def test_a_script_says_nothing_of_a_slow_connection(shell_screen):
+    with mute_port() as port:
+        screen = shell_screen(f"{BANTER} -c {port} --connect-timeout 1300ms <<<x; {BANTER} -c {port} x")
+        screen.wait(lambda: any("timed out" in line for line in screen.lines), "the end of the script")
+        screen.type("\003")
+        screen.wait(lambda: screen.lines[-1] == "$", "the end of the message")
+        assert b"Connecting" not in screen.written
 
 
 # ---- a reply is awaited
