@@ -22,7 +22,10 @@ static void __attribute__((format(printf, 1, 2))) tell(const char *format, ...)
     prompt_end_output();
 }
 
-void notice_greeting(void) { tell("Please enter '" OPTIONS_QUIT "' to exit"); }
+void notice_greeting(bool is_literal)
+{
+    tell(is_literal ? "Please press Ctrl-D to exit" : "Please enter '" OPTIONS_QUIT "' to exit");
+}
 
 void notice_interrupted(void) { tell("^C"); }
 

@@ -13,8 +13,8 @@
 #include "client/owed.h"
 #include "client/stopwatch.h"
 
-/* How to leave. */
-void notice_greeting(void);
+/* How to leave: by a word or, if `is_literal`, by a key. */
+void notice_greeting(bool is_literal);
 
 /* Ctrl-C came while no prompt was shown. */
 void notice_interrupted(void);

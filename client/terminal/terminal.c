@@ -351,7 +351,7 @@ static bool begin(struct terminal *terminal)
     if (!history_open(options->has_history, options->history, &error))
         report(error.text);
     if (!options->is_quiet)
-        notice_greeting();
+        notice_greeting(options->is_literal);
     return true;
 }
 

@@ -70,7 +70,7 @@ def test_backslash(at_terminal, peer):
 def test_literal(at_terminal, peer):
     screen = at_terminal(peer, "--literal")
     screen.enter("quit")
-    screen.wait_last("Hello quit", "->")
+    screen.wait_lines("Please press Ctrl-D to exit", "-> quit", "Hello quit", "->")
     screen.type("\004")
     assert screen.wait_end() == 0
 
