@@ -154,7 +154,10 @@ enum exit_status link_take_end(struct link *link, const struct options *options,
 int link_show_wait(const struct link *link, bool is_leaving)
 {
     const char *verb = link->attempt ? "Connecting" : "Waiting";
-    const char *hint = is_leaving ? "Ctrl-C ends it" : "Ctrl-C gives the prompt back";
+    /* What was typed is not seen, a quit least of all. */
+    const char *hint = is_leaving           ? "Ctrl-C ends it"
+                       : prompt_has_typed() ? "Ctrl-C gives the prompt back, with what was typed"
+                                            : "Ctrl-C gives the prompt back";
     bool is_owed = link->conversation && conversation_owed(link->conversation) > 0;
     if (prompt_is_shown() || !(link->attempt || is_owed))
         return -1;

@@ -7,6 +7,7 @@
 #include "client/terminal/prompt.h"
 
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -70,6 +71,7 @@ bool prompt_open(void (*on_line)(void *context, char *line), void *context, int 
     prompt.waiting.c_cc[VTIME] = 0;
     prompt.asking = prompt.waiting;
     prompt.asking.c_lflag |= ECHO;
+    prompt.waiting.c_lflag |= NOFLSH; /* Ctrl-C keeps what was typed ahead */
     set_mode(&prompt.waiting);
 
     rl_readline_name = "banter";
@@ -150,6 +152,12 @@ void prompt_show(const char *text)
 }
 
 bool prompt_is_shown(void) { return prompt.is_shown; }
+
+bool prompt_has_typed(void)
+{
+    int bytes = 0;
+    return !prompt.is_shown && ioctl(STDIN_FILENO, FIONREAD, &bytes) == 0 && bytes > 0;
+}
 
 const char *prompt_text(void) { return rl_line_buffer; }
 

@@ -4,7 +4,7 @@
  * Readline has one instance a program, and so has this module. It knows nothing of servers: its
  * user polls standard input and the signals, and calls in here. While no prompt is shown the
  * terminal neither echoes nor gathers lines, so that what is typed ahead waits untouched for the
- * next prompt; Ctrl-C and Ctrl-Z always work.
+ * next prompt, also if that comes by Ctrl-C; Ctrl-C and Ctrl-Z always work.
  */
 #ifndef BANTER_CLIENT_TERMINAL_PROMPT_H
 #define BANTER_CLIENT_TERMINAL_PROMPT_H
@@ -32,6 +32,9 @@ bool prompt_is_shown(void);
 
 /* The present line, of the prompt that is shown; good until the next call of any of these. */
 const char *prompt_text(void);
+
+/* Whether something was typed ahead. */
+bool prompt_has_typed(void);
 
 /* While no prompt is shown: a line for what is true only now, redrawn in place; ASCII. Any other
  * output takes it away, and so does size 0. */

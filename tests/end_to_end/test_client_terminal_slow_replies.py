@@ -15,6 +15,7 @@ from screen import Screen
 from test_client_exit_status import mute_port
 
 PROMPT_BACK = "Ctrl-C gives the prompt back"
+TYPED_BACK = PROMPT_BACK + ", with what was typed"
 
 
 def waits(screen, hint=PROMPT_BACK, verb="Waiting"):
@@ -81,6 +82,34 @@ def test_says_that_it_waits_and_for_how_long(at_terminal, script):
     script.send(b"done\n")
     screen.wait_lines(BANNER, "-> slow", "done", "->")
     assert not any("Waiting" in line for line in screen.lines)
+
+
+@pytest.mark.parametrize("keys", ["quit\r", "\004"])
+def test_quit_while_a_reply_is_awaited(at_terminal, script, keys):
+    """It is not lost: the waiting line says how to get to it, and so does the next one."""
+    screen = at_terminal(script)
+    script.receive(screen, "slow")
+    wait_state(screen)
+    screen.type(keys)
+    wait_state(screen, TYPED_BACK)
+    screen.type("\003")
+    script.wait_quit()
+    wait_state(screen, "Ctrl-C ends it")
+    script.send(b"late\n")
+    script.end()
+    assert screen.wait_end() == 0
+    assert "late" in screen.lines
+
+
+def test_ctrl_c_keeps_what_was_typed_ahead(at_terminal, script):
+    screen = at_terminal(script)
+    script.receive(screen, "slow")
+    screen.type("ne\u00e4xt")
+    wait_state(screen, TYPED_BACK)
+    screen.type("\003")
+    screen.wait_last("-> slow", "^C", "-> ne\u00e4xt")
+    screen.type("\003")  # at the prompt it throws the line away
+    screen.wait_last("-> ne\u00e4xt^C", "->")
 
 
 def test_what_is_quick_is_not_waited_for(at_terminal, peer):
