@@ -14,17 +14,16 @@
 #include "server/net/listener.h"
 #include "server/request_outbox.h"
 
-enum {                /* bits of request->state */
-       CLAIMED = 1,   /* somebody has the right to answer */
-       ANSWERED = 2,  /* the answer is there */
-       DETACHED = 4,  /* handle() has returned in the loop's owner, or the loop was taken */
-       CANCELLED = 8, /* nobody waits for the answer any more */
-       BEGUN = 16,    /* it was given to what answers it, or is about to be */
+enum {                        /* bits of request->state */
+       CLAIMED = 1,           /* somebody has the right to answer */
+       ANSWERED = 2,          /* the answer is there */
+       DETACHED = 4,          /* handle() has returned in the loop's owner, or the loop was taken */
+       CANCELLED = 8,         /* nobody waits for the answer any more */
+       BEGUN = REQUEST_BEGUN, /* it was given to what answers it, or is about to be */
 };
 
-/* A reply buffer that has grown beyond this is given back, so that one large reply does not cost
- * memory for ever after; the same for both buffers of a spare. */
-enum { KEPT_REPLY_BYTES = 64 << 10, KEPT_SPARE_BYTES = 4 << 10, MAX_SPARES = 64 };
+/* As REQUEST_KEPT_REPLY_BYTES, for both buffers of a spare. */
+enum { KEPT_SPARE_BYTES = 4 << 10, MAX_SPARES = 64 };
 
 /* ---- for handlers ---- */
 
@@ -282,35 +281,11 @@ void request_adopt(struct request *request)
     request->is_adopted = true;
 }
 
-/* What seldom has to be done between two calls. */
-static __attribute__((noinline)) void clean(struct request *request)
+void request_clean(struct request *request)
 {
     drop_peer(request); /* it may have been held within its last call */
-    if (request->reply.capacity > KEPT_REPLY_BYTES)
+    if (request->reply.capacity > REQUEST_KEPT_REPLY_BYTES)
         buffer_fini(&request->reply);
-}
-
-void request_start(struct request *request, struct loop *loop, void *context,
-                   uint64_t session_number, const char *message, size_t size)
-{
-    /* Nobody else knows the request yet; the call is published with a release later. */
-    atomic_store_explicit(&request->state, BEGUN, memory_order_relaxed);
-    atomic_store_explicit(&request->holds, 1, memory_order_relaxed);
-    atomic_store_explicit(&request->references, 2, memory_order_relaxed);
-    request->loop = loop;
-    request->context = context;
-    request->session_number = session_number;
-    request->message = message;
-    request->size = size;
-    request->verdict_code = NULL;
-    request->ready = false;
-    request->built = false;
-    request->last = false;
-    request->no_memory = false;
-    request->job.cost = COST_UNKNOWN;
-    buffer_clear(&request->reply);
-    if (request->copy.data || request->reply.capacity > KEPT_REPLY_BYTES)
-        clean(request);
 }
 
 enum request_outcome request_outcome(const struct request *request)
