@@ -16,32 +16,31 @@ struct banter_reply {
     struct request *request;
     size_t size;           /* bytes added so far */
     size_t room;           /* bytes that may be written after them */
-    bool refused;          /* the request is answered: its buffer must not be touched any more */
     bool described;        /* `peer` is there */
-    const char *failure;   /* why the reply can't be sent, or NULL; a static string */
+    const char *failure;   /* why the reply can't be sent, a static string; NULL: it can */
     struct peer_text peer; /* who asks; not set before somebody wants to know */
 };
+
+/* Not a failure but as final: the request is answered, and its buffer must not be touched. */
+static const char refused[] = "refused";
 
 void plugin_call(const struct banter_handler *functions, void *state, struct request *request)
 {
     struct banter_reply reply; /* not zeroed: most of it is not used */
     reply.request = request;
     reply.size = reply.room = 0;
-    reply.refused = reply.described = false;
+    reply.described = false;
     reply.failure = NULL;
     functions->handle(state, request_message(request), request_size(request), &reply);
-    if (reply.refused)
-        return;
-    if (reply.failure)
-        request_refuse(request, PROTOCOL_HANDLER_FAILED, "%s", reply.failure);
-    else
+    if (!reply.failure)
         request_reply_and_return(request);
+    else if (reply.failure != refused)
+        request_refuse(request, PROTOCOL_HANDLER_FAILED, "%s", reply.failure);
 }
 
 char *banter_reply_room(struct banter_reply *reply, size_t size)
 {
-    reply->room = 0;
-    if (reply->refused || reply->failure)
+    if (reply->failure)
         return NULL;
     if (size > PROTOCOL_MAX_REPLY - reply->size) {
         reply->failure = "the handler's reply is too long";
@@ -57,7 +56,7 @@ char *banter_reply_room(struct banter_reply *reply, size_t size)
 
 void banter_reply_added(struct banter_reply *reply, size_t size)
 {
-    if (reply->refused || reply->failure)
+    if (reply->failure)
         return;
     if (size > reply->room) {
         reply->failure = "the handler has added more than it asked room for";
@@ -108,7 +107,7 @@ static bool is_word(const char *code)
 
 void banter_reply_refuse(struct banter_reply *reply, const char *code, const char *format, ...)
 {
-    if (reply->refused || reply->failure)
+    if (reply->failure)
         return;
     if (!is_word(code)) {
         reply->failure = "the handler has refused with a code that is no word";
@@ -119,7 +118,7 @@ void banter_reply_refuse(struct banter_reply *reply, const char *code, const cha
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    reply->refused = true;
+    reply->failure = refused;
     request_refuse(reply->request, code, "%s", text);
 }
 
