@@ -23,6 +23,8 @@ from programs import PROGRAMS, Load, Missing, Server, Trouble, path_of
 
 FILE = Path(__file__).with_suffix(".txt")  # see kept.py
 FEW = 5000  # requests of the shorter run
+LEAST = 0.01  # a function that has less of each cell's instructions is one of "all others"
+README_CELLS = ("hello/50x1", "hello/50x16")
 
 
 @dataclasses.dataclass
@@ -64,6 +66,7 @@ def _by_function(program, cell, requests):
                                text=True, check=True).stdout
     functions = {}
     for number, name in re.findall(r"^ *([\d,]+) \([\d. ]+%\)  \S*?:(\S+)(?: \[.*\])?$", found, re.M):
+        name = re.sub(r"(\.(lto_priv|constprop|isra|part|cold)\b|@@).*", "", name)  # a compiler's, a linker's
         functions[name] = functions.get(name, 0) + int(number.replace(",", ""))
     if not functions:
         raise Trouble(f"valgrind has counted nothing of {program}")
@@ -101,12 +104,16 @@ def _sum(functions):
 
 def _table_by_function(counts):
     """`counts` is {cell: Count}."""
-    columns = {cell: count.functions() for cell, count in counts.items()}
-    names = {name for column in columns.values() for name in column}
-    most = {name: max(column.get(name, 0) for column in columns.values()) for name in names}
-    rows = [[name, *(f"{max(column.get(name, 0), 0):.0f}" for column in columns.values())]
-            for name in sorted(most, key=lambda name: -most[name]) if most[name] >= 1]
-    report.table(["function, and what is inlined in it", *counts], rows)
+    columns = [count.functions() for count in counts.values()]
+    wholes = [_sum(column) for column in columns]
+    names = sorted({name for column in columns for name in column},
+                   key=lambda name: -max(column.get(name, 0) for column in columns))
+    shown = [name for name in names
+             if any(column.get(name, 0) >= LEAST * whole for column, whole in zip(columns, wholes))]
+    rows = [[f"`{name}`", *(f"{max(column.get(name, 0), 0):.0f}" for column in columns)] for name in shown]
+    others = [whole - sum(column.get(name, 0) for name in shown) for column, whole in zip(columns, wholes)]
+    rows += [["all others", *(f"{value:.0f}" for value in others)], ["together", *(f"{value:.0f}" for value in wholes)]]
+    return report.table_text(["function, and what is inlined in it", *counts], rows)
 
 
 def _without_debug_information(program, folder):
@@ -154,10 +161,11 @@ def run(options):
             for cell in cells]
     report.table(["", *servers, *(f"ratio to {name.split()[-1]}" for name in servers[1:])], rows)
     if options.functions:
-        _table_by_function({cell: counts[cell, "banterd"] for cell in cells})
+        print(_table_by_function({cell: counts[cell, "banterd"] for cell in cells}))
     figures = {cell: round(counts[cell, "banterd"].figure()) for cell in cells}
     if options.keep:
         FILE.write_text(kept.text_of(_versions(), figures))
+        report.write_readme("functions", _table_by_function({cell: counts[cell, "banterd"] for cell in README_CELLS}))
     if options.check:
         good, sentence = kept.compare(FILE.read_text(), _versions(), figures)
         if not good:

@@ -51,3 +51,15 @@ def table_text(head, rows):
 
 def table(head, rows):
     print(table_text(head, rows), flush=True)
+
+
+README = Path(__file__).resolve().parent / "README.md"
+
+
+def write_readme(part, text):
+    """Puts the text into README.md, where its marks have what was found before."""
+    begin, end = f"<!-- {part} -->", f"<!-- end of {part} -->"
+    old = README.read_text()
+    if not re.search(f"{begin}.*{end}", old, re.S):
+        raise programs.Trouble(f"{README} has no place for {part} between {begin} and {end}")
+    README.write_text(old[:old.index(begin)] + f"{begin}\n\n{text}\n" + old[old.index(end):])

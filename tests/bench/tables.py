@@ -1,7 +1,5 @@
 """The report: where it ran, a table for each kind of cell, who wins, and the goals."""
-import re
 import shutil
-from pathlib import Path
 
 import goals
 import plots
@@ -9,8 +7,6 @@ import report
 from goals import RATE, TIE, best_peer, ratio
 from throughput import GROWTH, MAIN
 
-README = Path(__file__).resolve().parent / "README.md"
-BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 PERCENTILES = ("p50", "p99", "p99.9", "max")
 
 
@@ -256,10 +252,7 @@ def write(results, folder, readme=False):
     text = "\n".join(filter(None, parts))
     (folder / "report.md").write_text(text)
     if readme:
-        old = README.read_text()
-        if not re.search(f"{BEGIN}.*{END}", old, re.S):
-            raise report.programs.Trouble(f"{README} has no place for figures between {BEGIN} and {END}")
-        README.write_text(old[:old.index(BEGIN)] + f"{BEGIN}\n\n{text}\n" + old[old.index(END):])
+        report.write_readme("figures", text)
         if not without:
-            shutil.rmtree(README.parent / "plots", ignore_errors=True)
-            shutil.copytree(folder / "plots", README.parent / "plots")
+            shutil.rmtree(report.README.parent / "plots", ignore_errors=True)
+            shutil.copytree(folder / "plots", report.README.parent / "plots")

@@ -447,7 +447,7 @@ def test_instructions_are_counted(bench, build):
     assert ended.status == 0, ended
     counts = re.search(r"^\| echo/50x16 \| (\d+) \| (\d+) \| [\d.]+ \|$", harness.text_of(ended.stdout), re.M)
     assert counts and all(100 < int(count) < 100_000 for count in counts.groups()), ended
-    assert re.search(r"^\| recv \| \d+ \|$", harness.text_of(ended.stdout), re.M), ended
+    assert re.search(r"^\| `put_reply` \| \d+ \|$", harness.text_of(ended.stdout), re.M), ended
 
 
 @pytest.mark.parametrize("compiler, figure, good, words", [
