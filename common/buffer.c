@@ -70,7 +70,7 @@ static bool close_up(struct buffer *buffer, size_t size)
     return true;
 }
 
-bool buffer_grow_within(struct buffer *buffer, size_t size, size_t most)
+__attribute__((cold, noinline)) bool buffer_grow_within(struct buffer *buffer, size_t size, size_t most)
 {
     if (close_up(buffer, size))
         return true;
@@ -91,12 +91,12 @@ bool buffer_grow_within(struct buffer *buffer, size_t size, size_t most)
     return resize(buffer, capacity - capacity % LARGE_STEP);
 }
 
-bool buffer_grow(struct buffer *buffer, size_t size)
+__attribute__((cold, noinline)) bool buffer_grow(struct buffer *buffer, size_t size)
 {
     return buffer_grow_within(buffer, size, LARGER * (buffer->end + size));
 }
 
-void buffer_fini(struct buffer *buffer)
+__attribute__((cold, noinline)) void buffer_release(struct buffer *buffer)
 {
     give_back(buffer);
     *buffer = (struct buffer){0};

@@ -106,7 +106,14 @@ static inline void buffer_swap(struct buffer *one, struct buffer *other)
     *other = kept;
 }
 
+/* The part of buffer_fini() for a buffer that has memory. */
+void buffer_release(struct buffer *buffer);
+
 /* Frees the memory; the buffer is empty and usable again. */
-void buffer_fini(struct buffer *buffer);
+static inline void buffer_fini(struct buffer *buffer)
+{
+    if (buffer->data)
+        buffer_release(buffer);
+}
 
 #endif

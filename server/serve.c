@@ -287,11 +287,11 @@ static bool run_batch(struct shard *shard, struct scratch *scratch,
         case LOOP_LISTENER:
             accept_some(shard, object, scratch);
             break;
-        case LOOP_POOL:
-            buffer_pool_tick();
-            break;
-        default: /* LOOP_INBOX */
-            open_inbox(shard, scratch);
+        default: /* LOOP_INBOX, LOOP_POOL; a case of its own would make sessions' events dearer */
+            if (loop_event_source(&events[i]) == LOOP_POOL)
+                buffer_pool_tick();
+            else
+                open_inbox(shard, scratch);
             break;
         }
     }

@@ -59,8 +59,31 @@ static void put_handler_failed(struct session *session, struct buffer *output, b
     put_error(session, output, in_crlf, PROTOCOL_HANDLER_FAILED, text);
 }
 
-/* Frames a large reply where it is, if that can be: `reply`, which holds it, and `output`, which is
- * empty, change places. */
+/* Frames a handler's reply, or the error that takes its place if it can't be sent. */
+static void put_reply(struct session *session, struct buffer *output, bool in_crlf,
+                      const char *text, size_t size)
+{
+    struct shard *shard = session_shard(session);
+    int code = protocol_error_code(text, size);
+    if (code >= 0 && protocol_is_unasked(text, size)) {
+        put_handler_failed(session, output, in_crlf, "its code is the server's alone");
+        return;
+    }
+    enum frame_refusal refusal =
+        frame_put(output, codec_of(session, in_crlf), text, size, PROTOCOL_MAX_REPLY);
+    if (refusal == FRAME_FITS) {
+        count_error(shard, code);
+        if (shard->transcript)
+            log_put(shard->transcript, LOG_PROCESSED, session->number, text, size);
+    } else if (refusal == FRAME_NO_MEMORY) {
+        session_break(session, "out of memory");
+    } else {
+        put_handler_failed(session, output, in_crlf, frame_refusal_text(refusal));
+    }
+}
+
+/* Ends a reply where it is and lets it change places with `output`, which is empty. False: it can't
+ * be framed so. */
 static bool pass_on(struct buffer *output, enum frame_codec codec, struct buffer *reply)
 {
     struct frame_edges edges;
@@ -74,38 +97,18 @@ static bool pass_on(struct buffer *output, enum frame_codec codec, struct buffer
     return true;
 }
 
-static enum frame_refusal put_large(struct buffer *output, enum frame_codec codec,
-                                    struct buffer *reply)
+/* Frames a large reply without a copy. False: it is for put_reply(). */
+static __attribute__((cold, noinline)) bool
+put_large(struct session *session, struct buffer *output, bool in_crlf, struct buffer *reply)
 {
-    if (pass_on(output, codec, reply))
-        return FRAME_FITS;
-    return frame_put(output, codec, buffer_head(reply), buffer_size(reply), PROTOCOL_MAX_REPLY);
-}
-
-/* Frames a handler's reply, or the error that takes its place if it can't be sent. `held`, if it is
- * not NULL, is the buffer that holds the reply; it may be needed to pass it on. */
-static void put_reply(struct session *session, struct buffer *output, bool in_crlf,
-                      const char *text, size_t size, struct buffer *held)
-{
-    struct shard *shard = session_shard(session);
-    int code = protocol_error_code(text, size);
-    if (code >= 0 && protocol_is_unasked(text, size)) {
-        put_handler_failed(session, output, in_crlf, "its code is the server's alone");
-        return;
-    }
-    enum frame_codec codec = codec_of(session, in_crlf);
-    enum frame_refusal refusal = held && size >= BUFFER_POOL_LEAST
-                                     ? put_large(output, codec, held)
-                                     : frame_put(output, codec, text, size, PROTOCOL_MAX_REPLY);
-    if (refusal == FRAME_FITS) {
-        count_error(shard, code);
-        if (shard->transcript) /* the text is where it was, whoever holds it */
-            log_put(shard->transcript, LOG_PROCESSED, session->number, text, size);
-    } else if (refusal == FRAME_NO_MEMORY) {
-        session_break(session, "out of memory");
-    } else {
-        put_handler_failed(session, output, in_crlf, frame_refusal_text(refusal));
-    }
+    const struct shard *shard = session_shard(session);
+    size_t size = buffer_size(reply);
+    if (size < BUFFER_POOL_LEAST || protocol_error_code(buffer_head(reply), size) >= 0 ||
+        !pass_on(output, codec_of(session, in_crlf), reply))
+        return false;
+    if (shard->transcript)
+        log_put(shard->transcript, LOG_PROCESSED, session->number, buffer_head(output), size);
+    return true;
 }
 
 /* Frames what a handler has answered. */
@@ -113,10 +116,12 @@ static inline void put_answer(struct session *session, struct buffer *output, bo
                               struct request *request)
 {
     struct buffer *reply = &request->reply;
+    if (reply->capacity >= BUFFER_POOL_LEAST && put_large(session, output, in_crlf, reply))
+        return;
     if (buffer_size(reply) == 0 && request->no_memory)
         put_error(session, output, in_crlf, PROTOCOL_HANDLER_FAILED, "out of memory");
     else
-        put_reply(session, output, in_crlf, buffer_head(reply), buffer_size(reply), reply);
+        put_reply(session, output, in_crlf, buffer_head(reply), buffer_size(reply));
 }
 
 /* ---- the queue ---- */
@@ -227,7 +232,7 @@ void output_unasked(struct session *session, struct scratch *scratch, const char
 
 void output_line(struct session *session, struct scratch *scratch, const char *text, size_t size)
 {
-    put_reply(session, &scratch->output, session->crlf, text, size, NULL);
+    put_reply(session, &scratch->output, session->crlf, text, size);
 }
 
 void output_unsendable(struct session *session, struct scratch *scratch, enum frame_refusal why)
@@ -343,7 +348,7 @@ static void start_write_clock(struct session *session)
 }
 
 /* Keeps the buffer itself if what is in it would take long to copy. */
-static void keep(struct session *session, struct buffer *output)
+static __attribute__((noinline)) void keep(struct session *session, struct buffer *output)
 {
     size_t size = buffer_size(output);
     if (size >= BUFFER_POOL_LEAST && size >= output->capacity / 4 && !output_unsent(session))
