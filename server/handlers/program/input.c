@@ -30,7 +30,10 @@ static enum exchange_progress write_some(const struct workers *workers, struct w
 
 void input_write(struct workers *workers, struct worker *worker)
 {
-    switch (write_some(workers, worker)) {
+    enum exchange_progress progress = write_some(workers, worker);
+    if (progress == EXCHANGE_BLOCKED && instance_widen_input(workers->instances, worker->instance))
+        progress = write_some(workers, worker);
+    switch (progress) {
     case EXCHANGE_WRITTEN:
         input_unwatch(workers, worker);
         break;

@@ -2,6 +2,7 @@
 #include "server/handlers/program/instance.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,11 @@
 #include "common/clock.h"
 #include "common/descriptor.h"
 #include "server/log/log.h"
+
+enum {
+    WIDE_BYTES = 256 << 10,
+    MAX_WIDE = 64, /* pipes: a quarter of what a user's pipes may hold by default */
+};
 
 /* ---- channels ---- */
 
@@ -62,6 +68,7 @@ void instance_remove(struct instances *instances, struct instance *instance)
 {
     LIST_REMOVE(instance, entry);
     instances->count--;
+    instances->wide -= instance->input_is_wide + instance->output_is_wide;
     instance->phase = INSTANCE_DEAD;
     SLIST_INSERT_HEAD(&instances->dead, instance, dead_entry);
 }
@@ -104,6 +111,20 @@ struct instance *instance_start(struct instances *instances, uint64_t number,
 
 /* ---- input and output ---- */
 
+static bool widen(struct instances *instances, int fd, bool *is_wide)
+{
+    if (*is_wide || instances->wide == MAX_WIDE || fcntl(fd, F_SETPIPE_SZ, (int) WIDE_BYTES) < 0)
+        return false;
+    *is_wide = true;
+    instances->wide++;
+    return true;
+}
+
+bool instance_widen_input(struct instances *instances, struct instance *instance)
+{
+    return widen(instances, instance->input.fd, &instance->input_is_wide);
+}
+
 size_t instance_unread(const struct instance *instance)
 {
     int unread = 0;
@@ -117,6 +138,8 @@ ssize_t instance_read(struct instances *instances, struct instance *instance)
     do {
         got = output->fd >= 0 ? read(output->fd, instances->scratch, sizeof instances->scratch) : 0;
     } while (got < 0 && errno == EINTR);
+    if (got == sizeof instances->scratch)
+        widen(instances, output->fd, &instance->output_is_wide);
     if (got > 0 || (got < 0 && errno == EAGAIN))
         return got > 0 ? got : 0;
     /* A terminal ends like that. */

@@ -65,6 +65,7 @@ struct instance {
     int64_t due_ms;                       /* when the next phase begins */
     struct channel end;                   /* a pidfd */
     struct channel input, output, errors; /* `errors` is closed if they go to `output` */
+    bool input_is_wide, output_is_wide;   /* these pipes hold more than new ones */
     struct look look;                     /* good while `input` is open */
     struct buffer line;                   /* of its standard error, not ended yet */
     bool line_cut;                        /* the rest of that line is dropped */
@@ -78,6 +79,7 @@ struct instances {
     struct log_ring *log; /* NULL: no log */
     LIST_HEAD(, instance) all;
     unsigned count;              /* of `all` */
+    unsigned wide;               /* pipes that hold more than new ones */
     SLIST_HEAD(, instance) dead; /* not in `all` any more; freed when the batch is over */
     /* When this batch of events began, by a clock that stands still while the whole process does:
      * so all limits come later by a pause. What other threads read has the real one
@@ -131,6 +133,11 @@ bool channel_watch(struct instances *instances, struct channel *channel, uint32_
 
 /* From now on no event of it is reported. Does nothing if it is closed. */
 void channel_close(struct instances *instances, struct channel *channel);
+
+/* Lets its input hold more at a time, since it was full: both sides can do more before the other
+ * one must. The same is done for the output when a read finds it full. A few pipes only: the system
+ * bounds what all pipes of a user may hold. False: it holds what it held before. */
+bool instance_widen_input(struct instances *instances, struct instance *instance);
 
 /* How many bytes of its input it has not read. */
 size_t instance_unread(const struct instance *instance);
