@@ -70,7 +70,8 @@ static bool close_up(struct buffer *buffer, size_t size)
     return true;
 }
 
-__attribute__((cold, noinline)) bool buffer_grow_within(struct buffer *buffer, size_t size, size_t most)
+__attribute__((cold, noinline)) bool buffer_grow_within(struct buffer *buffer, size_t size,
+                                                        size_t most)
 {
     if (close_up(buffer, size))
         return true;
