@@ -168,9 +168,7 @@ static bool set_max_clients(struct server *server, unsigned given, enum server_f
             "--max-clients: the limit of open files leaves room for %u clients, not %u; raise it "
             "(ulimit -Hn) or ask for fewer",
             fit, given);
-    log_tell(server->shared.log, LOG_MAX_CLIENTS_LOWERED, 0,
-             "%u instead of %u, since the limit of open files leaves no room for more", fit,
-             wanted);
+    log_tell(server->shared.log, LOG_MAX_CLIENTS_LOWERED, 0, "%u%c%u", fit, LOG_SEPARATOR, wanted);
     return true;
 }
 
@@ -356,8 +354,8 @@ static void log_stopped(struct server *server)
 {
     if (server->left)
         log_tell(server->shared.log, LOG_LEFT_BEHIND, 0, "%u", server->left);
-    log_tell(server->shared.log, LOG_STOPPED, 0, "%llu clients, %llu requests",
-             (unsigned long long) server->admission.accepted,
+    log_tell(server->shared.log, LOG_STOPPED, 0, "%llu%c%llu",
+             (unsigned long long) server->admission.accepted, LOG_SEPARATOR,
              (unsigned long long) count_requests(server));
 }
 

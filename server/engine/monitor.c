@@ -129,8 +129,7 @@ static unsigned count_calls(const struct monitor *monitor)
 static void log_no_spare(struct monitor *monitor)
 {
     if (!monitor->has_logged_no_spare)
-        log_tell(monitor->config.log, LOG_NO_SPARE, 0, "%u threads at most",
-                 pool_bound(monitor->config.pool));
+        log_tell(monitor->config.log, LOG_NO_SPARE, 0, "%u", pool_bound(monitor->config.pool));
     monitor->has_logged_no_spare = true;
 }
 

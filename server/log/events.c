@@ -4,49 +4,48 @@
 #include "server/log/events.h"
 
 #include <assert.h>
-#include <stdbool.h>
 
 static_assert(LOG_EVENTS <= 64, "the events wanted have a bit each");
 
+#define NONE
+#define TEXT(key, lead) {key, LOG_FIELD_TEXT, lead},
+#define NUMBER(key, lead) {key, LOG_FIELD_NUMBER, lead},
+#define OPTIONAL(key, lead) {key, LOG_FIELD_OPTIONAL, lead},
+#define DESCRIBE(name, level, always, before, fields, after, event, counter)                       \
+    [LOG_##name] = {event, counter, LOG_##level, always, before, after, {fields{0}}},
+static const struct log_description descriptions[LOG_LINES] = {LOG_EVENT_TABLE(DESCRIBE)
+                                                                   LOG_LINE_TABLE(DESCRIBE)};
+#undef DESCRIBE
+#undef OPTIONAL
+#undef NUMBER
+#undef TEXT
+#undef NONE
+
+const struct log_description *log_describe(enum log_event event) { return &descriptions[event]; }
+
 uint64_t log_events_wanted(enum log_level level)
 {
-    if (level == LOG_SILENT)
-        return 0;
     uint64_t wanted = 0;
-#define WANT(name, least, always, before, after, counter)                                          \
-    if (always || LOG_##least >= level)                                                            \
-        wanted |= UINT64_C(1) << LOG_##name;
-    LOG_EVENT_TABLE(WANT)
-#undef WANT
+    for (int event = 0; event < LOG_EVENTS && level != LOG_SILENT; event++)
+        if (descriptions[event].always || descriptions[event].level >= level)
+            wanted |= UINT64_C(1) << event;
     return wanted;
 }
 
 uint64_t log_events_limited(void)
 {
     uint64_t limited = 0;
-#define LIMIT(name, least, always, before, after, counter)                                         \
-    if (LOG_##least == LOG_ERRORS && !(always) && LOG_##name != LOG_WORKER)                        \
-        limited |= UINT64_C(1) << LOG_##name;
-    LOG_EVENT_TABLE(LIMIT)
-#undef LIMIT
+    for (int event = 0; event < LOG_EVENTS; event++)
+        if (descriptions[event].level == LOG_ERRORS && !descriptions[event].always &&
+            event != LOG_WORKER)
+            limited |= UINT64_C(1) << event;
     return limited;
 }
 
 uint64_t log_events_always(void)
 {
-    uint64_t events = 0;
-#define ADD(name, least, always, before, after, counter)                                           \
-    if (always)                                                                                    \
-        events |= UINT64_C(1) << LOG_##name;
-    LOG_EVENT_TABLE(ADD)
-#undef ADD
-    return events;
-}
-
-const char *log_event_name(enum log_event event)
-{
-#define NAME(name, level, always, before, after, counter) [LOG_##name] = counter,
-    static const char *const names[LOG_EVENTS] = {LOG_EVENT_TABLE(NAME)};
-#undef NAME
-    return names[event];
+    uint64_t always = 0;
+    for (int event = 0; event < LOG_EVENTS; event++)
+        always |= (uint64_t) descriptions[event].always << event;
+    return always;
 }

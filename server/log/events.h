@@ -1,10 +1,11 @@
 /*
- * events: everything that is logged. One table gives each event its level, its wording in the log
- * and its name as a counter.
+ * events: everything that is logged. One table gives each event its level, its wording, the names
+ * and kinds of what it says, and its own names.
  */
 #ifndef BANTER_SERVER_LOG_EVENTS_H
 #define BANTER_SERVER_LOG_EVENTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a log writes. Events are counted at every level. */
@@ -15,83 +16,135 @@ enum log_level {
     LOG_SILENT, /* nothing at all */
 };
 
-/* EVENT(name, level, always, before, after, counter). An event has at most one variable text, which
- * the comment above it describes; the log shows it between `before` and `after`. It is in
- * logs of `level` and of the levels that write more; with `always`, in all but silent ones. */
+/* EVENT(name, level, always, before, fields, after, event, counter). An event is in logs of `level`
+ * and of the levels that write more; with `always`, in all but silent ones. Its line is `before`,
+ * its fields, and `after`. A field is TEXT(key, lead), NUMBER or OPTIONAL, in its line behind its
+ * lead; an optional one that is empty is left out, with its lead. `event` and the keys are the
+ * names that programs know, and never change; so is `counter`. */
 #define LOG_EVENT_TABLE(EVENT)                                                                     \
-    EVENT(SOCKET_CREATED, ERRORS, true, "Socket created", "", "sockets_created")                   \
-    /* address */                                                                                  \
-    EVENT(LISTENING, ERRORS, true, "Socket now listening on ", "", "addresses_listened_on")        \
-    /* "2 clients, 3 requests" */                                                                  \
-    EVENT(STOPPED, ERRORS, true, "Server stopped after ", "", "stops")                             \
-    /* address, and " as " and the identity, if there is one */                                    \
-    EVENT(CONNECTED, CONNECTIONS, false, "Connected with ", "", "clients_connected")               \
-    /* message */                                                                                  \
-    EVENT(PROCESSING, MESSAGES, false, "Processing the input received from client: ", "",          \
+    EVENT(SOCKET_CREATED, ERRORS, true, "Socket created", NONE, "", "socket-created",              \
+          "sockets_created")                                                                       \
+    EVENT(LISTENING, ERRORS, true, "Socket now listening on ", TEXT("address", ""), "",            \
+          "listening", "addresses_listened_on")                                                    \
+    EVENT(STOPPED, ERRORS, true, "Server stopped after ",                                          \
+          NUMBER("clients", "") NUMBER("requests", " clients, "), " requests", "stopped", "stops") \
+    EVENT(CONNECTED, CONNECTIONS, false, "Connected with ",                                        \
+          TEXT("address", "") OPTIONAL("identity", " as "), "", "connected", "clients_connected")  \
+    EVENT(PROCESSING, MESSAGES, false,                                                             \
+          "Processing the input received from client: ", TEXT("message", ""), "", "request",       \
           "requests_logged")                                                                       \
-    /* reply */                                                                                    \
-    EVENT(PROCESSED, MESSAGES, false, "Processed result: ", "", "replies_logged")                  \
-    /* size of the message */                                                                      \
-    EVENT(TOO_LONG, ERRORS, false, "The input size is greater than expected ", "",                 \
-          "requests_too_long")                                                                     \
-    EVENT(QUIT, CONNECTIONS, false, "Client is requesting to quit", "", "quits")                   \
-    /* address */                                                                                  \
-    EVENT(CLOSED, CONNECTIONS, false, "Connection ", " closed", "clients_closed")                  \
-    /* what is wrong */                                                                            \
-    EVENT(BAD_FRAME, ERRORS, false, "The input is malformed: ", "", "requests_malformed")          \
-    EVENT(HTTP, ERRORS, false, "The client speaks HTTP, and is refused", "", "http_clients")       \
+    EVENT(PROCESSED, MESSAGES, false, "Processed result: ", TEXT("message", ""), "", "reply",      \
+          "replies_logged")                                                                        \
+    /* of the message */                                                                           \
+    EVENT(TOO_LONG, ERRORS, false, "The input size is greater than expected ",                     \
+          NUMBER("bytes", ""), "", "too-long", "requests_too_long")                                \
+    EVENT(QUIT, CONNECTIONS, false, "Client is requesting to quit", NONE, "", "quit", "quits")     \
+    EVENT(CLOSED, CONNECTIONS, false, "Connection ", TEXT("address", ""), " closed", "closed",     \
+          "clients_closed")                                                                        \
+    EVENT(BAD_FRAME, ERRORS, false, "The input is malformed: ", TEXT("why", ""), "", "bad-frame",  \
+          "requests_malformed")                                                                    \
+    EVENT(HTTP, ERRORS, false, "The client speaks HTTP, and is refused", NONE, "", "http",         \
+          "http_clients")                                                                          \
     /* why its end won't come */                                                                   \
-    EVENT(INCOMPLETE, ERRORS, false, "The input is incomplete: ", "", "requests_incomplete")       \
-    /* why */                                                                                      \
-    EVENT(HANDLER_FAILED, ERRORS, false, "The handler failed: ", "", "handler_failures")           \
-    /* the time-out */                                                                             \
-    EVENT(HANDLER_TIMEOUT, ERRORS, false, "The handler has not answered within ", "",              \
-          "handler_timeouts")                                                                      \
-    /* the time-out */                                                                             \
-    EVENT(IDLE, CONNECTIONS, false, "The client has asked nothing for ", "", "idle_timeouts")      \
-    /* the time-out */                                                                             \
-    EVENT(WRITE_TIMEOUT, ERRORS, false, "The client has read nothing for ", "", "write_timeouts")  \
-    /* why */                                                                                      \
-    EVENT(ANSWER_DROPPED, ERRORS, false, "An answer was dropped: ", "", "answers_dropped")         \
-    /* what failed */                                                                              \
-    EVENT(BROKEN, ERRORS, false, "The session was given up: ", "", "sessions_given_up")            \
-    /* address */                                                                                  \
-    EVENT(BUSY, ERRORS, false, "Too many clients, refused ", "", "clients_refused")                \
-    /* how much is held, of how much */                                                            \
-    EVENT(MEMORY_SHORT, ERRORS, false,                                                             \
-          "Memory is short, some clients wait until they are read: ", "", "memory_shortages")      \
-    /* why */                                                                                      \
-    EVENT(ACCEPT_FAILED, ERRORS, false, "Accept failed, resting. Error : ", "", "accept_failures") \
-    /* why */                                                                                      \
-    EVENT(THREAD_FAILED, ERRORS, false, "Thread did not start. Error : ", "", "thread_failures")   \
-    /* the limit of threads */                                                                     \
-    EVENT(NO_SPARE, ERRORS, false, "No thread to go on while handlers run long: ", "",             \
-          "threads_missing")                                                                       \
-    /* how many */                                                                                 \
-    EVENT(LEFT_BEHIND, ERRORS, false, "Handlers left behind: ", "", "stops_with_handlers_left")    \
-    /* to what, and why */                                                                         \
-    EVENT(MAX_CLIENTS_LOWERED, ERRORS, false, "Clients at most: ", "", "client_limits_lowered")    \
-    /* its number and process */                                                                   \
-    EVENT(WORKER_STARTED, CONNECTIONS, false, "Worker ", "", "workers_started")                    \
-    /* its number, and why */                                                                      \
-    EVENT(WORKER_LOST, ERRORS, false, "Worker ", "", "workers_lost")                               \
-    /* when the next try is */                                                                     \
+    EVENT(INCOMPLETE, ERRORS, false, "The input is incomplete: ", TEXT("why", ""), "",             \
+          "incomplete", "requests_incomplete")                                                     \
+    EVENT(HANDLER_FAILED, ERRORS, false, "The handler failed: ", TEXT("why", ""), "",              \
+          "handler-failed", "handler_failures")                                                    \
+    EVENT(HANDLER_TIMEOUT, ERRORS, false, "The handler has not answered within ",                  \
+          NUMBER("timeout_ms", ""), " ms", "handler-timeout", "handler_timeouts")                  \
+    EVENT(IDLE, CONNECTIONS, false, "The client has asked nothing for ", NUMBER("timeout_ms", ""), \
+          " ms", "idle", "idle_timeouts")                                                          \
+    EVENT(WRITE_TIMEOUT, ERRORS, false, "The client has read nothing for ",                        \
+          NUMBER("timeout_ms", ""), " ms", "write-timeout", "write_timeouts")                      \
+    EVENT(ANSWER_DROPPED, ERRORS, false, "An answer was dropped: ", TEXT("why", ""), "",           \
+          "answer-dropped", "answers_dropped")                                                     \
+    EVENT(BROKEN, ERRORS, false, "The session was given up: ", TEXT("why", ""), "", "broken",      \
+          "sessions_given_up")                                                                     \
+    EVENT(BUSY, ERRORS, false, "Too many clients, refused ", TEXT("address", ""), "", "busy",      \
+          "clients_refused")                                                                       \
+    /* how much is held, and of how much */                                                        \
+    EVENT(MEMORY_SHORT, ERRORS, false, "Memory is short, some clients wait until they are read: ", \
+          NUMBER("bytes", "") NUMBER("max_bytes", " bytes of "), "", "memory-short",               \
+          "memory_shortages")                                                                      \
+    EVENT(ACCEPT_FAILED, ERRORS, false, "Accept failed, resting. Error : ", TEXT("why", ""), "",   \
+          "accept-failed", "accept_failures")                                                      \
+    EVENT(THREAD_FAILED, ERRORS, false, "Thread did not start. Error : ", TEXT("why", ""), "",     \
+          "thread-failed", "thread_failures")                                                      \
+    EVENT(NO_SPARE, ERRORS, false,                                                                 \
+          "No thread to go on while handlers run long: ", NUMBER("max_threads", ""),               \
+          " threads at most", "no-spare", "threads_missing")                                       \
+    EVENT(LEFT_BEHIND, ERRORS, false, "Handlers left behind: ", NUMBER("count", ""), "",           \
+          "left-behind", "stops_with_handlers_left")                                               \
+    /* what fits, and what was to fit */                                                           \
+    EVENT(MAX_CLIENTS_LOWERED, ERRORS, false,                                                      \
+          "Clients at most: ", NUMBER("max_clients", "") NUMBER("wanted", " instead of "),         \
+          ", since the limit of open files leaves no room for more", "max-clients-lowered",        \
+          "client_limits_lowered")                                                                 \
+    EVENT(WORKER_STARTED, CONNECTIONS, false, "Worker ",                                           \
+          NUMBER("worker", "") NUMBER("pid", " started, process "), "", "worker-started",          \
+          "workers_started")                                                                       \
+    /* what comes of it, such as "is replaced"; and why */                                         \
+    EVENT(WORKER_LOST, ERRORS, false, "Worker ",                                                   \
+          NUMBER("worker", "") TEXT("outcome", " ") TEXT("why", ": "), "", "worker-lost",          \
+          "workers_lost")                                                                          \
     EVENT(WORKERS_DOWN, ERRORS, false, "All workers have failed again and again, next try in ",    \
-          "", "workers_down")                                                                      \
-    /* its number, and what it has written before its first request */                             \
-    EVENT(WORKER_GREETING, CONNECTIONS, false, "Worker ", "", "worker_greetings")                  \
-    /* its number, and what it has written behind a reply */                                       \
-    EVENT(WORKER_SURPLUS, ERRORS, false, "Worker ", "", "worker_surpluses")                        \
-    /* its number, and why it can't be seen to wait any more */                                    \
-    EVENT(WORKER_RESTS, ERRORS, false, "Worker ", "", "workers_resting")                           \
-    /* its number, and a line of its standard error */                                             \
-    EVENT(WORKER, ERRORS, false, "Worker ", "", "worker_lines")
+          NUMBER("retry_s", ""), " s", "workers-down", "workers_down")                             \
+    /* what it has written before its first request */                                             \
+    EVENT(WORKER_GREETING, CONNECTIONS, false, "Worker ",                                          \
+          NUMBER("worker", "") TEXT("message", " greets: "), "", "worker-greeting",                \
+          "worker_greetings")                                                                      \
+    EVENT(WORKER_SURPLUS, ERRORS, false, "Worker ",                                                \
+          NUMBER("worker", "")                                                                     \
+              TEXT("message", " has written behind its reply, which is dropped: "),                \
+          "", "worker-surplus", "worker_surpluses")                                                \
+    EVENT(WORKER_RESTS, ERRORS, false, "Worker ",                                                  \
+          NUMBER("worker", "") TEXT("why", " can't be seen to wait any more: "), "",               \
+          "worker-rests", "workers_resting")                                                       \
+    /* a line of its standard error */                                                             \
+    EVENT(WORKER, ERRORS, false, "Worker ", NUMBER("worker", "") TEXT("message", ": "), "",        \
+          "worker", "worker_lines")
 
-#define LOG_EVENT_MEMBER(name, level, always, before, after, counter) LOG_##name,
+/* The same for lines that no thread reports: they are the log's own. */
+#define LOG_LINE_TABLE(LINE)                                                                       \
+    LINE(DROPPED, ERRORS, false, "", NUMBER("count", ""), " lines of this log were dropped",       \
+         "dropped", "lines_dropped")                                                               \
+    /* of what other event, which is one of those that are limited */                              \
+    LINE(REPEATED, ERRORS, false, "", NUMBER("count", "") TEXT("of", " more within a second: "),   \
+         "", "repeated", "repeats")
+
+#define LOG_EVENT_MEMBER(name, level, always, before, fields, after, event, counter) LOG_##name,
 enum log_event {
     LOG_EVENT_TABLE(LOG_EVENT_MEMBER) LOG_EVENTS, /* how many there are */
+    LOG_LAST_EVENT = LOG_EVENTS - 1,
+    LOG_LINE_TABLE(LOG_EVENT_MEMBER) LOG_LINES, /* with the log's own lines */
 };
 #undef LOG_EVENT_MEMBER
+
+/* ---- what a line holds ---- */
+
+enum log_field_kind { LOG_FIELD_TEXT, LOG_FIELD_NUMBER, LOG_FIELD_OPTIONAL };
+
+struct log_field {
+    const char *key; /* NULL: the one before was the last */
+    enum log_field_kind kind;
+    const char *lead; /* what stands in front of it in a line of text */
+};
+
+enum { LOG_FIELDS = 3 }; /* the most that an event has */
+
+struct log_description {
+    const char *event;   /* its name for programs */
+    const char *counter; /* its name as a counter: lower case and underscores */
+    enum log_level level;
+    bool always;
+    const char *before, *after;
+    struct log_field fields[LOG_FIELDS + 1];
+};
+
+/* Describes an event, or a line of the log's own. Static. */
+const struct log_description *log_describe(enum log_event event);
+
+/* ---- sets of events ---- */
 
 /* The events that a log of this level writes: a bit for each, 1 << event. */
 uint64_t log_events_wanted(enum log_level level);
@@ -103,8 +156,5 @@ uint64_t log_events_limited(void);
 
 /* The events that all logs but silent ones write. */
 uint64_t log_events_always(void);
-
-/* An event's name as a counter: lower case and underscores. Static. */
-const char *log_event_name(enum log_event event);
 
 #endif

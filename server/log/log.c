@@ -68,15 +68,17 @@ void log_tell(struct log *log, enum log_event event, uint64_t session, const cha
 {
     if (!log)
         return;
-    char text[1024] = "";
+    char text[1024];
+    size_t size = 0;
     if (log_wants(log, event)) {
         va_list arguments;
         va_start(arguments, format);
-        vsnprintf(text, sizeof text, format, arguments);
+        int whole = vsnprintf(text, sizeof text, format, arguments);
         va_end(arguments);
+        size = whole < 0 ? 0 : (size_t) whole < sizeof text ? (size_t) whole : sizeof text - 1;
     }
     pthread_mutex_lock(&log->lock);
-    log_put(log->shared, event, session, text, strlen(text));
+    log_put(log->shared, event, session, text, size);
     log_nudge(log->shared);
     pthread_mutex_unlock(&log->lock);
 }

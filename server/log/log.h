@@ -7,7 +7,7 @@
  * the event is dropped, and the log says how many were: logging never delays a request. The events
  * and their wordings are in events.h.
  *
- * Who includes whom in this folder: log > writer > ring, repeats and text > events.
+ * Who includes whom in this folder: log > writer > ring and render > the others > record > events.
  */
 #ifndef BANTER_SERVER_LOG_LOG_H
 #define BANTER_SERVER_LOG_LOG_H
@@ -47,7 +47,8 @@ bool log_wants(const struct log *log, enum log_event event);
  * NULL when memory is out, and for a NULL log. */
 struct log_ring *log_ring_new(struct log *log);
 
-/* Logs from any thread, printf-like, and wakes the writer. A NULL log is left alone. */
+/* Logs from any thread, printf-like, and wakes the writer. LOG_SEPARATOR stands between fields, by
+ * a %c. A NULL log is left alone. */
 void log_tell(struct log *log, enum log_event event, uint64_t session, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -19,15 +19,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/log/events.h"
+#include "server/log/record.h"
 
 struct log_ring;
 
 /* ---- the producer ---- */
 
-/* Counts an event of session `session` (0: of none) and, if the log wants it, puts it in with a
- * text of any bytes, which is copied. By the ring's producer. Nothing is written before the next
- * log_nudge(). A NULL ring is left alone. */
+/* Counts an event of session `session` (0: of none) and, if the log wants it, puts it in with
+ * the text of its fields (record.h), which is copied. By the ring's producer. Nothing is written
+ * before the next log_nudge(). A NULL ring is left alone. */
 void log_put(struct log_ring *ring, enum log_event event, uint64_t session, const void *text,
              size_t size);
 
@@ -71,15 +71,6 @@ void log_rings_wake(struct log_rings *rings);
 
 /* ---- the reader: for the writer's thread alone ---- */
 
-struct log_record {
-    int64_t time_ns; /* CLOCK_MONOTONIC */
-    enum log_event event;
-    uint64_t session;
-    const char *text; /* good until the next log_ring_next() or log_ring_release() */
-    size_t size;      /* of the text; at most 64 KiB */
-    size_t full_size; /* its size before it was cut; at most UINT32_MAX */
-};
-
 /* Sleeps until some ring holds or has dropped something, until `until_ns` (CLOCK_MONOTONIC;
  * INT64_MAX: for ever), or for no reason. */
 void log_rings_wait(struct log_rings *rings, int64_t until_ns);
@@ -94,8 +85,8 @@ struct log_ring *log_rings_next(struct log_rings *rings, struct log_ring *ring);
  * empty. */
 bool log_ring_peek(struct log_ring *ring, int64_t *time_ns);
 
-/* Takes the next record if it was there at the last look and is not later than `until_ns`. False if
- * there is none. */
+/* Takes the next record if it was there at the last look and is not later than `until_ns`. Its text
+ * is good until the next call or log_ring_release(). False if there is none. */
 bool log_ring_next(struct log_ring *ring, int64_t until_ns, struct log_record *record);
 
 /* How many bytes were taken but not released yet. */

@@ -1,5 +1,5 @@
 /*
- * writer: merging, formatting, writing. text.c makes the lines.
+ * writer: merging, formatting, writing. render.c makes the lines.
  */
 #include "server/log/writer.h"
 
@@ -13,7 +13,7 @@
 
 #include "common/clock.h"
 #include "common/descriptor.h"
-#include "server/log/text.h"
+#include "server/log/render.h"
 
 enum {
     CHUNK_BYTES = 256 << 10, /* about this much is formatted before it is written */
@@ -32,28 +32,33 @@ enum {
 static void report_dropped(struct log_writer *writer, struct log_ring *ring)
 {
     uint64_t dropped = log_ring_take_dropped(ring);
-    if (dropped && log_text_append_dropped(&writer->out, dropped))
+    if (dropped && log_render_dropped(&writer->out, clock_ns(CLOCK_MONOTONIC), dropped))
         writer->out_lines++;
 }
 
-/* Reports how many events were not written by themselves in the seconds that are over. */
-static void report_repeats(struct log_writer *writer, int64_t now_ns)
+/* Reports how many events were not written by themselves in the seconds that are over by `end_ns`,
+ * INT64_MAX for all, as it is `now_ns`. */
+static void report_repeats(struct log_writer *writer, int64_t now_ns, int64_t end_ns)
 {
     enum log_event event;
     uint64_t count;
-    while (repeats_next(&writer->repeats, now_ns, &event, &count))
-        if (log_text_append_repeated(&writer->out, event, count))
+    for (;;) {
+        int64_t time_ns = clock_earlier(repeats_due_ns(&writer->repeats), now_ns);
+        if (!repeats_next(&writer->repeats, end_ns, &event, &count))
+            return;
+        if (log_render_repeated(&writer->out, time_ns, event, count))
             writer->out_lines++;
+    }
 }
 
 static void format_record(struct log_writer *writer, const struct log_record *record)
 {
     /* The stop's line is the last. */
-    report_repeats(writer, record->event == LOG_STOPPED ? INT64_MAX : record->time_ns);
+    report_repeats(writer, record->time_ns,
+                   record->event == LOG_STOPPED ? INT64_MAX : record->time_ns);
     if (!repeats_take(&writer->repeats, record->event, record->time_ns))
         return;
-    if (log_text_append(&writer->out, record->event, record->session, record->text, record->size,
-                        record->full_size))
+    if (log_render(&writer->out, record))
         writer->out_lines++;
     else
         counter_add(&writer->lost, 1);
@@ -109,8 +114,10 @@ static bool format_chunk(struct log_writer *writer)
     while (buffer_size(&writer->out) < most && (ring = oldest_ring(writer, &next_ns)))
         if (!format_ring(writer, ring, next_ns))
             log_rings_look(writer->rings);
-    if (repeats_due_ns(&writer->repeats) != INT64_MAX)
-        report_repeats(writer, clock_ns(CLOCK_MONOTONIC));
+    if (repeats_due_ns(&writer->repeats) != INT64_MAX) {
+        int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+        report_repeats(writer, now_ns, now_ns);
+    }
     return writer->out_lines > 0;
 }
 
@@ -237,12 +244,12 @@ static void lose_lines(struct log_writer *writer, const struct buffer *begun)
 /* If it fails the lines in `out` are lost, too. */
 static bool report_lost(struct log_writer *writer)
 {
-    char text[128];
+    char text[512]; /* more than it needs, since no memory may be asked for */
     struct buffer line = {.data = text, .capacity = sizeof text};
     uint64_t lost = counter_get(&writer->lost) - writer->lost_reported;
     if (lost == 0)
         return true;
-    log_text_append_dropped(&line, lost);
+    log_render_dropped(&line, clock_ns(CLOCK_MONOTONIC), lost);
     bool done = write_head(writer, &line, buffer_size(&line));
     if (done || writer->is_within)
         writer->lost_reported += lost;
@@ -284,7 +291,7 @@ static void nap(struct log_writer *writer)
 
 static void finish(struct log_writer *writer)
 {
-    report_repeats(writer, INT64_MAX);
+    report_repeats(writer, clock_ns(CLOCK_MONOTONIC), INT64_MAX);
     write_out(writer);
     counter_add(&writer->lost, writer->cut_bytes > 0);
     eventfd_write(writer->ended_fd, 1);

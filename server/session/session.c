@@ -110,13 +110,13 @@ void session_log_peer(struct session *session, enum log_event event)
 {
     const struct shard *shard = session_shard(session);
     struct peer_text peer = {0};
-    char text[sizeof peer + sizeof " as "];
+    char text[sizeof peer];
     if (!session->number)
         return;
     if (log_wants(shard->shared->log, event))
         session_describe_peer(session, &peer);
     char *end = stpcpy(text, peer.address);
     if (event == LOG_CONNECTED && peer.identity[0])
-        end = stpcpy(stpcpy(end, " as "), peer.identity);
+        end = stpcpy(end + 1, peer.identity); /* LOG_SEPARATOR is the NUL between them */
     log_put(shard->log, event, session->number, text, (size_t) (end - text));
 }

@@ -59,8 +59,8 @@ static void log_short(struct shard *shard)
     int64_t now_ms = shard->loop.now_ms, last_ms = atomic_load(&memory->logged_ms);
     if ((!last_ms || now_ms - last_ms >= LOG_AGAIN_MS) &&
         atomic_compare_exchange_strong(&memory->logged_ms, &last_ms, now_ms))
-        log_tell(shard->shared->log, LOG_MEMORY_SHORT, 0, "%zu bytes of %zu",
-                 atomic_load(&memory->held), memory->bound);
+        log_tell(shard->shared->log, LOG_MEMORY_SHORT, 0, "%zu%c%zu", atomic_load(&memory->held),
+                 LOG_SEPARATOR, memory->bound);
 }
 
 /* What has changed is known to all. */

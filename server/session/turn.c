@@ -223,7 +223,7 @@ void turn_begin_relay(struct session *session, struct scratch *scratch)
 static void log_timeout(struct session *session, enum log_event event, int64_t ms)
 {
     char text[40];
-    int size = snprintf(text, sizeof text, "%lld ms", (long long) ms);
+    int size = snprintf(text, sizeof text, "%lld", (long long) ms);
     log_put(session_shard(session)->log, event, session->number, text, (size_t) size);
 }
 

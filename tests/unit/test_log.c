@@ -83,11 +83,11 @@ static void every_event_has_a_name(void **state)
 {
     (void) state;
     for (unsigned event = 0; event < LOG_EVENTS; event++) {
-        const char *name = log_event_name(event);
+        const char *name = log_describe(event)->counter;
         assert_true(strlen(name) > 0);
         assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz_"), strlen(name));
         for (unsigned other = 0; other < event; other++)
-            assert_string_not_equal(name, log_event_name(other));
+            assert_string_not_equal(name, log_describe(other)->counter);
     }
 }
 
@@ -158,7 +158,7 @@ static void a_silent_log_only_counts(void **state)
     for (int i = 0; i < 100; i++)
         log_put(ring, LOG_PROCESSED, 1, "Zack", 4);
     log_nudge(ring);
-    log_tell(log, LOG_STOPPED, 0, "%d clients, %d requests", 1, 100);
+    log_tell(log, LOG_STOPPED, 0, "%d%c%d", 1, LOG_SEPARATOR, 100);
     assert_int_equal(log_count(log, LOG_PROCESSED), 100);
     assert_int_equal(log_count(log, LOG_STOPPED), 1);
     log_stop(log);
@@ -314,11 +314,11 @@ static void what_all_logs_write_finds_room(void **state)
         log_tell(log, LOG_QUIT, 1, "%s", "");
     for (int i = 0; i < 64; i++)
         log_tell(log, LOG_LISTENING, 0, "unix:%0107d", i);
-    log_tell(log, LOG_STOPPED, 0, "%s", "all");
+    log_tell(log, LOG_STOPPED, 0, "1%c2", LOG_SEPARATOR);
     assert_int_equal(log_dropped(log), 1);
     struct buffer text = {0};
     stop_and_read(log, fds, &text);
-    static const char last[] = "Server stopped after all\n";
+    static const char last[] = "Server stopped after 1 clients, 2 requests\n";
     size_t size = sizeof last - 1;
     /* Behind it is the line about the dropped one. */
     assert_non_null(memmem(buffer_head(&text), buffer_size(&text), last, size));
@@ -375,12 +375,12 @@ static void the_stop_is_the_last_line(void **state)
     struct log *log = open_log(fd, LOG_ERRORS);
     for (int i = 0; i < 13; i++)
         log_tell(log, LOG_BUSY, 0, "%s", "a");
-    log_tell(log, LOG_STOPPED, 0, "%s", "all");
+    log_tell(log, LOG_STOPPED, 0, "1%c2", LOG_SEPARATOR);
 #define BUSY "Too many clients, refused a\n"
     assert_written(log, fd,
                    BUSY BUSY BUSY BUSY BUSY BUSY BUSY BUSY BUSY BUSY
                    "3 more within a second: Too many clients, refused\n"
-                   "Server stopped after all\n");
+                   "Server stopped after 1 clients, 2 requests\n");
 }
 
 /* ---- a stop that ends ---- */

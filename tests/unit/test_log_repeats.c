@@ -10,7 +10,7 @@
 
 #include "common/buffer.h"
 #include "server/log/repeats.h"
-#include "server/log/text.h"
+#include "server/log/render.h"
 
 #define MS INT64_C(1000000)
 
@@ -111,7 +111,7 @@ static void what_they_are_called(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buffer out = {0};
-        assert_true(log_text_append_repeated(&out, rows[i].event, 7));
+        assert_true(log_render_repeated(&out, 0, rows[i].event, 7));
         assert_int_equal(buffer_size(&out), strlen(rows[i].line));
         assert_memory_equal(buffer_head(&out), rows[i].line, buffer_size(&out));
         buffer_fini(&out);

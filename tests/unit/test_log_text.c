@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-#include "server/log/text.h"
+#include "common/buffer.h"
+#include "server/log/render.h"
 
 static const struct {
     const char *text, *shown;
@@ -42,7 +43,8 @@ static void assert_shown(const char *text, size_t size, const char *shown)
     struct buffer out = {0};
     char expected[600];
     int length = snprintf(expected, sizeof expected, "[7] Processed result: %s\n", shown);
-    log_text_append(&out, LOG_PROCESSED, 7, text, size, size);
+    struct log_record record = {0, LOG_PROCESSED, 7, text, size, size};
+    assert_true(log_render(&out, &record));
     assert_int_equal(buffer_size(&out), length);
     assert_memory_equal(buffer_head(&out), expected, (size_t) length);
     buffer_fini(&out);
@@ -86,24 +88,104 @@ static void every_byte_alone_and_among_eight(void **state)
     }
 }
 
-static void assert_line(const char *expected, enum log_event event, uint64_t session,
-                        const char *text, size_t full_size)
+/* Every event, as its line has been since the first version that had it: scripts read them. */
+#define FIELDS(text) text, sizeof(text) - 1
+static const struct {
+    enum log_event event;
+    const char *text;
+    size_t size;
+    const char *line;
+} lines[] = {
+    {LOG_SOCKET_CREATED, FIELDS(""), "Socket created"},
+    {LOG_LISTENING, FIELDS("127.0.0.1:8000"), "Socket now listening on 127.0.0.1:8000"},
+    {LOG_STOPPED,
+     FIELDS("2\0"
+            "3"),
+     "Server stopped after 2 clients, 3 requests"},
+    {LOG_CONNECTED, FIELDS("127.0.0.1:54012"), "Connected with 127.0.0.1:54012"},
+    {LOG_CONNECTED, FIELDS("unix:/tmp/s\0uid=0"), "Connected with unix:/tmp/s as uid=0"},
+    {LOG_PROCESSING, FIELDS("Zack"), "Processing the input received from client: Zack"},
+    {LOG_PROCESSING, FIELDS(""), "Processing the input received from client: "},
+    {LOG_PROCESSING, FIELDS("a\0b"), "Processing the input received from client: a\\x00b"},
+    {LOG_PROCESSED, FIELDS("Hello ZACK"), "Processed result: Hello ZACK"},
+    {LOG_TOO_LONG, FIELDS("6000"), "The input size is greater than expected 6000"},
+    {LOG_QUIT, FIELDS(""), "Client is requesting to quit"},
+    {LOG_CLOSED, FIELDS("127.0.0.1:54012"), "Connection 127.0.0.1:54012 closed"},
+    {LOG_BAD_FRAME, FIELDS("why"), "The input is malformed: why"},
+    {LOG_HTTP, FIELDS(""), "The client speaks HTTP, and is refused"},
+    {LOG_INCOMPLETE, FIELDS("why"), "The input is incomplete: why"},
+    {LOG_HANDLER_FAILED, FIELDS("why"), "The handler failed: why"},
+    {LOG_HANDLER_TIMEOUT, FIELDS("500"), "The handler has not answered within 500 ms"},
+    {LOG_IDLE, FIELDS("500"), "The client has asked nothing for 500 ms"},
+    {LOG_WRITE_TIMEOUT, FIELDS("500"), "The client has read nothing for 500 ms"},
+    {LOG_ANSWER_DROPPED, FIELDS("why"), "An answer was dropped: why"},
+    {LOG_BROKEN, FIELDS("why"), "The session was given up: why"},
+    {LOG_BUSY, FIELDS("127.0.0.1:54012"), "Too many clients, refused 127.0.0.1:54012"},
+    {LOG_MEMORY_SHORT,
+     FIELDS("7\0"
+            "8"),
+     "Memory is short, some clients wait until they are read: 7 bytes of 8"},
+    {LOG_ACCEPT_FAILED, FIELDS("why"), "Accept failed, resting. Error : why"},
+    {LOG_THREAD_FAILED, FIELDS("why"), "Thread did not start. Error : why"},
+    {LOG_NO_SPARE, FIELDS("640"),
+     "No thread to go on while handlers run long: 640 threads at most"},
+    {LOG_LEFT_BEHIND, FIELDS("3"), "Handlers left behind: 3"},
+    {LOG_MAX_CLIENTS_LOWERED,
+     FIELDS("80\0"
+            "10000"),
+     "Clients at most: 80 instead of 10000, since the limit of open files leaves no room for more"},
+    {LOG_WORKER_STARTED,
+     FIELDS("1\0"
+            "4711"),
+     "Worker 1 started, process 4711"},
+    {LOG_WORKER_LOST, FIELDS("1\0is replaced in 50 ms\0why\0"),
+     "Worker 1 is replaced in 50 ms: why\\x00"},
+    {LOG_WORKERS_DOWN, FIELDS("5"), "All workers have failed again and again, next try in 5 s"},
+    {LOG_WORKER_GREETING, FIELDS("1\0psql"), "Worker 1 greets: psql"},
+    {LOG_WORKER_SURPLUS, FIELDS("1\0more"),
+     "Worker 1 has written behind its reply, which is dropped: more"},
+    {LOG_WORKER_SURPLUS, FIELDS("1\0"),
+     "Worker 1 has written behind its reply, which is dropped: "},
+    {LOG_WORKER_RESTS, FIELDS("1\0why"), "Worker 1 can't be seen to wait any more: why"},
+    {LOG_WORKER, FIELDS("1\0line"), "Worker 1: line"},
+    {LOG_DROPPED, FIELDS("17"), "17 lines of this log were dropped"},
+    {LOG_REPEATED, FIELDS("7\0The handler failed"), "7 more within a second: The handler failed"},
+};
+
+static void assert_line(const struct log_record *record, const char *expected)
 {
     struct buffer out = {0};
-    log_text_append(&out, event, session, text, strlen(text), full_size);
-    assert_int_equal(buffer_size(&out), strlen(expected));
-    assert_memory_equal(buffer_head(&out), expected, strlen(expected));
+    assert_true(log_render(&out, record));
+    assert_true(buffer_append(&out, "", 1));
+    assert_string_equal(buffer_head(&out), expected);
     buffer_fini(&out);
 }
 
-static void lines_are_whole(void **state)
+static void every_event_has_its_line(void **state)
 {
     (void) state;
-    assert_line("Socket created\n", LOG_SOCKET_CREATED, 0, "", 0);
-    assert_line("[18446744073709551615] Client is requesting to quit\n", LOG_QUIT, UINT64_MAX, "",
-                0);
-    assert_line("[10] Connection a closed\n", LOG_CLOSED, 10, "a", 1);
-    assert_line("[1] Processed result: ab... (70000 bytes)\n", LOG_PROCESSED, 1, "ab", 70000);
+    bool seen[LOG_LINES] = {false};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char expected[200];
+        struct log_record record = {0, lines[i].event, 0, lines[i].text, lines[i].size, 0};
+        snprintf(expected, sizeof expected, "%s\n", lines[i].line);
+        assert_line(&record, expected);
+        record.session = UINT64_MAX;
+        snprintf(expected, sizeof expected, "[18446744073709551615] %s\n", lines[i].line);
+        assert_line(&record, expected);
+        seen[lines[i].event] = true;
+    }
+    for (int event = 0; event < LOG_LINES; event++)
+        assert_true(seen[event]);
+}
+
+static void a_cut_text_has_its_size(void **state)
+{
+    (void) state;
+    struct log_record reply = {0, LOG_PROCESSED, 1, "ab", 2, 70000};
+    struct log_record closed = {0, LOG_CLOSED, 1, "ab", 2, 70000};
+    assert_line(&reply, "[1] Processed result: ab... (70000 bytes)\n");
+    assert_line(&closed, "[1] Connection ab... (70000 bytes) closed\n");
 }
 
 int main(void)
@@ -111,7 +193,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_shown_at_every_place),
         cmocka_unit_test(every_byte_alone_and_among_eight),
-        cmocka_unit_test(lines_are_whole),
+        cmocka_unit_test(every_event_has_its_line),
+        cmocka_unit_test(a_cut_text_has_its_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

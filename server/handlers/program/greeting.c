@@ -21,7 +21,7 @@ void greeting_log(const struct workers *workers, struct worker *worker)
     const struct answer *greeting = &state->greeting;
     size_t size = greeting->marked ? greeting->line_begin : buffer_size(&greeting->text);
     if (size > 0)
-        instance_log(workers->instances, worker->instance, LOG_WORKER_GREETING, "greets",
+        instance_log(workers->instances, worker->instance, LOG_WORKER_GREETING, "",
                      buffer_head(&greeting->text), size);
     buffer_fini(&state->greeting.text);
 }

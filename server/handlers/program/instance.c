@@ -94,8 +94,8 @@ struct instance *instance_start(struct instances *instances, uint64_t number,
         channel_watch(instances, &instance->output, EPOLLIN) &&
         (spawned.errors_fd < 0 || channel_watch(instances, &instance->errors, EPOLLIN))) {
         char text[80];
-        int size = snprintf(text, sizeof text, "%llu started, process %d",
-                            (unsigned long long) number, (int) instance->group.id);
+        int size = snprintf(text, sizeof text, "%llu%c%d", (unsigned long long) number,
+                            LOG_SEPARATOR, (int) instance->group.id);
         log_put(instances->log, LOG_WORKER_STARTED, 0, text, (size_t) size);
         return instance;
     }
@@ -167,13 +167,16 @@ void instance_take_output(struct instances *instances, struct instance *instance
 }
 
 void instance_log(const struct instances *instances, const struct instance *instance,
-                  enum log_event event, const char *what, const char *text, size_t size)
+                  enum log_event event, const char *outcome, const char *text, size_t size)
 {
     char line[INSTANCE_LINE_MAX];
     const char *newline = memchr(text, '\n', size);
     if (newline)
         size = (size_t) (newline - text);
-    int prefix = snprintf(line, 200, "%llu %s: ", (unsigned long long) instance->number, what);
+    int prefix = snprintf(line, 200, "%llu%c%s", (unsigned long long) instance->number,
+                          LOG_SEPARATOR, outcome);
+    if (outcome[0])
+        line[prefix++] = LOG_SEPARATOR;
     size_t room = sizeof line - (size_t) prefix;
     size = size < room ? size : room;
     memcpy(line + prefix, text, size);

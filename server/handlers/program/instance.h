@@ -154,9 +154,10 @@ void instance_give_pipes(struct instances *instances, struct instance *instance,
 /* Takes the output back, to be discarded. */
 void instance_take_output(struct instances *instances, struct instance *instance, int fd);
 
-/* Logs "NUMBER WHAT: LINE" with the first line of the text. */
+/* Logs an event with the instance's number, an outcome ("": the event has none) and the first line
+ * of the text. */
 void instance_log(const struct instances *instances, const struct instance *instance,
-                  enum log_event event, const char *what, const char *text, size_t size);
+                  enum log_event event, const char *outcome, const char *text, size_t size);
 
 /* Its process and its group have gone: it is one of the dead. */
 void instance_remove(struct instances *instances, struct instance *instance);

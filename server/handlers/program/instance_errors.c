@@ -16,7 +16,7 @@ enum {
 static void log_line(struct instances *instances, struct instance *instance)
 {
     char text[INSTANCE_LINE_MAX + 64];
-    int prefix = snprintf(text, 40, "%llu: ", (unsigned long long) instance->number);
+    int prefix = snprintf(text, 40, "%llu%c", (unsigned long long) instance->number, LOG_SEPARATOR);
     size_t size = buffer_size(&instance->line);
     if (size > 0)
         memcpy(text + prefix, buffer_head(&instance->line), size);

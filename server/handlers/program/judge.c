@@ -33,8 +33,7 @@ static void reply(struct workers *workers, struct worker *worker,
     else
         exchange_reply(&worker->exchange, verdict->text, verdict->size);
     if (worker->exchange.answer.surplus)
-        instance_log(workers->instances, worker->instance, LOG_WORKER_SURPLUS,
-                     "has written behind its reply, which is dropped", "", 0);
+        instance_log(workers->instances, worker->instance, LOG_WORKER_SURPLUS, "", "", 0);
     state->silent_turns =
         verdict->size > 0 || exchange_has_several(&worker->exchange) ? 0 : state->silent_turns + 1;
     state->silent_to_several = false;

@@ -64,8 +64,8 @@ static void settle_for_rest(struct workers *workers, struct worker *worker)
 {
     worker->state.rests = true;
     const char *why = worker->instance->look.why;
-    instance_log(workers->instances, worker->instance, LOG_WORKER_RESTS,
-                 "can't be seen to wait any more", why ? why : "", why ? strlen(why) : 0);
+    instance_log(workers->instances, worker->instance, LOG_WORKER_RESTS, "", why ? why : "",
+                 why ? strlen(why) : 0);
 }
 
 enum turn_state looking_once(struct workers *workers, struct worker *worker, bool *unsure)

@@ -39,8 +39,7 @@ static bool take(struct workers *workers, struct worker *worker, const char *tex
         return false;
     }
     if (worker->exchange.replied) {
-        instance_log(workers->instances, worker->instance, LOG_WORKER_SURPLUS,
-                     "has written behind its reply, which is dropped", text, size);
+        instance_log(workers->instances, worker->instance, LOG_WORKER_SURPLUS, "", text, size);
         return true;
     }
     if (answer_add(&worker->exchange.answer, &workers->rules->reply, text, size))

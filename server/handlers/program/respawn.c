@@ -52,8 +52,9 @@ static void log_lost(struct workers *workers, const struct worker *worker, const
     int64_t delay = worker->start_ms - workers->instances->now_ms;
     if (delay > 0)
         snprintf(when, sizeof when, " in %lld ms", (long long) delay);
-    int size = snprintf(text, sizeof text, "%llu is replaced%s: %s",
-                        (unsigned long long) worker->number, when, why);
+    int size =
+        snprintf(text, sizeof text, "%llu%cis replaced%s%c%s", (unsigned long long) worker->number,
+                 LOG_SEPARATOR, when, LOG_SEPARATOR, why);
     log_put(workers->instances->log, LOG_WORKER_LOST, 0, text, (size_t) size);
     if (why != workers->why)
         snprintf(workers->why, sizeof workers->why, "%s", why);

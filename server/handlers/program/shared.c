@@ -43,7 +43,7 @@ void shared_fini(struct shared *shared)
 static void go_down(struct shared *shared)
 {
     char text[32];
-    int size = snprintf(text, sizeof text, "%d s", WORKER_MAX_DELAY_MS / 1000);
+    int size = snprintf(text, sizeof text, "%d", WORKER_MAX_DELAY_MS / 1000);
     struct worker *worker;
     LIST_FOREACH(worker, &shared->workers->all, entry)
         worker_retry_slowly(shared->workers, worker);

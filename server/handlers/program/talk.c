@@ -111,8 +111,9 @@ void talk_start_for_session(struct talks *talks, struct talk *talk)
         return;
     }
     uncount(talks, talk);
-    int size = snprintf(text, sizeof text, "%llu has failed: unable to start the program: %s",
-                        (unsigned long long) talk->stream->session, strerror(failure));
+    int size = snprintf(text, sizeof text, "%llu%chas failed%cunable to start the program: %s",
+                        (unsigned long long) talk->stream->session, LOG_SEPARATOR, LOG_SEPARATOR,
+                        strerror(failure));
     log_put(talks->instances->log, LOG_WORKER_LOST, 0, text, (size_t) size);
     stream_refuse(talk->stream, PROTOCOL_UNAVAILABLE, "unable to start the program: %s",
                   strerror(failure));
