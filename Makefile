@@ -214,7 +214,7 @@ $(BUILD)/fuzz/address: fuzz_libs = -Wl,--wrap=getaddrinfo
 $(BUILD)/fuzz/client: $(call objects,$(wildcard client/conversation*.c))
 $(BUILD)/fuzz/hello: $(BUILD)/obj/server/handlers/hello.o
 $(BUILD)/fuzz/hello: fuzz_libs = -lunistring
-$(BUILD)/fuzz/text: $(patsubst %,$(BUILD)/obj/server/log/%.o,events render text) $(BUILD)/obj/client/printable.o
+$(BUILD)/fuzz/text: $(patsubst %,$(BUILD)/obj/server/log/%.o,events json render stamp text) $(BUILD)/obj/client/printable.o
 
 vpath %.o $(BUILD)/obj/tests/bench $(BUILD)/obj/tests/bench/peers
 $(bench): libs = $(bench_libs)

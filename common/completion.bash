@@ -126,6 +126,7 @@ _banter_values() { # NAME
     CODEC:*) _banter_offer "$lead"{line,crlf,block,netstring,raw} ;;
     END:*) _banter_offer "$lead"{newline,waits,line:,none} ;;
     WHERE:*) _banter_offer "$lead"{log,reply} ;;
+    FORM:*) _banter_offer "$lead"{text,timed,json} ;;
     WHEN:*) _banter_offer "$lead"{auto,always,never} ;;
     NAME:*:*)
         [[ " ${handlers[*]} " != *" ${value%%:*}:FILE "* ]] || _banter_files "$lead${value%%:*}:"

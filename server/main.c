@@ -10,6 +10,7 @@
 
 #include "common/buffer_pool.h"
 #include "server/engine/cpus.h"
+#include "server/log/journal.h"
 #include "server/log/log.h"
 #include "server/options.h"
 #include "server/run.h"
@@ -27,7 +28,7 @@ enum status {
 
 static enum status fail(enum status status, const char *what, const char *why)
 {
-    fprintf(stderr, "%s%s\n", what, why);
+    fprintf(stderr, "%s%s%s\n", journal_is_at(STDERR_FILENO) ? "<3>" : "", what, why);
     return status;
 }
 
@@ -96,7 +97,8 @@ static int live(struct run *run, void *context)
 {
     const struct options *options = context;
     struct error error;
-    struct log *log = log_open(STDOUT_FILENO, options->log_level, &error);
+    struct log_style style = {options->log_format, journal_is_at(STDOUT_FILENO)};
+    struct log *log = log_open(STDOUT_FILENO, options->log_level, style, &error);
     if (!log)
         return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
     enum status status = open_and_serve(run, options, log);
@@ -110,11 +112,12 @@ static int live(struct run *run, void *context)
 /* Says so only if that can't take any time: nobody would wait for signals meanwhile. */
 static enum status leave_behind(void)
 {
-    static const char text[] = "banterd: the handler did not end in time, and is left behind\n";
+    static const char text[] = "<3>banterd: the handler did not end in time, and is left behind\n";
+    const char *begin = journal_is_at(STDERR_FILENO) ? text : strchr(text, 'b');
     struct pollfd output = {STDERR_FILENO, POLLOUT, 0};
     ssize_t written = 0;
     if (poll(&output, 1, 0) == 1 && output.revents == POLLOUT)
-        written = write(STDERR_FILENO, text, sizeof text - 1);
+        written = write(STDERR_FILENO, begin, strlen(begin));
     (void) written;
     return STATUS_LEFT_BEHIND;
 }

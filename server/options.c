@@ -222,6 +222,19 @@ static bool take_run_for(const char *value, void *context, struct error *error)
     return args_duration(value, &((struct options *) context)->run_for_ms, error);
 }
 
+static bool take_log(const char *value, void *context, struct error *error)
+{
+    static const char *const names[] = {
+        [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_TIMED] = "timed", [LOG_FORMAT_JSON] = "json"};
+    for (unsigned format = 0; format < sizeof names / sizeof *names; format++) {
+        if (strcmp(value, names[format]) == 0) {
+            ((struct options *) context)->log_format = (enum log_format) format;
+            return true;
+        }
+    }
+    return error_set(error, "\"%s\" is no form of the log; it can be text, timed or json", value);
+}
+
 static bool take_quiet(const char *value, void *context, struct error *error)
 {
     struct options *options = context;
@@ -315,6 +328,9 @@ static const struct args_option table[] = {
     {0, "drain-timeout", "T", "how long the stop waits for owed replies", "5s", take_drain_timeout},
     {0, "run-for", "T", "stop after this long: 90, 90s, 0.5s, 500ms, 2m or 1h", "for ever",
      take_run_for},
+    {0, "log", "FORM",
+     "what each line of the log looks like: text, timed (text behind its time) or json", "text",
+     take_log},
     {'q', "quiet", NULL, "log connections and errors, not messages; twice: errors only", NULL,
      take_quiet},
     {'h', "help", NULL, "print this, and exit", NULL, take_help},

@@ -20,6 +20,7 @@ struct options {
     struct handler_spec handler; /* if it is a program, `handler.program` points to `program` */
     struct program_options program;
     enum log_level log_level;
+    enum log_format log_format;
     int64_t run_for_ms; /* 0: for ever */
     bool help, version;
 };

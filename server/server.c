@@ -119,7 +119,7 @@ static void take_config(struct server *server, const struct server_config *confi
 static bool take_log(struct server *server, const struct server_config *config, struct error *error)
 {
     if (!config->log)
-        server->own_log = log_open(-1, LOG_SILENT, error);
+        server->own_log = log_open(-1, LOG_SILENT, (struct log_style){0}, error);
     server->shared.log = config->log ? config->log : server->own_log;
     server->acceptor.log = server->shared.log;
     return server->shared.log;

@@ -23,6 +23,13 @@ static const struct log_description descriptions[LOG_LINES] = {LOG_EVENT_TABLE(D
 
 const struct log_description *log_describe(enum log_event event) { return &descriptions[event]; }
 
+enum log_severity log_severity(const struct log_description *description)
+{
+    if (description->always || description->level == LOG_CONNECTIONS)
+        return LOG_SEVERITY_INFO;
+    return description->level == LOG_MESSAGES ? LOG_SEVERITY_DEBUG : LOG_SEVERITY_ERROR;
+}
+
 uint64_t log_events_wanted(enum log_level level)
 {
     uint64_t wanted = 0;

@@ -144,6 +144,11 @@ struct log_description {
 /* Describes an event, or a line of the log's own. Static. */
 const struct log_description *log_describe(enum log_event event);
 
+/* How much an event matters, in syslog(3)'s numbers. */
+enum log_severity { LOG_SEVERITY_ERROR = 3, LOG_SEVERITY_INFO = 6, LOG_SEVERITY_DEBUG = 7 };
+
+enum log_severity log_severity(const struct log_description *description);
+
 /* ---- sets of events ---- */
 
 /* The events that a log of this level writes: a bit for each, 1 << event. */

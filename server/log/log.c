@@ -22,7 +22,7 @@ struct log {
 
 /* ---- opening and closing ---- */
 
-struct log *log_open(int fd, enum log_level level, struct error *error)
+struct log *log_open(int fd, enum log_level level, struct log_style style, struct error *error)
 {
     struct log *log = calloc(1, sizeof *log);
     if (!log) {
@@ -35,7 +35,7 @@ struct log *log_open(int fd, enum log_level level, struct error *error)
     log->shared = log_rings_get(&log->rings);
     int failure = log->shared ? 0 : ENOMEM;
     if (!failure && !log->is_silent)
-        failure = log_writer_start(&log->writer, &log->rings, fd);
+        failure = log_writer_start(&log->writer, &log->rings, fd, style);
     if (failure) {
         error_set(error, "unable to start the log's thread: %s", strerror(failure));
         log_free(log);
@@ -59,7 +59,13 @@ void log_free(struct log *log)
 
 bool log_wants(const struct log *log, enum log_event event)
 {
-    return log && (log->rings.wanted >> event & 1);
+    return log && (atomic_load_explicit(&log->rings.wanted, memory_order_relaxed) >> event & 1);
+}
+
+void log_set_level(struct log *log, enum log_level level)
+{
+    if (!log->is_silent && level != LOG_SILENT)
+        log_rings_set_level(&log->rings, level);
 }
 
 struct log_ring *log_ring_new(struct log *log) { return log ? log_rings_get(&log->rings) : NULL; }

@@ -17,6 +17,7 @@
 
 #include "common/error.h"
 #include "server/log/events.h"
+#include "server/log/render.h"
 #include "server/log/ring.h"
 
 struct log;
@@ -26,7 +27,7 @@ struct log;
 /* Starts the writer on `fd`, which stays the caller's. The caller ignores SIGPIPE. With LOG_SILENT
  * there is no writer, `fd` is not used, and events are only counted. NULL, with `error` set, when
  * memory or threads are out. */
-struct log *log_open(int fd, enum log_level level, struct error *error);
+struct log *log_open(int fd, enum log_level level, struct log_style style, struct error *error);
 
 /* Writes the remaining lines, for which the log's reader gets at most a second from its last sign
  * of life and five seconds in all, and ends the writer. Later events are counted but never written.
@@ -42,6 +43,10 @@ void log_free(struct log *log);
 
 /* Whether an event is written: lets a caller skip making its text. False for a NULL log. */
 bool log_wants(const struct log *log, enum log_event event);
+
+/* Changes what is written, from any thread. A log that was opened silent stays so, and none becomes
+ * it. */
+void log_set_level(struct log *log, enum log_level level);
 
 /* A ring for one thread at a time, for log_put() and log_nudge(); log_ring_free() gives it back.
  * NULL when memory is out, and for a NULL log. */

@@ -1,35 +1,75 @@
-/* render: text.c makes the lines. */
+/* render: text.c and json.c make the lines; what stands in front of them is put here. */
 #include "server/log/render.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "common/decimal.h"
+#include "server/log/json.h"
 #include "server/log/text.h"
 
-bool log_render(struct buffer *out, const struct log_record *record)
+enum { HEAD_BYTES = LOG_STAMP_BYTES + 8 }; /* more than what stands in front */
+
+void log_renderer_init(struct log_renderer *renderer, struct log_style style)
 {
-    if (!buffer_reserve(out, log_text_room(record)))
+    *renderer = (struct log_renderer){.style = style};
+    log_renderer_look(renderer);
+}
+
+void log_renderer_look(struct log_renderer *renderer)
+{
+    if (renderer->style.format != LOG_FORMAT_TEXT)
+        log_stamp_look(&renderer->stamp);
+}
+
+static size_t room(const struct log_renderer *renderer, const struct log_record *record)
+{
+    bool is_json = renderer->style.format == LOG_FORMAT_JSON;
+    return HEAD_BYTES + (is_json ? log_json_room(record) : log_text_room(record));
+}
+
+bool log_render(struct log_renderer *renderer, struct buffer *out, const struct log_record *record)
+{
+    if (!buffer_reserve(out, room(renderer, record)))
         return false;
-    char *at = log_text_put(buffer_tail(out), record);
+    char *at = buffer_tail(out);
+    if (renderer->style.has_priorities) {
+        *at++ = '<';
+        *at++ = (char) ('0' + log_severity(log_describe(record->event)));
+        *at++ = '>';
+    }
+    switch (renderer->style.format) {
+    case LOG_FORMAT_JSON:
+        at = log_json_put(at, record, &renderer->stamp);
+        break;
+    case LOG_FORMAT_TIMED:
+        at = log_stamp_put(&renderer->stamp, at, record->time_ns);
+        *at++ = ' ';
+        at = log_text_put(at, record);
+        break;
+    case LOG_FORMAT_TEXT:
+        at = log_text_put(at, record);
+        break;
+    }
     *at++ = '\n';
     buffer_added(out, (size_t) (at - buffer_tail(out)));
     return true;
 }
 
 /* One of the log's own lines. */
-static bool render_line(struct buffer *out, int64_t time_ns, enum log_event event, const char *text,
-                        size_t size)
+static bool render_line(struct log_renderer *renderer, struct buffer *out, int64_t time_ns,
+                        enum log_event event, const char *text, size_t size)
 {
     struct log_record record = {
         .time_ns = time_ns, .event = event, .text = text, .size = size, .full_size = size};
-    return log_render(out, &record);
+    return log_render(renderer, out, &record);
 }
 
-bool log_render_dropped(struct buffer *out, int64_t time_ns, uint64_t dropped)
+bool log_render_dropped(struct log_renderer *renderer, struct buffer *out, int64_t time_ns,
+                        uint64_t dropped)
 {
     char text[DECIMAL_MAX_DIGITS];
-    return render_line(out, time_ns, LOG_DROPPED, text, decimal_print(text, dropped));
+    return render_line(renderer, out, time_ns, LOG_DROPPED, text, decimal_print(text, dropped));
 }
 
 /* The wording of an event, up to what is different each time. */
@@ -41,12 +81,15 @@ static size_t kind_size(const char *before)
     return size;
 }
 
-bool log_render_repeated(struct buffer *out, int64_t time_ns, enum log_event event, uint64_t count)
+bool log_render_repeated(struct log_renderer *renderer, struct buffer *out, int64_t time_ns,
+                         enum log_event event, uint64_t count)
 {
     char text[200];
-    const char *kind = log_describe(event)->before;
+    const struct log_description *description = log_describe(event);
+    bool is_json = renderer->style.format == LOG_FORMAT_JSON;
+    const char *kind = is_json ? description->event : description->before;
     size_t digits = decimal_print(text, count);
     int size = snprintf(text + digits, sizeof text - digits, "%c%.*s", LOG_SEPARATOR,
                         (int) kind_size(kind), kind);
-    return render_line(out, time_ns, LOG_REPEATED, text, digits + (size_t) size);
+    return render_line(renderer, out, time_ns, LOG_REPEATED, text, digits + (size_t) size);
 }

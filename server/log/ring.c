@@ -6,8 +6,9 @@
  *
  * - A ring that was given back goes to another producer as it is, with the records of the previous
  *   one; `lock` orders the two.
- * - A record has the time of its batch, which begins with the first event after a nudge, and the
- *   reader merges rings by these times. An event in one ring that leads to one in another comes
+ * - A record has the time of its batch, which begins with the first event after a nudge, and with
+ *   each event but messages: those are too many for a look at the clock each. The reader merges
+ *   rings by these times. An event in one ring that leads to one in another comes
  *   before it in the log only if the first ring is nudged in between, as when a session moves.
  * - Either log_nudge() sees that the reader is asleep and wakes it, or the reader, which checks the
  *   rings after it has set `asleep`, sees the new record. For this `head`, `first` and `asleep` are
@@ -48,9 +49,10 @@ struct log_ring {
     /* The value of `head` that is at bytes[0]. Changes only while the ring is empty, and the reader
      * uses it only after it has seen a record. */
     size_t start;
-    int64_t batch_ns; /* when the first event since the last nudge was; 0: none */
-    uint64_t wanted;  /* the set's */
-    uint64_t always;  /* log_events_always() */
+    int64_t batch_ns;        /* when the batch has begun; 0: it has not since the last nudge */
+    _Atomic uint64_t wanted; /* the set's */
+    uint64_t exact;          /* the events that have their own time: all but messages */
+    uint64_t always;         /* log_events_always() */
     struct log_rings *rings;
     struct counter dropped;           /* lines that found no room */
     struct counter count[LOG_EVENTS]; /* events, wanted or not */
@@ -110,7 +112,7 @@ static void begin_batch(struct log_ring *ring)
 static __attribute__((noinline)) void put_record(struct log_ring *ring, enum log_event event,
                                                  uint64_t session, const void *text, size_t size)
 {
-    if (!ring->batch_ns)
+    if (!ring->batch_ns || ring->exact >> event & 1)
         begin_batch(ring);
     struct record record = {
         .time_ns = ring->batch_ns,
@@ -138,7 +140,7 @@ void log_put(struct log_ring *ring, enum log_event event, uint64_t session, cons
     if (!ring)
         return;
     counter_add(&ring->count[event], 1);
-    if (ring->wanted >> event & 1)
+    if (atomic_load_explicit(&ring->wanted, memory_order_relaxed) >> event & 1)
         put_record(ring, event, session, text, size);
 }
 
@@ -172,9 +174,20 @@ void log_ring_free(struct log_ring *ring)
 
 void log_rings_init(struct log_rings *rings, enum log_level level)
 {
-    *rings = (struct log_rings){.wanted = log_events_wanted(level)};
+    *rings = (struct log_rings){0};
+    atomic_store(&rings->wanted, log_events_wanted(level));
     pthread_mutex_init(&rings->lock, NULL);
     sem_init(&rings->wake, 0, 0);
+}
+
+void log_rings_set_level(struct log_rings *rings, enum log_level level)
+{
+    uint64_t wanted = log_events_wanted(level);
+    pthread_mutex_lock(&rings->lock);
+    atomic_store(&rings->wanted, wanted);
+    for (struct log_ring *ring = atomic_load(&rings->first); ring; ring = ring->next)
+        atomic_store_explicit(&ring->wanted, wanted, memory_order_relaxed);
+    pthread_mutex_unlock(&rings->lock);
 }
 
 void log_rings_fini(struct log_rings *rings)
@@ -196,8 +209,9 @@ static struct log_ring *new_ring(struct log_rings *rings)
         return NULL;
     memset(ring, 0, sizeof *ring);
     ring->rings = rings;
-    ring->wanted = rings->wanted;
+    atomic_store(&ring->wanted, atomic_load(&rings->wanted));
     ring->always = log_events_always();
+    ring->exact = log_events_wanted(LOG_CONNECTIONS);
     return ring;
 }
 

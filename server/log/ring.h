@@ -42,11 +42,11 @@ void log_ring_free(struct log_ring *ring);
 /* ---- the set ---- */
 
 struct log_rings {
-    uint64_t wanted; /* a bit for each event that is written; never changes */
+    _Atomic uint64_t wanted; /* a bit for each event that is written */
     /* The newest ring. A ring stays until the set is freed, so any thread may walk the list without
      * a lock. */
     struct log_ring *_Atomic first;
-    pthread_mutex_t lock; /* guards adding a ring, and which rings are in use */
+    pthread_mutex_t lock; /* guards adding a ring, which are in use, and changing the level */
     sem_t wake;           /* the writer waits for it while `asleep` */
     /* The writer waits, or is about to: a producer must post. */
     _Atomic bool asleep;
@@ -54,6 +54,10 @@ struct log_rings {
 
 /* With LOG_SILENT the rings only count, and have no memory for records. */
 void log_rings_init(struct log_rings *rings, enum log_level level);
+
+/* Changes the level; neither it nor the one before is LOG_SILENT. By any thread. Producers follow
+ * soon. */
+void log_rings_set_level(struct log_rings *rings, enum log_level level);
 
 /* Frees all rings. No thread uses one any more. */
 void log_rings_fini(struct log_rings *rings);

@@ -20,8 +20,8 @@ enum {
     PIECE_BYTES = 16 << 10,  /* a ring gets room again whenever about this much was taken */
     NAP_MS = 2,              /* how long events may gather after a write */
     /* More than `out` ever holds: the rest of a line, a chunk, and then a piece and a text that
-     * become four times as long when they are escaped. */
-    OUT_BYTES = 1 << 20,
+     * become six times as long when they are escaped. */
+    OUT_BYTES = 3 << 19,
     /* At the end: the time that the reader has for the next piece, and in all. */
     PATIENCE_MS = 1000,
     LAST_MS = 5000,
@@ -32,7 +32,8 @@ enum {
 static void report_dropped(struct log_writer *writer, struct log_ring *ring)
 {
     uint64_t dropped = log_ring_take_dropped(ring);
-    if (dropped && log_render_dropped(&writer->out, clock_ns(CLOCK_MONOTONIC), dropped))
+    if (dropped &&
+        log_render_dropped(&writer->renderer, &writer->out, clock_ns(CLOCK_MONOTONIC), dropped))
         writer->out_lines++;
 }
 
@@ -46,7 +47,7 @@ static void report_repeats(struct log_writer *writer, int64_t now_ns, int64_t en
         int64_t time_ns = clock_earlier(repeats_due_ns(&writer->repeats), now_ns);
         if (!repeats_next(&writer->repeats, end_ns, &event, &count))
             return;
-        if (log_render_repeated(&writer->out, time_ns, event, count))
+        if (log_render_repeated(&writer->renderer, &writer->out, time_ns, event, count))
             writer->out_lines++;
     }
 }
@@ -58,7 +59,7 @@ static void format_record(struct log_writer *writer, const struct log_record *re
                    record->event == LOG_STOPPED ? INT64_MAX : record->time_ns);
     if (!repeats_take(&writer->repeats, record->event, record->time_ns))
         return;
-    if (log_render(&writer->out, record))
+    if (log_render(&writer->renderer, &writer->out, record))
         writer->out_lines++;
     else
         counter_add(&writer->lost, 1);
@@ -110,6 +111,7 @@ static bool format_chunk(struct log_writer *writer)
     struct log_ring *ring;
     int64_t next_ns;
     size_t most = writer->cut_bytes + CHUNK_BYTES;
+    log_renderer_look(&writer->renderer);
     log_rings_look(writer->rings);
     while (buffer_size(&writer->out) < most && (ring = oldest_ring(writer, &next_ns)))
         if (!format_ring(writer, ring, next_ns))
@@ -244,12 +246,12 @@ static void lose_lines(struct log_writer *writer, const struct buffer *begun)
 /* If it fails the lines in `out` are lost, too. */
 static bool report_lost(struct log_writer *writer)
 {
-    char text[512]; /* more than it needs, since no memory may be asked for */
+    char text[1024]; /* more than it needs, since no memory may be asked for */
     struct buffer line = {.data = text, .capacity = sizeof text};
     uint64_t lost = counter_get(&writer->lost) - writer->lost_reported;
     if (lost == 0)
         return true;
-    log_render_dropped(&line, clock_ns(CLOCK_MONOTONIC), lost);
+    log_render_dropped(&writer->renderer, &line, clock_ns(CLOCK_MONOTONIC), lost);
     bool done = write_head(writer, &line, buffer_size(&line));
     if (done || writer->is_within)
         writer->lost_reported += lost;
@@ -318,10 +320,12 @@ static void *run(void *argument)
     return NULL;
 }
 
-int log_writer_start(struct log_writer *writer, struct log_rings *rings, int fd)
+int log_writer_start(struct log_writer *writer, struct log_rings *rings, int fd,
+                     struct log_style style)
 {
     struct stat status;
     *writer = (struct log_writer){.rings = rings, .fd = fd, .last_ms = CLOCK_NEVER};
+    log_renderer_init(&writer->renderer, style);
     writer->is_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     writer->stop_fd = eventfd(0, EFD_CLOEXEC);
     writer->ended_fd = eventfd(0, EFD_CLOEXEC);

@@ -18,6 +18,7 @@
 
 #include "common/buffer.h"
 #include "common/counter.h"
+#include "server/log/render.h"
 #include "server/log/repeats.h"
 #include "server/log/ring.h"
 
@@ -38,6 +39,7 @@ struct log_writer {
     int64_t last_ms;        /* when the time of a reader that is slow is over; CLOCK_NEVER */
     uint64_t lost_reported; /* the part of `lost` that the log has reported */
     struct repeats repeats;
+    struct log_renderer renderer;
     struct buffer out;  /* formatted, not yet written */
     uint64_t out_lines; /* the number of lines in `out`, without the cut one */
     size_t cut_bytes;   /* the rest of a line whose beginning was written, at the head of `out` */
@@ -46,7 +48,8 @@ struct log_writer {
 };
 
 /* Starts the thread. Returns 0, or an errno value; then there is nothing to stop. */
-int log_writer_start(struct log_writer *writer, struct log_rings *rings, int fd);
+int log_writer_start(struct log_writer *writer, struct log_rings *rings, int fd,
+                     struct log_style style);
 
 /* Writes the records that the rings hold, and ends the thread. For this the log's reader gets at
  * most a second from its last sign of life, and five seconds in all. False if the thread is in a

@@ -53,7 +53,7 @@ def test_offers_the_options_of_help(bench, shell, program):
 
 # What an argument's name stands for; "" is for those that are numbers and durations.
 KINDS = {"ADDRESS": "127.0.0.1:8000", "CASE": "lost", "CODEC": "line", "WHEN": "auto", "NAME": "hello", "FILE": "file.txt",
-         "END": "waits", "WHERE": "reply", "T": "", "N": "", "BYTES": "", "TEXT": ""}
+         "END": "waits", "WHERE": "reply", "FORM": "json", "T": "", "N": "", "BYTES": "", "TEXT": ""}
 
 
 @pytest.mark.parametrize("program", ["banter", "banterd"])
@@ -69,7 +69,7 @@ def test_knows_each_kind_of_argument(bench, shell, program):
 
 
 @pytest.mark.parametrize("program, option", [("banter", "--framing"), ("banter", "--color"), ("banter", "--again"),
-                                             ("banterd", "--reply-end"), ("banterd", "--stderr")])
+                                             ("banterd", "--reply-end"), ("banterd", "--stderr"), ("banterd", "--log")])
 def test_offers_the_values_that_are_taken(bench, shell, program, option):
     """What the program itself says that it takes; TEXT is for the user to write."""
     refused = bench.run([harness.BUILD / program, option, "none-such"])

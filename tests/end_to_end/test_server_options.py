@@ -39,6 +39,8 @@ WRONG = [
       for name in ("request-timeout", "handler-timeout", "idle-timeout", "write-timeout", "drain-timeout", "run-for")
       for value in ("", "-1", "1x", "s", "99999999999h", "1 s")],
     (["--quiet=yes"], "quiet"),
+    (["--log", "xml"], "text, timed or json"),
+    (["--log", ""], "log"),
 ]
 
 

@@ -1,10 +1,12 @@
 /*
  * fuzz_text: what others sent, as it is shown: in a message, in the log, at a terminal. It is text
- * that drives nothing, of one line, and each byte of it is there, as it is or as \xNN.
+ * that drives nothing, of one line, and each byte of it is there, as it is, as \xNN, or as JSON has
+ * it.
  *
  * Input: what it is, flags, the text.
  */
 #include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/printable.h"
@@ -125,7 +127,7 @@ static void check_log(const char *text, size_t size, unsigned flags, char *room)
     size_t full = flags & 128 ? size + flags : size;
     struct log_record record = {0, event, session, text, size, full};
     const struct log_field *field = log_describe(event)->fields;
-    FUZZ_REQUIRE(log_render(&line, &record));
+    FUZZ_REQUIRE(log_render(&(struct log_renderer){0}, &line, &record));
     size_t length = buffer_size(&line);
     const char *head = buffer_head(&line);
     FUZZ_REQUIRE(length > 0 && head[length - 1] == '\n' && is_clean(head, length - 1));
@@ -134,6 +136,79 @@ static void check_log(const char *text, size_t size, unsigned flags, char *room)
     if (field->key && !field[1].key) /* one that holds all of the text */
         FUZZ_REQUIRE(escaped == 0 || memmem(head, length, room, escaped));
     FUZZ_REQUIRE(full == size || memmem(head, length, " bytes)", 7));
+    buffer_fini(&line);
+}
+
+/* ---- JSON ---- */
+
+/* Reads a string of JSON, behind its first quote and to its last, into `out`. Returns its size. */
+static size_t read_string(const char *at, const char *end, char *out)
+{
+    static const char from[] = "\"\\bfnrt", to[] = "\"\\\b\f\n\r\t";
+    char *begin = out;
+    while (at < end) {
+        FUZZ_REQUIRE(*at != '"' && (unsigned char) *at >= 0x20);
+        if (*at != '\\') {
+            *out++ = *at++;
+            continue;
+        }
+        FUZZ_REQUIRE(end - at >= 2);
+        const char *name = strchr(from, at[1]);
+        if (name) {
+            *out++ = to[name - from];
+            at += 2;
+            continue;
+        }
+        char digits[5] = "";
+        FUZZ_REQUIRE(end - at >= 6 && at[1] == 'u');
+        memcpy(digits, at + 2, 4);
+        unsigned long value = strtoul(digits, NULL, 16);
+        if (value >= 0x800)
+            *out++ = (char) (0xe0 | value >> 12);
+        if (value >= 0x80)
+            *out++ = (char) (value >= 0x800 ? 0x80 | (value >> 6 & 0x3f) : 0xc0 | value >> 6);
+        *out++ = (char) (value >= 0x80 ? 0x80 | (value & 0x3f) : value);
+        at += 6;
+    }
+    return (size_t) (out - begin);
+}
+
+static bool is_utf8(const unsigned char *text, size_t size)
+{
+    for (size_t at = 0, length; at < size; at += length) {
+        length = text[at] < 0x80 ? 1 : character_size(text + at, size - at);
+        if (length == 0)
+            return false;
+    }
+    return true;
+}
+
+static void check_json(const char *text, size_t size, bool is_cut)
+{
+    static const char key[] = "\"message\":\"", key_base64[] = "\"message_base64\":\"";
+    struct buffer line = {0};
+    struct log_renderer renderer = {.style.format = LOG_FORMAT_JSON};
+    struct log_record record = {0, LOG_PROCESSED, 1, text, size, size + is_cut};
+    FUZZ_REQUIRE(log_render(&renderer, &line, &record));
+    size_t length = buffer_size(&line);
+    const char *head = buffer_head(&line), *end = head + length - strlen("\"}\n");
+    FUZZ_REQUIRE(head[length - 1] == '\n' && is_clean(head, length - 1));
+    if (is_cut)
+        while (end > head && memcmp(end, "\",\"bytes\":", 10) != 0)
+            end--;
+    const char *begin = memmem(head, length, key, sizeof key - 1);
+    if (begin) {
+        char *read = malloc(length);
+        FUZZ_REQUIRE(read);
+        size_t got = read_string(begin + sizeof key - 1, end, read);
+        FUZZ_REQUIRE(got <= size && (got == size || (is_cut && size - got <= 3)));
+        FUZZ_REQUIRE(memcmp(read, text, got) == 0 && is_utf8((const unsigned char *) text, got));
+        free(read);
+    } else {
+        begin = memmem(head, length, key_base64, sizeof key_base64 - 1);
+        FUZZ_REQUIRE(begin && !is_utf8((const unsigned char *) text, size));
+        FUZZ_REQUIRE((size_t) (end - begin) == sizeof key_base64 - 1 + (size + 2) / 3 * 4);
+    }
     buffer_fini(&line);
 }
 
@@ -176,6 +251,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = input.left ? (const char *) input.at : "";
     char *room = malloc(4 * input.left + 1);
     FUZZ_REQUIRE(room);
+    if (kind == 1)
+        check_json(text, input.left, flags & 1);
     if (kind == 0)
         check_message(text, input.left, room);
     else if (kind == 1)

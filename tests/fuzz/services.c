@@ -147,7 +147,7 @@ static struct log *service_log(void)
     if (!log) {
         FILE *null = fopen("/dev/null", "we");
         FUZZ_REQUIRE(null);
-        log = log_open(fileno(null), LOG_MESSAGES, &error);
+        log = log_open(fileno(null), LOG_MESSAGES, (struct log_style){0}, &error);
         FUZZ_REQUIRE(log);
     }
     return log;

@@ -28,7 +28,7 @@ static inline void log_capture_init(struct log_capture *capture)
     struct error error;
     *capture = (struct log_capture){.fd = memfd_create("log", MFD_CLOEXEC)};
     assert_true(capture->fd >= 0);
-    capture->log = log_open(capture->fd, LOG_CONNECTIONS, &error);
+    capture->log = log_open(capture->fd, LOG_CONNECTIONS, (struct log_style){0}, &error);
     assert_non_null(capture->log);
 }
 

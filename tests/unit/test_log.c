@@ -21,7 +21,7 @@
 static struct log *open_log(int fd, enum log_level level)
 {
     struct error error;
-    struct log *log = log_open(fd, level, &error);
+    struct log *log = log_open(fd, level, (struct log_style){0}, &error);
     assert_non_null(log);
     return log;
 }
@@ -77,6 +77,35 @@ static void each_level_writes_its_own(void **state)
         close(fd);
     }
     assert_false(log_wants(NULL, LOG_STOPPED));
+}
+
+static void the_level_can_change(void **state)
+{
+    (void) state;
+    int fd = memory_file();
+    struct log *log = open_log(fd, LOG_ERRORS);
+    struct log_ring *ring = log_ring_new(log);
+    log_put(ring, LOG_QUIT, 1, "", 0);
+    log_set_level(log, LOG_CONNECTIONS);
+    assert_true(log_wants(log, LOG_QUIT));
+    assert_false(log_wants(log, LOG_PROCESSED));
+    log_put(ring, LOG_QUIT, 2, "", 0);
+    log_put(ring, LOG_PROCESSED, 2, "a", 1);
+    log_set_level(log, LOG_MESSAGES);
+    log_put(ring, LOG_PROCESSED, 3, "a", 1);
+    log_set_level(log, LOG_SILENT); /* which it can't be */
+    log_set_level(log, LOG_ERRORS);
+    struct log_ring *later = log_ring_new(log);
+    log_put(ring, LOG_QUIT, 4, "", 0);
+    log_put(later, LOG_QUIT, 5, "", 0);
+    log_put(later, LOG_BROKEN, 6, "why", 3);
+    log_ring_free(ring);
+    log_ring_free(later);
+    assert_int_equal(log_count(log, LOG_QUIT), 4);
+    assert_written(log, fd,
+                   "[2] Client is requesting to quit\n"
+                   "[3] Processed result: a\n"
+                   "[6] The session was given up: why\n");
 }
 
 static void every_event_has_a_name(void **state)
@@ -153,6 +182,7 @@ static void a_silent_log_only_counts(void **state)
     unsigned threads = count_threads();
     struct log *log = open_log(-1, LOG_SILENT);
     assert_int_equal(count_threads(), threads);
+    log_set_level(log, LOG_MESSAGES); /* it stays silent */
     struct log_ring *ring = log_ring_new(log);
     assert_non_null(ring);
     for (int i = 0; i < 100; i++)
@@ -462,6 +492,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_level_writes_its_own),
+        cmocka_unit_test(the_level_can_change),
         cmocka_unit_test(every_event_has_a_name),
         cmocka_unit_test(what_is_not_written_is_counted),
         cmocka_unit_test(a_ring_that_is_used_again_goes_on_counting),

@@ -111,7 +111,8 @@ static void what_they_are_called(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buffer out = {0};
-        assert_true(log_render_repeated(&out, 0, rows[i].event, 7));
+        struct log_renderer renderer = {0};
+        assert_true(log_render_repeated(&renderer, &out, 0, rows[i].event, 7));
         assert_int_equal(buffer_size(&out), strlen(rows[i].line));
         assert_memory_equal(buffer_head(&out), rows[i].line, buffer_size(&out));
         buffer_fini(&out);

@@ -44,7 +44,7 @@ static void assert_shown(const char *text, size_t size, const char *shown)
     char expected[600];
     int length = snprintf(expected, sizeof expected, "[7] Processed result: %s\n", shown);
     struct log_record record = {0, LOG_PROCESSED, 7, text, size, size};
-    assert_true(log_render(&out, &record));
+    assert_true(log_render(&(struct log_renderer){0}, &out, &record));
     assert_int_equal(buffer_size(&out), length);
     assert_memory_equal(buffer_head(&out), expected, (size_t) length);
     buffer_fini(&out);
@@ -155,7 +155,7 @@ static const struct {
 static void assert_line(const struct log_record *record, const char *expected)
 {
     struct buffer out = {0};
-    assert_true(log_render(&out, record));
+    assert_true(log_render(&(struct log_renderer){0}, &out, record));
     assert_true(buffer_append(&out, "", 1));
     assert_string_equal(buffer_head(&out), expected);
     buffer_fini(&out);

@@ -352,7 +352,7 @@ static void test_two_servers_share_a_log(void **state)
     int fds[2];
     struct error error;
     assert_int_equal(pipe(fds), 0);
-    struct log *log = log_open(fds[1], LOG_MESSAGES, &error);
+    struct log *log = log_open(fds[1], LOG_MESSAGES, (struct log_style){0}, &error);
     assert_non_null(log);
     struct server_config config = server_defaults();
     config.log = log;

@@ -1,0 +1,164 @@
+/* json: see json.h. */
+#include "server/log/json.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/decimal.h"
+#include "common/escape.h"
+
+enum {
+    FIXED_BYTES = 400, /* more than a line has without its text */
+    ESCAPED_BYTES = 6, /* the most that become of one */
+};
+
+static const char *level_name(const struct log_description *description)
+{
+    switch (log_severity(description)) {
+    case LOG_SEVERITY_ERROR:
+        return "error";
+    case LOG_SEVERITY_INFO:
+        return "info";
+    default:
+        return "debug";
+    }
+}
+
+size_t log_json_room(const struct log_record *record)
+{
+    return FIXED_BYTES + ESCAPED_BYTES * record->size;
+}
+
+/* ---- texts ---- */
+
+/* What can be shown is ended by a byte that is written \n or \uNNNN. */
+static char *put_unicode(char *at, uint32_t character)
+{
+    static const char digits[] = "0123456789abcdef";
+    *at++ = '\\';
+    *at++ = 'u';
+    for (int shift = 12; shift >= 0; shift -= 4)
+        *at++ = digits[character >> shift & 15];
+    return at;
+}
+
+static char *put_control(char *at, char byte)
+{
+    static const char from[] = "\b\t\n\f\r", to[] = "btnfr";
+    const char *found = byte ? strchr(from, byte) : NULL;
+    if (!found)
+        return put_unicode(at, (unsigned char) byte);
+    *at++ = '\\';
+    *at++ = to[found - from];
+    return at;
+}
+
+/* Text that may be shown; only quotes and backslashes are escaped. */
+static char *put_shown(char *at, const char *text, size_t size)
+{
+    for (const char *end = text + size; text < end; text++) {
+        if (*text == '"' || *text == '\\')
+            *at++ = '\\';
+        *at++ = *text;
+    }
+    return at;
+}
+
+/* NULL, with something written, if the text is not UTF-8. All characters that may not be shown
+ * are in the first plane of Unicode, so that four digits are enough. */
+static char *put_utf8(char *at, const char *text, size_t size)
+{
+    for (;;) {
+        size_t shown = escape_shown(text, size, escape_utf8, "");
+        at = put_shown(at, text, shown);
+        text += shown;
+        size -= shown;
+        if (size == 0)
+            return at;
+        uint32_t character;
+        size_t length = 1;
+        if ((unsigned char) *text < 0x80)
+            at = put_control(at, *text);
+        else if ((length = escape_utf8(text, size, &character)) > 0)
+            at = put_unicode(at, character);
+        else
+            return NULL;
+        text += length;
+        size -= length;
+    }
+}
+
+static char *put_base64(char *at, const char *text, size_t size)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < size; i += 3) {
+        uint32_t bits = 0;
+        for (size_t j = i; j < i + 3; j++)
+            bits = bits << 8 | (j < size ? (unsigned char) text[j] : 0);
+        for (size_t j = 0; j < 4; j++)
+            *at++ = i + j <= size ? digits[bits >> (18 - 6 * j) & 63] : '=';
+    }
+    return at;
+}
+
+/* The size of a text that was cut, without the part of a character at its end. */
+static size_t without_part(const char *text, size_t size)
+{
+    size_t begin = size;
+    while (begin > 0 && size - begin < 3 && ((unsigned char) text[begin - 1] & 0xc0) == 0x80)
+        begin--;
+    unsigned char first = begin > 0 ? (unsigned char) text[begin - 1] : 0;
+    size_t length = first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf8 ? 4 : 0;
+    return length > size - begin + 1 ? begin - 1 : size;
+}
+
+/* ---- keys ---- */
+
+static char *put_key(char *at, const char *key, const char *suffix)
+{
+    at = stpcpy(at, ",\"");
+    at = stpcpy(at, key);
+    at = stpcpy(at, suffix);
+    return stpcpy(at, "\":");
+}
+
+static char *put_string(char *at, const char *key, const char *text, size_t size, size_t whole_size)
+{
+    char *end = stpcpy(put_key(at, key, ""), "\"");
+    if (!(end = put_utf8(end, text, whole_size)))
+        end = put_base64(stpcpy(put_key(at, key, "_base64"), "\""), text, size);
+    return stpcpy(end, "\"");
+}
+
+static char *put_number(char *at, const char *key, uint64_t number)
+{
+    at = put_key(at, key, "");
+    return at + decimal_print(at, number);
+}
+
+static char *put_fields(char *at, const struct log_field *field, const struct log_record *record)
+{
+    struct log_value rest = {record->text, record->size};
+    bool is_cut = record->full_size > record->size;
+    for (; field->key; field++) {
+        struct log_value value = log_take_value(&rest, field);
+        size_t whole_size =
+            is_cut && !field[1].key ? without_part(value.text, value.size) : value.size;
+        if (field->kind == LOG_FIELD_NUMBER)
+            at = mempcpy(put_key(at, field->key, ""), value.text, value.size);
+        else if (value.size > 0 || field->kind == LOG_FIELD_TEXT)
+            at = put_string(at, field->key, value.text, value.size, whole_size);
+    }
+    return is_cut ? put_number(at, "bytes", record->full_size) : at;
+}
+
+char *log_json_put(char *at, const struct log_record *record, struct log_stamp *stamp)
+{
+    const struct log_description *description = log_describe(record->event);
+    at = log_stamp_put(stamp, stpcpy(at, "{\"time\":\""), record->time_ns);
+    at = stpcpy(stpcpy(stpcpy(at, "\",\"level\":\""), level_name(description)), "\"");
+    at = stpcpy(stpcpy(stpcpy(at, ",\"event\":\""), description->event), "\"");
+    if (record->session)
+        at = put_number(at, "session", record->session);
+    return stpcpy(put_fields(at, description->fields, record), "}");
+}
