@@ -374,6 +374,7 @@ static bool own(struct loop *loop, struct pool_thread *thread, struct pool_threa
     while (!shard->draining || shard->store.count > 0) {
         log_nudge(shard->log);
         int count = wait_for_events(shard, events);
+        shard_look_at_log(shard);
         if (!run_batch(shard, scratch, events, count))
             return false;
         shard_free_dead(shard);

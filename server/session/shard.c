@@ -21,9 +21,14 @@ bool shard_init(struct shard *shard, const struct shared *shared)
     if (!loop_init(&shard->loop))
         return false;
     shard->log = log_ring_new(shared->log);
-    shard->transcript = log_wants(shared->log, LOG_PROCESSED) ? shard->log : NULL;
+    shard_look_at_log(shard);
     errno = ENOMEM;
     return shard->log;
+}
+
+void shard_look_at_log(struct shard *shard)
+{
+    shard->transcript = log_wants(shard->shared->log, LOG_PROCESSED) ? shard->log : NULL;
 }
 
 void shard_fini(struct shard *shard)

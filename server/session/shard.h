@@ -67,6 +67,9 @@ struct shard {
  * the same. `shared` outlives it. */
 bool shard_init(struct shard *shard, const struct shared *shared);
 
+/* Sees whether the log wants messages now. */
+void shard_look_at_log(struct shard *shard);
+
 /* Gives everything back; no sessions are left, and the loop's inbox was emptied. */
 void shard_fini(struct shard *shard);
 

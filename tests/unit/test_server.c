@@ -10,8 +10,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -379,6 +381,43 @@ static void test_two_servers_share_a_log(void **state)
     assert_int_equal(results, 2);
 }
 
+static void test_loops_follow_the_level_of_the_log(void **state)
+{
+    (void) state;
+    static const enum log_level levels[] = {LOG_ERRORS, LOG_MESSAGES, LOG_CONNECTIONS,
+                                            LOG_MESSAGES};
+    struct error error;
+    int log_fd = memfd_create("log", MFD_CLOEXEC);
+    struct log *log = log_open(log_fd, LOG_ERRORS, (struct log_style){0}, &error);
+    assert_non_null(log);
+    struct server_config config = server_defaults();
+    config.log = log;
+    struct embedded embedded;
+    start(&embedded, &config);
+    int fd = connect_to(embedded.server);
+    for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++) {
+        char request[8], reply[16];
+        snprintf(request, sizeof request, "%u\n", i);
+        snprintf(reply, sizeof reply, "Hello %u\n", i);
+        log_set_level(log, levels[i]);
+        ask(fd, request, reply);
+    }
+    close(fd);
+    finish(&embedded);
+    log_stop(log);
+    log_free(log);
+    char text[1024];
+    ssize_t size = pread(log_fd, text, sizeof text - 1, 0);
+    assert_true(size > 0);
+    text[size] = '\0';
+    close(log_fd);
+    for (unsigned i = 0; i < sizeof levels / sizeof *levels; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "[1] Processed result: Hello %u\n", i);
+        assert_int_equal(strstr(text, line) != NULL, levels[i] == LOG_MESSAGES);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_listens_on_a_bound_socket),
         cmocka_unit_test(test_a_socket_stays_the_callers_on_failure),
         cmocka_unit_test(test_bad_addresses_are_told),
+        cmocka_unit_test(test_loops_follow_the_level_of_the_log),
         cmocka_unit_test(test_several_in_one_process),
         cmocka_unit_test(test_stop_before_run),
         cmocka_unit_test(test_close_without_run),
