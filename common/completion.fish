@@ -23,6 +23,8 @@ function __banter_values --argument-names name
             printf '%s\n' line crlf block netstring raw
         case WHEN
             printf '%s\n' auto always never
+        case FORM
+            printf '%s\n' text timed json
         case WHERE
             printf '%s\n' log reply
         case END

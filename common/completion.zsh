@@ -45,6 +45,7 @@ _banter_help() { # PROGRAM
     local -A actions=(
         CODEC '(line crlf block netstring raw)'
         WHEN '(auto always never)'
+        FORM '(text timed json)'
         WHERE '(log reply)'
         END _banter_ends
         NAME _banter_handlers
