@@ -19,6 +19,8 @@ end
 # Offers the values that an argument can have, by its name; behind it are the handlers.
 function __banter_values --argument-names name
     switch $name
+        case CASE
+            printf '%s\n' never stopping lost
         case CODEC
             printf '%s\n' line crlf block netstring raw
         case WHEN

@@ -43,6 +43,7 @@ _banter_help() { # PROGRAM
     local help line heading letter name between argument text option
     local -a match mbegin mend
     local -A actions=(
+        CASE '(never stopping lost)'
         CODEC '(line crlf block netstring raw)'
         WHEN '(auto always never)'
         FORM '(text timed json)'
