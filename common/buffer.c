@@ -45,7 +45,7 @@ static void give_back(struct buffer *buffer)
 static bool move(struct buffer *buffer, size_t least, size_t most)
 {
     size_t capacity, held = buffer_size(buffer);
-    char *data = buffer_pool_take(least, most, &capacity);
+    char *data = buffer_pool_take(least, most + LARGE_SPARE + LARGE_STEP, &capacity);
     if (!data)
         return false;
     if (held > 0)
@@ -79,6 +79,8 @@ __attribute__((cold, noinline)) bool buffer_grow_within(struct buffer *buffer, s
     if (size > (size_t) PTRDIFF_MAX - LARGE_STEP - LARGE_SPARE - buffer->end)
         return false;
     size_t capacity = 2 * buffer->capacity;
+    if (capacity > most)
+        capacity = most;
     if (capacity < buffer->end + size)
         capacity = buffer->end + size;
     if (capacity < SMALLEST_CAPACITY)

@@ -51,8 +51,9 @@ static inline char *buffer_tail(const struct buffer *buffer)
 /* The part of buffer_reserve() for a buffer without enough room. */
 bool buffer_grow(struct buffer *buffer, size_t size);
 
-/* The same for a buffer that is likely to need more soon, but no more than `most` bytes in all: it
- * may get a kept piece that is as large (common/buffer_pool.h). */
+/* The same for a buffer that is likely to need more soon, but no more than about `most` bytes in
+ * all: it does not double beyond that, and may get a kept piece that is as large
+ * (common/buffer_pool.h). */
 bool buffer_grow_within(struct buffer *buffer, size_t size, size_t most);
 
 /* Makes room for `size` bytes after the last one, moving or growing as needed. Growth doubles, so

@@ -22,7 +22,7 @@ static __attribute__((noinline)) bool grow(const struct session *session, struct
                                            size_t size)
 {
     size_t by_now = buffer_size(input) + size;
-    size_t largest = 2 * (session_rules(session)->max_bytes + READING_BYTES);
+    size_t largest = session_rules(session)->max_bytes + READING_BYTES;
     return buffer_grow_within(input, size, largest / LONGER < by_now ? largest : LONGER * by_now);
 }
 
