@@ -115,7 +115,10 @@ void buffer_pool_tick(void)
     struct removed removed = {.count = 0};
     uint64_t passed;
     pthread_mutex_lock(&pool.lock);
-    if (pool.ticks && read(pool.timer_fd, &passed, sizeof passed) > 0) {
+    if (pool.ticks) {
+        /* How often is not asked: a pause of the process is one tick. Should it fail, what follows
+         * stops the timer in the end. */
+        (void) !read(pool.timer_fd, &passed, sizeof passed);
         for (unsigned i = 0; i < pool.count; i++)
             pool.pieces[i].ticks++;
         remove_old_locked(&removed, BUFFER_POOL_TICKS, TICK_BYTES);
