@@ -30,8 +30,9 @@ struct conversation_settings {
      * then thrown away. NULL: the protocol's word, or nothing with `half_closes`; all that comes
      * behind it is unasked. */
     const char *quit_word;
-    bool
-        half_closes; /* at conversation_quit(), for servers that answer at the end of their input */
+    size_t greetings;      /* so many frames the server says first; requests wait for them */
+    bool is_one_by_one;    /* no request before the one in front of it is answered */
+    bool half_closes;      /* our half at conversation_quit(), not behind the last reply */
     bool keeps_unanswered; /* requests, for conversation_resume() */
 };
 
@@ -58,8 +59,8 @@ enum frame_codec conversation_codec(const struct conversation *conversation);
 bool conversation_half_closes(const struct conversation *conversation);
 
 /* Whether another request is welcome: unsent bytes are under a cap, and so are kept ones, nothing
- * is owed in FRAME_RAW, no send has failed, the server has not announced the end, and quit was not
- * said. */
+ * is owed that must be answered first, no greeting is awaited, no send has failed, the end has not
+ * come and does not seem to, and quit was not said. */
 bool conversation_takes_requests(const struct conversation *conversation);
 
 enum conversation_asked {
@@ -103,7 +104,11 @@ void conversation_step(struct conversation *conversation, short revents);
 enum conversation_event {
     CONVERSATION_NOTHING, /* for now */
     CONVERSATION_REPLY,
-    CONVERSATION_UNASKED, /* a frame that answers no request */
+    CONVERSATION_UNASKED,  /* a frame that answers no request */
+    CONVERSATION_GREETING, /* a frame of those that the server says first */
+    /* What is no whole frame: half of one at the end of the stream, or what is no netstring. The
+     * end comes next. */
+    CONVERSATION_FRAGMENT,
     CONVERSATION_SILENCE, /* all is sent, and for 5 s nothing has come of a reply; once, no frame */
     CONVERSATION_END,     /* everything that came was taken; all further events are this one */
 };
@@ -135,9 +140,6 @@ enum conversation_end {
 /* After CONVERSATION_END: how it ended; and why, half a sentence ("" for CONVERSATION_CLOSED). */
 enum conversation_end conversation_ended(const struct conversation *conversation);
 const char *conversation_why(const struct conversation *conversation);
-
-/* Whether the server announced the end: it reads no request behind an unasked frame. */
-bool conversation_was_announced(const struct conversation *conversation);
 
 /* Whether nothing is printed for a reply: the null operation of FRAME_RAW, no line of FRAME_BLOCK.
  */

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "client/conversation_state.h"
+#include "common/escape.h"
+#include "common/protocol.h"
 
 void conversation_finish(struct conversation *conversation, enum conversation_end end,
                          const char *why)
@@ -15,29 +17,48 @@ void conversation_finish(struct conversation *conversation, enum conversation_en
 
 void conversation_finish_stream(struct conversation *conversation)
 {
-    struct frame frame;
-    size_t rest = buffer_size(&conversation->incoming);
-    bool is_cut =
-        conversation->stream_ended &&
-        frame_end(&conversation->rules, &conversation->decoder, rest, &frame) != FRAME_END;
     bool is_owed = conversation_owed(conversation) > 0;
     /* EPIPE says no more than the end of the stream. */
     int broken_by = conversation->send_errno && conversation->send_errno != EPIPE
                         ? conversation->send_errno
                         : conversation->receive_errno;
-    if (conversation->busy)
-        conversation_finish(conversation, CONVERSATION_BUSY, "the server is busy");
-    else if (conversation->stopping)
-        conversation_finish(conversation, CONVERSATION_STOPPING, "the server is stopping");
-    else if (is_cut)
+    if (conversation_is_over(conversation))
+        conversation_finish(conversation, CONVERSATION_CLOSED, "");
+    else if (conversation->had_fragment)
         conversation_finish(conversation, CONVERSATION_LOST,
                             "the server closed it in the middle of a reply");
     else if (broken_by && (is_owed || !conversation->quitting))
         conversation_finish(conversation, CONVERSATION_LOST, strerror(broken_by));
+    else if (conversation->greetings > 0)
+        conversation_finish(conversation, CONVERSATION_NO_GREETING,
+                            "the server closed it before its greeting");
     else if (is_owed)
         conversation_finish(conversation, CONVERSATION_LOST, "the server closed it");
     else
         conversation_finish(conversation, CONVERSATION_CLOSED, "");
+}
+
+void conversation_finish_refused(struct conversation *conversation, const struct frame *frame)
+{
+    char text[ESCAPE_SIZE];
+    enum conversation_end end = CONVERSATION_BUSY;
+    switch (protocol_error_code(frame->message, frame->size)) {
+    case PROTOCOL_CODE_STOPPING:
+        if (conversation->quitting && conversation_owed(conversation) == 0)
+            conversation_finish(conversation, CONVERSATION_CLOSED, "");
+        else
+            conversation_finish(conversation, CONVERSATION_STOPPING, "the server is stopping");
+        return;
+    case PROTOCOL_CODE_DENIED:
+        end = CONVERSATION_DENIED;
+        break;
+    case PROTOCOL_CODE_TLS_REQUIRED:
+        end = CONVERSATION_TLS_REQUIRED;
+        break;
+    default:
+        break;
+    }
+    conversation_finish(conversation, end, escape_text(frame->message, frame->size, text));
 }
 
 enum conversation_end conversation_ended(const struct conversation *conversation)

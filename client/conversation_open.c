@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "client/conversation_state.h"
+#include "common/clock.h"
 #include "common/protocol.h"
 
 static int connect_to(const struct conversation_settings *settings, char *address,
@@ -41,6 +42,10 @@ void conversation_init(struct conversation *conversation, int socket,
     conversation->rules.max_bytes = PROTOCOL_MAX_REPLY;
     conversation->reply_timeout_ms = settings->reply_timeout_ms;
     conversation->half_closes = settings->half_closes;
+    conversation->is_one_by_one = settings->codec == FRAME_RAW || settings->is_one_by_one;
+    conversation->greetings = settings->greetings;
+    if (settings->greetings > 0 && settings->connect_timeout_ms > 0)
+        conversation->greeting_end_ms = clock_ms() + settings->connect_timeout_ms;
     conversation->discards = settings->quit_word;
     conversation->quit_word = settings->half_closes ? "" : PROTOCOL_QUIT;
     if (settings->quit_word)

@@ -13,10 +13,11 @@
 bool conversation_takes_requests(const struct conversation *conversation)
 {
     if (conversation->quitting || conversation->send_errno || conversation->stream_ended ||
-        conversation->announced || conversation->end)
+        conversation->greetings > 0 || conversation->held_bytes > 0 || conversation->end)
         return false;
-    if (conversation->rules.codec == FRAME_RAW)
-        return conversation_owed(conversation) == 0;
+    if (conversation->is_one_by_one && conversation_owed(conversation) > 0 &&
+        !conversation->is_begun)
+        return false;
     return conversation_unsent(conversation) < OUTGOING_CAP && conversation_can_keep(conversation);
 }
 

@@ -39,6 +39,7 @@ struct conversation {
     const char *quit_word; /* "": none */
     bool discards;         /* what comes behind the word for quit */
     bool half_closes;      /* with the input, not behind the last reply */
+    bool is_one_by_one;    /* a request is sent when the one before is answered */
 
     uint64_t requests;
     uint64_t replies;
@@ -46,9 +47,14 @@ struct conversation {
     uint64_t sent_bytes;   /* those of them that were sent, on the last connection or before it */
     /* In queued_bytes: the end of the first owed request; NOT_YET: its last piece is not queued. */
     uint64_t first_owed_end;
-    int64_t heard_ms;      /* since when the server is silent, for the reply time-out */
-    int64_t linger_end_ms; /* for the end of the stream; 0: more than that is awaited */
-    int64_t mute_since_ms; /* all is sent and nothing has come of a reply; 0: that is not so */
+    int64_t heard_ms;        /* since when the server is silent, for the reply time-out */
+    int64_t linger_end_ms;   /* for the end of the stream; 0: more than that is awaited */
+    int64_t greeting_end_ms; /* for frames that the server says first; 0: for ever */
+    size_t greetings;        /* so many of them are awaited */
+    size_t early_bytes;      /* at the head of `incoming`: they were there before we sent any */
+    size_t held_bytes;       /* at the head of `incoming`: a frame that may be the last one, or 0 */
+    int64_t held_end_ms;     /* when it is taken for an ordinary one */
+    int64_t mute_since_ms;   /* all is sent and nothing has come of a reply; 0: that is not so */
 
     bool keeps;                /* requests, until they are answered */
     size_t window;             /* how many bytes of them */
@@ -67,12 +73,11 @@ struct conversation {
     bool quitting;    /* no more requests will come */
     bool quit_queued; /* our half ends behind what is queued */
     bool half_closed;
-    bool has_heard; /* a byte from the server */
+    bool has_heard;    /* a byte from the server */
+    bool has_spoken;   /* the server: a whole frame */
+    bool had_fragment; /* CONVERSATION_FRAGMENT was given */
     bool told_silence;
     bool stream_ended; /* nothing more will be received */
-    bool announced;
-    bool busy;
-    bool stopping;
     bool is_malformed; /* what was received */
     int send_errno;    /* why sending failed, or 0 */
     int receive_errno;
@@ -97,6 +102,14 @@ void conversation_finish(struct conversation *conversation, enum conversation_en
 
 /* The stream has ended and everything in it was taken: judges the end. */
 void conversation_finish_stream(struct conversation *conversation);
+
+/* The stream has ended behind a frame with which the server refuses us, or stops. */
+void conversation_finish_refused(struct conversation *conversation, const struct frame *frame);
+
+/* ---- conversation_replies ---- */
+
+/* Whether all that came is a frame that counts only when it is known whether more follows. */
+bool conversation_is_holding(const struct conversation *conversation);
 
 /* ---- conversation_requests ---- */
 

@@ -38,8 +38,10 @@ void conversation_poll(struct conversation *conversation, bool want_reply, struc
     conversation_mark(conversation);
     conversation_queue_quit(conversation);
     bool is_paused = !want_reply && !conversation_is_over(conversation);
-    if (is_paused || conversation->is_paused)
+    if (is_paused || conversation->is_paused) {
         conversation->heard_ms = clock_ms();
+        conversation->held_end_ms = conversation->heard_ms + LINGER_MS;
+    }
     conversation->is_paused = is_paused;
     if (is_paused)
         conversation->linger_end_ms = 0;
@@ -63,14 +65,21 @@ static int64_t silence_end_ms(const struct conversation *conversation)
     return conversation->heard_ms + conversation->reply_timeout_ms;
 }
 
+/* The earlier of two times, of which 0 is never. */
+static int64_t earlier(int64_t a_ms, int64_t b_ms)
+{
+    return !b_ms || (a_ms && a_ms < b_ms) ? a_ms : b_ms;
+}
+
 int conversation_wait_ms(const struct conversation *conversation)
 {
-    int64_t end_ms = silence_end_ms(conversation);
-    if (conversation->linger_end_ms && (!end_ms || conversation->linger_end_ms < end_ms))
-        end_ms = conversation->linger_end_ms;
-    int64_t hint_ms = conversation->mute_since_ms + SILENCE_MS;
-    if (conversation->mute_since_ms && (!end_ms || hint_ms < end_ms))
-        end_ms = hint_ms;
+    int64_t end_ms = earlier(silence_end_ms(conversation), conversation->linger_end_ms);
+    if (conversation->mute_since_ms)
+        end_ms = earlier(end_ms, conversation->mute_since_ms + SILENCE_MS);
+    if (conversation->greetings > 0)
+        end_ms = earlier(end_ms, conversation->greeting_end_ms);
+    if (conversation_is_holding(conversation))
+        end_ms = earlier(end_ms, conversation->held_end_ms);
     if (!end_ms || conversation->is_paused || conversation->end)
         return -1;
     return clock_wait_ms(end_ms - clock_ms());
@@ -90,6 +99,8 @@ static void receive(struct conversation *conversation)
         conversation_look_at_window(conversation, now_ms);
         conversation->heard_ms = now_ms;
         conversation->has_heard = true;
+        if (!conversation_has_sent(conversation))
+            conversation->early_bytes = buffer_size(incoming);
         conversation->mute_since_ms = 0;
         if (conversation_owed(conversation) > 0)
             conversation->linger_end_ms = 0;
@@ -127,12 +138,15 @@ static void send_some(struct conversation *conversation)
 void conversation_look_at_clock(struct conversation *conversation)
 {
     int64_t silence_ms = silence_end_ms(conversation);
-    bool awaits_end =
-        conversation->send_errno || conversation->announced || conversation_is_over(conversation);
-    if (conversation->is_paused || (!silence_ms && !awaits_end))
+    bool awaits_end = conversation->send_errno || conversation_is_over(conversation);
+    bool awaits_greeting = conversation->greetings > 0 && conversation->greeting_end_ms;
+    if (conversation->is_paused || (!silence_ms && !awaits_end && !awaits_greeting))
         return; /* a server that is not read is not silent */
     int64_t now = clock_ms();
-    if (silence_ms && now >= silence_ms)
+    if (awaits_greeting && now >= conversation->greeting_end_ms)
+        conversation_finish(conversation, CONVERSATION_NO_GREETING,
+                            "its greeting has not come in time");
+    else if (silence_ms && now >= silence_ms)
         conversation_finish(conversation, CONVERSATION_TIMED_OUT, "nothing received for --timeout");
     else if (awaits_end && !conversation->linger_end_ms)
         conversation->linger_end_ms = now + LINGER_MS;

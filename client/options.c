@@ -76,6 +76,16 @@ static bool take_quit_word(const char *value, void *context, struct error *error
     return true;
 }
 
+static bool take_greeting(const char *value, void *context, struct error *error)
+{
+    struct options *options = context;
+    long frames;
+    if (!args_number(value, 0, 1000, &frames, error))
+        return false;
+    options->conversation.greetings = (size_t) frames;
+    return true;
+}
+
 static bool take_half_close(const char *value, void *context, struct error *error)
 {
     (void) value, (void) error;
@@ -167,6 +177,10 @@ static const struct args_option table[] = {
     {0, "literal", NULL,
      "send a line '" OPTIONS_QUIT "' as text; a line '" PROTOCOL_QUIT "' is refused", NULL,
      take_literal},
+    {0, "greeting", "N",
+     "the server says so many messages first: they are shown, and requests wait for them, for at "
+     "most --connect-timeout",
+     "0", take_greeting},
     {0, "quit-word", "TEXT",
      "what is sent at the end; if it is empty, nothing; what comes behind it does not count",
      PROTOCOL_QUIT, take_quit_word},

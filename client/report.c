@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "common/escape.h"
-#include "common/protocol.h"
+
+#define FRAGMENT_MAX 1000 /* bytes of what is no whole reply that are shown */
 
 static FILE *stream; /* NULL: standard error */
 
@@ -35,13 +36,32 @@ void report_opening(enum conversation_opening opening, const char *why)
     tell("banter: %s%s\n", opening == CONVERSATION_UNREACHABLE ? "Connection Error: " : "", why);
 }
 
-void report_unasked(const struct conversation *conversation, const char *text, size_t size)
+static void tell_text(const struct conversation *conversation, const char *kind, const char *text,
+                      size_t size)
 {
     char shown[ESCAPE_SIZE];
-    bool is_busy = protocol_is_error_code(text, size, PROTOCOL_BUSY);
-    tell("banter: %s%s: %s%s\n", is_busy ? "Connection Error: " : "",
-         conversation_address(conversation),
-         is_busy ? "" : "unasked: ", escape_text(text, size, shown));
+    tell("banter: %s: %s: %s\n", conversation_address(conversation), kind,
+         escape_text(text, size, shown));
+}
+
+void report_greeting(const struct conversation *conversation, const char *text, size_t size)
+{
+    tell_text(conversation, "greeting", text, size);
+}
+
+void report_unasked(const struct conversation *conversation, const char *text, size_t size)
+{
+    tell_text(conversation, "unasked", text, size);
+}
+
+void report_fragment(const struct conversation *conversation, const char *text, size_t size)
+{
+    bool is_cut = size > FRAGMENT_MAX;
+    size_t shown_size = is_cut ? FRAGMENT_MAX : size;
+    char shown[FRAGMENT_MAX * ESCAPE_BYTE_SIZE];
+    int shown_length = (int) (escape_line(text, shown_size, shown) - shown);
+    tell("banter: %s: no whole reply: %.*s%s\n", conversation_address(conversation), shown_length,
+         shown, is_cut ? "..." : "");
 }
 
 static bool may_want_half_close(const struct conversation *conversation, bool input_ended)

@@ -28,6 +28,12 @@ void report_waiting(const char *why);
 /* The connection could not be opened. */
 void report_opening(enum conversation_opening opening, const char *why);
 
+/* A frame that the server says first, as expected. */
+void report_greeting(const struct conversation *conversation, const char *text, size_t size);
+
+/* What has come and is no whole reply. */
+void report_fragment(const struct conversation *conversation, const char *text, size_t size);
+
 /* A frame that answers no request. */
 void report_unasked(const struct conversation *conversation, const char *text, size_t size);
 

@@ -143,16 +143,20 @@ static void give_hint(struct batch *batch)
     report_silence(batch->conversation, batch->input_ended);
 }
 
-/* One with which the conversation may end well is judged with its end. */
 static void take_unasked(struct batch *batch, const struct frame *frame)
 {
-    if (protocol_is_error_code(frame->message, frame->size, PROTOCOL_STOPPING) ||
-        (protocol_is_error_code(frame->message, frame->size, PROTOCOL_BUSY) &&
-         (batch->again.options->waits || batch->again.has_resumed)))
-        return;
     progress_erase(&batch->progress);
     report_unasked(batch->conversation, frame->message, frame->size);
     batch_note(batch, EXIT_STATUS_ERROR_REPLY);
+}
+
+/* What is owed is lost with it, unless another conversation makes it good. */
+static void take_fragment(struct batch *batch, const struct frame *frame)
+{
+    progress_erase(&batch->progress);
+    report_fragment(batch->conversation, frame->message, frame->size);
+    if (conversation_owed(batch->conversation) == 0)
+        batch_note(batch, EXIT_STATUS_ERROR_REPLY);
 }
 
 static void take_end(struct batch *batch)
@@ -197,6 +201,15 @@ static void take_events(struct batch *batch)
             break;
         case CONVERSATION_UNASKED:
             take_unasked(batch, &frame);
+            break;
+        case CONVERSATION_GREETING:
+            if (!batch->is_quiet) {
+                progress_erase(&batch->progress);
+                report_greeting(batch->conversation, frame.message, frame.size);
+            }
+            break;
+        case CONVERSATION_FRAGMENT:
+            take_fragment(batch, &frame);
             break;
         case CONVERSATION_SILENCE:
             give_hint(batch);

@@ -11,16 +11,13 @@ void batch_note(struct batch *batch, enum exit_status status)
     batch->status = exit_status_first(batch->status, status);
 }
 
-/* Whether the connection ended too early for the input. A silent input may still have more. If the
- * server announced the end, as it does to idle clients, it has left nothing undone. Otherwise the
- * end of the input may be on its way: the writer of the last line is about to close it. */
+/* Whether the connection ended too early for the input. A silent input may still have more, but its
+ * end may be on its way: the writer of the last line is about to close it. */
 static bool has_input_left(struct batch *batch)
 {
     if (batch->input_ended)
         return false;
-    bool was_announced = conversation_was_announced(batch->conversation);
-    enum input_rest rest = input_rest(&batch->input, was_announced ? 0 : INPUT_END_WAIT_MS);
-    return rest == INPUT_REST_SOME || (rest == INPUT_REST_UNKNOWN && !was_announced);
+    return input_rest(&batch->input, INPUT_END_WAIT_MS) != INPUT_REST_NONE;
 }
 
 void batch_judge_end(struct batch *batch)
@@ -33,10 +30,6 @@ void batch_judge_end(struct batch *batch)
         status = batch->again.has_resumed && conversation_replies(batch->conversation) > 0
                      ? EXIT_STATUS_LOST
                      : EXIT_STATUS_UNREACHABLE;
-        if (!batch->again.has_resumed && !batch->again.options->waits) {
-            batch_note(batch, status); /* reported when the frame came */
-            return;
-        }
         break;
     case CONVERSATION_CLOSED:
         status = has_input_left(batch) ? EXIT_STATUS_LOST : EXIT_STATUS_ANSWERED;

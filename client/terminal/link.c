@@ -7,7 +7,6 @@
 #include "client/terminal/notices.h"
 #include "client/terminal/prompt.h"
 #include "common/clock.h"
-#include "common/protocol.h"
 
 void link_init(struct link *link, struct conversation *conversation,
                const struct conversation_settings *settings)
@@ -72,14 +71,6 @@ struct owed link_take_owed(struct link *link)
     return request;
 }
 
-enum exit_status link_take_unasked(const struct link *link, const struct frame *frame)
-{
-    if (protocol_is_error_code(frame->message, frame->size, PROTOCOL_STOPPING))
-        return EXIT_STATUS_ANSWERED;
-    notice_unasked(link->conversation, frame);
-    return EXIT_STATUS_ERROR_REPLY;
-}
-
 static enum exit_status judge_end(const struct link *link, enum conversation_end end)
 {
     switch (end) {
@@ -137,13 +128,12 @@ enum exit_status link_take_end(struct link *link, const struct options *options,
     bool come_back =
         !is_leaving && may_repeat(link, options->again) && put_back(link, options, paste);
     enum exit_status status = come_back ? EXIT_STATUS_ANSWERED : judge_end(link, end);
-    bool is_reported = status == EXIT_STATUS_UNREACHABLE; /* when the frame came */
     bool is_as_wished = end == CONVERSATION_CLOSED && is_leaving;
     link->is_unreachable = end == CONVERSATION_BUSY || end == CONVERSATION_TLS_REQUIRED ||
                            end == CONVERSATION_NO_GREETING;
     if (come_back)
         owed_fini(&link->owed); /* they need no names */
-    if (!is_reported && !(is_as_wished && options->is_quiet))
+    if (!(is_as_wished && options->is_quiet))
         notice_end(link->conversation, &link->owed);
     owed_fini(&link->owed);
     conversation_close(link->conversation);

@@ -56,9 +56,6 @@ bool link_take_conversation(struct link *link);
 /* The owed request whose reply has come. */
 struct owed link_take_owed(struct link *link);
 
-/* Tells of a frame that answers no request; a stop is told with the end. */
-enum exit_status link_take_unasked(const struct link *link, const struct frame *frame);
-
 /* The conversation has ended (conversation.h), and is closed. Says so, unless that is what the user
  * asked for, quietly. Requests that may be sent again are put back into the paste. Returns what it
  * means for the exit status: EXIT_STATUS_UNREACHABLE if the server was busy at the first one, which

@@ -51,10 +51,21 @@ static void tell_unanswered(const struct owed_queue *unanswered)
 void notice_end(const struct conversation *conversation, const struct owed_queue *unanswered)
 {
     const char *address = conversation_address(conversation);
-    if (conversation_ended(conversation) == CONVERSATION_CLOSED)
+    switch (conversation_ended(conversation)) {
+    case CONVERSATION_CLOSED:
         tell("Connection to %s closed", address);
-    else
+        break;
+    case CONVERSATION_BUSY:
+    case CONVERSATION_TLS_REQUIRED:
+    case CONVERSATION_DENIED:
+    case CONVERSATION_NO_GREETING:
+        prompt_begin_output();
+        report_end(conversation);
+        prompt_end_output();
+        break;
+    default:
         tell("Connection to %s lost: %s", address, conversation_why(conversation));
+    }
     tell_unanswered(unanswered);
 }
 
@@ -114,6 +125,20 @@ void notice_silence(const struct conversation *conversation)
         return;
     prompt_begin_output();
     report_silence(conversation, false);
+    prompt_end_output();
+}
+
+void notice_greeted(const struct conversation *conversation, const struct frame *frame)
+{
+    prompt_begin_output();
+    report_greeting(conversation, frame->message, frame->size);
+    prompt_end_output();
+}
+
+void notice_fragment(const struct conversation *conversation, const struct frame *frame)
+{
+    prompt_begin_output();
+    report_fragment(conversation, frame->message, frame->size);
     prompt_end_output();
 }
 

@@ -42,6 +42,8 @@ void notice_times(const struct stopwatch *stopwatch);
 void notice_io(const char *verb, const char *object, int why);
 void notice_opening(enum conversation_opening opening, const char *why);
 void notice_silence(const struct conversation *conversation);
+void notice_greeted(const struct conversation *conversation, const struct frame *frame);
+void notice_fragment(const struct conversation *conversation, const struct frame *frame);
 void notice_unasked(const struct conversation *conversation, const struct frame *frame);
 
 #endif

@@ -230,7 +230,7 @@ static void take_end(struct terminal *terminal)
         link_take_end(&terminal->link, terminal->options, terminal->is_leaving, &terminal->paste);
     note(terminal, status);
     terminal->must_give_back = true;
-    if (terminal->is_leaving || status == EXIT_STATUS_UNREACHABLE)
+    if (terminal->is_leaving || status == EXIT_STATUS_UNREACHABLE || status == EXIT_STATUS_TRUST)
         terminal->done = true;
 }
 
@@ -265,7 +265,17 @@ static void take_events(struct terminal *terminal)
             break;
         case CONVERSATION_UNASKED:
             print_replies(terminal);
-            note(terminal, link_take_unasked(&terminal->link, &frame));
+            notice_unasked(terminal->link.conversation, &frame);
+            note(terminal, EXIT_STATUS_ERROR_REPLY);
+            break;
+        case CONVERSATION_GREETING:
+            if (!terminal->options->is_quiet)
+                notice_greeted(terminal->link.conversation, &frame);
+            break;
+        case CONVERSATION_FRAGMENT:
+            print_replies(terminal);
+            notice_fragment(terminal->link.conversation, &frame);
+            note(terminal, EXIT_STATUS_ERROR_REPLY);
             break;
         case CONVERSATION_SILENCE:
             if (!terminal->options->is_quiet)

@@ -1,4 +1,5 @@
-"""How a conversation ends with servers that others wrote. --quit-word, --half-close."""
+"""How a conversation begins and ends with servers that others wrote. --quit-word, --half-close, --greeting."""
+import select
 
 import pytest
 
@@ -165,3 +166,163 @@ def test_a_hint_at_a_terminal(at_terminal, script):
                             for line in screen.lines), "the hint")
     script.send(b"1\n")
     screen.wait_last("1", "->")
+
+
+# ---- frames that nobody asked for
+
+
+def saying(before, after=b"", *, ends=True):
+    """A server that says this at once, that behind the first line, and then ends, or waits for the client to."""
+    def behave(connection):
+        connection.send(before)
+        connection.fill()
+        connection.send(after)
+        if not ends:
+            connection.wait_end()
+    return behave
+
+
+REFUSALS = [("busy too many", 69), ("denied you may not", 77), ("tls-required no", 69)]
+
+
+@pytest.mark.parametrize("refusal, status", REFUSALS)
+@pytest.mark.parametrize("framing, form", [("line", "%s\n"), ("block", "%s\n.\n"), ("raw", "%s"),
+                                           ("crlf", "%s\r\n")])
+def test_refused(run_banter, refusal, status, framing, form):
+    """In place of the first reply, whether that is asked for or not."""
+    text = form % f"-ERR {refusal}"
+    for said in ((text.encode(), b""), (b"", text.encode())):
+        with Peer(saying(*said)) as peer:
+            run = run_banter("-c", peer.address, "-f", framing, "a")
+            assert run == Run(status, b"", f"banter: Connection Error: {peer.address}: -ERR {refusal}\n".encode())
+
+
+@pytest.mark.parametrize("framing", ["netstring", "block"])
+def test_tls_required_is_a_line_in_every_framing(run_banter, framing):
+    with Peer(saying(b"", b"-ERR tls-required this address speaks TLS\n")) as peer:
+        run = run_banter("-c", peer.address, "-f", framing, "a")
+        assert run == Run(69, b"", f"banter: Connection Error: {peer.address}: -ERR tls-required this address "
+                                   "speaks TLS\n".encode())
+
+
+@pytest.mark.parametrize("refusal", [*(refusal for refusal, _ in REFUSALS), "stopping"])
+@pytest.mark.parametrize("framing, form", [("line", "%s\n"), ("block", "%s\n.\n"), ("netstring", "%d:%s,")])
+def test_other_servers_say_so_in_replies(run_banter, refusal, framing, form):
+    """More follows: the next reply; or nothing at all."""
+    text = f"-ERR {refusal}"
+
+    def frame(text):
+        return (form % ((len(text), text) if framing == "netstring" else text)).encode()
+
+    def another(connection):
+        connection.fill()
+        connection.send(frame(text))
+        if len(asked) > 1:
+            connection.send(frame("+OK"))
+        connection.wait_end()
+    for asked in (["a"], ["a", "b"]):
+        with Peer(another) as peer:
+            run = run_banter("-c", peer.address, "-f", framing, *asked)
+            assert run == Run(1, f"{text}\n".encode() + b"+OK\n" * (len(asked) - 1), b"")
+
+
+def test_a_later_refusal_is_a_reply(run_banter):
+    def late(connection):
+        connection.fill()
+        connection.send(b"one\n-ERR busy\n")
+    with Peer(late) as peer:
+        assert run_banter("-c", peer.address, "a", "b") == Run(1, b"one\n-ERR busy\n", b"")
+
+
+def test_stopping_without_a_request_left_is_no_loss(run_banter):
+    """Everything was answered."""
+    with Peer(saying(b"", b"one\n-ERR stopping\n")) as peer:
+        assert run_banter("-c", peer.address, "a") == Run(0, b"one\n", b"")
+
+
+def test_what_is_there_before_the_first_request_is_no_reply(start_banter):
+    """Also if it is only half there."""
+    with Peer(saying(b"220 rea", b"dy\none\n", ends=False)) as peer:
+        program = start_banter("-c", peer.address, expect_status=1,
+                               expect_stderr=f"banter: {peer.address}: unasked: 220 ready\n"
+                                             "banter: 1 input line sent, 1 reply received\n")
+        peer.connection()
+        program.suspend()  # what is there is read before anything is sent
+        program.type("a\n")
+        program.end_input()
+        program.resume()
+        assert program.wait() == 1
+        assert program.stdout.lines == ["one"]
+
+
+# ---- --greeting
+
+
+@pytest.mark.parametrize("greeting, shown", [(b"220 a\n", ["220 a"]), (b"1\n2\r\n", ["1", "2"])])
+@pytest.mark.parametrize("how", [("a", "b"), ()])
+def test_a_greeting(run_banter, greeting, shown, how):
+    def greet(connection):
+        connection.send(greeting)
+        answering_all(connection)
+    for quiet in ((), ("-q",)):
+        with Peer(greet) as peer:
+            run = run_banter("-c", peer.address, "--greeting", str(len(shown)), "--quit-word", "", *quiet, *how,
+                             input=None if how else "a\nb\n")
+            told = "".join(f"banter: {peer.address}: greeting: {line}\n" for line in shown)
+            assert run == Run(0, b"+a\n+b\n", b"" if quiet else told.encode())
+
+
+def test_requests_wait_for_the_greeting(start_banter):
+    def greet(connection):
+        assert not select.select([connection.socket], [], [], 0.3)[0]
+        connection.send(b"220\n")
+        answering_all(connection)
+    with Peer(greet) as peer:
+        program = start_banter("-c", peer.address, "-q", "--greeting", "1", "--quit-word", "")
+        program.type("a\n")
+        program.stdout.wait_line("+a")
+        program.end_input()
+        assert program.wait() == 0
+
+
+def test_a_greeting_that_does_not_come_69(run_banter):
+    with Peer(lambda connection: peer.hold()) as peer:
+        run = run_banter("-c", peer.address, "--greeting", "1", "--connect-timeout", "200ms", "a")
+        assert run == Run(69, b"", f"banter: Connection Error: {peer.address}: "
+                                   "its greeting has not come in time\n".encode())
+
+
+def test_an_end_before_the_greeting_69(run_banter):
+    with Peer(lambda connection: connection.send(b"1\n")) as peer:
+        run = run_banter("-c", peer.address, "-q", "--greeting", "2", "a")
+        assert run == Run(69, b"", f"banter: Connection Error: {peer.address}: "
+                                   "the server closed it before its greeting\n".encode())
+
+
+def test_busy_in_place_of_the_greeting_69(run_banter):
+    with Peer(lambda connection: connection.send(b"-ERR busy\n")) as peer:
+        run = run_banter("-c", peer.address, "--greeting", "1", "a")
+        assert run == Run(69, b"", f"banter: Connection Error: {peer.address}: -ERR busy\n".encode())
+
+
+# ---- half a reply, and another framing
+
+
+def test_half_a_reply_is_shown(run_banter):
+    """As of the example in Python's documentation, which has no newline at the end."""
+    def example(connection):
+        connection.send(connection.line().upper() + b"\033")
+    with Peer(example) as peer:
+        run = run_banter("-c", peer.address, "hello", "world")
+        assert (run.status, run.stdout) == (76, b"")
+        assert run.stderr.startswith(f"banter: {peer.address}: no whole reply: HELLO\\x1b\n".encode())
+
+
+@pytest.mark.parametrize("its, ours, shown", [("netstring", "line", r"-ERR bad-frame"),
+                                              ("line", "netstring", r"-ERR incomplete")])
+def test_a_server_with_another_framing(run_banter, server, its, ours, shown):
+    address = server("-f", its).address
+    run = run_banter("-c", address, "-f", ours, "--half-close", "Zack")
+    assert (run.status, run.stdout) == (76, b"")
+    assert f"banter: {address}: no whole reply: " in run.stderr.decode() and shown in run.stderr.decode()
+    assert b"1 message sent, 0 replies received, 1 missing" in run.stderr

@@ -198,6 +198,10 @@ def lost(peer, why, missing, line):
             summary(line - 1 + missing, line - 1, f"{rest}; the first unanswered input line is {line}"))
 
 
+def not_whole(peer, shown):
+    return f"banter: {peer.address}: no whole reply: {shown}\n".encode()
+
+
 def test_closed_in_the_middle_76(run_banter):
     def two(connection):
         lines = [connection.line() for _ in range(5)]
@@ -213,7 +217,8 @@ def test_half_a_reply_76(run_banter):
         connection.send(b"whole\nhal")
     with Peer(half) as peer:
         run = run_banter("-c", peer.address, input="a\nb\n")
-        assert run == Run(76, b"whole\n", lost(peer, "the server closed it in the middle of a reply", 1, 2))
+        assert run == Run(76, b"whole\n", not_whole(peer, "hal") +
+                          lost(peer, "the server closed it in the middle of a reply", 1, 2))
 
 
 @pytest.mark.parametrize("count", [1, 1000])
@@ -284,7 +289,8 @@ def test_no_netstring_76(run_banter):
         peer.hold()
     with Peer(wrong) as peer:
         run = run_banter("-c", peer.address, "-f", "netstring", input="a\nb\n")
-        assert run == Run(76, b"ok\n", lost(peer, "what the server sent is no netstring", 1, 2))
+        assert run == Run(76, b"ok\n", not_whole(peer, "Hello\\n") +
+                          lost(peer, "what the server sent is no netstring", 1, 2))
 
 
 @pytest.mark.parametrize("framing, head, tail", [
@@ -302,7 +308,8 @@ def test_long_replies(run_banter, framing, head, tail):
         assert (run.status, len(run.stdout), run.stderr) == (0, shown, b"")
     with Peer(answer(16 * MIB + 1)) as peer:
         run = run_banter("-c", peer.address, "-f", framing, input="a\n")
-        assert run == Run(76, b"", lost(peer, "the server sent a reply of more than 16 MiB", 1, 1))
+        shown = not_whole(peer, "16777217:" + 991 * "x" + "...") if framing == "netstring" else b""
+        assert run == Run(76, b"", shown + lost(peer, "the server sent a reply of more than 16 MiB", 1, 1))
 
 
 def test_76_for_messages(run_banter):

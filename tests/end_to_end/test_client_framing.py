@@ -100,7 +100,6 @@ def test_many_blocks(run_banter, server):
 def test_an_unasked_block(run_banter):
     def refuse(connection):
         connection.send(b"-ERR busy too many clients, try again later\n.\n")
-        connection.wait_end()
     with Peer(refuse) as peer:
         run = run_banter("-c", peer.address, "-f", "block", "a")
         assert (run.status, run.stdout) == (69, b"")
@@ -116,4 +115,5 @@ def test_half_a_block_is_no_reply(run_banter, part):
     with Peer(cut) as peer:
         run = run_banter("-c", peer.address, "-f", "block", "a", "b")
         assert (run.status, run.stdout) == (76, b"whole\n")
+        assert b"no whole reply: " + part.replace(b"\n", b"\\n") + b"\n" in run.stderr
         assert b"the server closed it in the middle of a reply" in run.stderr

@@ -329,14 +329,12 @@ def test_idle_from_the_server(start_banter, server):
 
 
 def test_what_is_owed_stays_owed(run_banter):
-    def unasked_first(connection):
-        line = connection.line()
-        connection.send(b"-ERR stopping too early\n")
-        connection.send(b"Hello " + line + b"\n")
-    with Peer(unasked_first) as peer:
-        run = run_banter("-c", peer.address, input="Zack\n")
-    assert run.stdout == b"Hello Zack\n"
-    assert run.status == 1
+    def welcoming(connection):
+        connection.send(b"welcome\n")
+        connection.send(b"Hello " + connection.line() + b"\n")
+    with Peer(welcoming) as peer:
+        run = run_banter("-c", peer.address, "--greeting", "1", input="Zack\n")
+    assert run == Run(0, b"Hello Zack\n", f"banter: {peer.address}: greeting: welcome\n".encode())
 
 
 def test_replies_to_nothing_are_unasked(run_banter):

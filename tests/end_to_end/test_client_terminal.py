@@ -294,10 +294,10 @@ def test_unasked_frames_are_shown_escaped(at_terminal, script):
 def test_what_is_unasked_obeys_no_control_character_either(at_terminal, script):
     screen = at_terminal(script)
     script.peer.connection()
-    script.send("boo \u009b31m \u202eX é".encode() + b" \x9b\n")
+    script.send("-ERR stopped \u009b31m \u202eX é".encode() + b" \x9b\n")
     script.end()
     screen.wait(lambda: any("unasked" in line for line in screen.lines), "the frame")
-    assert rf"banter: {script.address}: unasked: boo \xc2\x9b31m \xe2\x80\xaeX é \x9b" in screen.lines
+    assert rf"banter: {script.address}: unasked: -ERR stopped \xc2\x9b31m \xe2\x80\xaeX é \x9b" in screen.lines
 
 
 @pytest.mark.parametrize("env, reply, color", [({}, "-ERR bad-request no", "red"),
@@ -529,7 +529,8 @@ def test_half_a_reply_and_death(at_terminal, script):
     script.receive(screen, "x")
     script.send(b"Hel")
     script.end()
-    screen.wait_last("-> x", f"Connection to {script.address} lost: the server closed it in the middle of a reply",
+    screen.wait_last("-> x", f"banter: {script.address}: no whole reply: Hel",
+                     f"Connection to {script.address} lost: the server closed it in the middle of a reply",
                      "1 request was not answered: 'x'", "->")
     screen.type("\004")
     assert screen.wait_end() == 76
@@ -549,12 +550,11 @@ def test_busy_at_a_later_connection(at_terminal, folder):
         screen.wait_last(closed, "->")
         screen.enter("Zack")
         screen.wait_last(f"banter: Connection Error: {peer.address}: -ERR busy too many clients",
-                         f"Connection to {peer.address} lost: the server is busy",
                          "1 request was not answered: 'Zack'", "->")
         screen.enter("Zack")
         screen.wait_last(f"Connected to {peer.address} again", "Hello Zack", "->")
         screen.enter("quit")
-        assert screen.wait_end() == 1  # a frame came unasked
+        assert screen.wait_end() == 0
 
 
 def test_errors_are_on_the_screen_wherever_standard_error_is(shell_screen, script, folder):
@@ -576,6 +576,35 @@ def test_busy(open_screen):
         screen = open_screen([BANTER, "-c", peer.address])
         assert screen.wait_end() == 69
         assert f"banter: Connection Error: {peer.address}: -ERR busy too many clients" in screen.lines
+
+
+def test_denied(open_screen):
+    with Peer(lambda connection: connection.send(b"-ERR denied 127.0.0.1 may not connect\n")) as peer:
+        screen = open_screen([BANTER, "-c", peer.address])
+        assert screen.wait_end() == 77
+        assert f"banter: Connection Error: {peer.address}: -ERR denied 127.0.0.1 may not connect" in screen.lines
+
+
+def test_an_error_with_a_server_s_code_is_a_reply_all_the_same(at_terminal, script):
+    """The server waits for the next request, and the prompt comes."""
+    screen = at_terminal(script)
+    script.receive(screen, "PASS x")
+    script.send(b"-ERR denied wrong password\n")
+    screen.wait_last("-> PASS x", "-ERR denied wrong password", "->")
+    screen.enter("quit")
+    script.wait_quit()
+    script.end()
+    assert screen.wait_end() == 1
+
+
+def test_a_greeting(at_terminal, script):
+    screen = at_terminal(script, "--greeting", "1")
+    screen.enter("HELP")
+    script.peer.connection()
+    script.send(b"220 ready\n")
+    script.wait_asked(b"HELP")
+    script.send(b"214 no help\n")
+    screen.wait_last(f"banter: {script.address}: greeting: 220 ready", "-> HELP", "214 no help", "->")
 
 
 def test_timeout(at_terminal, script):
