@@ -7,6 +7,7 @@
 #include "client/terminal/prompt.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 #include "client/status_line.h"
 #include "client/terminal/completion.h"
 #include "client/terminal/keyboard.h"
+#include "client/terminal/reflow.h"
+#include "common/buffer.h"
 
 #define PROMPT "-> "
 
@@ -30,6 +33,7 @@ static struct {
     struct termios asking;  /* for readline, which edits unseen if it finds no echo */
     bool is_shown;
     bool is_suspended; /* by prompt_suspend() */
+    bool reflows;      /* the terminal wraps lines anew when its size changes */
     struct status_line state;
 } prompt;
 
@@ -65,6 +69,7 @@ bool prompt_open(void (*on_line)(void *context, char *line), void *context, int 
     prompt.on_line = on_line;
     prompt.context = context;
     prompt.screen = open_screen();
+    prompt.reflows = reflow_is_known();
     prompt.waiting = prompt.found;
     prompt.waiting.c_lflag &= ~(tcflag_t) (ICANON | ECHO);
     prompt.waiting.c_cc[VMIN] = 1;
@@ -161,13 +166,23 @@ bool prompt_has_typed(void)
 
 const char *prompt_text(void) { return rl_line_buffer; }
 
+/* A terminal is narrower before we are: what it can't show in a row must not make another one. */
+static void let_wrap(bool may)
+{
+    if (prompt.reflows)
+        fputs(may ? "\033[?7h" : "\033[?7l", prompt.screen);
+    fflush(prompt.screen);
+}
+
 void prompt_show_state(const char *text, size_t size)
 {
-    fflush(prompt.screen);
-    if (size > 0)
-        status_line_draw(&prompt.state, fileno(prompt.screen), text, size);
-    else
+    if (size == 0) {
         erase_state();
+        return;
+    }
+    let_wrap(false);
+    status_line_draw(&prompt.state, fileno(prompt.screen), text, size);
+    let_wrap(true);
 }
 
 void prompt_read(void) { keyboard_read(); }
@@ -202,6 +217,47 @@ void prompt_clear_line(void)
     rl_redisplay();
 }
 
+/* As readline knows it: from before a resize until its size is reset. */
+static size_t columns_known(void)
+{
+    int rows, columns;
+    rl_get_screen_size(&rows, &columns);
+    return columns > 0 ? (size_t) columns : 1;
+}
+
+/* Erases what stands from `rows` above the cursor on, and leaves the cursor there. */
+static void erase_rows(size_t rows)
+{
+    if (rows > 0)
+        fprintf(prompt.screen, "\033[%zuA", rows);
+    fputs("\r\033[J", prompt.screen);
+    fflush(prompt.screen);
+}
+
+/* For a terminal that has wrapped the line anew. */
+static void resize_wrapped_line(void)
+{
+    size_t before = columns_known();
+    rl_reset_screen_size();
+    struct buffer shown = {0};
+    if (buffer_append(&shown, PROMPT, strlen(PROMPT)) &&
+        buffer_append(&shown, rl_line_buffer, (size_t) rl_point))
+        erase_rows(reflow_rows(buffer_head(&shown), buffer_size(&shown), before, columns_known()));
+    buffer_fini(&shown);
+    rl_on_new_line();
+    rl_redisplay();
+}
+
+/* The same for the line of prompt_show_state(), which is drawn again when its text changes. */
+static void resize_state(void)
+{
+    rl_reset_screen_size();
+    if (prompt.reflows && prompt.state.drawn > 0) {
+        erase_rows((prompt.state.drawn - 1) / columns_known());
+        prompt.state.drawn = 0;
+    }
+}
+
 void prompt_resize(void)
 {
     if (prompt.is_shown && RL_ISSTATE(RL_STATE_ISEARCH)) {
@@ -210,10 +266,12 @@ void prompt_resize(void)
         rl_reset_screen_size();
         rl_on_new_line();
         rl_redisplay();
+    } else if (prompt.is_shown && prompt.reflows) {
+        resize_wrapped_line();
     } else if (prompt.is_shown) {
         rl_resize_terminal();
     } else {
-        rl_reset_screen_size();
+        resize_state();
     }
 }
 
