@@ -93,9 +93,9 @@ def test_quit_while_a_reply_is_awaited(at_terminal, script, keys):
     screen.type(keys)
     wait_state(screen, TYPED_BACK)
     screen.type("\003")
-    script.wait_quit()
     wait_state(screen, "Ctrl-C ends it")
     script.send(b"late\n")
+    script.wait_quit()
     script.end()
     assert screen.wait_end() == 0
     assert "late" in screen.lines
