@@ -110,6 +110,11 @@ struct handler_kind {
      * From any thread. NULL: never. */
     int64_t (*paused_ms)(struct handler *handler, void *data, int64_t now_ms);
 
+    /* The stop waits no longer: nothing is begun from now on, and what was given to somebody who
+     * has not begun with it is deferred again (server/request.h). Called again and again, by the
+     * owners of all loops, until it returns true; must not block. NULL: there is no such thing. */
+    bool (*recall)(struct handler *handler);
+
     /* The process is about to end without close(): ends what would outlive it, of all handlers of
      * this kind. From any thread, also while one is being opened. NULL: nothing would. */
     void (*abort)(void);

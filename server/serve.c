@@ -35,6 +35,7 @@ enum {
     ACCEPTS_AT_ONCE = 16, /* before the loop's sessions have their turns again */
     /* after a call has lost the loop: for how long no newcomer is trusted to be quick */
     ALARM_MS = 100,
+    RECALLS = 100, /* of a millisecond each, before a stop goes on without */
 };
 
 /* ---- accepting ---- */
@@ -157,6 +158,15 @@ static void begin_drain(struct shard *shard, struct scratch *scratch)
         turn_drain(session, scratch);
 }
 
+/* What the handler has given away, and was not begun, it takes back before. Whether it has: nobody
+ * waits long for that. */
+static bool has_recalled(struct shard *shard)
+{
+    struct handler *handler = shard->shared->settings.config.handler;
+    shard->drain_deadline_ms = shard->loop.now_ms + 1;
+    return !handler->kind->recall || handler->kind->recall(handler) || shard->recalls++ >= RECALLS;
+}
+
 /* First what is owed is refused; whoever can't take even that is closed a linger's time later. */
 static void end_drain(struct shard *shard)
 {
@@ -165,6 +175,8 @@ static void end_drain(struct shard *shard)
         shard->drain_deadline_ms = CLOCK_NEVER;
         return;
     }
+    if (!has_recalled(shard))
+        return;
     shard->refusing = true;
     shard->drain_deadline_ms = shard->loop.now_ms + SESSION_LINGER_MS;
     shard_for_each(shard, turn_refuse);

@@ -58,6 +58,7 @@ struct shard {
     struct session_list dead; /* closed in this batch; freed when it is over */
     ptrdiff_t uncounted; /* bytes that its sessions hold and the server's memory does not know */
     bool draining;       /* no new input is waited for */
+    unsigned recalls;    /* how often the handler was asked to take back what was not begun */
     bool refusing;       /* the drain's time is over: what was begun is refused */
     /* while draining: when refusing begins; then: when what is left is closed */
     int64_t drain_deadline_ms;

@@ -221,3 +221,29 @@ def test_the_stop_while_it_is_unavailable(server):
     client = banterd.connect()
     wait_until(lambda: is_error(client.ask("x"), "unavailable"), "no copy lives")
     assert banterd.stop() == 0
+
+
+SLOW = 'while read -r id line; do echo "$line" >> begun; while [ "$line" = gate ] && [ ! -e gate ]; do sleep 0.01; done; echo "$id $line"; done'
+
+
+@pytest.mark.parametrize("options, script", [
+    (["-w", "1", "--tagged"], SLOW),
+    (["-w", "1", "--ahead", "8"], SLOW.replace("id line", "line").replace("$id ", "")),
+    (["--worker-per-client", "--ahead", "8"], SLOW.replace("id line", "line").replace("$id ", "")),
+], ids=["tagged", "ahead", "per-client"])
+def test_what_a_copy_was_given_and_has_not_read_was_not_begun(server, folder, options, script):
+    """It is taken out of the copy's input, so that it will not be begun, either."""
+    banterd = server(*options, "--drain-timeout", "300ms", "--", "sh", "-c", script)
+    client = banterd.connect()
+    client.send_message("a", "gate", *(f"behind {number}" for number in range(20)))
+    wait_until(lambda: "gate" in (folder / "begun").read_text() if (folder / "begun").exists() else False, "it is begun")
+    banterd.send_signal(signal.SIGTERM)
+    replies = client.replies()
+    (folder / "gate").touch()
+    client.close()
+    assert banterd.wait() == 0
+    begun = (folder / "begun").read_text().splitlines()
+    assert is_error(replies[-1], "stopping")
+    assert len(replies) - 1 == len(begun)
+    assert is_error(replies[-2], "handler-timeout")
+    assert begun == ["a", "gate"]

@@ -204,6 +204,18 @@ bool exchange_is_unread(const struct exchange *exchange, size_t end_size, size_t
     return exchange->written <= begin_of_first(exchange, end_size) + unread;
 }
 
+void exchange_defer_unread(const struct exchange *exchange, size_t end_size, size_t unread)
+{
+    size_t begin = begin_of_first(exchange, end_size);
+    struct request *request = exchange->replied ? NULL : exchange->request;
+    for (unsigned i = exchange->behind_first; request; i++) {
+        if (exchange->written <= begin + unread)
+            request_defer(request);
+        begin += request_size(request) + exchange->telling_size + end_size;
+        request = i < exchange->behind_end ? exchange->behind[i] : NULL;
+    }
+}
+
 struct parts {
     struct iovec iovecs[3 * EXCHANGE_MAX];
     int count;

@@ -78,6 +78,9 @@ bool exchange_is_written(const struct exchange *exchange, size_t end_size);
 /* Whether nothing of the first request has been read, if so many bytes are unread. */
 bool exchange_is_unread(const struct exchange *exchange, size_t end_size, size_t unread);
 
+/* The same for each that has not left: those are begun no more. */
+void exchange_defer_unread(const struct exchange *exchange, size_t end_size, size_t unread);
+
 /* Replies to the only request, or answers all with "-ERR CODE TEXT", unless they are answered or
  * over: a second answer would only be logged as dropped. */
 void exchange_reply(struct exchange *exchange, const char *reply, size_t size);

@@ -30,6 +30,8 @@ static enum exchange_progress write_some(const struct workers *workers, struct w
 
 void input_write(struct workers *workers, struct worker *worker)
 {
+    if (workers->recalled)
+        return;
     enum exchange_progress progress = write_some(workers, worker);
     if (progress == EXCHANGE_BLOCKED && instance_widen_input(workers->instances, worker->instance))
         progress = write_some(workers, worker);

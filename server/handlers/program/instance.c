@@ -131,6 +131,27 @@ size_t instance_unread(const struct instance *instance)
     return ioctl(instance->input.fd, FIONREAD, &unread) == 0 ? (size_t) unread : 0;
 }
 
+/* A pipe's other end can be opened by the name of the first. */
+int instance_open_reader(const struct instance *instance)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", instance->input.fd);
+    return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+size_t instance_take_unread(const struct instance *instance)
+{
+    char bytes[4096];
+    size_t taken = 0;
+    ssize_t got;
+    int fd = instance_open_reader(instance);
+    while (fd >= 0 && (got = read(fd, bytes, sizeof bytes)) > 0)
+        taken += (size_t) got;
+    if (fd >= 0)
+        close(fd);
+    return taken;
+}
+
 ssize_t instance_read(struct instances *instances, struct instance *instance)
 {
     struct channel *output = &instance->output;

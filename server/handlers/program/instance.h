@@ -142,6 +142,12 @@ bool instance_widen_input(struct instances *instances, struct instance *instance
 /* How many bytes of its input it has not read. */
 size_t instance_unread(const struct instance *instance);
 
+/* The same, and it can't read them any more. */
+size_t instance_take_unread(const struct instance *instance);
+
+/* The other end of its input, which does not block; the caller's. -1: it can't be opened. */
+int instance_open_reader(const struct instance *instance);
+
 /* Reads its output once: how many bytes came into instances.scratch, 0: there is none now; -1:
  * there will be none any more, and the channel is closed. */
 ssize_t instance_read(struct instances *instances, struct instance *instance);

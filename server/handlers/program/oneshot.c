@@ -2,7 +2,6 @@
 #include "server/handlers/program/oneshot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,20 +213,12 @@ void oneshot_begin(struct oneshots *oneshots, struct request *request, const str
 
 /* ---- the request of a spare ---- */
 
-/* A pipe's other end can be opened by the name of the first. */
-static int open_reader(const struct instance *instance)
-{
-    char path[40];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", instance->input.fd);
-    return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-}
-
 bool oneshot_give(struct oneshots *oneshots, struct oneshot *oneshot, struct request *request,
                   const struct flow *flow)
 {
     remove_spare(oneshots, oneshot);
     oneshot->flow = flow;
-    oneshot->unread_fd = open_reader(oneshot->instance);
+    oneshot->unread_fd = instance_open_reader(oneshot->instance);
     /* What it may have written already is a part of the answer. */
     oneshot->exchange.request = request;
     set_deadline(oneshots, oneshot);

@@ -104,7 +104,7 @@ static void give(struct own *own)
     struct workers *workers = own->workers;
     struct flow *flow;
     struct request *requests[EXCHANGE_MAX];
-    for (int given = 0; given < MAX_GIVEN; given++) {
+    for (int given = 0; given < MAX_GIVEN && !workers->recalled; given++) {
         unsigned count =
             queue_take_some(workers->queue, requests, workers_most_at_once(workers), &flow);
         if (count == 0)

@@ -128,6 +128,11 @@ static void reply_gone(struct handler *handler, struct request *request)
         supervisor_wake(&program->supervisor);
 }
 
+static bool recall(struct handler *handler)
+{
+    return supervisor_recall(&((struct program *) handler->state)->supervisor);
+}
+
 /* ---- open, close ---- */
 
 /* As many as may have their descriptors if the sessions get as many. */
@@ -274,5 +279,6 @@ const struct handler_kind handler_program = {
     .stream_begun = stream_begun,
     .stream_ended = stream_ended,
     .paused_ms = paused_ms,
+    .recall = recall,
     .abort = groups_abort,
 };

@@ -112,6 +112,8 @@ void shared_serve(struct shared *shared)
 {
     struct workers *workers = shared->workers;
     struct request *request;
+    if (workers->recalled)
+        return;
     if (workers->rules->tagged)
         give_tagged(workers);
     else

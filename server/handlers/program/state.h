@@ -113,6 +113,7 @@ struct workers {
     bool started;                    /* an instance was ready for a request, ever */
     bool answered;                   /* an instance has answered, ever */
     bool unseen;   /* replies can't be told apart, since an instance can't be seen to wait */
+    bool recalled; /* nothing is given to an instance any more (recall.h) */
     bool changed;  /* a worker can be given requests since the supervisor looked, or can't */
     char why[300]; /* why an instance was lost or replaced, the last one */
     /* Shared: requests that an instance was given, and was lost before it began with them; they

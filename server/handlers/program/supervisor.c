@@ -11,6 +11,7 @@
 #include "common/descriptor.h"
 #include "server/handlers/program/instance_end.h"
 #include "server/handlers/program/instance_errors.h"
+#include "server/handlers/program/recall.h"
 #include "server/handlers/program/starts.h"
 #include "server/handlers/program/worker.h"
 #include "server/log/log.h"
@@ -62,7 +63,7 @@ static void serve(struct supervisor *supervisor)
 /* A request wakes the thread only if something can take it. */
 static bool wants_requests(struct supervisor *supervisor)
 {
-    if (supervisor->plan.talks)
+    if (supervisor->plan.talks || supervisor->workers.recalled)
         return false;
     if (supervisor->plan.per_request)
         return oneshots_can_begin(&supervisor->oneshots);
@@ -155,6 +156,10 @@ static void run_batch(struct supervisor *supervisor)
         take_event(supervisor, events[i].data.ptr);
     workers_look(&supervisor->workers);
     request_answers_end();
+    if (atomic_load_explicit(&supervisor->recall, memory_order_relaxed) == RECALL_ASKED) {
+        recall(&supervisor->workers);
+        atomic_store(&supervisor->recall, RECALL_DONE);
+    }
     wait_end_look(&supervisor->wait, count == MAX_EVENTS, (unsigned) count);
     act_on_time(supervisor);
     if (!atomic_load(&supervisor->closing))
@@ -262,6 +267,16 @@ void supervisor_stop(struct supervisor *supervisor)
     atomic_store(&supervisor->closing, true);
     supervisor_wake(supervisor);
     pthread_join(supervisor->thread, NULL);
+}
+
+bool supervisor_recall(struct supervisor *supervisor)
+{
+    int recall = RECALL_NOT_ASKED;
+    if (supervisor->plan.per_request || supervisor->plan.talks)
+        return true;
+    if (atomic_compare_exchange_strong(&supervisor->recall, &recall, RECALL_ASKED))
+        supervisor_wake(supervisor);
+    return recall == RECALL_DONE;
 }
 
 /* ---- preparation ---- */

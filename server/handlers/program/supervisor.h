@@ -56,6 +56,7 @@ struct supervisor {
     bool failed;    /* `error` says why none is; read after `started_fd` */
     struct error error;
     atomic_bool closing; /* set once */
+    _Atomic enum { RECALL_NOT_ASKED, RECALL_ASKED, RECALL_DONE } recall;
 };
 
 /* Prepares it; nothing runs yet. The queue keeps flows unless workers are shared, and is
@@ -80,6 +81,10 @@ void supervisor_stop(struct supervisor *supervisor);
 /* Wakes the thread: for a request, if the queue says so, or for a session's end. From any thread,
  * while the supervisor runs. */
 void supervisor_wake(struct supervisor *supervisor);
+
+/* Asks for a recall (recall.h), if nobody has. Returns whether there has been one; of requests that
+ * have an instance each there is none to do. From any thread. */
+bool supervisor_recall(struct supervisor *supervisor);
 
 /* Whether all shared workers are down (respawn.h): then requests are refused at once. From any
  * thread. */

@@ -212,13 +212,25 @@ void tagged_refuse(struct tagged *tagged, const char *code, const char *text)
     }
 }
 
+/* Whether it has a request of which nothing was read. */
+static bool is_unread(const struct tagged *tagged, const struct tagged_slot *slot, size_t unread)
+{
+    return slot->request && slot->begin + unread >= tagged->written;
+}
+
 struct request *tagged_return(struct tagged *tagged, size_t unread)
 {
     for (unsigned i = 0; tagged->count > 0 && i < tagged->room; i++) {
         struct tagged_slot *slot = &tagged->slots[i];
-        if (slot->request && !request_is_over(slot->request) &&
-            slot->begin + unread >= tagged->written)
+        if (is_unread(tagged, slot, unread) && !request_is_over(slot->request))
             return leave(tagged, slot);
     }
     return NULL;
+}
+
+void tagged_defer_unread(const struct tagged *tagged, size_t unread)
+{
+    for (unsigned i = 0; tagged->count > 0 && i < tagged->room; i++)
+        if (is_unread(tagged, &tagged->slots[i], unread))
+            request_defer(tagged->slots[i].request);
 }

@@ -79,6 +79,9 @@ void tagged_refuse(struct tagged *tagged, const char *code, const char *text);
  * are unread, with its hold; NULL: there is none any more. */
 struct request *tagged_return(struct tagged *tagged, size_t unread);
 
+/* None of them is begun any more. */
+void tagged_defer_unread(const struct tagged *tagged, size_t unread);
+
 /* For the next instance; no request is left. */
 void tagged_reset(struct tagged *tagged);
 

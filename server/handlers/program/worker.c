@@ -93,6 +93,8 @@ unsigned workers_most_at_once(const struct workers *workers)
 /* The instance is idle: it gets the request, unless nobody waits for the answer any more. */
 static void hand_over(struct workers *workers, struct worker *worker)
 {
+    if (workers->recalled)
+        return;
     exchange_start(&worker->exchange);
     if (!worker->exchange.request) {
         charge_release(workers, worker);
