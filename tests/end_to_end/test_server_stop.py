@@ -27,8 +27,8 @@ def received(banterd, message, count=1):
 def no_longer_listens(banterd):
     def refused():
         try:
-            socket.create_connection(("127.0.0.1", banterd.port), harness.LIMIT).close()
-        except ConnectionError:
+            harness.LineClient.to(banterd.address).close()
+        except (ConnectionError, FileNotFoundError):
             return True
         return False
     wait_until(refused, "connects are refused")
@@ -114,6 +114,83 @@ def test_whoever_has_connected_is_answered(server):
     silent.close()
     assert banterd.wait() == 0
     assert banterd.log.lines[-1] == f"Server stopped after {count + 1} clients, {count} requests"
+
+
+def test_a_session_that_has_ended_by_itself_is_not_told(server):
+    """Nor is one that is refused: each unasked frame comes once, and nothing behind it."""
+    banterd = server("-H", "test", "--max-clients", "3", "--max-requests", "2")
+    quits, counts, stays = (banterd.connect() for _ in range(3))
+    quits.send_message("later 300 a", "--QUIT--", "b")
+    counts.send_message("later 300 a", "b", "c")
+    stays.send_message("later 300 a")
+    received(banterd, "later 300 a", 3)
+    received(banterd, "b")
+    busy = banterd.connect()
+    banterd.log.wait_for("Too many clients")
+    banterd.send_signal(signal.SIGTERM)
+    assert quits.replies() == [b"a"]
+    assert counts.replies() == [b"a", b"b"]
+    assert_stopped(stays, ["a"])
+    assert_replies(busy.replies(), ["-ERR busy"])
+    banterd.close_clients()
+    assert banterd.wait() == 0
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_a_successor_starts_while_it_drains(server, folder, kind):
+    """On the same port or path, which stays when the first one has gone."""
+    listen = f"unix:{folder}/socket" if kind == "unix" else "127.0.0.1:0"
+    first = server("-H", "test", listen=listen)
+    client = first.connect(first.address)
+    client.send_message("hold", "now", "half")
+    received(first, "half")
+    first.send_signal(signal.SIGTERM)
+    no_longer_listens(first)
+    second = server(listen=first.address)
+    other = second.connect(second.address)
+    assert other.ask("b") == b"Hello B"
+    assert first.running
+    last = second.connect(second.address)
+    client.close()
+    assert first.wait() == 0
+    assert last.ask("c") == b"Hello C"
+    third = second.connect(second.address)
+    assert third.ask("d") == b"Hello D"
+
+
+def test_a_restart_loses_no_client(server, folder):
+    """Whoever has connected, at whatever moment, is served or told; others are refused."""
+    path = f"{folder}/socket"
+    over = threading.Event()
+    told = []
+
+    def come_and_go(_):
+        while not over.is_set():
+            try:
+                client = harness.LineClient.to(f"unix:{path}")
+            except (ConnectionRefusedError, FileNotFoundError):
+                continue
+            try:
+                client.send_message("x")
+            except ConnectionError:
+                pass  # it was told before
+            reply = client.readline()
+            assert reply == b"Hello X" or is_error(reply, "stopping"), reply
+            told.append(reply)
+            client.close()
+
+    banterd = server("-qq", listen=f"unix:{path}")
+    talkers = Talkers(come_and_go, range(4))
+    for _ in range(harness.scaled(10, 3)):
+        seen = len(told)
+        wait_until(lambda seen=seen: len(told) > seen + 20, "clients come and go")
+        banterd.send_signal(signal.SIGTERM)
+        no_longer_listens(banterd)
+        successor = server("-qq", listen=f"unix:{path}")
+        assert banterd.wait() == 0
+        banterd = successor
+    over.set()
+    talkers.join()
 
 
 def test_a_client_that_goes_on_asking_does_not_hold_up_the_stop(server):

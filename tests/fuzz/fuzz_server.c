@@ -3,7 +3,7 @@
  * half or all of it, to a server that runs in this process. Each that ends in order gets every
  * reply that is due, in order, and nothing else; one that leaves gets the first of them; and
  * whoever comes next is served as if nothing had been. Some servers are stopped meanwhile: then the
- * rest is missing, and nothing else.
+ * rest is missing, of which the last frame may say so, and nothing else.
  *
  * Input: which server; then steps of a byte each, with a byte for its size and bytes to send.
  */
@@ -149,11 +149,20 @@ static void receive_all(struct client *client, const struct service *service)
 
 /* ---- what has come of it ---- */
 
-static bool is_stop(const struct replies *replies, unsigned number)
+static bool has_code(const struct replies *replies, unsigned number, const char *code)
 {
-    const char *text = reply_text(replies, number);
-    size_t size = replies->reply[number].size;
-    return protocol_is_error_code(text, size, PROTOCOL_HANDLER_TIMEOUT);
+    return protocol_is_error_code(reply_text(replies, number), replies->reply[number].size, code);
+}
+
+/* Whether it says that the server stops; or that a request was begun, and not answered by then. */
+static bool is_told(const struct replies *replies, unsigned number)
+{
+    return has_code(replies, number, PROTOCOL_STOPPING);
+}
+
+static bool is_late(const struct replies *replies, unsigned number)
+{
+    return has_code(replies, number, PROTOCOL_HANDLER_TIMEOUT);
 }
 
 /* raw: the reads are one stream, up to the word for quit. */
@@ -181,7 +190,9 @@ static void judge(const struct client *client, const struct service *service, bo
     bool is_whole = replies_read(&replies, service, buffer_head(&client->received),
                                  buffer_size(&client->received));
     replies_expect(&expected, service, client->sent, client->size);
-    while (!is_all && replies.count > 0 && is_stop(&replies, replies.count - 1))
+    if (!is_all && replies.count > 0 && is_told(&replies, replies.count - 1))
+        replies.count--;
+    while (!is_all && replies.count > 0 && is_late(&replies, replies.count - 1))
         replies.count--;
     FUZZ_REQUIRE(is_whole || has_left);
     FUZZ_REQUIRE(replies_begin(&replies, &expected));

@@ -2,6 +2,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -277,6 +278,66 @@ static void the_last_ones_are_given_and_then_the_listeners_are_closed(void **sta
     acceptor_wake(&acceptor); /* a rest that ends now does no harm */
 }
 
+/* 0, or why it fails. It does not wait. */
+static int try_to_connect(const struct listener *listener)
+{
+    const struct address *address = &listener->address;
+    int fd = socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int why = connect(fd, &address->socket.any, address->size) == 0 ? 0 : errno;
+    struct pollfd ready = {fd, POLLOUT, 0};
+    socklen_t size = sizeof why;
+    if (why == EINPROGRESS && poll(&ready, 1, 0) == 1)
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size), 0);
+    close(fd);
+    return why;
+}
+
+static void nobody_comes_behind_the_last_ones(void **state)
+{
+    (void) state;
+    listen_on("127.0.0.1:0");
+    listen_on_path("a");
+    assert_true(acceptor_start(&acceptor, &loop));
+    const struct listener *listeners = acceptor.listeners.items;
+    struct accepted accepted;
+    int clients[] = {connect_to(&listeners[0]), connect_to(&listeners[1])};
+    assert_true(acceptor_last(&acceptor, &accepted));
+    close(accepted.fd);
+    assert_int_equal(try_to_connect(&listeners[0]), EINPROGRESS);
+    assert_int_equal(try_to_connect(&listeners[1]), ECONNREFUSED);
+    assert_true(acceptor_last(&acceptor, &accepted));
+    close(accepted.fd);
+    assert_false(acceptor_last(&acceptor, &accepted));
+    assert_int_equal(try_to_connect(&listeners[0]), ECONNREFUSED);
+    close(clients[0]);
+    close(clients[1]);
+}
+
+static void who_waits_at_a_passed_socket_is_left_to_its_owner(void **state)
+{
+    (void) state;
+    struct error error;
+    struct address address = {.size = sizeof(struct sockaddr_un)};
+    address.socket.local.sun_family = AF_UNIX;
+    snprintf(address.socket.local.sun_path, sizeof address.socket.local.sun_path, "%s/a", folder);
+    int fd = address_listen(&address, 1), kept = dup(fd);
+    assert_true(fd >= 0 && listeners_take(&acceptor.listeners, fd, &error));
+    assert_true(acceptor_start(&acceptor, &loop));
+    struct accepted accepted;
+    int client = connect_to(&acceptor.listeners.items[0]);
+    assert_false(acceptor_last(&acceptor, &accepted));
+    int late = connect_to(&acceptor.listeners.items[0]);
+    for (int i = 0; i < 2; i++) {
+        int found = accept(kept, NULL, NULL);
+        assert_true(found >= 0);
+        close(found);
+    }
+    assert_int_equal(unlink(address.socket.local.sun_path), 0);
+    close(client);
+    close(late);
+    close(kept);
+}
+
 static void a_rest_does_not_keep_the_last_ones(void **state)
 {
     (void) state;
@@ -367,6 +428,8 @@ int main(void)
         ACCEPTOR_TEST(a_rest_begins_when_descriptors_run_out),
         ACCEPTOR_TEST(rests_are_logged_once_a_second),
         ACCEPTOR_TEST(the_last_ones_are_given_and_then_the_listeners_are_closed),
+        ACCEPTOR_TEST(nobody_comes_behind_the_last_ones),
+        ACCEPTOR_TEST(who_waits_at_a_passed_socket_is_left_to_its_owner),
         ACCEPTOR_TEST(a_rest_does_not_keep_the_last_ones),
         cmocka_unit_test(clients_have_numbers_up_to_the_bound),
         cmocka_unit_test(so_many_are_refused_in_order_and_no_more),

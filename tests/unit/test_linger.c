@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -96,12 +97,42 @@ static void the_oldest_makes_room_and_no_more_than_needed(void **state)
     close_clients();
 }
 
+/* At other times the oldest one makes room, and loses what it has not read. */
+static void at_a_stop_all_linger(void **state)
+{
+    (void) state;
+    static int ends[LINGER_MAX + 2];
+    enum { ALL = sizeof ends / sizeof *ends };
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max; /* two for each session */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    fixture.admission.max_clients = ALL;
+    fixture.admission.max_sockets = 2 * ALL;
+    for (int i = 0; i < ALL; i++)
+        fixture_session(&ends[i]);
+    fixture.shard.draining = true;
+    size_t place = 0;
+    for (struct session *session; (session = store_next(&fixture.shard.store, &place));)
+        turn_drain(session, &fixture.scratch);
+    assert_int_equal(fixture.shard.store.count, ALL);
+    assert_int_equal(linger_count(&fixture.shard.linger), LINGER_MAX);
+    for (int i = 0; i < ALL; i++) {
+        fixture_expect_end(ends[i], "-ERR stopping the server is stopping\n");
+        close(ends[i]);
+    }
+    assert_true(fixture_run());
+    shard_free_dead(&fixture.shard);
+    assert_int_equal(fixture.shard.store.count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_oldest_is_the_first_that_was_added_and_is_there),
         FIXTURE_TEST(those_that_linger_are_counted_and_no_clients),
         FIXTURE_TEST(the_oldest_makes_room_and_no_more_than_needed),
+        FIXTURE_TEST(at_a_stop_all_linger),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
