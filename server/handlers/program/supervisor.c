@@ -271,7 +271,7 @@ void supervisor_stop(struct supervisor *supervisor)
 
 bool supervisor_recall(struct supervisor *supervisor)
 {
-    int recall = RECALL_NOT_ASKED;
+    enum recall_state recall = RECALL_NOT_ASKED;
     if (supervisor->plan.per_request || supervisor->plan.talks)
         return true;
     if (atomic_compare_exchange_strong(&supervisor->recall, &recall, RECALL_ASKED))

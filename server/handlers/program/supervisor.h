@@ -37,6 +37,8 @@ struct supervisor_plan {
     unsigned starts;  /* not shared: how many of them may be starting */
 };
 
+enum recall_state { RECALL_NOT_ASKED, RECALL_ASKED, RECALL_DONE };
+
 struct supervisor {
     struct queue *queue;
     struct supervisor_plan plan;
@@ -56,7 +58,7 @@ struct supervisor {
     bool failed;    /* `error` says why none is; read after `started_fd` */
     struct error error;
     atomic_bool closing; /* set once */
-    _Atomic enum { RECALL_NOT_ASKED, RECALL_ASKED, RECALL_DONE } recall;
+    _Atomic enum recall_state recall;
 };
 
 /* Prepares it; nothing runs yet. The queue keeps flows unless workers are shared, and is

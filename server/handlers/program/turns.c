@@ -244,6 +244,8 @@ enum turn_outcome turns_read(struct workers *workers, struct worker *worker)
 {
     const struct answer *answer = &worker->exchange.answer;
     enum output output = output_read(workers, worker);
+    if (workers->recalled)
+        return outcome_take(worker); /* it waits for what it will not get, which is no mistake */
     if (output == OUTPUT_SOME && worker->phase == WORKER_IN_TURN && answer->more > 0 &&
         answer->replies <= answer->more) {
         looking_after(workers, worker, BEGIN_LOOK_US); /* the other replies are about to come */
