@@ -93,6 +93,14 @@ static bool take_half_close(const char *value, void *context, struct error *erro
     return true;
 }
 
+static bool take_stop_on_error(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->stops_on_error = true;
+    ((struct options *) context)->conversation.is_one_by_one = true;
+    return true;
+}
+
 static bool take_when(const char *value, enum options_when *when, struct error *error)
 {
     static const char *const names[] = {
@@ -177,10 +185,8 @@ static const struct args_option table[] = {
     {0, "literal", NULL,
      "send a line '" OPTIONS_QUIT "' as text; a line '" PROTOCOL_QUIT "' is refused", NULL,
      take_literal},
-    {0, "greeting", "N",
-     "the server says so many messages first: they are shown, and requests wait for them, for at "
-     "most --connect-timeout",
-     "0", take_greeting},
+    {0, "greeting", "N", "so many messages come first; shown, and awaited within --connect-timeout",
+     NULL, take_greeting},
     {0, "quit-word", "TEXT",
      "what is sent at the end; if it is empty, nothing; what comes behind it does not count",
      PROTOCOL_QUIT, take_quit_word},
@@ -188,6 +194,9 @@ static const struct args_option table[] = {
      "end our side with the input, not behind the last reply: for servers that answer at the end "
      "of their input; with no word unless --quit-word gives one",
      NULL, take_half_close},
+    {0, "stop-on-error", NULL,
+     "send one request at a time, and none behind the first whose reply is an error", NULL,
+     take_stop_on_error},
     {0, "progress", "WHEN",
      "without a prompt, show progress on standard error: auto (on a terminal that does not get "
      "the replies), always or never",

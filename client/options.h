@@ -33,6 +33,7 @@ struct options {
     bool has_history;    /* in a file */
     const char *history; /* its path; NULL: the default one */
     bool is_literal;
+    bool stops_on_error; /* sends nothing behind the request whose reply is one */
     bool is_quiet;
     char *const *messages; /* the operands; ends in NULL */
     bool wants_help;

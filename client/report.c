@@ -94,6 +94,13 @@ void report_not_sent(const char *unit, uint64_t number, const char *why)
     tell("banter: %s %" PRIu64 " can't be sent: %s\n", unit, number, why);
 }
 
+void report_behind_quit(uint64_t number)
+{
+    tell("banter: input line %" PRIu64 " was not sent: the line before it ends the input; "
+         "--literal sends it as text\n",
+         number);
+}
+
 void report_time(struct buffer *out, const char *unit, uint64_t number, const char *time)
 {
     char line[120];

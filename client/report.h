@@ -45,6 +45,9 @@ void report_silence(const struct conversation *conversation, bool input_ended);
 /* A request, the `number`th of its `unit` ("input line"), was not sent, and why. */
 void report_not_sent(const char *unit, uint64_t number, const char *why);
 
+/* The input goes on behind a word that ends it; `number` is its first line that was not sent. */
+void report_behind_quit(uint64_t number);
+
 /* How long the reply to the `number`th of its `unit` took: appended to `out`, so that many lines
  * can be written at once. Left out if memory is out. */
 void report_time(struct buffer *out, const char *unit, uint64_t number, const char *time);

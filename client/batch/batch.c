@@ -103,6 +103,14 @@ static void feed(struct batch *batch)
     }
 }
 
+/* It is the reply to the only request that was owed one. */
+static void stop_on_error(struct batch *batch)
+{
+    batch->is_cut = input_rest(&batch->input, 0) == INPUT_REST_SOME;
+    batch->input_ended = true;
+    conversation_quit(batch->conversation);
+}
+
 static void count_error(struct batch *batch, const struct frame *reply)
 {
     batch_note(batch, EXIT_STATUS_ERROR_REPLY);
@@ -110,6 +118,8 @@ static void count_error(struct batch *batch, const struct frame *reply)
         return;
     batch->first_error = conversation_replies(batch->conversation);
     escape_text(reply->message, reply->size, batch->first_error_text);
+    if (batch->stops_on_error && !batch->input_ended)
+        stop_on_error(batch);
 }
 
 static void take_reply(struct batch *batch, const struct frame *reply)
@@ -310,9 +320,10 @@ enum exit_status batch_run(struct conversation *conversation, const struct conne
     struct batch batch = {
         .conversation = conversation,
         .output = output,
-        .takes_lines = !output->is_terminal && !options->wants_times,
+        .takes_lines = !output->is_terminal && !options->wants_times && !options->stops_on_error,
         .gives_blocks = options->conversation.codec == FRAME_BLOCK && !*options->messages,
         .is_quiet = options->is_quiet,
+        .stops_on_error = options->stops_on_error,
         .status = EXIT_STATUS_ANSWERED,
     };
     again_init(&batch.again, retries, options);

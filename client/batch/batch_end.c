@@ -20,6 +20,15 @@ static bool has_input_left(struct batch *batch)
     return input_rest(&batch->input, INPUT_END_WAIT_MS) != INPUT_REST_NONE;
 }
 
+/* Everything was answered, but is it all of the input? */
+static void judge_rest(struct batch *batch)
+{
+    if (!input_has_more_behind_quit(&batch->input))
+        return;
+    report_behind_quit(conversation_requests(batch->conversation) + 2);
+    batch_note(batch, EXIT_STATUS_NOT_CARRIED);
+}
+
 void batch_judge_end(struct batch *batch)
 {
     enum exit_status status = EXIT_STATUS_ANSWERED;
@@ -58,6 +67,8 @@ void batch_judge_end(struct batch *batch)
     }
     if (status != EXIT_STATUS_ANSWERED)
         report_end(batch->conversation);
+    else
+        judge_rest(batch);
     batch_note(batch, status);
 }
 
@@ -78,7 +89,8 @@ static bool is_worth_a_summary(const struct batch *batch)
     if (conversation_requests(batch->conversation) == 0)
         return false;
     if (!batch->input.is_script)
-        return batch->status == EXIT_STATUS_LOST || batch->status == EXIT_STATUS_TIMEOUT;
+        return batch->status == EXIT_STATUS_LOST || batch->status == EXIT_STATUS_TIMEOUT ||
+               (batch->stops_on_error && batch->errors > 0);
     return batch->status != EXIT_STATUS_ANSWERED ||
            (batch->is_interrupted && has_unanswered(batch));
 }

@@ -23,6 +23,7 @@ struct batch {
     struct again again;
     bool takes_lines; /* nothing has to be done for each request, or for each reply */
     bool is_quiet;
+    bool stops_on_error;
     bool gives_blocks; /* as they came, since a reply may have several lines, or none */
     struct output *output;
     struct progress progress;

@@ -186,6 +186,16 @@ enum input_rest input_look(const struct input *input)
     return input->has_ended ? INPUT_REST_NONE : INPUT_REST_UNKNOWN;
 }
 
+bool input_has_more_behind_quit(struct input *input)
+{
+    if (!input->has_quit)
+        return false;
+    struct pollfd fd = {.fd = input->fd, .events = POLLIN};
+    if (buffer_size(&input->buffer) == 0 && !input->has_ended && poll(&fd, 1, 0) == 1)
+        input_read(input);
+    return buffer_size(&input->buffer) > 0;
+}
+
 double input_share(const struct input *input)
 {
     struct stat status;

@@ -71,6 +71,9 @@ enum input_rest input_look(const struct input *input);
 /* Blocks for at most about wait_ms, until there is a message or the end. */
 enum input_rest input_rest(struct input *input, int wait_ms);
 
+/* Whether there is input behind the word that ended it; none is waited for. */
+bool input_has_more_behind_quit(struct input *input);
+
 /* Which part of the whole was given so far, from 0 to 1; below 0: not known. */
 double input_share(const struct input *input);
 

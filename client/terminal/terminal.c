@@ -238,8 +238,10 @@ static void take_reply(struct terminal *terminal, const struct frame *reply)
 {
     int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
     struct owed request = link_take_owed(&terminal->link);
-    if (protocol_is_error(reply->message, reply->size))
+    if (protocol_is_error(reply->message, reply->size)) {
         note(terminal, EXIT_STATUS_ERROR_REPLY);
+        terminal->must_give_back |= terminal->options->stops_on_error;
+    }
     if (request.is_given_up) {
         print_replies(terminal); /* those before it */
         notice_late(&request, now_ns);

@@ -54,12 +54,12 @@ def replies_to(lines):
 ], ids=lambda value: repr(value)[:40])
 def test_lines(run_banter, peer, script, lines):
     run = run_banter("-c", peer.address, input=script)
-    assert run == Run(0, replies_to(lines), b"")
+    assert (run.status, run.stdout) == (65 if script.endswith(b"\nb\n") and len(lines) < 2 else 0, replies_to(lines))
     assert peer.connection().received == b"".join(line + b"\n" for line in lines) + b"--QUIT--\n"
 
 
 def test_against_the_server(run_banter, server):
-    script = "Zack\nPython\nworld!\nquit\nnot this\n"
+    script = "Zack\nPython\nworld!\nquit\n"
     for framing in ("line", "netstring", "raw"):
         run = run_banter("-c", server("-f", framing).address, "-f", framing, input=script)
         assert run == Run(0, b"Hello ZACK\nHello PYTHON\nHello WORLD!\n", b""), framing
@@ -85,6 +85,53 @@ def test_special_lines_among_ordinary_ones(run_banter, server):
     assert run.status == 1
     assert run.stderr.decode() == (f"banter: {count} input lines sent, {count} replies received; {len(errors)} error "
                                    f"replies, the first to input line {errors[0]}: -ERR no\n")
+
+
+@pytest.mark.parametrize("script, replies, line", [
+    ("a\nquit\nb\n", "Hello a\n", 3), ("quit\n\n", "", 2), ("a\nb\n--QUIT--  \nrest", "Hello a\nHello b\n", 4),
+    ("quit\r\n" + "x\n" * 100_000, "", 2)], ids=lambda value: repr(value)[:20])
+def test_input_behind_quit_65(run_banter, peer, script, replies, line):
+    run = run_banter("-c", peer.address, input=script)
+    sent = line - 2
+    told = f"banter: input line {line} was not sent: the line before it ends the input; --literal sends it as text\n"
+    if sent:
+        told += (f"banter: {sent} input line{'s' if sent > 1 else ''} sent, {sent} repl{'ies' if sent > 1 else 'y'} "
+                 "received\n")
+    assert run == Run(65, replies.encode(), told.encode())
+
+
+def test_no_input_behind_quit_is_waited_for(start_banter, peer):
+    program = start_banter("-c", peer.address)
+    program.type("a\nquit\n")
+    assert program.wait() == 0
+
+
+def failing(connection):
+    for line in connection.lines():
+        connection.send(b"-ERR no\n" if line == b"bad" else b"ok\n")
+
+
+@pytest.mark.parametrize("script, line, rest", [("a\nbad\nb\nc\n", 2, 3), ("bad\n", 1, 0), ("a\nb\nbad", 3, 0)])
+def test_stop_on_error(run_banter, script, line, rest):
+    with Peer(failing) as peer:
+        run = run_banter("-c", peer.address, "--stop-on-error", input=script)
+        assert (run.status, run.stdout) == (1, b"ok\n" * (line - 1) + b"-ERR no\n")
+        first = f"; the first unanswered input line is {rest}" if rest else ""
+        assert f"received{first}; 1 error reply, to input line {line}: -ERR no\n" in run.stderr.decode()
+        assert peer.connection().received == "".join(script.splitlines(True)[:line]).encode().rstrip() + \
+            b"\n--QUIT--\n"
+
+
+def test_stop_on_error_with_messages(run_banter):
+    with Peer(failing) as peer:
+        run = run_banter("-c", peer.address, "--stop-on-error", "a", "bad", "b")
+        assert run == Run(1, b"ok\n-ERR no\n", b"banter: 2 messages sent, 2 replies received; the first unanswered "
+                          b"message is 3; 1 error reply, to message 2: -ERR no\n")
+
+
+def test_stop_on_error_without_one(run_banter, peer):
+    run = run_banter("-c", peer.address, "--stop-on-error", input="a\nb\n" + "x" * 200_000)
+    assert run == Run(0, replies_to([b"a", b"b", b"x" * 200_000]), b"")
 
 
 def test_literal(run_banter, peer):
@@ -376,7 +423,7 @@ def test_raw_is_one_at_a_time(run_banter):
                 return
             connection.send(b"<" + data + b">")
     with Peer(read_as_it_comes) as peer:
-        run = run_banter("-c", peer.address, "-f", "raw", input="a\nb b\r\nc\nquit\nd\n")
+        run = run_banter("-c", peer.address, "-f", "raw", input="a\nb b\r\nc\nquit\n")
     assert run == Run(0, b"<a>\n<b b>\n<c>\n", b"")
     assert requests == [b"a", b"b b", b"c", b"--QUIT--"]
 
