@@ -7,12 +7,17 @@
 
 static_assert(LOG_EVENTS <= 64, "the events wanted have a bit each");
 
+/* Sizes are constants, which is what a line costs least with. */
+#define WORDS(literal)                                                                             \
+    {                                                                                              \
+        literal, sizeof(literal) - 1                                                               \
+    }
 #define NONE
-#define TEXT(key, lead) {key, LOG_FIELD_TEXT, lead},
-#define NUMBER(key, lead) {key, LOG_FIELD_NUMBER, lead},
-#define OPTIONAL(key, lead) {key, LOG_FIELD_OPTIONAL, lead},
+#define TEXT(key, lead) {key, LOG_FIELD_TEXT, WORDS(lead)},
+#define NUMBER(key, lead) {key, LOG_FIELD_NUMBER, WORDS(lead)},
+#define OPTIONAL(key, lead) {key, LOG_FIELD_OPTIONAL, WORDS(lead)},
 #define DESCRIBE(name, level, always, before, fields, after, event, counter)                       \
-    [LOG_##name] = {event, counter, LOG_##level, always, before, after, {fields{0}}},
+    [LOG_##name] = {event, counter, LOG_##level, always, WORDS(before), WORDS(after), {fields{0}}},
 static const struct log_description descriptions[LOG_LINES] = {LOG_EVENT_TABLE(DESCRIBE)
                                                                    LOG_LINE_TABLE(DESCRIBE)};
 #undef DESCRIBE
@@ -20,6 +25,7 @@ static const struct log_description descriptions[LOG_LINES] = {LOG_EVENT_TABLE(D
 #undef NUMBER
 #undef TEXT
 #undef NONE
+#undef WORDS
 
 const struct log_description *log_describe(enum log_event event) { return &descriptions[event]; }
 
@@ -39,13 +45,15 @@ uint64_t log_events_wanted(enum log_level level)
     return wanted;
 }
 
+/* A constant, since the writer asks for each record. */
 uint64_t log_events_limited(void)
 {
     uint64_t limited = 0;
-    for (int event = 0; event < LOG_EVENTS; event++)
-        if (descriptions[event].level == LOG_ERRORS && !descriptions[event].always &&
-            event != LOG_WORKER)
-            limited |= UINT64_C(1) << event;
+#define LIMIT(name, least, always, before, fields, after, event, counter)                          \
+    if (LOG_##least == LOG_ERRORS && !(always) && LOG_##name != LOG_WORKER)                        \
+        limited |= UINT64_C(1) << LOG_##name;
+    LOG_EVENT_TABLE(LIMIT)
+#undef LIMIT
     return limited;
 }
 

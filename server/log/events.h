@@ -6,6 +6,7 @@
 #define BANTER_SERVER_LOG_EVENTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What a log writes. Events are counted at every level. */
@@ -122,12 +123,17 @@ enum log_event {
 
 /* ---- what a line holds ---- */
 
+struct log_value {
+    const char *text;
+    size_t size;
+};
+
 enum log_field_kind { LOG_FIELD_TEXT, LOG_FIELD_NUMBER, LOG_FIELD_OPTIONAL };
 
 struct log_field {
     const char *key; /* NULL: the one before was the last */
     enum log_field_kind kind;
-    const char *lead; /* what stands in front of it in a line of text */
+    struct log_value lead; /* what stands in front of it in a line of text */
 };
 
 enum { LOG_FIELDS = 3 }; /* the most that an event has */
@@ -137,7 +143,7 @@ struct log_description {
     const char *counter; /* its name as a counter: lower case and underscores */
     enum log_level level;
     bool always;
-    const char *before, *after;
+    struct log_value before, after;
     struct log_field fields[LOG_FIELDS + 1];
 };
 

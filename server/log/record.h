@@ -24,21 +24,16 @@ struct log_record {
     size_t full_size; /* its size before it was cut; at most UINT32_MAX */
 };
 
-struct log_value {
-    const char *text;
-    size_t size;
-};
-
 /* Takes the value of a field off the head of `rest`, which begins as all of a record's text. Fields
- * are taken in order. */
+ * are taken in order; the last one is all that is left. */
 static inline struct log_value log_take_value(struct log_value *rest, const struct log_field *field)
 {
     struct log_value value = *rest;
-    if (field[1].key) {
-        const char *end = memchr(rest->text, LOG_SEPARATOR, rest->size);
-        value.size = end ? (size_t) (end - rest->text) : rest->size;
-    }
-    size_t taken = value.size < rest->size ? value.size + 1 : value.size;
+    if (!field[1].key)
+        return value;
+    const char *end = memchr(rest->text, LOG_SEPARATOR, rest->size);
+    value.size = end ? (size_t) (end - rest->text) : rest->size;
+    size_t taken = end ? value.size + 1 : value.size;
     rest->text += taken;
     rest->size -= taken;
     return value;

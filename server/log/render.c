@@ -32,27 +32,23 @@ bool log_render(struct log_renderer *renderer, struct buffer *out, const struct 
 {
     if (!buffer_reserve(out, room(renderer, record)))
         return false;
-    char *at = buffer_tail(out);
+    char *begin = buffer_tail(out), *at = begin;
     if (renderer->style.has_priorities) {
         *at++ = '<';
         *at++ = (char) ('0' + log_severity(log_describe(record->event)));
         *at++ = '>';
     }
-    switch (renderer->style.format) {
-    case LOG_FORMAT_JSON:
+    if (renderer->style.format == LOG_FORMAT_JSON) {
         at = log_json_put(at, record, &renderer->stamp);
-        break;
-    case LOG_FORMAT_TIMED:
-        at = log_stamp_put(&renderer->stamp, at, record->time_ns);
-        *at++ = ' ';
+    } else {
+        if (renderer->style.format == LOG_FORMAT_TIMED) {
+            at = log_stamp_put(&renderer->stamp, at, record->time_ns);
+            *at++ = ' ';
+        }
         at = log_text_put(at, record);
-        break;
-    case LOG_FORMAT_TEXT:
-        at = log_text_put(at, record);
-        break;
     }
     *at++ = '\n';
-    buffer_added(out, (size_t) (at - buffer_tail(out)));
+    buffer_added(out, (size_t) (at - begin));
     return true;
 }
 
@@ -73,10 +69,10 @@ bool log_render_dropped(struct log_renderer *renderer, struct buffer *out, int64
 }
 
 /* The wording of an event, up to what is different each time. */
-static size_t kind_size(const char *before)
+static size_t kind_size(const char *kind)
 {
-    size_t size = strlen(before);
-    while (size > 0 && strchr(": ", before[size - 1]))
+    size_t size = strlen(kind);
+    while (size > 0 && strchr(": ", kind[size - 1]))
         size--;
     return size;
 }
@@ -87,7 +83,7 @@ bool log_render_repeated(struct log_renderer *renderer, struct buffer *out, int6
     char text[200];
     const struct log_description *description = log_describe(event);
     bool is_json = renderer->style.format == LOG_FORMAT_JSON;
-    const char *kind = is_json ? description->event : description->before;
+    const char *kind = is_json ? description->event : description->before.text;
     size_t digits = decimal_print(text, count);
     int size = snprintf(text + digits, sizeof text - digits, "%c%.*s", LOG_SEPARATOR,
                         (int) kind_size(kind), kind);

@@ -43,20 +43,20 @@ static void report_repeats(struct log_writer *writer, int64_t now_ns, int64_t en
 {
     enum log_event event;
     uint64_t count;
-    for (;;) {
-        int64_t time_ns = clock_earlier(repeats_due_ns(&writer->repeats), now_ns);
-        if (!repeats_next(&writer->repeats, end_ns, &event, &count))
-            return;
-        if (log_render_repeated(&writer->renderer, &writer->out, time_ns, event, count))
+    int64_t due_ns;
+    while ((due_ns = repeats_due_ns(&writer->repeats)) <= end_ns &&
+           repeats_next(&writer->repeats, end_ns, &event, &count))
+        if (log_render_repeated(&writer->renderer, &writer->out, clock_earlier(due_ns, now_ns),
+                                event, count))
             writer->out_lines++;
-    }
 }
 
 static void format_record(struct log_writer *writer, const struct log_record *record)
 {
     /* The stop's line is the last. */
-    report_repeats(writer, record->time_ns,
-                   record->event == LOG_STOPPED ? INT64_MAX : record->time_ns);
+    int64_t end_ns = record->event == LOG_STOPPED ? INT64_MAX : record->time_ns;
+    if (repeats_due_ns(&writer->repeats) <= end_ns)
+        report_repeats(writer, record->time_ns, end_ns);
     if (!repeats_take(&writer->repeats, record->event, record->time_ns))
         return;
     if (log_render(&writer->renderer, &writer->out, record))
