@@ -31,7 +31,6 @@ size_t log_json_room(const struct log_record *record)
 
 /* ---- texts ---- */
 
-/* What can be shown is ended by a byte that is written \n or \uNNNN. */
 static char *put_unicode(char *at, uint32_t character)
 {
     static const char digits[] = "0123456789abcdef";
