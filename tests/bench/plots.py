@@ -37,6 +37,9 @@ def _draw(file, title, commands):
 
 def _bars(file, title, groups, servers, value, unit, logarithmic=False):
     """For each group a bar for each server. `value(group, server)` is a number or None."""
+    servers = [server for server in servers if any(value(group, server) for _, group in groups)]
+    if not servers:
+        return
     rows = [[label, *(value(group, server) for server in servers)] for label, group in groups]
     commands = _data("bars", rows)
     commands += "set style data histogram\nset style histogram cluster gap 2\nset style fill solid\n"

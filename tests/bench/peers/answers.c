@@ -80,13 +80,11 @@ static void greet(const char *line, size_t size, struct buffer *replies)
 /* A line with its end. */
 static void answer(const char *line, size_t size, struct buffer *replies)
 {
-    if (is_echo) {
-        append(replies, line, size);
-    } else if (size == 4 && memcmp(line, "now\n", 4) == 0) {
+    if (!is_echo && size == 4 && memcmp(line, "now\n", 4) == 0) {
         char text[32];
         const int length = snprintf(text, sizeof(text), "%" PRIu64 "\n", work_clock_ns());
         append(replies, text, (size_t) length);
-    } else if (act(line, size)) {
+    } else if (is_echo || act(line, size)) {
         append(replies, line, size);
     } else {
         greet(line, size, replies);
