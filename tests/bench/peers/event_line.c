@@ -1,7 +1,7 @@
 /*
  * event_line: the line server that one would write with libevent in an afternoon, done well: one
  * thread, a bufferevent for each client, lines answered in place, all replies to what has come in
- * one piece. Usage: event_line PORT; port 0 is any free one; the port is printed. event_line
+ * one piece. Usage: event_line PORT [echo]; port 0 is any free one; the port is printed. event_line
  * --version tells libevent's.
  */
 #include <event2/buffer.h>

@@ -1,7 +1,7 @@
 /*
  * thread_line: a line server with a thread for each client, which reads, answers and writes, and
- * blocks in each. The oldest way; the kernel alone says who runs. Usage: thread_line PORT; port 0
- * is any free one; the port is printed.
+ * blocks in each. The oldest way; the kernel alone says who runs. Usage: thread_line PORT [echo];
+ * port 0 is any free one; the port is printed.
  */
 #include <pthread.h>
 #include <poll.h>
