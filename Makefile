@@ -141,7 +141,7 @@ c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/b
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
-.PHONY: all deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers lint format install uninstall clean help bench instructions fuzz fuzz-programs FORCE
+.PHONY: all deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers restarts lint format install uninstall clean help bench instructions fuzz fuzz-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -318,6 +318,9 @@ other-clients: all | $(BUILD)/deps-clients ## try banterd with postmap, haproxy,
 
 other-servers: all | $(BUILD)/deps-servers ## try banter with redis, mpd, Node, Twisted and others as servers
 	@BANTER_BUILD='$(abspath $(BUILD))' '$(PYTHON)' tests/tools/other-servers
+
+restarts: all | $(BUILD)/deps-test ## restart servers under clients that must notice nothing, at full size (half a minute)
+	@BANTER_BUILD='$(abspath $(BUILD))' '$(PYTHON)' tests/restarts/run
 
 lint: | $(BUILD)/deps-lint ## check who includes whom, format, C, man pages and scripts
 	'$(PYTHON)' tests/tools/rooms

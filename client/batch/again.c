@@ -71,9 +71,10 @@ void again_poll(const struct again *again, struct pollfd *fd)
     *fd = (struct pollfd){.fd = again->attempt ? connect_fd(again->attempt) : -1, .events = POLLIN};
 }
 
-int again_wait_ms(const struct again *again)
+int again_wait_ms(const struct again *again, const struct input *input)
 {
-    if (!again->is_under_way || again->awaits_input || again->attempt)
+    bool is_silent = again->awaits_input && input_look(input) == INPUT_REST_UNKNOWN;
+    if (!again->is_under_way || is_silent || again->attempt)
         return -1;
     return clock_wait_ms(again->next_ms - clock_ms());
 }

@@ -47,7 +47,7 @@ bool again_begin(struct again *again, struct conversation *conversation);
 
 /* What to poll for, and for how long at most, as poll(2) takes it. */
 void again_poll(const struct again *again, struct pollfd *fd);
-int again_wait_ms(const struct again *again);
+int again_wait_ms(const struct again *again, const struct input *input);
 
 enum again_outcome {
     AGAIN_NOT_YET,

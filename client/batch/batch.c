@@ -293,7 +293,8 @@ static void wait_for_something(struct batch *batch, struct pollfd *polled)
     bool has_work = batch->output->is_file && output_is_waiting(batch->output);
     int wait_ms = clock_shorter_ms(conversation_wait_ms(batch->conversation),
                                    progress_wait_ms(&batch->progress));
-    poll(polled, POLLED, has_work ? 0 : clock_shorter_ms(wait_ms, again_wait_ms(&batch->again)));
+    poll(polled, POLLED,
+         has_work ? 0 : clock_shorter_ms(wait_ms, again_wait_ms(&batch->again, &batch->input)));
 }
 
 static void do_what_is_ready(struct batch *batch, const struct pollfd *polled)

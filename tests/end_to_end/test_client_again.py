@@ -1,10 +1,12 @@
 """--again, and --wait behind a busy server: a script goes on over another connection."""
 import re
 import signal
+import threading
 
 import pytest
 
-from harness import Run, scaled, wait_until
+from fleet import restart_under_load
+from harness import LIMIT, Run, scaled, wait_until
 from peers.scripted import Peer
 
 pytestmark = pytest.mark.no_threads
@@ -151,6 +153,31 @@ def test_nothing_to_ask(start_banter):
             assert len(peer.connections) == 1 + more
 
 
+def test_a_line_that_comes_with_the_stop(start_banter):
+    """It is not left waiting for the next one."""
+    def serve(connection):
+        connection.send(b"Hello " + connection.line() + b"\n")
+        if connection is peer.connections[0]:
+            peer.hold()
+            connection.send(STOPPING)
+            connection.end()
+            has_ended.set()
+
+    has_ended = threading.Event()
+    with Peer(serve) as peer:
+        program = start_banter("-q", "-c", peer.address)
+        program.type("one\n")
+        program.stdout.wait_line("Hello one")
+        program.suspend()
+        peer.release()
+        program.type("two\n")
+        assert has_ended.wait(LIMIT)
+        program.resume()
+        program.stdout.wait_line("Hello two")
+        program.end_input()
+        assert program.wait() == 0
+
+
 def test_a_signal_ends_it(start_banter):
     def serve(connection):
         peer.stop_listening()
@@ -221,3 +248,8 @@ def test_restarts(server, start_banter, folder, number, again):
         program.end_input()
         assert program.wait() == 0
     assert (folder / "replies").read_text() == "".join(f"Hello {line}\n" for line in range(parts * size))
+
+
+def test_a_fleet_that_is_restarted_one_by_one(bench):
+    """Behind HAProxy; at full size it is `make restarts`."""
+    assert restart_under_load(bench, servers=3, sessions=6, rounds=1) > 0

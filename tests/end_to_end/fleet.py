@@ -1,0 +1,121 @@
+"""fleet: servers that are restarted one by one behind HAProxy, under sessions that notice nothing.
+
+Each server runs a program that keeps a list of the lines it was given, so that a line that is lost or run twice shows.
+"""
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+from harness import BANTER, DIES_WITH_US, LIMIT, LineClient, Talkers, wait_until
+
+HAPROXY = "/usr/sbin/haproxy"
+BATCH = 40  # lines that a session has under way
+
+CONFIGURATION = """\
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    retries 3
+    option redispatch 1
+listen fleet
+    bind unix@{folder}/front
+    balance leastconn
+{servers}
+"""
+
+
+class Fleet:
+    def __init__(self, bench, servers):
+        self.bench = bench
+        self.address = f"unix:{bench.folder}/front"
+        self._lists = [bench.folder / f"ran-{index}" for index in range(servers)]
+        self._servers = [self._start(ran, "127.0.0.1:0") for ran in self._lists]
+        self._start_proxy()
+
+    def _start(self, ran, listen):
+        return self.bench.server("-q", "-q", "--workers", "2", "--", "tee", "-a", ran, listen=listen)
+
+    def _start_proxy(self):
+        servers = "\n".join(f"    server s{index} {server.address}" for index, server in enumerate(self._servers))
+        file = self.bench.folder / "haproxy.cfg"
+        file.write_text(CONFIGURATION.format(folder=self.bench.folder, servers=servers))
+        self.bench.start([HAPROXY, "-db", "-f", file], expect_stderr="(?s).*")
+        wait_until(self._is_up, "the proxy listens")
+
+    def _is_up(self):
+        try:
+            LineClient.to(self.address).close()
+        except OSError:
+            return False
+        return True
+
+    def restart_each(self):
+        """Restarts one server after the other, each on its own port."""
+        for index, server in enumerate(self._servers):
+            assert server.stop() == 0
+            self._servers[index] = self._start(self._lists[index], server.address)
+
+    def ran(self):
+        """All lines that were run, as often as they were."""
+        return [line for ran in self._lists for line in ran.read_text().splitlines()]
+
+
+class Session:
+    """A banter that is given lines, and answered, a batch at a time."""
+
+    def __init__(self, fleet, name):
+        self.name = name
+        self.lines = []
+        self.complaints = fleet.bench.folder / f"stderr-{name}"
+        with open(self.complaints, "wb") as complaints:
+            self._banter = subprocess.Popen([*DIES_WITH_US, BANTER, "-q", "-c", fleet.address],
+                                            env=fleet.bench.environment(), stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, stderr=complaints)
+
+    def ask(self):
+        batch = [f"{self.name}-{len(self.lines) + index}" for index in range(BATCH)]
+        self.lines += batch
+        self._banter.stdin.write("".join(line + "\n" for line in batch).encode())
+        self._banter.stdin.flush()
+        replies = [self._banter.stdout.readline().decode().rstrip("\n") for _ in batch]
+        assert replies == batch, self.complaints.read_text()
+
+    def end(self):
+        self._banter.stdin.close()
+        assert self._banter.wait(LIMIT) == 0, self.complaints.read_text()
+        assert self._banter.stdout.read() == b""
+
+    def kill(self):
+        self._banter.kill()
+        self._banter.wait()
+
+
+def restart_under_load(bench, servers, sessions, rounds):
+    """Returns how many lines were asked. Raises an AssertionError if one was lost or run twice."""
+    fleet = Fleet(bench, servers)
+    is_over = threading.Event()
+    talks = [Session(fleet, name) for name in range(sessions)]
+
+    def talk(session):
+        while not is_over.is_set():
+            session.ask()
+        session.end()
+
+    try:
+        talkers = Talkers(talk, talks)
+        for _ in range(rounds):
+            asked = [len(session.lines) for session in talks]
+            fleet.restart_each()
+            wait_until(lambda: all(len(session.lines) > before for session, before in zip(talks, asked)),
+                       "each session goes on")
+        is_over.set()
+        talkers.join()
+    finally:
+        for session in talks:
+            session.kill()
+    lines = [line for session in talks for line in session.lines]
+    assert sorted(fleet.ran()) == sorted(lines)
+    return len(lines)
