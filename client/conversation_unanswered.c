@@ -18,7 +18,7 @@
 #define LARGEST_WINDOW ((size_t) 32 << 20)
 #define LONGEST_KEPT ((size_t) 1 << 20) /* if the replies may come behind it */
 #define SILENT_MS 3                     /* that is long */
-#define BURST_PART 64                   /* of what was owed, in one piece: it was not the server */
+#define BURST_PART 256                  /* of what was owed, in one piece: it was not the server */
 #define MARK_BYTES ((size_t) 64 << 10)  /* between two marks, at least */
 
 static size_t at_most(size_t size, size_t limit) { return size < limit ? size : limit; }
