@@ -56,9 +56,7 @@ struct conversation {
     int64_t held_end_ms;     /* when it is taken for an ordinary one */
     int64_t mute_since_ms;   /* all is sent and nothing has come of a reply; 0: that is not so */
 
-    bool keeps;                /* requests, until they are answered */
-    size_t window;             /* how many bytes of them */
-    bool was_silent;           /* the server, while the window was full */
+    size_t window;             /* how many bytes are kept; with more, no request is taken */
     uint64_t replies_before;   /* of what was received last */
     struct buffer marks;       /* of struct conversation_mark */
     uint64_t mark_begin;       /* in queued_bytes: the first byte that the last mark is about */
@@ -66,8 +64,10 @@ struct conversation {
     uint64_t forgotten;        /* so many requests, from the first one on, were not kept */
     uint64_t connection_begin; /* in queued_bytes: the first byte for this connection */
     size_t quit_bytes;         /* of the word for quit, at the end of `outgoing` */
-    bool drops_rest;           /* of the last request, which was answered before its last piece */
 
+    bool keeps;       /* requests, until they are answered */
+    bool was_silent;  /* the server, while the window was full */
+    bool drops_rest;  /* of the last request, which was answered before its last piece */
     bool is_begun;    /* the last piece of the last request is not queued yet */
     bool is_paused;   /* nothing is read for now */
     bool quitting;    /* no more requests will come */
