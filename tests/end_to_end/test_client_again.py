@@ -242,7 +242,9 @@ def test_restarts(server, start_banter, folder, number, again):
         program = start_banter("--again", again, "-q", "-c", f"unix:{folder}/socket", stdout=replies)
         for part in range(parts):
             program.type("".join(f"{line}\n" for line in range(part * size, (part + 1) * size)))
-            if part < parts - 1: # while the rest of the part is on its way
+            if part == 0:
+                wait_until(lambda: (folder / "replies").stat().st_size > 0, "it is connected")
+            if part < parts - 1:  # while the rest of the part is on its way
                 current.stop(number)
                 current = start(part < parts - 2)
         program.end_input()

@@ -624,7 +624,7 @@ def test_the_server_stops(at_terminal, server):
     assert pair.stop() == 0
     screen.wait_last(f"Connection to {pair.address} lost: the server is stopping", "->")
     screen.enter("quit")
-    assert screen.wait_end() == 0  # an unasked frame came
+    assert screen.wait_end() == 0
 
 
 # ---- signals and modes
