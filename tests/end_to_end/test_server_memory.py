@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import BANTERD, Talkers, is_error
+from harness import BANTERD, Talkers, assert_stopped, is_error
 
 MIB = 1 << 20
 SHORT = r"^Memory is short, some clients wait until they are read: \d+ bytes of "
@@ -93,7 +93,7 @@ def test_the_stop_with_halves(server):
     banterd.log.wait_for(SHORT)
     assert banterd.stop() == 0
     for client in clients:
-        assert client.at_eof()
+        assert_stopped(client)
 
 
 def test_pause(server):

@@ -143,8 +143,10 @@ def test_three_netcats_each_with_its_number(server, netcat):
     assert banterd.stop() == 0
     assert len(banterd.log.find(r"^\[\d\] Connection .* closed$")) == 3
     assert banterd.log.lines[-1] == "Server stopped after 3 clients, 5 requests"
-    assert netcats[0].stdout.text == "Hello NETCAT 1\nHello AGAIN\n"
-    assert netcats[2].stdout.text == "Hello NETCAT 3\nHello AGAIN\n"
+    stopping = "-ERR stopping the server is stopping"
+    for number in (1, 3):
+        netcats[number - 1].stdout.wait_line(stopping)
+        assert netcats[number - 1].stdout.lines == [f"Hello NETCAT {number}", "Hello AGAIN", stopping]
 
 
 def test_run_for_ends_everything_and_the_netcats_return(server, netcat):
