@@ -302,7 +302,7 @@ fuzz: ## feed the parsers and a server with what hurts, for FOR=10m in all; need
 faults: $(BUILD)/tests/banterd-faults | $(BUILD)/deps-test ## let each call of the server fail (half an hour; FAULTS='--share' for a part)
 	@$(tests_environment) tests/faults/run $(FAULTS)
 
-bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measure beside all peers (25 minutes; BENCH='measure CELL' for less)
+bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measure beside all peers (30 minutes; BENCH='measure CELL' for less)
 	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
 
 instructions: all $(bench) | $(BUILD)/deps-instructions ## count the server's instructions for a request (a minute; INSTRUCTIONS=--check: no more than are kept)

@@ -17,7 +17,7 @@ class Sizes:
     stop: int = 10000
     lines: int = 10_000_000
     once: int = 200
-    rest: float = 0.3              # seconds after which a server's memory is looked at again
+    rest: float = 2.0              # seconds after which a server is to have given back what it does not need
     starts: int = 20               # of a server, in each round
     most: int = 1_000_000          # connections, at most
 

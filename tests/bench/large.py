@@ -9,13 +9,7 @@ CELLS = [(50, 16, 512), (50, 1, 4096), (20, 1, 64 << 10), (8, 1, 1 << 20)]  # co
 CAT_CELLS = CELLS[2:]
 SERVERS = ["banterd", "uv_line", "floor", "banterd -t 1"]
 LITTLE = 100  # requests of a connection that sends little
-ROUNDS = 5
-
-
-def _resident(server, sizes):
-    """When a server that has nothing more to do has rested, with its connections still open."""
-    time.sleep(sizes.rest)
-    return server.resident()
+ROUNDS = 3
 
 
 def _measure(peers, connections, depth, payload):
@@ -25,7 +19,7 @@ def _measure(peers, connections, depth, payload):
         options = ["--hold", "--echo", "--connections", count]
         with peer.start_echo(payload) as server:
             little = Load(server, 0, *options, "--requests", LITTLE * count).go().answered()
-            before = _resident(server, sizes)
+            before = server.resident()
             little.result()
             load = Load(server, sizes.duration, *options, "--depth", depth, "--warm-up", sizes.warm_up,
                         "--payload", payload).go()
@@ -33,7 +27,8 @@ def _measure(peers, connections, depth, payload):
             faults, cpu = server.faults(), server.cpu_seconds()
             load.answered()
             faults, cpu = server.faults() - faults, server.cpu_seconds() - cpu
-            kept = _resident(server, sizes) - before
+            time.sleep(sizes.rest)
+            kept = server.resident() - before
             result = load.result()
         requests = max(result["per_second"] * result["seconds"], 1)
         return {"per_second": result["per_second"], "cpu_us": cpu * 1e6 / requests,

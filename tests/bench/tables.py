@@ -152,8 +152,8 @@ def _large(results):
         if rows:
             text += "\n" + report.table_text(["cell", "server", *LARGE_HEAD, f"it / {beside}"], rows)
     return ("### Messages given back\n\nConnections x depth / bytes of a message. *Kept for it* is what the server's "
-            "resident memory has grown by, divided by the connections, since each had only sent little: when all are "
-            f"answered and still open.\n{text}") if text else ""
+            "resident memory has grown by, divided by the connections, since each had only sent little: "
+            f"{results.runs[-1]['sizes']['rest']:g} seconds after all are answered, still open.\n{text}") if text else ""
 
 
 # ---- the others
