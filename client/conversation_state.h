@@ -57,6 +57,7 @@ struct conversation {
     int64_t mute_since_ms;   /* all is sent and nothing has come of a reply; 0: that is not so */
 
     size_t window;             /* how many bytes are kept; with more, no request is taken */
+    uint64_t round_end;        /* its last request: then all that was under way is answered */
     uint64_t replies_before;   /* of what was received last */
     struct buffer marks;       /* of struct conversation_mark */
     uint64_t mark_begin;       /* in queued_bytes: the first byte that the last mark is about */
@@ -65,8 +66,9 @@ struct conversation {
     uint64_t connection_begin; /* in queued_bytes: the first byte for this connection */
     size_t quit_bytes;         /* of the word for quit, at the end of `outgoing` */
 
-    bool keeps;       /* requests, until they are answered */
-    bool was_silent;  /* the server, while the window was full */
+    bool keeps;      /* requests, until they are answered */
+    bool was_silent; /* the server, while the window was full */
+    bool is_silent_round;
     bool drops_rest;  /* of the last request, which was answered before its last piece */
     bool is_begun;    /* the last piece of the last request is not queued yet */
     bool is_paused;   /* nothing is read for now */
@@ -77,9 +79,10 @@ struct conversation {
     bool has_spoken;   /* the server: a whole frame */
     bool had_fragment; /* CONVERSATION_FRAGMENT was given */
     bool told_silence;
-    bool stream_ended; /* nothing more will be received */
-    bool is_malformed; /* what was received */
-    int send_errno;    /* why sending failed, or 0 */
+    bool stream_ended;      /* nothing more will be received */
+    bool is_malformed;      /* what was received */
+    unsigned silent_rounds; /* in a row */
+    int send_errno;         /* why sending failed, or 0 */
     int receive_errno;
 
     enum conversation_end end;

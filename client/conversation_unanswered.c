@@ -17,9 +17,11 @@
 #define FIRST_WINDOW ((size_t) 192 << 10)
 #define LARGEST_WINDOW ((size_t) 32 << 20)
 #define LONGEST_KEPT ((size_t) 1 << 20) /* if the replies may come behind it */
-#define SILENT_MS 3                     /* that is long */
-#define BURST_PART 256                  /* of what was owed, in one piece: it was not the server */
-#define MARK_BYTES ((size_t) 64 << 10)  /* between two marks, at least */
+#define SILENT_MS 5                     /* that is long */
+#define FAR_ROUNDS 3 /* windows in a row with such a silence: the server is far away */
+#define GROWTH 4
+#define BURST_PART 256                 /* of what was owed, in one piece: it was not the server */
+#define MARK_BYTES ((size_t) 64 << 10) /* between two marks, at least */
 
 static size_t at_most(size_t size, size_t limit) { return size < limit ? size : limit; }
 
@@ -77,14 +79,24 @@ void conversation_look_at_window(struct conversation *conversation, int64_t now_
     conversation->replies_before = conversation->replies;
 }
 
-/* A slow server answers one by one, and would make the window grow for nothing. */
+/* A slow server answers one by one, and would make the window grow for nothing; on a busy machine a
+ * server that is near is silent now and then, but not for each window that it is sent. */
 static void grow_window(struct conversation *conversation)
 {
     uint64_t burst = conversation->replies - conversation->replies_before;
-    if (conversation->was_silent && burst > conversation_owed(conversation) / BURST_PART &&
-        conversation->window < LARGEST_WINDOW)
-        conversation->window = at_most(2 * conversation->window, LARGEST_WINDOW);
+    conversation->is_silent_round |=
+        conversation->was_silent && burst > conversation_owed(conversation) / BURST_PART;
     conversation->was_silent = false;
+    if (conversation->replies < conversation->round_end)
+        return;
+    conversation->silent_rounds =
+        conversation->is_silent_round ? conversation->silent_rounds + 1 : 0;
+    if (conversation->silent_rounds == FAR_ROUNDS) {
+        conversation->window = at_most(GROWTH * conversation->window, LARGEST_WINDOW);
+        conversation->silent_rounds = 0;
+    }
+    conversation->is_silent_round = false;
+    conversation->round_end = conversation->requests;
 }
 
 /* What can't wait for replies is let go as it is sent: a request that is too long to be kept, with
