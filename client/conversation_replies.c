@@ -181,8 +181,10 @@ enum conversation_event conversation_next(struct conversation *conversation, str
     if (conversation->discards && conversation_is_over(conversation))
         discard(conversation);
     if (conversation_is_holding(conversation) &&
-        (conversation->is_paused || clock_ms() < conversation->held_end_ms))
+        (conversation->is_paused || clock_ms() < conversation->held_end_ms)) {
+        conversation_drop_answered(conversation);
         return wait_for_more(conversation);
+    }
     enum frame_outcome outcome = decode(conversation, frame);
     if (outcome == FRAME_MESSAGE)
         return take_message(conversation, frame);
