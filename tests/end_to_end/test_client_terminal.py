@@ -600,11 +600,12 @@ def test_an_error_with_a_server_s_code_is_a_reply_all_the_same(at_terminal, scri
 def test_a_greeting(at_terminal, script):
     screen = at_terminal(script, "--greeting", "1")
     screen.enter("HELP")
+    screen.wait(lambda: "-> HELP" in screen.lines, "the line that was entered")
     script.peer.connection()
     script.send(b"220 ready\n")
     script.wait_asked(b"HELP")
     script.send(b"214 no help\n")
-    screen.wait_last(f"banter: {script.address}: greeting: 220 ready", "-> HELP", "214 no help", "->")
+    screen.wait_last("-> HELP", f"banter: {script.address}: greeting: 220 ready", "214 no help", "->")
 
 
 def test_timeout(at_terminal, script):
