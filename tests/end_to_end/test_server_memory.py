@@ -135,7 +135,7 @@ def test_page_faults(server, handler, size):
     ask_large(clients, size, 40)
     before = page_faults(banterd)
     ask_large(clients, size, count)
-    assert page_faults(banterd) - before < 5 * count
+    assert page_faults(banterd) - before < 50 * count  # a kept buffer that waits for a second goes, and is made anew
 
 
 @pytest.mark.no_sanitizer
