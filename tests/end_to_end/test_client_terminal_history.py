@@ -313,8 +313,8 @@ def test_tab_never_asks(at_terminal, peer, folder):
     screen.type("w\t\t\t")
     screen.wait(lambda: any("w2999" in line for line in screen.lines) and screen.lines[-1] == "-> w2", "the list")
     assert not any("w2499" in line for line in screen.lines)
-    peer.connection().send(b"-ERR stopping\n")
-    screen.wait(lambda: any("stopping" in line for line in screen.lines), "what the server says")
+    peer.connection().send(b"-ERR stopped\n")
+    screen.wait(lambda: any("stopped" in line for line in screen.lines), "what the server says")
 
 
 def test_words_of_this_run_and_of_the_user_s_case(at_terminal, peer, folder):

@@ -265,7 +265,7 @@ def test_what_is_typed_survives(at_terminal, script, typed, columns, back):
     wait_typed("^C")
     script.send("späť 你好\n".encode())
     wait_typed("späť 你好")
-    script.send(b"-ERR stopping\n")
+    script.send(b"-ERR stopped\n")
     script.end()
     wait_typed("stopping")
     screen.type("!\r")
