@@ -183,6 +183,7 @@ static void test_quit_is_no_request(void **state)
     conversation_quit(talk.conversation);
     turn(&talk);
     reconnect(&talk);
+    turn(&talk);
     answer(&talk, 1);
     turn(&talk);
     turn(&talk);
