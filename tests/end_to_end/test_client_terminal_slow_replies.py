@@ -267,7 +267,7 @@ def test_what_is_typed_survives(at_terminal, script, typed, columns, back):
     wait_typed("späť 你好")
     script.send(b"-ERR stopped\n")
     script.end()
-    wait_typed("stopping")
+    wait_typed("unasked: -ERR stopped")
     screen.type("!\r")
     whole = f"{before}!{behind}".encode()
     harness.wait_until(lambda: whole in script.asked, "the line, on a new connection")
