@@ -13,12 +13,6 @@ from peers.scripted import Peer, hello
 pytestmark = pytest.mark.no_threads
 
 
-@pytest.fixture
-def peer():
-    with Peer(hello) as peer:
-        yield peer
-
-
 def ask(run_banter, peer, *args, **how):
     return run_banter("--connect", peer.address, *args, **how)
 

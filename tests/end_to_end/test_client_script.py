@@ -21,12 +21,6 @@ PEERS = Path(__file__).parent / "peers"
 MANY = scaled(1_000_000, 50_000)
 
 
-@pytest.fixture
-def peer():
-    with Peer(hello) as peer:
-        yield peer
-
-
 def replies_to(lines):
     return b"".join(b"Hello %s\n" % line for line in lines)
 
