@@ -54,7 +54,7 @@ enum again_outcome {
     AGAIN_TELL,    /* the same, but it begins to connect, which is worth a word */
     AGAIN_RESUMED, /* `*conversation` is another one, and the former is closed */
     AGAIN_OVER,    /* the input has ended, with nothing left to ask */
-    AGAIN_FAILED,  /* `why` is the reason; "": the server ended each conversation at once */
+    AGAIN_FAILED,  /* the time is over; `why` is the reason */
 };
 
 /* Takes a step, as `revents` and the clock allow. */

@@ -3,7 +3,8 @@
  * standard output.
  *
  * The socket is always read while standard output takes what comes, the input only while few bytes
- * wait to be sent. So neither side can make the other stall for good, and memory stays bounded.
+ * wait to be sent or, if they are kept for another connection, to be answered. So neither side can
+ * make the other stall for good, and memory stays bounded.
  */
 #ifndef BANTER_CLIENT_BATCH_BATCH_H
 #define BANTER_CLIENT_BATCH_BATCH_H

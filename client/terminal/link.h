@@ -58,8 +58,8 @@ struct owed link_take_owed(struct link *link);
 
 /* The conversation has ended (conversation.h), and is closed. Says so, unless that is what the user
  * asked for, quietly. Requests that may be sent again are put back into the paste. Returns what it
- * means for the exit status: EXIT_STATUS_UNREACHABLE if the server was busy at the first one, which
- * ends the program. */
+ * means for the exit status: EXIT_STATUS_UNREACHABLE or EXIT_STATUS_TRUST if the server has refused
+ * the first one, which ends the program. */
 enum exit_status link_take_end(struct link *link, const struct options *options, bool is_leaving,
                                struct paste *paste);
 

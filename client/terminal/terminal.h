@@ -10,8 +10,8 @@
 #include "client/output.h"
 
 /* Asks for lines on the terminal that is standard input, sends them and prints the replies, until
- * the user quits. Takes the conversation over and closes it. When it ends too early the user is
- * sees it at once, what was typed stays, and the next line that is entered opens another one.
+ * the user quits. Takes the conversation over and closes it. If it ends too early the user sees it
+ * at once, what was typed stays, and the next line that is entered opens another one.
  *
  * Takes over the signals of a terminal; one that ends the program leaves the terminal as it was
  * found. */
