@@ -18,7 +18,7 @@
     X(LOST, 76, "connection lost with replies owed or input left")                                 \
     X(TIMEOUT, 75, "nothing received for --timeout while replies are owed")                        \
     X(NOT_CARRIED, 65, "a line that this framing can't carry, or input behind a quit")             \
-    X(ERROR_REPLY, 1, "some reply was -ERR, or one came unasked")                                  \
+    X(ERROR_REPLY, 1, "some reply was -ERR, or a message came unasked")                            \
     X(ANSWERED, 0, "everything was answered")
 
 #define EXIT_STATUS_MEMBER(name, number, words) EXIT_STATUS_##name = number,
