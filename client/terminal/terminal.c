@@ -12,53 +12,13 @@
 #include <unistd.h>
 
 #include "client/report.h"
-#include "client/signals.h"
-#include "client/stopwatch.h"
 #include "client/terminal/history.h"
-#include "client/terminal/link.h"
 #include "client/terminal/notices.h"
-#include "client/terminal/paste.h"
 #include "client/terminal/prompt.h"
+#include "client/terminal/terminal_state.h"
 #include "common/clock.h"
-#include "common/protocol.h"
-
-struct terminal {
-    const struct options *options;
-    struct output *output;
-    struct link link;
-    struct paste paste; /* lines that are being sent */
-    struct stopwatch stopwatch;
-    struct signals signals;
-    size_t shown_requests; /* how many the user knows to stand at the prompt */
-    bool must_give_back;   /* what was not sent goes back to the prompt */
-    bool is_leaving;       /* quit was said */
-    bool done;
-    enum exit_status status;
-};
-
-static void note(struct terminal *terminal, enum exit_status status)
-{
-    terminal->status = exit_status_first(terminal->status, status);
-}
-
-/* Ends the program: it can't go on without this. */
-static void fail(struct terminal *terminal, const char *verb, const char *object, int why)
-{
-    if (terminal->done) /* reported */
-        return;
-    prompt_begin_output();
-    report_io(verb, object, why);
-    note(terminal, EXIT_STATUS_IO);
-    terminal->done = true;
-}
 
 /* ---- signals ---- */
-
-static void die_of(struct terminal *terminal, int number)
-{
-    prompt_close();
-    signals_die_of(&terminal->signals, number);
-}
 
 /* The user wants the prompt, whatever is on its way. */
 static void stop_waiting(struct terminal *terminal)
@@ -71,7 +31,7 @@ static void stop_waiting(struct terminal *terminal)
 static void interrupt(struct terminal *terminal)
 {
     if (terminal->is_leaving)
-        die_of(terminal, SIGINT);
+        terminal_die_of(terminal, SIGINT);
     else if (prompt_is_shown())
         prompt_clear_line();
     else
@@ -96,7 +56,7 @@ static void take_signals(struct terminal *terminal)
             prompt_resize();
             break;
         default:
-            die_of(terminal, number);
+            terminal_die_of(terminal, number);
         }
     }
 }
@@ -160,11 +120,12 @@ static void ask(struct terminal *terminal, const struct paste_line *line)
     paste_take(&terminal->paste);
     if (asked == CONVERSATION_ASKED) {
         if (!owed_add(&terminal->link.owed, text, size, clock_ns(CLOCK_MONOTONIC)))
-            fail(terminal, "remember", "what was asked", ENOMEM);
+            terminal_fail(terminal, "remember", "what was asked", ENOMEM);
         return;
     }
     notice_not_sent(text, size, why);
-    note(terminal, asked == CONVERSATION_REFUSED ? EXIT_STATUS_NOT_CARRIED : EXIT_STATUS_IO);
+    terminal_note(terminal,
+                  asked == CONVERSATION_REFUSED ? EXIT_STATUS_NOT_CARRIED : EXIT_STATUS_IO);
     terminal->must_give_back = true;
 }
 
@@ -198,100 +159,6 @@ static void show_prompt(struct terminal *terminal)
     prompt_show(has_unsent ? unsent.text : NULL);
     paste_drop(&terminal->paste);
     tell_requests(terminal);
-}
-
-/* ---- what the server says ---- */
-
-static void fail_output(struct terminal *terminal)
-{
-    if (terminal->output->failure == EPIPE)
-        die_of(terminal, SIGPIPE);
-    fail(terminal, "write", "standard output", terminal->output->failure);
-}
-
-static void print_replies(struct terminal *terminal)
-{
-    struct output *output = terminal->output;
-    if (output->is_terminal && output_is_waiting(output)) {
-        prompt_begin_output();
-        output_flush_all(output);
-        prompt_end_output();
-    } else {
-        output_flush(output);
-    }
-    if (output->failure)
-        fail_output(terminal);
-}
-
-/* The conversation has ended: by the user's will, or the next line will open another one. */
-static void take_end(struct terminal *terminal)
-{
-    enum exit_status status =
-        link_take_end(&terminal->link, terminal->options, terminal->is_leaving, &terminal->paste);
-    note(terminal, status);
-    terminal->must_give_back = true;
-    if (terminal->is_leaving || status == EXIT_STATUS_UNREACHABLE || status == EXIT_STATUS_TRUST)
-        terminal->done = true;
-}
-
-static void take_reply(struct terminal *terminal, const struct frame *reply)
-{
-    int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-    struct owed request = link_take_owed(&terminal->link);
-    if (protocol_is_error(reply->message, reply->size)) {
-        note(terminal, EXIT_STATUS_ERROR_REPLY);
-        terminal->must_give_back |= terminal->options->stops_on_error;
-    }
-    if (request.is_given_up) {
-        print_replies(terminal); /* those before it */
-        notice_late(&request, now_ns);
-    }
-    if (!conversation_is_silent(terminal->link.conversation, reply))
-        output_reply(terminal->output, reply->message, reply->size);
-    if (stopwatch_runs(&terminal->stopwatch)) {
-        print_replies(terminal);
-        if (terminal->done) /* it could not be printed */
-            return;
-        stopwatch_add(&terminal->stopwatch, now_ns - request.at_ns);
-        notice_time(now_ns - request.at_ns);
-    }
-}
-
-static void take_events(struct terminal *terminal)
-{
-    struct frame frame;
-    while (!terminal->done) {
-        switch (conversation_next(terminal->link.conversation, &frame)) {
-        case CONVERSATION_REPLY:
-            take_reply(terminal, &frame);
-            break;
-        case CONVERSATION_UNASKED:
-            print_replies(terminal);
-            notice_unasked(terminal->link.conversation, &frame);
-            note(terminal, EXIT_STATUS_ERROR_REPLY);
-            break;
-        case CONVERSATION_GREETING:
-            if (!terminal->options->is_quiet)
-                notice_greeted(terminal->link.conversation, &frame);
-            break;
-        case CONVERSATION_FRAGMENT:
-            print_replies(terminal);
-            notice_fragment(terminal->link.conversation, &frame);
-            note(terminal, EXIT_STATUS_ERROR_REPLY);
-            break;
-        case CONVERSATION_SILENCE:
-            if (!terminal->options->is_quiet)
-                notice_silence(terminal->link.conversation);
-            break;
-        case CONVERSATION_NOTHING:
-            print_replies(terminal);
-            return;
-        case CONVERSATION_END:
-            print_replies(terminal);
-            take_end(terminal);
-            return;
-        }
-    }
 }
 
 /* ---- all together ---- */
@@ -332,10 +199,10 @@ static void do_what_is_ready(struct terminal *terminal, const struct pollfd *pol
         take_signals(terminal);
     output_check(terminal->output, polled[AT_OUTPUT].revents);
     if (polled[AT_OUTPUT].revents)
-        print_replies(terminal);
+        terminal_print_replies(terminal);
     if (link->conversation) {
         conversation_step(link->conversation, polled[AT_SOCKET].revents);
-        take_events(terminal);
+        terminal_take_events(terminal);
     }
     if (link->attempt && polled[AT_ATTEMPT].revents) /* unless it was just given up */
         terminal->must_give_back |= !link_take_conversation(link);
@@ -370,14 +237,14 @@ static bool begin(struct terminal *terminal)
 static void end(struct terminal *terminal)
 {
     if (terminal->link.is_unreachable)
-        note(terminal, EXIT_STATUS_UNREACHABLE);
+        terminal_note(terminal, EXIT_STATUS_UNREACHABLE);
     notice_times(&terminal->stopwatch);
     prompt_close();
     report_to(NULL);
     signals_fini(&terminal->signals);
     /* What standard output has not taken yet: it is no terminal, and slow. */
     if (output_is_waiting(terminal->output) && !output_flush_all(terminal->output))
-        fail_output(terminal);
+        terminal_fail_output(terminal);
     history_close();
 }
 
@@ -399,7 +266,7 @@ enum exit_status terminal_run(struct conversation *conversation, const struct op
         }
         end(&terminal);
     } else {
-        note(&terminal, EXIT_STATUS_IO);
+        terminal_note(&terminal, EXIT_STATUS_IO);
     }
     paste_fini(&terminal.paste);
     stopwatch_fini(&terminal.stopwatch);
