@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -45,6 +44,12 @@ int64_t connect_next_pause_ms(struct connect_retries *retries)
     return clock_earlier(pause_ms, left_ms);
 }
 
+bool connect_is_worth_retrying(const struct options *options, enum conversation_opening opening)
+{
+    return options->waits && (opening == CONVERSATION_UNREACHABLE ||
+                              (opening == CONVERSATION_UNKNOWN_HOST && options->wait_ms > 0));
+}
+
 struct conversation_settings connect_settings(const struct connect_retries *retries,
                                               const struct options *options)
 {
@@ -63,12 +68,6 @@ static void nap(int64_t ms)
 {
     struct timespec pause = clock_timespec(ms);
     nanosleep(&pause, NULL);
-}
-
-static bool is_worth_waiting(const struct options *options, enum conversation_opening opening)
-{
-    return options->waits && (opening == CONVERSATION_UNREACHABLE ||
-                              (opening == CONVERSATION_UNKNOWN_HOST && options->wait_ms > 0));
 }
 
 /* The terminal of the person who waits; -1: there is none, or it is nobody's. */
@@ -114,7 +113,7 @@ struct conversation *connect_first(struct connect_retries *retries, const struct
             options->waits ? connect_settings(retries, options) : options->conversation;
         struct conversation *conversation =
             open_shown(&settings, screen_fd(options), opening, error);
-        if (conversation || !is_worth_waiting(options, *opening))
+        if (conversation || !connect_is_worth_retrying(options, *opening))
             return conversation;
         int64_t pause_ms = connect_next_pause_ms(retries);
         if (pause_ms < 0)

@@ -5,6 +5,7 @@
 #ifndef BANTER_CLIENT_CONNECT_H
 #define BANTER_CLIENT_CONNECT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "client/conversation.h"
@@ -24,6 +25,10 @@ struct connect_retries connect_retries(const struct options *options);
 /* The pause before the next attempt, which is then to be made; -1: the time is over. */
 int64_t connect_next_pause_ms(struct connect_retries *retries);
 
+/* Whether --wait is about this failure. An unknown host is retried only if there is an end of the
+ * time: a misspelt name never comes up. */
+bool connect_is_worth_retrying(const struct options *options, enum conversation_opening opening);
+
 /* The settings of the next attempt, which the end of the time bounds too. */
 struct conversation_settings connect_settings(const struct connect_retries *retries,
                                               const struct options *options);
@@ -32,8 +37,7 @@ struct conversation_settings connect_settings(const struct connect_retries *retr
 
 /* Opens the first conversation, as conversation_open() does; blocks, and says so to a person at a
  * terminal after a second. Signals end the program meanwhile. With --wait it retries a
- * server that it can't reach until it can, or until that time is over, and reports so once. An
- * unknown host is retried only if there is such a time: a misspelt name never comes up. */
+ * server that it can't reach until it can, or until that time is over, and reports so once. */
 struct conversation *connect_first(struct connect_retries *retries, const struct options *options,
                                    enum conversation_opening *opening, struct error *error);
 

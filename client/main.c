@@ -60,7 +60,7 @@ static enum exit_status converse(const struct options *options, struct output *o
     }
     /* Both close it, and may open others. */
     if (options_is_interactive(options))
-        return terminal_run(conversation, options, output);
+        return terminal_run(conversation, &retries, options, output);
     return batch_run(conversation, &retries, options, output);
 }
 

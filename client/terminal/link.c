@@ -9,9 +9,9 @@
 #include "common/clock.h"
 
 void link_init(struct link *link, struct conversation *conversation,
-               const struct conversation_settings *settings)
+               const struct connect_retries *retries, const struct options *options)
 {
-    *link = (struct link){.settings = settings, .conversation = conversation};
+    *link = (struct link){.options = options, .conversation = conversation, .retries = *retries};
 }
 
 void link_fini(struct link *link)
@@ -21,10 +21,15 @@ void link_fini(struct link *link)
     owed_fini(&link->owed);
 }
 
+bool link_is_opening(const struct link *link)
+{
+    return link->attempt || (link->is_retrying && !link->conversation);
+}
+
 bool link_is_awaited(const struct link *link)
 {
     const struct owed *last = owed_last(&link->owed);
-    return link->attempt || (last && !last->is_given_up);
+    return link_is_opening(link) || (last && !last->is_given_up);
 }
 
 void link_start_wait(struct link *link) { link->quiet_since_ms = clock_ms(); }
@@ -34,38 +39,88 @@ void link_give_up(struct link *link)
     owed_give_up(&link->owed);
     connect_abandon(link->attempt);
     link->attempt = NULL;
+    link->is_retrying = false;
 }
 
-bool link_connect(struct link *link)
+/* ---- on the way to a conversation ---- */
+
+static bool start_attempt(struct link *link)
 {
-    link->attempt = connect_start(link->settings);
+    const struct options *options = link->options;
+    struct conversation_settings settings =
+        options->waits ? connect_settings(&link->retries, options) : options->conversation;
+    link->attempt = connect_start(&settings);
     if (link->attempt)
         return true;
+    link->is_retrying = false;
     notice_io("start", "a thread", errno);
     return false;
 }
 
-bool link_take_conversation(struct link *link)
+bool link_connect(struct link *link)
+{
+    link->is_later = true;
+    link->is_retrying = false;
+    link->retries = connect_retries(link->options);
+    return start_attempt(link);
+}
+
+/* False if the time for that is over. Says so when it begins. */
+static bool retry(struct link *link, const char *why)
+{
+    int64_t pause_ms = connect_next_pause_ms(&link->retries);
+    bool is_first = !link->is_retrying;
+    link->is_retrying = pause_ms >= 0;
+    if (!link->is_retrying)
+        return false;
+    link->next_ms = clock_ms() + pause_ms;
+    if (is_first && !link->options->is_quiet)
+        notice_waiting(why);
+    return true;
+}
+
+static bool finish_attempt(struct link *link)
 {
     enum conversation_opening opening;
     struct error error;
     link->conversation = connect_finish(link->attempt, &opening, &error);
     link->attempt = NULL;
-    link->has_reconnected = true;
     link->is_unreachable = !link->conversation;
-    link_start_wait(link);
     if (link->conversation) {
+        if (link->is_retrying) /* it may be refused again */
+            return true;
+        link_start_wait(link);
         notice_connected_again(link->conversation);
         return true;
     }
+    if (connect_is_worth_retrying(link->options, opening) && retry(link, error.text))
+        return true;
+    link_start_wait(link);
     notice_opening(opening, error.text);
     return false;
 }
+
+int link_wait_ms(const struct link *link)
+{
+    if (!link_is_opening(link) || link->attempt)
+        return -1;
+    return clock_wait_ms(link->next_ms - clock_ms());
+}
+
+bool link_step(struct link *link, short revents)
+{
+    if (link->attempt)
+        return revents ? finish_attempt(link) : true;
+    return clock_ms() >= link->next_ms ? start_attempt(link) : true;
+}
+
+/* ---- replies, and the end ---- */
 
 struct owed link_take_owed(struct link *link)
 {
     struct owed request = *owed_first(&link->owed);
     owed_answered(&link->owed);
+    link->is_retrying = false;
     if (!request.is_given_up)
         link_start_wait(link);
     return request;
@@ -77,9 +132,9 @@ static enum exit_status judge_end(const struct link *link, enum conversation_end
     case CONVERSATION_BUSY: /* a later one may be opened again */
     case CONVERSATION_TLS_REQUIRED:
     case CONVERSATION_NO_GREETING:
-        return link->has_reconnected ? EXIT_STATUS_ANSWERED : EXIT_STATUS_UNREACHABLE;
+        return link->is_later ? EXIT_STATUS_ANSWERED : EXIT_STATUS_UNREACHABLE;
     case CONVERSATION_DENIED:
-        return link->has_reconnected ? EXIT_STATUS_ANSWERED : EXIT_STATUS_TRUST;
+        return link->is_later ? EXIT_STATUS_ANSWERED : EXIT_STATUS_TRUST;
     case CONVERSATION_TIMED_OUT:
         return EXIT_STATUS_TIMEOUT;
     case CONVERSATION_OUT_OF_MEMORY:
@@ -89,14 +144,21 @@ static enum exit_status judge_end(const struct link *link, enum conversation_end
     }
 }
 
+static bool is_busy(const struct link *link)
+{
+    return conversation_ended(link->conversation) == CONVERSATION_BUSY;
+}
+
 /* Whether the requests without a reply may be sent again, now that the conversation has ended. */
-static bool may_repeat(const struct link *link, enum options_again again)
+static bool may_repeat(const struct link *link)
 {
     enum conversation_end end = conversation_ended(link->conversation);
+    enum options_again again = link->options->again;
     if (conversation_owed(link->conversation) == 0 || !conversation_can_resume(link->conversation))
         return false;
     return (end == CONVERSATION_STOPPING && again != OPTIONS_AGAIN_NEVER) ||
-           (end == CONVERSATION_LOST && again == OPTIONS_AGAIN_LOST);
+           (end == CONVERSATION_LOST && again == OPTIONS_AGAIN_LOST) ||
+           (is_busy(link) && link->options->waits);
 }
 
 struct lines {
@@ -112,44 +174,65 @@ static void add_line(void *context, const char *request, size_t size)
 }
 
 /* False, with nothing put back, if memory is out. */
-static bool put_back(struct link *link, const struct options *options, struct paste *paste)
+static bool put_back(struct link *link, struct paste *paste)
 {
-    struct lines lines = {.options = options, .is_whole = true};
+    struct lines lines = {.options = link->options, .is_whole = true};
     conversation_each_unanswered(link->conversation, add_line, &lines);
     bool ok = lines.is_whole && paste_put_back(paste, &lines.text);
     buffer_fini(&lines.text);
     return ok;
 }
 
-enum exit_status link_take_end(struct link *link, const struct options *options, bool is_leaving,
-                               struct paste *paste)
+/* Tries a busy server again, unless the user no longer waits for it. False if that is not so. */
+static bool wait_for_room(struct link *link, bool come_back)
 {
-    enum conversation_end end = conversation_ended(link->conversation);
-    bool come_back =
-        !is_leaving && may_repeat(link, options->again) && put_back(link, options, paste);
-    enum exit_status status = come_back ? EXIT_STATUS_ANSWERED : judge_end(link, end);
-    bool is_as_wished = end == CONVERSATION_CLOSED && is_leaving;
-    link->is_unreachable = end == CONVERSATION_BUSY || end == CONVERSATION_TLS_REQUIRED ||
-                           end == CONVERSATION_NO_GREETING;
-    if (come_back)
-        owed_fini(&link->owed); /* they need no names */
-    if (!(is_as_wished && options->is_quiet))
-        notice_end(link->conversation, &link->owed);
+    struct error why;
+    bool is_owed = conversation_owed(link->conversation) > 0;
+    bool is_wanted = is_owed ? come_back && link_is_awaited(link) : true;
+    error_set(&why, "%s: %s", conversation_address(link->conversation),
+              conversation_why(link->conversation));
+    return is_busy(link) && link->options->waits && is_wanted && retry(link, why.text);
+}
+
+static void close_conversation(struct link *link)
+{
     owed_fini(&link->owed);
     conversation_close(link->conversation);
     link->conversation = NULL;
+}
+
+enum exit_status link_take_end(struct link *link, bool is_leaving, struct paste *paste)
+{
+    enum conversation_end end = conversation_ended(link->conversation);
+    bool come_back = !is_leaving && may_repeat(link) && put_back(link, paste);
+    link->is_unreachable = end == CONVERSATION_BUSY || end == CONVERSATION_TLS_REQUIRED ||
+                           end == CONVERSATION_NO_GREETING;
+    if (!is_leaving && wait_for_room(link, come_back)) {
+        close_conversation(link);
+        return EXIT_STATUS_ANSWERED;
+    }
+    bool is_refused = is_busy(link) && !link->is_later; /* there will be no prompt */
+    come_back &= !is_refused;
+    enum exit_status status = come_back ? EXIT_STATUS_ANSWERED : judge_end(link, end);
+    bool is_as_wished = end == CONVERSATION_CLOSED && is_leaving;
+    link->is_retrying = false;
+    if (come_back)
+        owed_fini(&link->owed); /* they need no names */
+    if (!(is_as_wished && link->options->is_quiet))
+        notice_end(link->conversation, &link->owed);
+    close_conversation(link);
     return status;
 }
 
 int link_show_wait(const struct link *link, bool is_leaving)
 {
-    const char *verb = link->attempt ? "Connecting" : "Waiting";
+    const char *verb = link->attempt && !link->is_retrying ? "Connecting" : "Waiting";
     /* What was typed is not seen, a quit least of all. */
     const char *hint = is_leaving           ? "Ctrl-C ends it"
                        : prompt_has_typed() ? "Ctrl-C gives the prompt back, with what was typed"
                                             : "Ctrl-C gives the prompt back";
     bool is_owed = link->conversation && conversation_owed(link->conversation) > 0;
-    if (prompt_is_shown() || !(link->attempt || is_owed))
+    if (prompt_is_shown() || !(link_is_opening(link) || is_owed))
         return -1;
     char text[STATUS_LINE_TEXT_SIZE];
     int64_t waited_ms = clock_ms() - link->quiet_since_ms;

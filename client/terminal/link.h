@@ -3,8 +3,8 @@
  * the requests that it still owes a reply to.
  *
  * A request is sent once: one that was sent and not answered when the conversation ends is named.
- * Only if it was certainly not run, or with --again lost, it comes back to the prompt. Says above
- * the prompt what becomes of the connection. Embedded by value.
+ * Only if it was certainly not run, or with --again lost, it comes back to the prompt, or is sent
+ * again with --wait. Says above the prompt what becomes of the connection. Embedded by value.
  */
 #ifndef BANTER_CLIENT_TERMINAL_LINK_H
 #define BANTER_CLIENT_TERMINAL_LINK_H
@@ -22,19 +22,22 @@
 #include "client/terminal/paste.h"
 
 struct link {
-    const struct conversation_settings *settings;
+    const struct options *options;
     /* At most one of the two. */
     struct conversation *conversation; /* owned, or NULL */
     struct connect_attempt *attempt;   /* owned, or NULL */
+    struct connect_retries retries;    /* of the present, or the last, conversation */
+    bool is_retrying;                  /* for --wait, and it was not answered yet */
+    int64_t next_ms;                   /* when to make an attempt, if there is neither */
     struct owed_queue owed;            /* by the conversation */
     int64_t quiet_since_ms;            /* when the user last asked, or got, something */
-    bool has_reconnected;              /* this is not the first conversation */
-    bool is_unreachable;               /* the last attempt to connect failed */
+    bool is_later;       /* the first conversation is over, and another one was wanted */
+    bool is_unreachable; /* the last attempt to connect failed */
 };
 
-/* Takes the conversation over. The settings are for later ones, and must outlive the link. */
+/* Takes over the first conversation, which `retries` are of. The options must outlive the link. */
 void link_init(struct link *link, struct conversation *conversation,
-               const struct conversation_settings *settings);
+               const struct connect_retries *retries, const struct options *options);
 void link_fini(struct link *link);
 
 /* Whether the user waits for something: for the conversation to open, or for the reply to what was
@@ -50,18 +53,25 @@ void link_give_up(struct link *link);
 /* Starts an attempt to open a conversation; there must be none. Reports a failure: false. */
 bool link_connect(struct link *link);
 
-/* The attempt is over, as `fd` of link_poll() tells. Says how it went; false if it failed. */
-bool link_take_conversation(struct link *link);
+/* Whether a conversation is being opened: there is an attempt, or a pause before one. */
+bool link_is_opening(const struct link *link);
+
+/* In how many milliseconds link_step() must be called; -1: not before an attempt is over. */
+int link_wait_ms(const struct link *link);
+
+/* Takes a step to a conversation that is being opened, as `revents` of the attempt and the clock
+ * allow. Says how it went; false if it is no longer being opened, since that failed. */
+bool link_step(struct link *link, short revents);
 
 /* The owed request whose reply has come. */
 struct owed link_take_owed(struct link *link);
 
 /* The conversation has ended (conversation.h), and is closed. Says so, unless that is what the user
- * asked for, quietly. Requests that may be sent again are put back into the paste. Returns what it
- * means for the exit status: EXIT_STATUS_UNREACHABLE or EXIT_STATUS_TRUST if the server has refused
- * the first one, which ends the program. */
-enum exit_status link_take_end(struct link *link, const struct options *options, bool is_leaving,
-                               struct paste *paste);
+ * asked for, quietly. Requests that may be sent again are put back into the paste. With --wait
+ * another one is then being opened if the server was busy. Returns what it means for the exit
+ * status: EXIT_STATUS_UNREACHABLE or EXIT_STATUS_TRUST if the server has refused the first one,
+ * which ends the program. */
+enum exit_status link_take_end(struct link *link, bool is_leaving, struct paste *paste);
 
 /* Shows how long the user has waited, if it is worth a word and no prompt is shown. Returns in how
  * many milliseconds that changes; -1: not before something happens. */

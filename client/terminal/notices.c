@@ -112,6 +112,13 @@ void notice_io(const char *verb, const char *object, int why)
     prompt_end_output();
 }
 
+void notice_waiting(const char *why)
+{
+    prompt_begin_output();
+    report_waiting(why);
+    prompt_end_output();
+}
+
 void notice_opening(enum conversation_opening opening, const char *why)
 {
     prompt_begin_output();

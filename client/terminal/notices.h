@@ -40,6 +40,7 @@ void notice_times(const struct stopwatch *stopwatch);
 
 /* As the functions of report.h. */
 void notice_io(const char *verb, const char *object, int why);
+void notice_waiting(const char *why);
 void notice_opening(enum conversation_opening opening, const char *why);
 void notice_silence(const struct conversation *conversation);
 void notice_greeted(const struct conversation *conversation, const struct frame *frame);

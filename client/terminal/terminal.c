@@ -134,7 +134,7 @@ static void send_entered(struct terminal *terminal)
 {
     struct link *link = &terminal->link;
     struct paste_line line;
-    while (!terminal->must_give_back && !link->attempt && !terminal->done &&
+    while (!terminal->must_give_back && !link_is_opening(link) && !terminal->done &&
            paste_peek(&terminal->paste, &line)) {
         if (options_is_quit(terminal->options, line.text, line.size))
             leave(terminal);
@@ -185,11 +185,20 @@ static void wait_for_something(struct terminal *terminal, struct pollfd *polled)
     output_poll(terminal->output, &polled[AT_OUTPUT]);
     if (terminal->output->is_terminal) /* the keyboard says when that is gone */
         polled[AT_OUTPUT].fd = -1;
-    int wait_ms = link_show_wait(link, terminal->is_leaving);
+    int wait_ms = clock_shorter_ms(link_show_wait(link, terminal->is_leaving), link_wait_ms(link));
     link_poll(link, !output_is_full(terminal->output), &polled[AT_SOCKET], &polled[AT_ATTEMPT]);
     if (link->conversation)
         wait_ms = clock_shorter_ms(wait_ms, conversation_wait_ms(link->conversation));
     poll(polled, POLLED, wait_ms);
+}
+
+/* On the way to a conversation. */
+static void go_on(struct terminal *terminal, short revents)
+{
+    if (link_step(&terminal->link, revents))
+        return;
+    terminal->must_give_back = true;
+    terminal->done |= !terminal->link.is_later;
 }
 
 static void do_what_is_ready(struct terminal *terminal, const struct pollfd *polled)
@@ -204,8 +213,8 @@ static void do_what_is_ready(struct terminal *terminal, const struct pollfd *pol
         conversation_step(link->conversation, polled[AT_SOCKET].revents);
         terminal_take_events(terminal);
     }
-    if (link->attempt && polled[AT_ATTEMPT].revents) /* unless it was just given up */
-        terminal->must_give_back |= !link_take_conversation(link);
+    if (link_is_opening(link)) /* unless it was just given up */
+        go_on(terminal, polled[AT_ATTEMPT].revents);
     take_keys(terminal, polled[AT_KEYS].revents);
 }
 
@@ -248,12 +257,13 @@ static void end(struct terminal *terminal)
     history_close();
 }
 
-enum exit_status terminal_run(struct conversation *conversation, const struct options *options,
+enum exit_status terminal_run(struct conversation *conversation,
+                              const struct connect_retries *retries, const struct options *options,
                               struct output *output)
 {
     struct terminal terminal = {
         .options = options, .output = output, .status = EXIT_STATUS_ANSWERED};
-    link_init(&terminal.link, conversation, &options->conversation);
+    link_init(&terminal.link, conversation, retries, options);
     if (begin(&terminal)) {
         while (!terminal.done) {
             struct pollfd polled[POLLED];

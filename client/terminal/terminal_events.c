@@ -23,7 +23,9 @@ void terminal_print_replies(struct terminal *terminal)
 static void take_end(struct terminal *terminal)
 {
     enum exit_status status =
-        link_take_end(&terminal->link, terminal->options, terminal->is_leaving, &terminal->paste);
+        link_take_end(&terminal->link, terminal->is_leaving, &terminal->paste);
+    if (link_is_opening(&terminal->link))
+        return;
     terminal_note(terminal, status);
     terminal->must_give_back = true;
     if (terminal->is_leaving || status == EXIT_STATUS_UNREACHABLE || status == EXIT_STATUS_TRUST)

@@ -1,12 +1,15 @@
-"""--wait: the server is not up yet."""
+"""--wait: the server is not up yet; at a terminal also: it has no room."""
+import os
+import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
-from harness import BANTER, Run
+from harness import BANTER, Run, wait_until
 from peers.scripted import Peer, hello
 from screen import Screen
 from test_client_exit_status import mute_port, refused_port
@@ -100,3 +103,139 @@ def test_at_a_terminal(bench, folder):
             assert screen.wait_end() == 0
     finally:
         screen.close()
+
+
+# ---- at a terminal: a server without room
+
+BUSY = b"-ERR busy too many clients\n"
+
+
+def full(peer):
+    return f"{WAITING}{peer.address}: -ERR busy too many clients"
+
+
+@pytest.fixture
+def full_for(folder):
+    """full_for(condition) starts a server that says Hello, but `busy` to the connections for which it holds."""
+    peers = []
+
+    def start(is_busy):
+        def serve(connection):
+            if is_busy(peer.connections.index(connection)):
+                connection.send(BUSY)
+            else:
+                hello(connection)
+        peer = Peer(serve)
+        peers.append(peer)
+        return peer
+    yield start
+    for peer in peers:
+        peer.close()
+
+
+def test_a_place_at_a_full_server(open_screen, server, netcat):
+    pair = server("--max-clients", "1", "-q")
+    other = netcat(pair, "-N")
+    pair.log.wait_for("Connected with")
+    screen = open_screen([BANTER, "-c", pair.address, "--wait"], columns=120)
+    screen.wait(lambda: any(line.startswith(f"{WAITING}{pair.address}: -ERR busy ") for line in screen.lines), "a word")
+    screen.wait_last("->")
+    screen.enter("Zack")
+    screen.wait(lambda: re.search("^Waiting [0-9.]+ s; Ctrl-C gives the prompt back", screen.lines[-1]), "the wait")
+    other.end_input()
+    screen.wait_last("-> Zack", "Hello ZACK", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 0
+    assert sum("busy" in line for line in screen.lines) == 1
+
+
+def test_a_place_before_anything_is_asked(at_terminal, full_for):
+    """What is typed meanwhile stays."""
+    opened = threading.Event()
+    peer = full_for(lambda number: not opened.is_set())
+    screen = at_terminal(peer, "--wait")
+    screen.wait_last(full(peer), "->")
+    screen.type("Za")
+    screen.wait_last("-> Za")
+    wait_until(lambda: len(peer.connections) > 3, "attempts")
+    opened.set()
+    screen.enter("ck")
+    screen.wait_last(full(peer), "-> Zack", "Hello Zack", "->")
+    screen.type("\004")
+    assert screen.wait_end() == 0
+
+
+def test_all_lines_of_a_paste_wait(at_terminal, full_for):
+    opened = threading.Event()
+    peer = full_for(lambda number: number > 0 and not opened.is_set())
+    screen = at_terminal(peer, "--wait", "-q")
+    peer.connection().end()
+    screen.wait_last(f"Connection to {peer.address} closed", "->")
+    screen.paste("one\n\\quit\ntwo")
+    screen.type("\r")
+    wait_until(lambda: len(peer.connections) > 3, "attempts")
+    opened.set()
+    screen.wait_last("Hello one", "Hello quit", "Hello two", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 0
+
+
+def test_control_c_gives_up_a_full_server(at_terminal, full_for):
+    """The line is back at the prompt; the server is asked no more."""
+    opened = threading.Event()
+    peer = full_for(lambda number: not opened.is_set())
+    screen = at_terminal(peer, "--wait")
+    screen.enter("Zack")
+    screen.wait(lambda: "Waiting" in screen.lines[-1], "the wait")
+    screen.type("\003")
+    screen.wait_last("^C", "-> Zack")
+    opened.set()
+    screen.type("\r")
+    screen.wait_last("Hello Zack", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 0
+
+
+def test_leaving_a_full_server_69(at_terminal, full_for):
+    peer = full_for(lambda number: True)
+    screen = at_terminal(peer, "--wait")
+    screen.wait_last(full(peer), "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 69
+
+
+def test_a_server_that_is_full_for_too_long_69(open_screen, full_for):
+    peer = full_for(lambda number: True)
+    screen = open_screen([BANTER, "-c", peer.address, "--wait=300ms"])
+    assert screen.wait_end() == 69
+    assert screen.lines[1] == full(peer)
+    assert f"banter: Connection Error: {peer.address}: -ERR busy too many clients" in screen.lines
+
+
+def test_full_for_too_long_at_a_later_connection(at_terminal, full_for):
+    """The prompt is back, with the line."""
+    peer = full_for(lambda number: number > 0)
+    screen = at_terminal(peer, "--wait=300ms", "-q")
+    peer.connection().end()
+    screen.wait_last(f"Connection to {peer.address} closed", "->")
+    screen.enter("Zack")
+    screen.wait_last(f"banter: Connection Error: {peer.address}: -ERR busy too many clients", "-> Zack")
+    screen.type("\003\004")
+    assert screen.wait_end() == 69
+
+
+def test_a_later_connection_waits_for_the_server_too(at_terminal, folder):
+    path = f"{folder}/s"
+    with Peer(hello, path=path) as peer:
+        screen = at_terminal(peer, "--wait", columns=120)
+        address = peer.address
+        peer.connection().end()
+        peer.stop_listening()
+        screen.wait_last(f"Connection to {address} closed", "->")
+    os.unlink(path)
+    screen.enter("Zack")
+    screen.wait(lambda: any(line.startswith(f"{WAITING}{address}: ") for line in screen.lines), "a word")
+    with Peer(hello, path=path):
+        screen.wait_last("Hello Zack", "->")
+        screen.enter("quit")
+        assert screen.wait_end() == 0
