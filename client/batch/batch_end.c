@@ -23,7 +23,8 @@ static bool has_input_left(struct batch *batch)
 /* Everything was answered, but is it all of the input? */
 static void judge_rest(struct batch *batch)
 {
-    if (!input_has_more_behind_quit(&batch->input))
+    bool is_stopped = batch->stops_on_error && batch->errors > 0; /* in front of such a word */
+    if (is_stopped || !input_has_more_behind_quit(&batch->input))
         return;
     report_behind_quit(conversation_requests(batch->conversation) + 2);
     batch_note(batch, EXIT_STATUS_NOT_CARRIED);

@@ -105,7 +105,8 @@ def failing(connection):
         connection.send(b"-ERR no\n" if line == b"bad" else b"ok\n")
 
 
-@pytest.mark.parametrize("script, line, rest", [("a\nbad\nb\nc\n", 2, 3), ("bad\n", 1, 0), ("a\nb\nbad", 3, 0)])
+@pytest.mark.parametrize("script, line, rest", [("a\nbad\nb\nc\n", 2, 3), ("bad\n", 1, 0), ("a\nb\nbad", 3, 0),
+                                                ("a\nbad\nquit\nb\n", 2, 0)])
 def test_stop_on_error(run_banter, script, line, rest):
     with Peer(failing) as peer:
         run = run_banter("-c", peer.address, "--stop-on-error", input=script)
