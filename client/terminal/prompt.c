@@ -147,11 +147,14 @@ void prompt_show(const char *text)
     }
     erase_state();
     using_history();
+    bool has_typed = prompt_has_typed();
     prompt.is_shown = true;
     set_mode(&prompt.asking);
     rl_callback_handler_install(PROMPT, take_line);
     if (text) {
         rl_insert_text(text);
+        if (has_typed)
+            rl_insert_text("\n");
         rl_redisplay();
     }
 }

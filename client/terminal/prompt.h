@@ -25,8 +25,9 @@ void prompt_close(void);
 /* The terminal that the user sees, also if standard output is none. */
 FILE *prompt_screen(void);
 
-/* Shows the prompt, with `text` on it as if it had been typed, or NULL. If it is shown already, the
- * text is put in front of what is typed, as lines of its own, and a search in the history ends. */
+/* Shows the prompt, with `text` on it as if it had been typed, or NULL. In front of what is typed,
+ * or was typed ahead, the text is lines of its own. If the prompt is shown already, a search in the
+ * history ends. */
 void prompt_show(const char *text);
 bool prompt_is_shown(void);
 

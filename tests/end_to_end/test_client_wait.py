@@ -196,6 +196,24 @@ def test_control_c_gives_up_a_full_server(at_terminal, full_for):
     assert screen.wait_end() == 0
 
 
+def test_typed_ahead_is_no_part_of_a_line_that_comes_back(at_terminal, full_for):
+    """They are lines of their own, of which the first was entered before."""
+    opened = threading.Event()
+    peer = full_for(lambda number: not opened.is_set())
+    screen = at_terminal(peer, "--wait")
+    screen.enter("one")
+    screen.wait(lambda: "Waiting" in screen.lines[-1], "the wait")
+    screen.type("two")
+    screen.wait(lambda: "with what was typed" in screen.lines[-1], "the word that it is kept")
+    screen.type("\003")
+    screen.wait(lambda: any(line.startswith("-> one") for line in screen.lines[-3:]), "the line")
+    opened.set()
+    screen.type("\r")
+    screen.wait_last("Hello one", "Hello two", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 0
+
+
 def test_leaving_a_full_server_69(at_terminal, full_for):
     peer = full_for(lambda number: True)
     screen = at_terminal(peer, "--wait")
