@@ -232,7 +232,7 @@ int link_show_wait(const struct link *link, bool is_leaving)
                        : prompt_has_typed() ? "Ctrl-C gives the prompt back, with what was typed"
                                             : "Ctrl-C gives the prompt back";
     bool is_owed = link->conversation && conversation_owed(link->conversation) > 0;
-    if (prompt_is_shown() || !(link_is_opening(link) || is_owed))
+    if (prompt_is_shown() || (is_leaving && !is_owed)) /* that takes a second at most */
         return -1;
     char text[STATUS_LINE_TEXT_SIZE];
     int64_t waited_ms = clock_ms() - link->quiet_since_ms;

@@ -598,10 +598,12 @@ def test_an_error_with_a_server_s_code_is_a_reply_all_the_same(at_terminal, scri
 
 
 def test_a_greeting(at_terminal, script):
+    """A line that is entered before waits for it, and the screen says so."""
     screen = at_terminal(script, "--greeting", "1")
     screen.enter("HELP")
     screen.wait(lambda: "-> HELP" in screen.lines, "the line that was entered")
     script.peer.connection()
+    screen.wait(lambda: screen.lines[-1].startswith("Waiting"), "the wait")
     script.send(b"220 ready\n")
     script.wait_asked(b"HELP")
     script.send(b"214 no help\n")
