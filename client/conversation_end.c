@@ -22,14 +22,13 @@ void conversation_finish_stream(struct conversation *conversation)
     int broken_by = conversation->send_errno && conversation->send_errno != EPIPE
                         ? conversation->send_errno
                         : conversation->receive_errno;
-    if (conversation_is_over(conversation))
-        conversation_finish(conversation, CONVERSATION_CLOSED, "");
-    else if (conversation->had_fragment)
+    bool is_over = conversation_is_over(conversation); /* whatever came behind the last reply */
+    if (conversation->had_fragment && !is_over)
         conversation_finish(conversation, CONVERSATION_LOST,
                             "the server closed it in the middle of a reply");
     else if (broken_by && (is_owed || !conversation->quitting))
         conversation_finish(conversation, CONVERSATION_LOST, strerror(broken_by));
-    else if (conversation->greetings > 0)
+    else if (conversation->greetings > 0 && !is_over)
         conversation_finish(conversation, CONVERSATION_NO_GREETING,
                             "the server closed it before its greeting");
     else if (is_owed)

@@ -7,11 +7,14 @@
 
 #define TAB_COLUMNS 8
 
-static bool is_set(const char *name)
+/* A variable of the environment; "" if it is not set. */
+static const char *variable(const char *name)
 {
     const char *value = getenv(name);
-    return value && *value;
+    return value ? value : "";
 }
+
+static bool is_set(const char *name) { return *variable(name); }
 
 static bool begins_with(const char *text, const char *beginning)
 {
@@ -22,7 +25,7 @@ bool reflow_is_known(void)
 {
     static const char *const types[] = {"tmux",        "alacritty",     "foot",
                                         "xterm-kitty", "xterm-ghostty", "wezterm"};
-    const char *term = is_set("TERM") ? getenv("TERM") : "";
+    const char *term = variable("TERM");
     /* Those may have been started from one of the others, whose variables they inherit. */
     if (is_set("XTERM_VERSION") || is_set("STY"))
         return false;

@@ -142,7 +142,8 @@ static void do_something(struct talk *talk, unsigned what)
 
 static void run(struct talk *talk, struct fuzz_cuts *cuts, size_t size, struct trace *raw)
 {
-    for (size_t at = 0; at < size;) {
+    /* When the conversation has ended nobody reads what is sent. */
+    for (size_t at = 0; at < size && !conversation_ended(talk->conversation);) {
         do_something(talk, cuts->state >> 20);
         size_t piece = fuzz_cut(cuts, size - at);
         FUZZ_REQUIRE(send(talk->server, talk->stream + at, piece, MSG_NOSIGNAL) == (ssize_t) piece);
