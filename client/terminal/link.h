@@ -1,6 +1,6 @@
 /*
- * link: the terminal's way to the server: a conversation, an attempt to open one, or neither; and
- * the requests that it still owes a reply to.
+ * link: the terminal's way to the server: a conversation, an attempt to open one, with --wait the
+ * pause before an attempt, or nothing; and the requests that are still owed a reply.
  *
  * A request is sent once: one that was sent and not answered when the conversation ends is named.
  * Only if it was certainly not run, or with --again lost, it comes back to the prompt, or is sent
