@@ -79,7 +79,7 @@ static bool take_quit_word(const char *value, void *context, struct error *error
 static bool take_greeting(const char *value, void *context, struct error *error)
 {
     struct options *options = context;
-    long frames;
+    long frames = 0; /* gcc can't see that it is set */
     if (!args_number(value, 0, 1000, &frames, error))
         return false;
     options->conversation.greetings = (size_t) frames;
