@@ -6,6 +6,8 @@ library's memcpy(), say, is another with AVX2.
 import re
 
 TOLERANCE = 3  # percent more than what is kept; above that is a failure
+# A long message comes in pieces, and how many they are depends on what else the machine does.
+TOLERANCES = {"echo/20x1/65536": 10}
 RENEW = "make instructions INSTRUCTIONS=--keep"
 
 
@@ -24,10 +26,10 @@ def compare(text, versions, figures):
     others = [f"{versions.get(name)} and not {version}"
               for name, version in re.findall(r"^([^#:]+): (.*)$", text, re.M) if versions.get(name) != version]
     grown = [f"{cell} from {kept[cell]} to {figure}" for cell, figure in figures.items()
-             if cell in kept and 100 * figure > kept[cell] * (100 + TOLERANCE)]
+             if cell in kept and 100 * figure > kept[cell] * (100 + TOLERANCES.get(cell, TOLERANCE))]
     if others:
         return True, f"not compared with what is kept, since this is {', '.join(others)}"
     if grown:
         return False, (f"more than {TOLERANCE} % more instructions a request: {', '.join(grown)}; if they are "
                        f"worth it, renew what is kept: {RENEW}")
-    return True, f"no figure is more than {TOLERANCE} % above what is kept"
+    return True, f"no figure is more than {TOLERANCE} % above what is kept, {max(TOLERANCES.values())} % for long messages"

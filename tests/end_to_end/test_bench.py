@@ -453,6 +453,13 @@ def test_instructions_are_counted(bench, build):
     assert re.search(r"^\| `put_reply` \| \d+ \|$", harness.text_of(ended.stdout), re.M), ended
 
 
+def test_long_messages_may_come_in_more_pieces(monkeypatch):
+    monkeypatch.syspath_prepend(str(RUN.parent))
+    kept = importlib.import_module("kept")
+    text = kept.text_of({}, {"echo/20x1/65536": 1000})
+    assert [kept.compare(text, {}, {"echo/20x1/65536": figure})[0] for figure in (1100, 1101)] == [True, False]
+
+
 @pytest.mark.parametrize("compiler, figure, good, words", [
     ("GCC: 12.2", 1030, True, "no figure is more than 3 % above what is kept"),
     ("GCC: 12.2", 1031, False, "hello/50x1 from 1000 to 1031;"),
