@@ -53,13 +53,11 @@ static bool take_again(const char *value, void *context, struct error *error)
     static const char *const names[] = {[OPTIONS_AGAIN_NEVER] = "never",
                                         [OPTIONS_AGAIN_STOPPING] = "stopping",
                                         [OPTIONS_AGAIN_LOST] = "lost"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(value, names[i]) == 0) {
-            ((struct options *) context)->again = (enum options_again) i;
-            return true;
-        }
-    }
-    return error_set(error, "'%s' is not known; it can be never, stopping or lost", value);
+    unsigned again;
+    if (!args_word(value, names, sizeof names / sizeof *names, &again))
+        return error_set(error, "'%s' is not known; it can be never, stopping or lost", value);
+    ((struct options *) context)->again = (enum options_again) again;
+    return true;
 }
 
 static bool take_literal(const char *value, void *context, struct error *error)
@@ -105,13 +103,11 @@ static bool take_when(const char *value, enum options_when *when, struct error *
 {
     static const char *const names[] = {
         [OPTIONS_AUTO] = "auto", [OPTIONS_ALWAYS] = "always", [OPTIONS_NEVER] = "never"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(value, names[i]) == 0) {
-            *when = (enum options_when) i;
-            return true;
-        }
-    }
-    return error_set(error, "'%s' is not known; it can be auto, always or never", value);
+    unsigned index;
+    if (!args_word(value, names, sizeof names / sizeof *names, &index))
+        return error_set(error, "'%s' is not known; it can be auto, always or never", value);
+    *when = (enum options_when) index;
+    return true;
 }
 
 static bool take_color(const char *value, void *context, struct error *error)

@@ -20,6 +20,10 @@ bool args_duration(const char *text, int64_t *ms, struct error *error);
 /* A size from `min` to `max` bytes: "5120", "64k", "1m", "1g" (powers of 1024, either case). */
 bool args_size(const char *text, size_t min, size_t max, size_t *bytes, struct error *error);
 
+/* One of `count` words, of which `*index` becomes the number, from 0. False if it is none of them:
+ * the caller's error says what it can be. */
+bool args_word(const char *text, const char *const *words, size_t count, unsigned *index);
+
 /* A whole number from `min` to `max`, in decimal. */
 bool args_number(const char *text, long min, long max, long *number, struct error *error);
 

@@ -1,6 +1,6 @@
 /*
- * args_units: the notations that options share: numbers, sizes and durations. All in integers: no
- * rounding surprises, and no locale that wants a comma.
+ * args_units: the notations that options share: words, numbers, sizes and durations. All in
+ * integers: no rounding surprises, and no locale that wants a comma.
  */
 #include "common/args.h"
 
@@ -122,4 +122,12 @@ bool args_duration(const char *text, int64_t *ms, struct error *error)
     bool is_zero = text + strspn(text, "0.") >= unit;
     *ms = value == 0 && !is_zero ? 1 : value;
     return true;
+}
+
+bool args_word(const char *text, const char *const *words, size_t count, unsigned *index)
+{
+    for (*index = 0; *index < count; ++*index)
+        if (strcmp(text, words[*index]) == 0)
+            return true;
+    return false;
 }

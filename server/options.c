@@ -226,13 +226,12 @@ static bool take_log(const char *value, void *context, struct error *error)
 {
     static const char *const names[] = {
         [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_TIMED] = "timed", [LOG_FORMAT_JSON] = "json"};
-    for (unsigned format = 0; format < sizeof names / sizeof *names; format++) {
-        if (strcmp(value, names[format]) == 0) {
-            ((struct options *) context)->log_format = (enum log_format) format;
-            return true;
-        }
-    }
-    return error_set(error, "\"%s\" is no form of the log; it can be text, timed or json", value);
+    unsigned format;
+    if (!args_word(value, names, sizeof names / sizeof *names, &format))
+        return error_set(error, "\"%s\" is no form of the log; it can be text, timed or json",
+                         value);
+    ((struct options *) context)->log_format = (enum log_format) format;
+    return true;
 }
 
 static bool take_quiet(const char *value, void *context, struct error *error)

@@ -97,6 +97,25 @@ static void test_durations(void **state)
     }
 }
 
+static void test_words(void **state)
+{
+    static const char *const words[] = {"never", "stopping", "lost"};
+    static const struct {
+        const char *text;
+        int index; /* -1: it is none of them */
+    } cases[] = {
+        {"never", 0}, {"stopping", 1}, {"lost", 2},   {"", -1},
+        {"stop", -1}, {"Lost", -1},    {"lost ", -1},
+    };
+    (void) state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        unsigned index;
+        bool taken = args_word(cases[i].text, words, COUNT(words), &index);
+        print_message("# %s\n", cases[i].text);
+        assert_int_equal(taken ? (int) index : -1, cases[i].index);
+    }
+}
+
 static void test_sizes(void **state)
 {
     (void) state;
@@ -556,10 +575,15 @@ static void test_help_of_a_bare_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_durations), cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_command_lines),
-        cmocka_unit_test(test_operands),  cmocka_unit_test(test_long_texts_keep_both_ends),
-        cmocka_unit_test(test_help),      cmocka_unit_test(test_help_of_a_bare_program),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_command_lines),
+        cmocka_unit_test(test_operands),
+        cmocka_unit_test(test_long_texts_keep_both_ends),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_help_of_a_bare_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
