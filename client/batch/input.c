@@ -170,9 +170,7 @@ static enum input_rest rest_of_script(struct input *input, int wait_ms)
 
 enum input_rest input_rest(struct input *input, int wait_ms)
 {
-    if (input->is_script)
-        return rest_of_script(input, wait_ms);
-    return *input->next ? INPUT_REST_SOME : INPUT_REST_NONE;
+    return input->is_script ? rest_of_script(input, wait_ms) : input_look(input);
 }
 
 enum input_rest input_look(const struct input *input)
