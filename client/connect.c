@@ -34,14 +34,14 @@ struct connect_retries connect_retries(const struct options *options)
                                     .pause_ms = FIRST_PAUSE_MS};
 }
 
-int64_t connect_next_pause_ms(struct connect_retries *retries)
+bool connect_put_off(struct connect_retries *retries)
 {
-    int64_t pause_ms = retries->pause_ms;
-    int64_t left_ms = retries->end_ms - clock_ms();
-    if (left_ms <= 0)
-        return -1;
-    retries->pause_ms = clock_earlier(2 * pause_ms, LONGEST_PAUSE_MS);
-    return clock_earlier(pause_ms, left_ms);
+    int64_t now_ms = clock_ms();
+    if (now_ms >= retries->end_ms)
+        return false;
+    retries->next_ms = clock_earlier(now_ms + retries->pause_ms, retries->end_ms);
+    retries->pause_ms = clock_earlier(2 * retries->pause_ms, LONGEST_PAUSE_MS);
+    return true;
 }
 
 bool connect_is_worth_retrying(const struct options *options, enum conversation_opening opening)
@@ -66,7 +66,7 @@ struct conversation_settings connect_settings(const struct connect_retries *retr
 
 static void nap(int64_t ms)
 {
-    struct timespec pause = clock_timespec(ms);
+    struct timespec pause = clock_timespec(clock_later(ms, 0));
     nanosleep(&pause, NULL);
 }
 
@@ -115,12 +115,11 @@ struct conversation *connect_first(struct connect_retries *retries, const struct
             open_shown(&settings, screen_fd(options), opening, error);
         if (conversation || !connect_is_worth_retrying(options, *opening))
             return conversation;
-        int64_t pause_ms = connect_next_pause_ms(retries);
-        if (pause_ms < 0)
+        if (!connect_put_off(retries))
             return NULL;
         if (is_first && !options->is_quiet)
             report_waiting(error->text);
-        nap(pause_ms);
+        nap(retries->next_ms - clock_ms());
     }
 }
 

@@ -17,13 +17,14 @@
 struct connect_retries {
     int64_t end_ms; /* CLOCK_NEVER: they go on for ever */
     int64_t pause_ms;
+    int64_t next_ms; /* when to make the next attempt; 0: at once */
 };
 
 /* Retries for the time of --wait from now on; for 10 seconds without it. */
 struct connect_retries connect_retries(const struct options *options);
 
-/* The pause before the next attempt, which is then to be made; -1: the time is over. */
-int64_t connect_next_pause_ms(struct connect_retries *retries);
+/* Puts the next attempt off by a pause. False if the time is over. */
+bool connect_put_off(struct connect_retries *retries);
 
 /* Whether --wait is about this failure. An unknown host is retried only if there is an end of the
  * time: a misspelt name never comes up. */

@@ -50,13 +50,10 @@ bool again_begin(struct again *again, struct conversation *conversation)
     if (is_first || replies != again->replies) {
         again->retries = connect_retries(again->options);
         again->is_retry = false;
-        again->next_ms = 0;
     } else {
-        int64_t pause_ms = connect_next_pause_ms(&again->retries);
-        if (pause_ms < 0)
+        if (!connect_put_off(&again->retries))
             return false;
         again->is_retry = again->has_resumed;
-        again->next_ms = clock_ms() + pause_ms;
     }
     conversation_hang_up(conversation);
     again->replies = replies;
@@ -76,7 +73,7 @@ int again_wait_ms(const struct again *again, const struct input *input)
     bool is_silent = again->awaits_input && input_look(input) == INPUT_REST_UNKNOWN;
     if (!again->is_under_way || is_silent || again->attempt)
         return -1;
-    return clock_wait_ms(again->next_ms - clock_ms());
+    return clock_wait_ms(again->retries.next_ms - clock_ms());
 }
 
 static enum again_outcome end(struct again *again, enum again_outcome outcome)
@@ -87,11 +84,7 @@ static enum again_outcome end(struct again *again, enum again_outcome outcome)
 
 static enum again_outcome try_later(struct again *again)
 {
-    int64_t pause_ms = connect_next_pause_ms(&again->retries);
-    if (pause_ms < 0)
-        return end(again, AGAIN_FAILED);
-    again->next_ms = clock_ms() + pause_ms;
-    return AGAIN_NOT_YET;
+    return connect_put_off(&again->retries) ? AGAIN_NOT_YET : end(again, AGAIN_FAILED);
 }
 
 static enum again_outcome start(struct again *again)
@@ -134,5 +127,5 @@ enum again_outcome again_step(struct again *again, struct conversation **convers
             return AGAIN_NOT_YET;
         again->awaits_input = false;
     }
-    return clock_ms() >= again->next_ms ? start(again) : AGAIN_NOT_YET;
+    return clock_ms() >= again->retries.next_ms ? start(again) : AGAIN_NOT_YET;
 }

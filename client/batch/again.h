@@ -27,7 +27,6 @@ struct again {
     bool awaits_input; /* since nothing is unanswered */
     bool is_retry;
     struct connect_attempt *attempt; /* owned, or NULL */
-    int64_t next_ms;                 /* when to make one, if there is none */
 
     bool has_resumed; /* this is not the first conversation */
     struct error why; /* the last attempt failed; "" if it did not */

@@ -68,12 +68,10 @@ bool link_connect(struct link *link)
 /* False if the time for that is over. Says so when it begins. */
 static bool retry(struct link *link, const char *why)
 {
-    int64_t pause_ms = connect_next_pause_ms(&link->retries);
     bool is_first = !link->is_retrying;
-    link->is_retrying = pause_ms >= 0;
+    link->is_retrying = connect_put_off(&link->retries);
     if (!link->is_retrying)
         return false;
-    link->next_ms = clock_ms() + pause_ms;
     if (is_first && !link->options->is_quiet)
         notice_waiting(why);
     return true;
@@ -104,14 +102,14 @@ int link_wait_ms(const struct link *link)
 {
     if (!link_is_opening(link) || link->attempt)
         return -1;
-    return clock_wait_ms(link->next_ms - clock_ms());
+    return clock_wait_ms(link->retries.next_ms - clock_ms());
 }
 
 bool link_step(struct link *link, short revents)
 {
     if (link->attempt)
         return revents ? finish_attempt(link) : true;
-    return clock_ms() >= link->next_ms ? start_attempt(link) : true;
+    return clock_ms() >= link->retries.next_ms ? start_attempt(link) : true;
 }
 
 /* ---- replies, and the end ---- */

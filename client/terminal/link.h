@@ -28,7 +28,6 @@ struct link {
     struct connect_attempt *attempt;   /* owned, or NULL */
     struct connect_retries retries;    /* of the present, or the last, conversation */
     bool is_retrying;                  /* for --wait, and it was not answered yet */
-    int64_t next_ms;                   /* when to make an attempt, if there is neither */
     struct owed_queue owed;            /* by the conversation */
     int64_t quiet_since_ms;            /* when the user last asked, or got, something */
     bool is_later;       /* the first conversation is over, and another one was wanted */
