@@ -97,6 +97,15 @@ def wait_until(condition, what, limit=LIMIT):
         pause = min(1.2 * pause, 0.02)
 
 
+def is_listening(path):
+    """Whether somebody listens on the Unix socket there: a file is there from the bind on. For servers whose log
+    isn't read; nothing connects to them."""
+    accepts = 1 << 16  # a socket's flags
+    with open("/proc/net/unix") as table:
+        rows = [row.split(maxsplit=7) for row in table.read().splitlines()[1:]]
+    return any(row[7:] == [str(path)] and int(row[3], 16) & accepts for row in rows)
+
+
 class Output:
     """What a process writes into a pipe, as it comes, read by a thread of its own."""
 

@@ -211,7 +211,7 @@ def test_a_reader_that_never_reads(server, folder, schema):
     reading, writing = os.pipe()
     banterd = server("--log", "json", listen=f"unix:{folder}/socket", stdout=writing)
     os.close(writing)
-    wait_until((folder / "socket").exists, "it listens")
+    wait_until(lambda: harness.is_listening(folder / "socket"), "it listens")
     client = banterd.connect(f"unix:{folder}/socket")
     count = 30000
     client.send_in_background("message\n" * count)
@@ -263,7 +263,7 @@ def test_times_are_those_of_the_events(server, folder, log):
     before = now()
     banterd = server("-t", "2", "--log", log, listen=f"unix:{folder}/socket", stdout=writing)
     os.close(writing)
-    wait_until((folder / "socket").exists, "it listens")
+    wait_until(lambda: harness.is_listening(folder / "socket"), "it listens")
     clients = [banterd.connect(f"unix:{folder}/socket") for _ in range(4)]
     for number in range(100):
         for client in clients:
