@@ -105,7 +105,8 @@ including = $(if $(2),$(shell grep -l '^.include "$(1)/' $(2)))
 
 common := $(call objects,$(wildcard common/*.c))
 # The server's rooms; server/handlers/examples/ is for who writes plugins, and no part of it.
-server_rooms := server server/engine server/log server/net server/session server/handlers server/handlers/program
+server_rooms := server server/admin server/engine server/log server/net server/session server/handlers \
+                server/handlers/program
 server := $(call objects,$(wildcard $(addsuffix /*.c,$(server_rooms))))
 client_rooms := client client/terminal client/batch
 client := $(call objects,$(wildcard $(addsuffix /*.c,$(client_rooms))))

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/buffer_pool.h"
+#include "server/admin/admin.h"
 #include "server/engine/cpus.h"
 #include "server/log/journal.h"
 #include "server/log/log.h"
@@ -49,22 +50,30 @@ static enum status print_help(void)
     return status;
 }
 
+/* What lives as long as the process serves, or longer. */
+struct life {
+    struct run *run;
+    const struct options *options;
+    struct log *log;
+    struct admin *admin;
+};
+
 /* Runs the server with a handler that is open, and closes it, unless threads are left in it. */
-static enum status serve(struct run *run, const struct options *options, struct handler *handler,
-                         struct log *log)
+static enum status serve(const struct life *life, struct handler *handler)
 {
     struct error error;
     enum server_failure cause;
+    const struct options *options = life->options;
     struct server_config config = options->config;
     config.handler = handler;
-    config.log = log;
+    config.log = life->log;
     struct server *server = server_open(&config, &cause, &error);
     if (!server) {
         handler_close(handler);
         return fail(STATUS_NOT_STARTED,
                     cause == SERVER_NOT_BOUND ? "Bind failed. Error : " : "banterd: ", error.text);
     }
-    int left = run_server(run, server, options->run_for_ms);
+    int left = run_server(life->run, server, options->run_for_ms);
     int failure = errno;
     server_close(server);
     if (left < 0)
@@ -74,38 +83,50 @@ static enum status serve(struct run *run, const struct options *options, struct 
     return left > 0 ? STATUS_LEFT_BEHIND : STATUS_STOPPED;
 }
 
-static enum status open_and_serve(struct run *run, const struct options *options, struct log *log)
+static enum status open_and_serve(const struct life *life)
 {
     static struct handler handler; /* its threads that are left behind go on to use it */
+    const struct options *options = life->options;
     struct error error;
     struct handler_host host = {
-        .log = log,
+        .log = life->log,
         .handler_timeout_ms = options->config.handler_timeout_ms,
         .cores = cpus_count(),
         .lines = frame_codec_is_one_line(frame_codec_of_requests(options->config.codec)),
         .one_line = frame_codec_is_one_line(options->config.codec),
-        .stop_fd = run_stop_fd(run),
+        .stop_fd = run_stop_fd(life->run),
     };
     if (handler_open(&handler, &options->handler, &host, &error))
-        return serve(run, options, &handler, log);
-    if (run_is_stopped(run))
+        return serve(life, &handler);
+    if (run_is_stopped(life->run))
         return STATUS_STOPPED;
     return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
 }
 
+static enum status with_admin(struct life *life)
+{
+    life->admin = admin_open();
+    if (!life->admin)
+        return fail(STATUS_NOT_STARTED, "banterd: unable to open the server: ", strerror(errno));
+    enum status status = open_and_serve(life);
+    admin_close(life->admin);
+    return status;
+}
+
 static int live(struct run *run, void *context)
 {
-    const struct options *options = context;
+    struct life life = {.run = run, .options = context};
+    const struct options *options = life.options;
     struct error error;
     struct log_style style = {options->log_format, journal_is_at(STDOUT_FILENO)};
-    struct log *log = log_open(STDOUT_FILENO, options->log_level, style, &error);
-    if (!log)
+    life.log = log_open(STDOUT_FILENO, options->log_level, style, &error);
+    if (!life.log)
         return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
-    enum status status = open_and_serve(run, options, log);
-    if (!log_stop(log))
+    enum status status = with_admin(&life);
+    if (!log_stop(life.log))
         _exit(status);                /* the log's thread is left behind, too */
     if (status != STATUS_LEFT_BEHIND) /* those threads may still log */
-        log_free(log);
+        log_free(life.log);
     return status;
 }
 
