@@ -5,12 +5,9 @@
 #include <string.h>
 
 #include "common/decimal.h"
-#include "common/escape.h"
+#include "common/json.h"
 
-enum {
-    FIXED_BYTES = 400, /* more than a line has without its text */
-    ESCAPED_BYTES = 6, /* the most that become of one */
-};
+enum { FIXED_BYTES = 400 }; /* more than a line has without its text */
 
 static const char *level_name(const struct log_description *description)
 {
@@ -26,79 +23,10 @@ static const char *level_name(const struct log_description *description)
 
 size_t log_json_room(const struct log_record *record)
 {
-    return FIXED_BYTES + ESCAPED_BYTES * record->size;
+    return FIXED_BYTES + JSON_ESCAPED_BYTES * record->size;
 }
 
 /* ---- texts ---- */
-
-static char *put_unicode(char *at, uint32_t character)
-{
-    static const char digits[] = "0123456789abcdef";
-    *at++ = '\\';
-    *at++ = 'u';
-    for (int shift = 12; shift >= 0; shift -= 4)
-        *at++ = digits[character >> shift & 15];
-    return at;
-}
-
-static char *put_control(char *at, char byte)
-{
-    static const char from[] = "\b\t\n\f\r", to[] = "btnfr";
-    const char *found = byte ? strchr(from, byte) : NULL;
-    if (!found)
-        return put_unicode(at, (unsigned char) byte);
-    *at++ = '\\';
-    *at++ = to[found - from];
-    return at;
-}
-
-/* Text that may be shown; only quotes and backslashes are escaped. */
-static char *put_shown(char *at, const char *text, size_t size)
-{
-    for (const char *end = text + size; text < end; text++) {
-        if (*text == '"' || *text == '\\')
-            *at++ = '\\';
-        *at++ = *text;
-    }
-    return at;
-}
-
-/* NULL, with something written, if the text is not UTF-8. All characters that may not be shown
- * are in the first plane of Unicode, so that four digits are enough. */
-static char *put_utf8(char *at, const char *text, size_t size)
-{
-    for (;;) {
-        size_t shown = escape_shown(text, size, escape_utf8, "");
-        at = put_shown(at, text, shown);
-        text += shown;
-        size -= shown;
-        if (size == 0)
-            return at;
-        uint32_t character;
-        size_t length = 1;
-        if ((unsigned char) *text < 0x80)
-            at = put_control(at, *text);
-        else if ((length = escape_utf8(text, size, &character)) > 0)
-            at = put_unicode(at, character);
-        else
-            return NULL;
-        text += length;
-        size -= length;
-    }
-}
-
-static char *put_base64(char *at, const char *text, size_t size)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < size; i += 3) {
-        uint32_t bits = 0;
-        for (size_t j = i; j < i + 3; j++)
-            bits = bits << 8 | (j < size ? (unsigned char) text[j] : 0);
-        for (size_t j = 0; j < 4; j++)
-            *at++ = i + j <= size ? digits[bits >> (18 - 6 * j) & 63] : '=';
-    }
-    return at;
-}
 
 /* The size of a text that was cut, without the part of a character at its end. */
 static size_t without_part(const char *text, size_t size)
@@ -123,10 +51,8 @@ static char *put_key(char *at, const char *key, const char *suffix)
 
 static char *put_string(char *at, const char *key, const char *text, size_t size, size_t whole_size)
 {
-    char *end = stpcpy(put_key(at, key, ""), "\"");
-    if (!(end = put_utf8(end, text, whole_size)))
-        end = put_base64(stpcpy(put_key(at, key, "_base64"), "\""), text, size);
-    return stpcpy(end, "\"");
+    char *end = json_put_string(put_key(at, key, ""), text, whole_size);
+    return end ? end : json_put_base64(put_key(at, key, "_base64"), text, size);
 }
 
 static char *put_number(char *at, const char *key, uint64_t number)
