@@ -188,6 +188,8 @@ int main(int argc, char **argv)
         return print_help();
     if (options.version)
         return print("banterd " BANTER_VERSION "\n");
+    if (!options_take_sockets(&options, &error))
+        return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
     int signal_fd = run_open_signals(); /* before there are threads, which inherit the mask */
     if (signal_fd < 0)
         return fail(STATUS_NOT_STARTED, "banterd: unable to read signals: ", strerror(errno));

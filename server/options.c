@@ -380,9 +380,23 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
         options->handler = (struct handler_spec){&handler_program, NULL, &options->program};
     else if (!options->handler.kind)
         options->handler.kind = &handler_hello;
-    if (options->config.listen_count == 0)
-        options->addresses[options->config.listen_count++] = PROTOCOL_DEFAULT_ADDRESS;
     options->config.listen = options->addresses;
+    return true;
+}
+
+bool options_take_sockets(struct options *options, struct error *error)
+{
+    struct server_config *config = &options->config;
+    if (!passed_take(&options->passed, error))
+        return false;
+    config->sockets = options->passed.clients.fds;
+    config->socket_count = options->passed.clients.count;
+    if (config->socket_count + config->listen_count > 0)
+        return true;
+    if (passed_any(&options->passed))
+        return error_set(error, "none of the sockets that were passed is for clients: name one "
+                                "neither control nor metrics, or use --listen");
+    options->addresses[config->listen_count++] = PROTOCOL_DEFAULT_ADDRESS;
     return true;
 }
 

@@ -12,11 +12,13 @@
 #include "server/handlers/program/program.h"
 #include "server/log/log.h"
 #include "server/net/listener.h"
+#include "server/net/passed.h"
 #include "server/server.h"
 
 struct options {
     struct server_config config; /* but for its handler and log; `listen` points to `addresses` */
     const char *addresses[LISTENERS_MAX];
+    struct passed passed;        /* no option: options_take_sockets() */
     struct handler_spec handler; /* if it is a program, `handler.program` points to `program` */
     struct program_options program;
     enum log_level log_level;
@@ -28,6 +30,10 @@ struct options {
 /* Reads the command line, and fills in the defaults. False, with `error` set, if it makes no sense.
  * The options point into argv and to themselves: they must stay where they are. */
 bool options_parse(struct options *options, int argc, char **argv, struct error *error);
+
+/* Takes the sockets that were passed to the process (server/net/passed.h). If there are none, nor
+ * an address, the default one is listened on. False, with `error` set, if they can't be used. */
+bool options_take_sockets(struct options *options, struct error *error);
 
 /* The text that --help prints; the caller frees it. NULL: out of memory. */
 char *options_help(void);

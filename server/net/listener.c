@@ -114,17 +114,37 @@ bool listeners_open(struct listeners *listeners, const char *text, struct error 
     return opened;
 }
 
+/* One that listens already keeps its backlog. */
+static bool is_listening(int fd)
+{
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
+}
+
+/* As address_listen() has it: accepted sockets inherit these. */
+static void set_options(int fd, const struct address *address)
+{
+    int on = 1;
+    if (address->socket.any.sa_family == AF_UNIX)
+        return;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
 bool listeners_take(struct listeners *listeners, int fd, struct error *error)
 {
     struct address address = {.size = sizeof address.socket};
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
-        getsockname(fd, &address.socket.any, &address.size) != 0 || listen(fd, BACKLOG) != 0)
+        getsockname(fd, &address.socket.any, &address.size) != 0 ||
+        (!is_listening(fd) && listen(fd, BACKLOG) != 0))
         return error_set(error, "unable to listen on socket %d: %s", fd, strerror(errno));
     if (!add(listeners, fd, &address, true))
         return error_set(error, "unable to listen on socket %d: there are %d listeners already", fd,
                          LISTENERS_MAX);
+    set_options(fd, &address);
     return true;
 }
 

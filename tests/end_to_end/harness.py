@@ -194,7 +194,7 @@ class Program:
     """
 
     def __init__(self, command, *, cwd, env=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                 expect_stderr="", expect_status=0, nofile=None):
+                 expect_stderr="", expect_status=0, nofile=None, pass_fds=()):
         self.command = [str(word) for word in command]
         started = DIES_WITH_US + self.command
         if nofile is not None:
@@ -204,7 +204,7 @@ class Program:
         self.expect_status = expect_status
         self.signalled = False
         self.process = subprocess.Popen(started, cwd=cwd, env=env, stdin=stdin, stdout=stdout,
-                                        stderr=subprocess.PIPE, start_new_session=True)
+                                        stderr=subprocess.PIPE, start_new_session=True, pass_fds=pass_fds)
         self.pid = self.process.pid
         self.stdout = Output(self.process.stdout) if self.process.stdout else None
         self.stderr = Output(self.process.stderr)
