@@ -1,33 +1,22 @@
 /*
- * histogram: log-linear buckets. The leading HISTOGRAM_BITS + 1 bits of a value choose its bucket;
- * the other bits are lost to rounding.
+ * histogram: log-linear buckets. The leading bits + 1 bits of a value choose its bucket; the other
+ * bits are lost to rounding.
  */
 #include "common/histogram.h"
 
-static unsigned bucket_of(uint64_t value)
+uint64_t histogram_bucket_end(unsigned bits, unsigned bucket)
 {
-    if (value < HISTOGRAM_STEPS)
-        return (unsigned) value;
-    unsigned magnitude = 63u - (unsigned) __builtin_clzll(value);
-    unsigned dropped = magnitude - HISTOGRAM_BITS;
-    /* The leading bit is always set: adding it, too, moves each magnitude on by one block. */
-    return dropped * HISTOGRAM_STEPS + (unsigned) (value >> dropped);
-}
-
-/* The largest value that falls into a bucket. */
-static uint64_t bucket_end(unsigned bucket)
-{
-    if (bucket < 2 * HISTOGRAM_STEPS)
+    if (bucket < 2u << bits)
         return bucket;
-    unsigned dropped = bucket / HISTOGRAM_STEPS - 1;
-    uint64_t leading = bucket - dropped * HISTOGRAM_STEPS;
+    unsigned dropped = (bucket >> bits) - 1;
+    uint64_t leading = bucket - (dropped << bits);
     return (leading << dropped) + (((uint64_t) 1 << dropped) - 1);
 }
 
 void histogram_add(struct histogram *histogram, uint64_t value)
 {
     histogram->count++;
-    histogram->buckets[bucket_of(value)]++;
+    histogram->buckets[histogram_bucket(HISTOGRAM_BITS, value)]++;
     if (value > histogram->max)
         histogram->max = value;
 }
@@ -42,14 +31,20 @@ static uint64_t rank_of(uint64_t count, unsigned parts)
     return rank > 0 ? rank : 1;
 }
 
+unsigned histogram_quantile_bucket(const uint64_t *buckets, uint64_t count, unsigned parts)
+{
+    uint64_t left = rank_of(count, parts);
+    unsigned bucket = 0;
+    while (buckets[bucket] < left)
+        left -= buckets[bucket++];
+    return bucket;
+}
+
 uint64_t histogram_quantile(const struct histogram *histogram, unsigned parts)
 {
     if (histogram->count == 0)
         return 0;
-    uint64_t left = rank_of(histogram->count, parts);
-    unsigned bucket = 0;
-    while (histogram->buckets[bucket] < left)
-        left -= histogram->buckets[bucket++];
-    uint64_t end = bucket_end(bucket);
+    unsigned bucket = histogram_quantile_bucket(histogram->buckets, histogram->count, parts);
+    uint64_t end = histogram_bucket_end(HISTOGRAM_BITS, bucket);
     return end < histogram->max ? end : histogram->max;
 }

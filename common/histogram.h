@@ -33,4 +33,27 @@ void histogram_add(struct histogram *histogram, uint64_t value);
  * to HISTOGRAM_WHOLE (the largest). 0 if nothing was added. */
 uint64_t histogram_quantile(const struct histogram *histogram, unsigned parts);
 
+/* ---- for those who count by themselves ----
+ *
+ * Each power of two is cut into 1 << `bits` buckets; `bits` is from 0 to 7. */
+
+/* The bucket of a value. That of a power of two is the first of its block: all smaller values are
+ * in the buckets before. */
+static inline unsigned histogram_bucket(unsigned bits, uint64_t value)
+{
+    if (value >> bits == 0)
+        return (unsigned) value;
+    unsigned magnitude = 63u - (unsigned) __builtin_clzll(value);
+    unsigned dropped = magnitude - bits;
+    /* The leading bit is always set: adding it, too, moves each magnitude on by one block. */
+    return (dropped << bits) + (unsigned) (value >> dropped);
+}
+
+/* The largest value that falls into a bucket. */
+uint64_t histogram_bucket_end(unsigned bits, unsigned bucket);
+
+/* The bucket of the smallest value that at least parts/HISTOGRAM_WHOLE of `count` values do not
+ * exceed. `count` is the sum of all buckets, and not 0. */
+unsigned histogram_quantile_bucket(const uint64_t *buckets, uint64_t count, unsigned parts);
+
 #endif

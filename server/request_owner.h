@@ -94,8 +94,9 @@ struct request {
     /* not NULL: the asker's own answer instead of `reply`; static strings */
     const char *verdict_code;
     const char *verdict_text;
-    size_t held;                   /* the asker's: bytes that its reply holds until then */
-    bool ends_in_crlf;             /* the asker's: so did its line, and its reply will */
+    int64_t begun_ns;  /* the asker's: since when it waits; 0: its time is not counted */
+    size_t held;       /* the asker's: bytes that its reply holds until then */
+    bool ends_in_crlf; /* the asker's: so did its line, and its reply will */
     struct inbox_node return_node; /* the call's way back, if it returns before the answer */
     struct inbox_node room_node;   /* the way of request_resume_session(); has a hold */
 };

@@ -333,6 +333,14 @@ static void postpone(struct shard *shard, int64_t ms)
         shard->drain_deadline_ms += ms;
 }
 
+static void begin_batch(struct shard *shard)
+{
+    struct loop *loop = &shard->loop;
+    loop->batch_ns = clock_ns(CLOCK_MONOTONIC);
+    loop->now_ms = loop->batch_ns / 1000000;
+    counter_add(&shard->counters.batches, 1);
+}
+
 /* Waits for events, and sets the loop's clock. */
 static int wait_for_events(struct shard *shard, struct epoll_event *events)
 {
@@ -351,7 +359,7 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events)
     monitor_batch_ends(loop);
     int count = epoll_wait(loop->epoll_fd, events, BATCH_EVENTS, wait);
     monitor_batch_begins(monitor, loop);
-    loop->now_ms = clock_ms();
+    begin_batch(shard);
     if (wait >= 0)
         paused_ms += clock_paused_ms(loop->now_ms, last_ms);
     if (paused_ms > 0)
@@ -366,6 +374,7 @@ static void take_over(struct shard *shard, struct pool_thread *from)
 {
     shard->loop.alarm_until_ms = shard->loop.now_ms + ALARM_MS;
     turn_adopt(from);
+    shard_measure(shard); /* of the batch that was cut off */
     pool_thread_let_go(from);
     shard_free_dead(shard);
 }
@@ -389,6 +398,7 @@ static bool own(struct loop *loop, struct pool_thread *thread, struct pool_threa
         shard_look_at_log(shard);
         if (!run_batch(shard, scratch, events, count))
             return false;
+        shard_measure(shard);
         shard_free_dead(shard);
     }
     log_nudge(shard->log);

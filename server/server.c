@@ -440,13 +440,17 @@ void server_stats(const struct server *server, struct server_stats *stats)
         .requests = count_requests(server),
         .handovers = monitor_handovers(server->monitor),
         .jobs = executor_submitted(server->executor),
+        .accept_rests = counter_get(&server->acceptor.rests),
         .log_lines = log_lines(server->shared.log),
         .log_dropped = log_dropped(server->shared.log),
         .memory_held = atomic_load(&server->memory.held),
         .clients = atomic_load(&server->admission.clients),
+        .max_clients = server->admission.max_clients,
         .refused = atomic_load(&server->admission.refused),
         .computing = executor_computing(server->executor),
+        .waiting = executor_waiting(server->executor),
         .threads = pool_threads(server->pool),
+        .loops = server->shard_count,
         .loops_in_use = atomic_load(&server->scaler.in_use),
     };
     for (unsigned i = 0; i < server->shard_count; i++) {
@@ -454,11 +458,24 @@ void server_stats(const struct server *server, struct server_stats *stats)
         stats->bytes_received += counter_get(&counters->received);
         stats->bytes_sent += counter_get(&counters->sent);
         stats->moves += counter_get(&counters->moved);
+        stats->batches += counter_get(&counters->batches);
         for (int code = 0; code < PROTOCOL_CODES; code++)
             stats->errors[code] += counter_get(&counters->errors[code]);
     }
     for (int event = 0; event < LOG_EVENTS; event++)
         stats->events[event] = log_count(server->shared.log, (enum log_event) event);
+    /* Said by whoever accepts, which at the stop is no owner of a shard. */
+    stats->errors[PROTOCOL_CODE_BUSY] += stats->events[LOG_BUSY];
+}
+
+void server_latency(const struct server *server, enum server_answered how, struct latency *latency)
+{
+    *latency = (struct latency){0};
+    for (unsigned i = 0; i < server->shard_count; i++) {
+        const struct counters *counters = &server->shards[i].counters;
+        latency_sum(latency, how == SERVER_ANSWERED_AT_ONCE ? &counters->latency_at_once
+                                                            : &counters->latency_late);
+    }
 }
 
 unsigned server_address_count(const struct server *server)

@@ -29,6 +29,7 @@
 #include "server/config.h"
 #include "server/handler.h"
 #include "server/log/events.h"
+#include "server/session/latency.h"
 
 struct server;
 
@@ -65,24 +66,35 @@ struct server_stats {
     uint64_t sessions; /* clients so far */
     uint64_t requests; /* taken so far; those that are too long count, and the quit word does not */
     uint64_t bytes_received, bytes_sent;
-    uint64_t errors[PROTOCOL_CODES]; /* replies that are errors, by enum protocol_code */
+    /* replies that are errors, and what is said unasked, by enum protocol_code */
+    uint64_t errors[PROTOCOL_CODES];
     uint64_t events[LOG_EVENTS];     /* what was logged, or would have been, by enum log_event */
     uint64_t handovers;              /* loops that were taken from a handler that took long */
     uint64_t moves;                  /* sessions that went to another loop */
     uint64_t jobs;                   /* requests given to the executor */
+    uint64_t batches;                /* of events, that the loops have worked off */
+    uint64_t accept_rests;           /* for want of descriptors or memory */
     uint64_t memory_held;            /* bytes that clients make it hold now; some too few or many */
     uint64_t log_lines, log_dropped; /* lines written, and lines for which there was no room */
     unsigned clients;                /* connected now */
+    unsigned max_clients;            /* that may be connected at a time */
     unsigned refused;                /* being told now that there are too many */
     unsigned computing;              /* requests that compute outside of the loops now */
+    unsigned waiting;                /* requests that wait for a thread outside of the loops */
     unsigned threads;                /* of the pool: loops' owners, in handlers, spares */
-    unsigned loops_in_use;
+    unsigned loops, loops_in_use;
 };
 
 /* Sums without a lock. From any thread, from server_open() until server_close(). What goes on
  * meanwhile may be in one number and not yet in another; what is counted "so far" never goes down.
  */
 void server_stats(const struct server *server, struct server_stats *stats);
+
+/* How long requests took so far: from the report of the kernel until the replies of that batch are
+ * sent, if they were answered at once; else from then until their replies are framed. What is
+ * refused before it is a request, or gets no reply, is not among them. As server_stats(). */
+enum server_answered { SERVER_ANSWERED_AT_ONCE, SERVER_ANSWERED_LATE, SERVER_ANSWERED };
+void server_latency(const struct server *server, enum server_answered how, struct latency *latency);
 
 /* The addresses it listens on, as bound, in the order of the config; they outlive the stop. */
 unsigned server_address_count(const struct server *server);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/counter.h"
 #include "server/engine/cost.h"
 #include "server/engine/heap.h"
 #include "server/engine/inbox.h"
@@ -40,6 +41,7 @@ struct executor {
     unsigned permits;       /* how many there are */
     struct inbox submitted; /* by any thread */
     _Atomic uint64_t jobs;  /* submitted so far */
+    struct counter begun;   /* of these. Added to under `lock` */
     _Atomic unsigned taken; /* permits in use; may be more than there are. Written under `lock` */
     pthread_mutex_t lock;   /* guards all that follows. Lock order: this one, then the pool's */
     /* Wait for a permit. The key: until when they should have been answered, in microseconds. */
@@ -201,8 +203,10 @@ static void run_jobs(void *user, struct pool_thread *thread, struct job *job)
         pthread_mutex_lock(&executor->lock);
         if (!job)
             job = take_next(executor, thread);
-        if (job)
+        if (job) {
             begin(executor, thread, job->cost, now_ns);
+            counter_add(&executor->begun, 1);
+        }
         pthread_mutex_unlock(&executor->lock);
         if (!job)
             return;
@@ -315,6 +319,12 @@ bool executor_is_crowded(const struct executor *executor)
 uint64_t executor_submitted(const struct executor *executor)
 {
     return atomic_load_explicit(&executor->jobs, memory_order_relaxed);
+}
+
+unsigned executor_waiting(const struct executor *executor)
+{
+    uint64_t begun = counter_get(&executor->begun); /* first: it never overtakes the other */
+    return (unsigned) (executor_submitted(executor) - begun);
 }
 
 unsigned executor_computing(const struct executor *executor)

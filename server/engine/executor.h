@@ -47,8 +47,10 @@ void executor_free(struct executor *executor);
  * executor_dispatch() soon (monitor_wake()). */
 bool executor_submit(struct executor *executor, struct job *job);
 
-/* How many jobs were submitted so far, and how many compute now. From any thread. */
+/* How many jobs were submitted so far, how many of them wait now, and how many compute. From any
+ * thread. */
 uint64_t executor_submitted(const struct executor *executor);
+unsigned executor_waiting(const struct executor *executor);
 unsigned executor_computing(const struct executor *executor);
 
 /* ---- in the monitor ---- */

@@ -68,8 +68,9 @@ struct loop {
     struct counter served; /* requests so far. Added to by the owner, read by all */
 
     /* The owner's. */
-    uint64_t calls; /* calls so far: the number of the last one */
-    int64_t now_ms; /* CLOCK_MONOTONIC at the start of the batch */
+    uint64_t calls;   /* calls so far: the number of the last one */
+    int64_t now_ms;   /* CLOCK_MONOTONIC at the start of the batch */
+    int64_t batch_ns; /* the same time, exactly; of a batch in which the loop is taken, too */
     /* By this time deadlines are judged: all that epoll had to report then has been seen to. So
      * what waits in a socket while the process stands still comes before any time-out. */
     int64_t looked_ms;

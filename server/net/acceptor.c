@@ -66,6 +66,7 @@ void acceptor_rest(struct acceptor *acceptor)
 {
     int why = errno;
     int64_t now_ms = clock_ms();
+    counter_add(&acceptor->rests, 1);
     pthread_mutex_lock(&acceptor->lock);
     if (!acceptor->has_stopped)
         watch(acceptor, EPOLL_CTL_MOD, 0);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "common/address.h"
+#include "common/counter.h"
 #include "server/net/listener.h"
 
 struct log;
@@ -32,7 +33,8 @@ struct acceptor {
     /* The owner's of that loop. */
     int64_t rest_until_ms; /* CLOCK_NEVER: it does not rest */
     int next_rest_ms;
-    int64_t logged_ms; /* when a rest was last logged; 0: never */
+    int64_t logged_ms;    /* when a rest was last logged; 0: never */
+    struct counter rests; /* so far. Read by any thread */
 };
 
 /* A connection. */

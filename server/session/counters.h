@@ -7,12 +7,18 @@
 
 #include "common/counter.h"
 #include "common/protocol.h"
+#include "server/session/latency.h"
 
 struct counters {
     struct counter received;               /* bytes read from clients */
     struct counter sent;                   /* bytes that the kernel took for them */
     struct counter moved;                  /* sessions that went to another shard */
-    struct counter errors[PROTOCOL_CODES]; /* error replies, by code */
+    struct counter errors[PROTOCOL_CODES]; /* frames that are errors, by code */
+    struct counter batches;                /* waits of the loop that have ended */
+    struct counter late; /* requests whose replies were not there, or not next, in their turn */
+    struct latency_counter latency_at_once; /* of the others: the time of the whole batch */
+    /* of those: from the start of their batch until the reply is framed in its place */
+    struct latency_counter latency_late;
 };
 
 #endif

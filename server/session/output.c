@@ -126,12 +126,20 @@ static inline void put_answer(struct session *session, struct buffer *output, bo
 
 /* ---- the queue ---- */
 
-void output_queue(struct session *session, struct request *request)
+static void enqueue(struct session *session, struct request *request)
 {
     request->ends_in_crlf = session->crlf; /* it is the last one that was taken */
     STAILQ_INSERT_TAIL(&session->active->requests, request, entry);
     session->active->pending++;
     session->active->messages += request->size;
+}
+
+void output_queue(struct session *session, struct request *request)
+{
+    struct shard *shard = session_shard(session);
+    request->begun_ns = shard->loop.batch_ns;
+    counter_add(&shard->counters.late, 1);
+    enqueue(session, request);
 }
 
 void output_ready(struct session *session, struct request *request)
@@ -209,7 +217,8 @@ void output_error(struct session *session, struct scratch *scratch, const char *
     request_start(request, &shard->loop, session, session->number, "", 0);
     request_defer(request); /* for good: the handler is not given it */
     output_overrule(request, code, text);
-    output_queue(session, request);
+    request->begun_ns = 0;
+    enqueue(session, request);
     request_release(request);
 }
 
@@ -260,8 +269,20 @@ static void end_behind(struct session *session)
     session->active->messages = 0;
 }
 
+/* The first request's reply is framed in its place. */
+static void measure_late(struct session *session, int64_t *now_ns)
+{
+    const struct request *request = STAILQ_FIRST(&session->active->requests);
+    if (!request->begun_ns)
+        return;
+    if (!*now_ns)
+        *now_ns = clock_ns(CLOCK_MONOTONIC);
+    latency_add(&session_shard(session)->counters.latency_late, *now_ns - request->begun_ns, 1);
+}
+
 void output_deliver(struct session *session, struct scratch *scratch)
 {
+    int64_t now_ns = 0; /* of all that are delivered together */
     while (output_deliverable(session) && buffer_size(&scratch->output) < SESSION_MAX_UNSENT) {
         struct request *request = STAILQ_FIRST(&session->active->requests);
         if (request->verdict_code)
@@ -270,6 +291,7 @@ void output_deliver(struct session *session, struct scratch *scratch)
         else
             put_answer(session, &scratch->output, request->ends_in_crlf, request);
         bool last = request_is_last(session_shard(session), request);
+        measure_late(session, &now_ns);
         unqueue_first(session);
         if (last)
             end_behind(session);
@@ -404,6 +426,7 @@ void output_tell_stop(struct session *session)
     if (config->codec == FRAME_RAW || config->handler->relays || !session_activate(session))
         return;
     bool is_first = !output_unsent(session);
+    count_error(session_shard(session), PROTOCOL_CODE_STOPPING);
     if (!protocol_append_error(&session->active->output, codec_of(session, session->crlf),
                                PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT)) {
         session_break(session, "out of memory");

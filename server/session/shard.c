@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "common/buffer_pool.h"
+#include "common/clock.h"
 #include "server/engine/scaler.h"
 #include "server/log/log.h"
 #include "server/net/acceptor.h"
@@ -109,6 +110,17 @@ struct request *shard_request(struct shard *shard)
     request->listeners = &shared->acceptor->listeners;
     request->session_data = NULL;
     return request;
+}
+
+void shard_measure(struct shard *shard)
+{
+    uint64_t taken = counter_get(&shard->loop.served);
+    uint64_t answered = taken - counter_get(&shard->counters.late);
+    if (answered == shard->measured)
+        return;
+    latency_add(&shard->counters.latency_at_once, clock_ns(CLOCK_MONOTONIC) - shard->loop.batch_ns,
+                answered - shard->measured);
+    shard->measured = answered;
 }
 
 void shard_free_dead(struct shard *shard)

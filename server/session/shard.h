@@ -56,6 +56,7 @@ struct shard {
     struct request_spares spares; /* requests for the next calls */
     struct linger_list linger;
     struct session_list dead; /* closed in this batch; freed when it is over */
+    uint64_t measured;        /* requests in counters.latency_at_once */
     ptrdiff_t uncounted; /* bytes that its sessions hold and the server's memory does not know */
     bool draining;       /* no new input is waited for */
     unsigned recalls;    /* how often the handler was asked to take back what was not begun */
@@ -99,6 +100,9 @@ void shard_for_each(struct shard *shard, void (*act)(struct session *session));
 /* A request for the next call, or to say something in its place: a spare or a new one. NULL: out of
  * memory. Owner only. */
 struct request *shard_request(struct shard *shard);
+
+/* The batch is over, and so is the time of the requests that were answered in it. Owner only. */
+void shard_measure(struct shard *shard);
 
 /* Frees the sessions that were closed: at the end of a batch. Owner only. */
 void shard_free_dead(struct shard *shard);

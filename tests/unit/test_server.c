@@ -179,6 +179,43 @@ static void test_counts_what_it_does(void **state)
     assert_int_equal(stats.events[LOG_STOPPED], 1);
     assert_int_equal(stats.log_lines, 0);
     assert_int_equal(stats.threads, 0);
+    assert_int_equal(stats.waiting, 0);
+    assert_int_equal(stats.accept_rests, 0);
+    assert_int_equal(stats.max_clients, config.max_clients ? config.max_clients : 10000);
+    assert_true(stats.batches > 0);
+    assert_true(stats.loops >= stats.loops_in_use);
+    server_close(embedded.server);
+}
+
+static uint64_t latencies(const struct server *server, enum server_answered how)
+{
+    struct latency latency;
+    server_latency(server, how, &latency);
+    assert_true(latency.count == 0 || latency.nanoseconds > 0);
+    return latency.count;
+}
+
+/* Each request is in one of the two histograms, but for what gets no reply. */
+static void test_measures_each_request(void **state)
+{
+    (void) state;
+    struct server_config config = server_defaults();
+    struct embedded embedded;
+    config.max_message = 8;
+    start(&embedded, &config);
+    int fd = connect_to(embedded.server);
+    ask(fd, "Zack\n0123456789\nb\n",
+        "Hello ZACK\n-ERR too-long a request may have 8 bytes\n"
+        "Hello B\n");
+    server_stop(embedded.server);
+    at_stop(fd);
+    pthread_join(embedded.thread, NULL);
+    struct server_stats stats;
+    server_stats(embedded.server, &stats);
+    assert_int_equal(latencies(embedded.server, SERVER_ANSWERED_AT_ONCE) +
+                         latencies(embedded.server, SERVER_ANSWERED_LATE),
+                     3);
+    assert_int_equal(stats.errors[PROTOCOL_CODE_STOPPING], 1);
     server_close(embedded.server);
 }
 
@@ -423,6 +460,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_serves_and_stops),
         cmocka_unit_test(test_counts_what_it_does),
+        cmocka_unit_test(test_measures_each_request),
         cmocka_unit_test(test_listens_on_a_bound_socket),
         cmocka_unit_test(test_a_socket_stays_the_callers_on_failure),
         cmocka_unit_test(test_bad_addresses_are_told),

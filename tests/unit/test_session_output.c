@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "server/session/input.h"
 #include "server/session/output.h"
 #include "tests/unit/shard_fixture.h"
@@ -95,6 +96,59 @@ static void an_answer_to_a_session_that_has_ended_is_dropped_without_a_word(void
     fixture.held[2] = NULL;
     assert_true(fixture_run());
     assert_int_equal(fixture_logged("dropped"), 0);
+}
+
+/* ---- times ---- */
+
+static void expect_latency(const struct latency_counter *counter, uint64_t count, int64_t least_ns)
+{
+    struct latency latency = {0};
+    latency_sum(&latency, counter);
+    assert_int_equal(latency.count, count);
+    assert_true((int64_t) latency.nanoseconds >= least_ns);
+}
+
+/* Begins a batch that began this long ago. */
+static void begin_batch(int64_t seconds)
+{
+    fixture.shard.loop.batch_ns = clock_ns(CLOCK_MONOTONIC) - seconds * 1000000000;
+}
+
+static void each_reply_is_measured_once(void **state)
+{
+    (void) state;
+    int client;
+    const struct counters *counters = &fixture.shard.counters;
+    fixture_session(&client);
+    begin_batch(100);
+    fixture_ask(client, "a\nhold\nbehind\nforget\nb\n", "a\n");
+    shard_measure(&fixture.shard);
+    shard_measure(&fixture.shard);
+    expect_latency(&counters->latency_at_once, 1, 100000000000);
+    begin_batch(0);
+    fixture_answer(0, "late");
+    assert_true(fixture_run());
+    fixture_expect(client, "late\nbehind\n-ERR handler-failed the handler has not answered\nb\n");
+    shard_measure(&fixture.shard);
+    expect_latency(&counters->latency_at_once, 1, 0);
+    expect_latency(&counters->latency_late, 4, 400000000000);
+    assert_int_equal(counter_get(&fixture.shard.loop.served), 5);
+    close(client);
+}
+
+static void what_gets_no_reply_is_not_measured(void **state)
+{
+    (void) state;
+    int client;
+    const struct counters *counters = &fixture.shard.counters;
+    fixture_session(&client);
+    begin_batch(100);
+    fixture_ask(client, "hold\n", "");
+    close(client);
+    assert_true(fixture_run());
+    shard_measure(&fixture.shard);
+    expect_latency(&counters->latency_at_once, 0, 0);
+    expect_latency(&counters->latency_late, 0, 0);
 }
 
 /* ---- bounds ---- */
@@ -266,6 +320,8 @@ int main(void)
         FIXTURE_TEST(an_error_takes_the_place_of_its_reply),
         FIXTURE_TEST(a_verdict_takes_the_place_of_an_answer_that_comes_later),
         FIXTURE_TEST(an_answer_to_a_session_that_has_ended_is_dropped_without_a_word),
+        FIXTURE_TEST(each_reply_is_measured_once),
+        FIXTURE_TEST(what_gets_no_reply_is_not_measured),
         FIXTURE_TEST(a_turn_delivers_up_to_its_bound),
         FIXTURE_TEST(a_session_has_no_more_requests_under_way_than_the_bound),
         FIXTURE_TEST(replies_that_wait_are_bounded),
