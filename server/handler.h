@@ -18,7 +18,9 @@
 
 struct handler;
 struct handler_kind;
+struct handler_restart;
 struct handler_session;
+struct handler_worker;
 struct log;
 struct peer_text;
 struct program_options;
@@ -114,6 +116,14 @@ struct handler_kind {
      * has not begun with it is deferred again (server/request.h). Called again and again, by the
      * owners of all loops, until it returns true; must not block. NULL: there is no such thing. */
     bool (*recall)(struct handler *handler);
+
+    /* See server/handler_workers.h. NULL: there are no workers. */
+    bool (*next_worker)(struct handler *handler, unsigned *place, struct handler_worker *worker);
+    uint64_t (*replacements)(struct handler *handler);
+
+    bool (*restart_workers)(struct handler *handler, struct error *error);
+    int (*restart_fd)(const struct handler *handler);
+    void (*restart_result)(struct handler *handler, struct handler_restart *restart);
 
     /* The process is about to end without close(): ends what would outlive it, of all handlers of
      * this kind. From any thread, also while one is being opened. NULL: nothing would. */

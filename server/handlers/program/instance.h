@@ -13,6 +13,7 @@
 
 #include "common/buffer.h"
 #include "server/handlers/program/look.h"
+#include "server/handlers/program/scoreboard.h"
 #include "server/handlers/program/spawn.h"
 #include "server/log/events.h"
 
@@ -76,7 +77,8 @@ struct instances {
     const struct command *command;
     struct spawn_options spawn; /* the same for all */
     int epoll_fd;
-    struct log_ring *log; /* NULL: no log */
+    struct log_ring *log;         /* NULL: no log */
+    struct scoreboard scoreboard; /* whoever has an instance has a score; the caller's to init */
     LIST_HEAD(, instance) all;
     unsigned count;              /* of `all` */
     unsigned wide;               /* pipes that hold more than new ones */

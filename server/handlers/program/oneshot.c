@@ -33,6 +33,7 @@ static void end_start(struct oneshots *oneshots, struct oneshot *oneshot)
     if (oneshot->starts)
         oneshots->starting--;
     oneshot->starts = false;
+    score_state(oneshot->score, oneshot->is_spare ? HANDLER_WORKER_WAITS : HANDLER_WORKER_WORKS);
 }
 
 void oneshot_end_patience(struct oneshots *oneshots, struct oneshot *oneshot)
@@ -59,6 +60,8 @@ static struct oneshot *start(struct oneshots *oneshots, const struct flow *flow,
         return NULL;
     }
     oneshot->instance->oneshot = oneshot;
+    oneshot->score = scoreboard_take(&instances->scoreboard, oneshots->number);
+    score_pid(oneshot->score, oneshot->instance->group.id);
     oneshot->late_ms = CLOCK_NEVER;
     oneshot->unread_fd = -1;
     oneshot->patient_until_ms = instances->now_ms + START_MS;
@@ -76,6 +79,7 @@ void oneshots_spare_failed(struct oneshots *oneshots)
 {
     oneshots->failures++;
     oneshots->spare_ms = oneshots->instances->now_ms + backoff_ms(oneshots->failures);
+    scoreboard_replaced(&oneshots->instances->scoreboard, NULL);
 }
 
 static void add_spare(struct oneshots *oneshots, struct oneshot *oneshot)
@@ -113,6 +117,7 @@ static void free_oneshot(struct oneshots *oneshots, struct oneshot *oneshot)
     exchange_end(&oneshot->exchange);
     exchange_fini(&oneshot->exchange);
     LIST_REMOVE(oneshot, entry);
+    scoreboard_release(&oneshots->instances->scoreboard, oneshot->score);
     free(oneshot);
 }
 
@@ -207,6 +212,7 @@ void oneshot_begin(struct oneshots *oneshots, struct request *request, const str
         return;
     }
     exchange_begin(&oneshot->exchange, request);
+    score_state(oneshot->score, HANDLER_WORKER_WORKS);
     set_deadline(oneshots, oneshot);
     oneshot_write(oneshots, oneshot);
 }
@@ -221,6 +227,7 @@ bool oneshot_give(struct oneshots *oneshots, struct oneshot *oneshot, struct req
     oneshot->unread_fd = instance_open_reader(oneshot->instance);
     /* What it may have written already is a part of the answer. */
     oneshot->exchange.request = request;
+    score_state(oneshot->score, HANDLER_WORKER_WORKS);
     set_deadline(oneshots, oneshot);
     if (write_request(oneshots, oneshot))
         return true;

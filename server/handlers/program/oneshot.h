@@ -24,6 +24,7 @@ struct oneshot {
     TAILQ_ENTRY(oneshot) spare_entry; /* in oneshots.spares, if it is one */
     bool is_spare;                    /* it was started ahead, and has no request */
     struct instance *instance;
+    struct score *score; /* what others see of it; NULL: memory was out */
     struct exchange exchange;
     /* Of one that was a spare: whose request it is, and a reading end of its input, which tells
      * whether it has read of it; -1: there is none. */

@@ -5,6 +5,25 @@
 #include "server/handlers/program/starts.h"
 #include "server/handlers/program/tagged.h"
 
+static enum handler_worker_state state_of(const struct worker *worker)
+{
+    switch (worker->phase) {
+    case WORKER_EMPTY:
+        return worker->failures > 0 ? HANDLER_WORKER_DOWN : HANDLER_WORKER_STARTING;
+    case WORKER_STARTING:
+        return HANDLER_WORKER_STARTING;
+    case WORKER_IDLE:
+        if (worker->tagged && worker->tagged->count > 0)
+            return HANDLER_WORKER_WORKS;
+        return worker->state.rests || worker->state.rested_us ? HANDLER_WORKER_RESTS
+                                                              : HANDLER_WORKER_WAITS;
+    default:
+        return HANDLER_WORKER_WORKS;
+    }
+}
+
+void phase_show(const struct worker *worker) { score_state(worker->score, state_of(worker)); }
+
 void phase_enter(struct workers *workers, struct worker *worker, enum worker_phase phase)
 {
     if (worker->phase == WORKER_IDLE)
@@ -16,6 +35,7 @@ void phase_enter(struct workers *workers, struct worker *worker, enum worker_pha
         TAILQ_INSERT_HEAD(&workers->idle, worker, idle_entry);
     else if (phase == WORKER_IDLE)
         TAILQ_INSERT_TAIL(&workers->idle, worker, idle_entry);
+    phase_show(worker);
     workers->changed = workers->changed || (phase != WORKER_IDLE && phase != WORKER_IN_TURN);
 }
 

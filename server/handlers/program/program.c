@@ -133,6 +133,23 @@ static bool recall(struct handler *handler)
     return supervisor_recall(&((struct program *) handler->state)->supervisor);
 }
 
+/* ---- workers ---- */
+
+static struct scoreboard *scoreboard_of(struct handler *handler)
+{
+    return &((struct program *) handler->state)->supervisor.instances.scoreboard;
+}
+
+static bool next_worker(struct handler *handler, unsigned *place, struct handler_worker *worker)
+{
+    return scoreboard_next(scoreboard_of(handler), place, worker);
+}
+
+static uint64_t replacements(struct handler *handler)
+{
+    return scoreboard_replacements(scoreboard_of(handler));
+}
+
 /* ---- open, close ---- */
 
 /* As many as may have their descriptors if the sessions get as many. */
@@ -280,5 +297,7 @@ const struct handler_kind handler_program = {
     .stream_ended = stream_ended,
     .paused_ms = paused_ms,
     .recall = recall,
+    .next_worker = next_worker,
+    .replacements = replacements,
     .abort = groups_abort,
 };

@@ -68,6 +68,7 @@ static void detach(struct workers *workers, struct worker *worker)
     buffer_fini(&worker->state.greeting.text);
     phase_enter(workers, worker, WORKER_EMPTY);
     worker->instance = NULL;
+    score_pid(worker->score, 0);
     worker->state = (struct instance_state){0};
     if (worker->tagged)
         tagged_reset(worker->tagged);
@@ -111,6 +112,8 @@ void worker_lose(struct workers *workers, struct worker *worker, const char *why
     struct instance *instance = worker->instance;
     charge_reply_to_first(workers, worker);
     bool unread = input_is_unread(workers, worker), unseen = worker->state.unseen;
+    if (worker->given)
+        score_requests(worker->score, worker->exchange.left + !unread);
     if (worker->state.answered)
         worker->start_ms = workers->instances->now_ms;
     else
@@ -164,6 +167,11 @@ int worker_start(struct workers *workers, struct worker *worker)
     workers->changed = true;
     if (worker->instance) {
         worker->instance->worker = worker;
+        score_number(worker->score, worker->number);
+        score_pid(worker->score, worker->instance->group.id);
+        if (worker->has_started)
+            scoreboard_replaced(&workers->instances->scoreboard, worker->score);
+        worker->has_started = true;
         worker->state.ready_ms = timeout ? workers->instances->now_ms + timeout : CLOCK_NEVER;
         phase_enter(workers, worker, WORKER_STARTING);
         if (workers->on_demand)
@@ -186,6 +194,7 @@ void worker_replace(struct workers *workers, struct worker *worker)
     struct instance *instance = worker->instance;
     worker->start_ms = workers->instances->now_ms;
     log_lost(workers, worker, workers->why);
+    score_requests(worker->score, worker->exchange.count);
     detach(workers, worker);
     charge_release(workers, worker);
     if (!workers->on_demand)

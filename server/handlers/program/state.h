@@ -41,6 +41,8 @@ struct worker {
     TAILQ_ENTRY(worker) line_entry;
     TAILQ_ENTRY(worker) spare_entry; /* in spares.list, if it has no flow and is not shared */
     uint64_t number;
+    struct score *score; /* what others see of it; NULL: memory was out */
+    bool has_started;    /* an instance, ever: the next one takes its place */
     /* the supervisor's: the session that has it to itself; NULL: all do, or, on_demand, none yet */
     struct flow *flow;
     enum worker_phase phase;

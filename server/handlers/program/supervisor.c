@@ -334,6 +334,8 @@ int supervisor_init(struct supervisor *supervisor, struct queue *queue,
     own_init(&supervisor->own, &supervisor->workers, plan->ahead, plan->max);
     bool fits = shared_init(&supervisor->shared, &supervisor->workers, plan->shared);
     if (instances_init(&supervisor->instances, command, options, log) && fits &&
+        scoreboard_init(&supervisor->instances.scoreboard,
+                        plan->shared ? plan->shared : plan->max) &&
         open_channels(supervisor))
         return 0;
     int failure = errno;
@@ -347,6 +349,7 @@ void supervisor_fini(struct supervisor *supervisor)
     wait_fini(&supervisor->wait);
     descriptor_close(&supervisor->started_fd);
     instances_fini(&supervisor->instances);
+    scoreboard_fini(&supervisor->instances.scoreboard);
     talks_fini(&supervisor->talks);
     shared_fini(&supervisor->shared);
 }

@@ -144,6 +144,7 @@ static bool take_line(struct tagged *tagged, const char *line, size_t size, char
         return false;
     }
     struct request *request = leave(tagged, slot);
+    tagged->answered++;
     if (!request_is_over(request))
         request_reply(request, text, (size_t) (line + size - text));
     request_release(request);

@@ -39,6 +39,7 @@ struct tagged {
     uint64_t written;          /* bytes, since the instance's start */
     struct buffer line;        /* of the instance's output, not ended yet */
     int64_t progress_us;       /* when it has last answered, or begun to */
+    uint64_t answered;         /* requests, since the last time that the taker set it to 0 */
 };
 
 /* False: out of memory; tagged_fini() must follow in both cases. */

@@ -47,13 +47,25 @@ void tagged_worker_add(struct workers *workers, struct worker *worker, struct re
 {
     struct tagged *tagged = worker->tagged;
     if (request_begin(request) && tagged_add(tagged, request, workers->instances->now_us)) {
-        if (tagged->count == 1)
+        if (tagged->count == 1) {
             set_time(workers, worker);
+            phase_show(worker);
+        }
         return;
     }
     if (!request_is_over(request))
         request_refuse(request, PROTOCOL_HANDLER_FAILED, "out of memory");
     request_release(request);
+}
+
+void tagged_worker_show(struct worker *worker)
+{
+    struct tagged *tagged = worker->tagged;
+    if (!tagged || tagged->answered == 0)
+        return;
+    score_requests(worker->score, tagged->answered);
+    tagged->answered = 0;
+    phase_show(worker);
 }
 
 void tagged_worker_check_time(struct workers *workers, struct worker *worker)

@@ -22,6 +22,9 @@ struct worker *tagged_workers_with_room(struct workers *workers);
 /* It takes a request, with its hold; there is room. */
 void tagged_worker_add(struct workers *workers, struct worker *worker, struct request *request);
 
+/* Some of its requests may have been answered: lets others see that. */
+void tagged_worker_show(struct worker *worker);
+
 /* Ends the instance if it hangs. */
 void tagged_worker_check_time(struct workers *workers, struct worker *worker);
 

@@ -40,6 +40,7 @@ void talk_end_start(struct talks *talks, struct talk *talk)
     if (!talk->starts)
         return;
     talk->starts = false;
+    score_state(talk->score, talk->stream ? HANDLER_WORKER_WORKS : HANDLER_WORKER_WAITS);
     LIST_REMOVE(talk, start_entry);
     talks->starting_count--;
     patience_end(talk->instance->group.id);
@@ -75,6 +76,8 @@ static int start(struct talks *talks, struct talk *talk)
     if (!talk->instance)
         return failure;
     talk->instance->talk = talk;
+    score_number(talk->score, number);
+    score_pid(talk->score, talk->instance->group.id);
     instance_give_pipes(instances, talk->instance, &talk->input_fd, &talk->output_fd);
     begin_start(talks, talk);
     return 0;
@@ -91,15 +94,19 @@ static void hand_over(struct talk *talk)
 /* It is counted no more. */
 static void uncount(struct talks *talks, struct talk *talk)
 {
-    if (talk->is_counted)
-        talks->count--;
+    if (!talk->is_counted)
+        return;
+    talks->count--;
     talk->is_counted = false;
+    scoreboard_release(&talks->instances->scoreboard, talk->score);
+    talk->score = NULL;
 }
 
 void talk_count(struct talks *talks, struct talk *talk)
 {
     talk->is_counted = true;
     talks->count++;
+    talk->score = scoreboard_take(&talks->instances->scoreboard, 0);
 }
 
 void talk_start_for_session(struct talks *talks, struct talk *talk)
@@ -132,17 +139,21 @@ static void spare_failed(struct talks *talks)
 {
     talks->failures++;
     talks->spare_ms = talks->instances->now_ms + backoff_ms(talks->failures);
+    scoreboard_replaced(&talks->instances->scoreboard, NULL);
 }
 
 void talk_start_ahead(struct talks *talks)
 {
     struct talk *spare = talk_new();
+    if (spare)
+        talk_count(talks, spare);
     if (!spare || start(talks, spare) != 0) {
+        if (spare)
+            uncount(talks, spare);
         free(spare);
         spare_failed(talks);
         return;
     }
-    talk_count(talks, spare);
     TAILQ_INSERT_TAIL(&talks->spares, spare, entry);
     talks->spare_count++;
 }
@@ -151,8 +162,9 @@ void talk_take_spare(struct talks *talks, struct talk *talk, struct talk *spare)
 {
     talk_end_start(talks, spare);
     remove_spare(talks, spare);
-    uncount(talks, spare);
-    talk_count(talks, talk);
+    talk->is_counted = true; /* in place of the spare */
+    talk->score = spare->score;
+    score_state(talk->score, HANDLER_WORKER_WORKS);
     talk->instance = spare->instance;
     talk->instance->talk = talk;
     talk->input_fd = spare->input_fd;
@@ -234,6 +246,7 @@ void talk_exited(struct talks *talks, struct talk *talk)
     talk_end_start(talks, talk);
     instance->talk = NULL;
     talk->instance = NULL;
+    score_pid(talk->score, 0);
     if (!talk->peer) {
         spare_failed(talks);
         talk_end_spare(talks, talk);

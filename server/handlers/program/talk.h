@@ -32,6 +32,7 @@ struct talk {
     struct stream *stream;      /* a reference; NULL: it has no session, or not any more */
     struct peer_text *peer;     /* its client; owned; NULL: started ahead */
     struct instance *instance;  /* NULL: not started, or it has ended */
+    struct score *score;        /* what others see of it, while it is counted; may be NULL */
     /* of one that was started ahead, until it has a session; then they are the stream's */
     int input_fd, output_fd;
 };

@@ -24,6 +24,7 @@ void workers_init(struct workers *workers, struct instances *instances,
 
 void workers_add(struct workers *workers, struct worker *worker)
 {
+    worker->score = scoreboard_take(&workers->instances->scoreboard, worker->number);
     LIST_INSERT_HEAD(&workers->all, worker, entry);
 }
 
@@ -33,6 +34,7 @@ void worker_fini(struct workers *workers, struct worker *worker, bool gently)
     worker_end_instance(workers, worker, gently);
     charge_fini(workers, worker);
     tagged_worker_fini(worker);
+    scoreboard_release(&workers->instances->scoreboard, worker->score);
 }
 
 /* ---- what has come of a turn ---- */
@@ -55,6 +57,7 @@ static void end_turn(struct workers *workers, struct worker *worker)
     if (workers->rules->ahead > 1)
         pace_add(&workers->pace, workers->instances->now_us - worker->begun_us,
                  worker->exchange.count);
+    score_requests(worker->score, worker->exchange.count);
     charge_release(workers, worker);
     phase_enter(workers, worker, WORKER_IDLE);
 }
@@ -164,7 +167,9 @@ void worker_write_added(struct workers *workers, struct worker *worker)
 
 void worker_read(struct workers *workers, struct worker *worker)
 {
-    act_on(workers, worker, turns_read(workers, worker));
+    enum turn_outcome outcome = turns_read(workers, worker);
+    tagged_worker_show(worker);
+    act_on(workers, worker, outcome);
 }
 
 void worker_write(struct workers *workers, struct worker *worker)
