@@ -478,6 +478,15 @@ void server_latency(const struct server *server, enum server_answered how, struc
     }
 }
 
+bool server_moves(struct server *server)
+{
+    int64_t now_ms = clock_ms();
+    bool moves = true;
+    for (unsigned i = 0; i < server->shard_count; i++)
+        moves = shard_moves(&server->shards[i], now_ms) && moves;
+    return moves;
+}
+
 unsigned server_address_count(const struct server *server)
 {
     return server->acceptor.listeners.count;

@@ -96,6 +96,11 @@ void server_stats(const struct server *server, struct server_stats *stats);
 enum server_answered { SERVER_ANSWERED_AT_ONCE, SERVER_ANSWERED_LATE, SERVER_ANSWERED };
 void server_latency(const struct server *server, enum server_answered how, struct latency *latency);
 
+/* Whether every loop goes on: false if one has stood still for two seconds, which calls of handlers
+ * don't bring about as long as there are threads. A standstill has to be seen twice, so ask every
+ * second or so. By one thread at a time, from server_open() until server_close(). */
+bool server_moves(struct server *server);
+
 /* The addresses it listens on, as bound, in the order of the config; they outlive the stop. */
 unsigned server_address_count(const struct server *server);
 const struct address *server_address(const struct server *server, unsigned index);

@@ -55,7 +55,7 @@ struct loop {
     /* The hand-over's. */
     _Atomic uint64_t call;            /* number of the handler's call under way; 0: none */
     _Atomic enum loop_calls may_call; /* set by the monitor */
-    _Atomic bool is_in_batch;         /* the monitor must not sleep */
+    _Atomic bool is_in_batch;         /* it does not wait for events; the monitor must not sleep */
     /* most of the loop's time goes into calls, so they are to be measured. Set by the monitor,
      * cleared by the owner */
     _Atomic bool measures;

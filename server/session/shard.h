@@ -51,6 +51,10 @@ struct shard {
     struct inbox_node stop_node, resume_node, relieve_node;
     _Atomic bool resume_posted, relieve_posted; /* these two nodes are in the inbox */
 
+    /* Of whoever calls shard_moves(). */
+    uint64_t seen_done; /* what had been done when something was last seen to happen */
+    int64_t seen_ms;    /* when that was; 0: never */
+
     /* The owner's. */
     struct store store;
     struct request_spares spares; /* requests for the next calls */
@@ -103,6 +107,12 @@ struct request *shard_request(struct shard *shard);
 
 /* The batch is over, and so is the time of the requests that were answered in it. Owner only. */
 void shard_measure(struct shard *shard);
+
+/* Whether its loop waits for events, or has got on within SHARD_STUCK_MS, as far as it was looked
+ * at: what stands still has to be seen twice, so many ms apart. By one thread at a time, `now_ms`
+ * being its time; for the loop's owner it costs nothing. */
+enum { SHARD_STUCK_MS = 2000 };
+bool shard_moves(struct shard *shard, int64_t now_ms);
 
 /* Frees the sessions that were closed: at the end of a batch. Owner only. */
 void shard_free_dead(struct shard *shard);
