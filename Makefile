@@ -214,6 +214,7 @@ $(BUILD)/fuzz/server: fuzz_libs = $(server_libs)
 $(BUILD)/fuzz/address: fuzz_libs = -Wl,--wrap=getaddrinfo
 $(BUILD)/fuzz/client: $(call objects,$(wildcard client/conversation*.c))
 $(BUILD)/fuzz/hello: $(BUILD)/obj/server/handlers/hello.o
+$(BUILD)/fuzz/http: $(BUILD)/obj/server/admin/http.o
 $(BUILD)/fuzz/hello: fuzz_libs = -lunistring
 $(BUILD)/fuzz/text: $(patsubst %,$(BUILD)/obj/server/log/%.o,events json render stamp text) $(BUILD)/obj/client/printable.o
 
