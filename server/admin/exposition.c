@@ -1,0 +1,174 @@
+/* exposition: for each metric two lines that describe it, and one for each of its values. */
+#include "server/admin/exposition.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/protocol.h"
+
+/* The bounds of a histogram, as powers of two of a second: each second one, and the last. */
+static const int bounds[] = {-14, -12, -10, -8, -6, -4, -2, 0, 2, 4, 5};
+
+static void describe(FILE *out, const char *name, const char *type, const char *help)
+{
+    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void put_counter(FILE *out, const char *name, const char *help, uint64_t value)
+{
+    describe(out, name, "counter", help);
+    fprintf(out, "%s %" PRIu64 "\n", name, value);
+}
+
+static void put_gauge(FILE *out, const char *name, const char *help, uint64_t value)
+{
+    describe(out, name, "gauge", help);
+    fprintf(out, "%s %" PRIu64 "\n", name, value);
+}
+
+static void put_labelled(FILE *out, const char *name, const char *label, const char *of,
+                         uint64_t value)
+{
+    fprintf(out, "%s{%s=\"%s\"} %" PRIu64 "\n", name, label, of, value);
+}
+
+/* ---- the process ---- */
+
+static void put_build(FILE *out, const struct exposition *figures)
+{
+    static const char name[] = "banterd_build_info";
+    describe(out, name, "gauge", "Always 1; the labels say what runs.");
+    fprintf(out, "%s{version=\"%s\",handler=\"%s\",framing=\"%s\"} 1\n", name, BANTER_VERSION,
+            figures->handler, figures->framing);
+}
+
+static void put_process(FILE *out, const struct process_figures *process)
+{
+    static const char start[] = "process_start_time_seconds";
+    static const char cpu[] = "process_cpu_seconds_total";
+    describe(out, start, "gauge", "When the process began, in seconds since 1970.");
+    fprintf(out, "%s %.2f\n", start, process->started_s);
+    describe(out, cpu, "counter", "Processor time that the process has used, user and system.");
+    fprintf(out, "%s %.6f\n", cpu, process->cpu_s);
+    put_gauge(out, "process_resident_memory_bytes", "Memory of the process that is in RAM.",
+              process->resident_bytes);
+    put_gauge(out, "process_open_fds", "File descriptors that are open.", process->open_fds);
+    put_gauge(out, "process_max_fds", "File descriptors that may be open.", process->max_fds);
+}
+
+/* ---- clients and requests ---- */
+
+static void put_sessions(FILE *out, const struct server_stats *stats)
+{
+    static const char refused[] = "banterd_refused_total";
+    put_gauge(out, "banterd_sessions", "Clients that are connected.", stats->clients);
+    put_gauge(out, "banterd_sessions_max", "Clients that may be connected at a time.",
+              stats->max_clients);
+    put_counter(out, "banterd_sessions_total", "Clients that have connected.", stats->sessions);
+    describe(out, refused, "counter", "Clients that were refused, by the reason.");
+    put_labelled(out, refused, "reason", "busy", stats->events[LOG_BUSY]);
+}
+
+static void put_requests(FILE *out, const struct server_stats *stats)
+{
+    static const char errors[] = "banterd_errors_total";
+    put_counter(out, "banterd_requests_total", "Requests that were taken.", stats->requests);
+    describe(out, errors, "counter", "Error frames, by their code; other: of the handler's own.");
+    for (int code = 0; code < PROTOCOL_CODES; code++)
+        put_labelled(out, errors, "code", protocol_codes[code], stats->errors[code]);
+    put_counter(out, "banterd_received_bytes_total", "Bytes that clients have sent.",
+                stats->bytes_received);
+    put_counter(out, "banterd_sent_bytes_total", "Bytes that were sent to clients.",
+                stats->bytes_sent);
+}
+
+static void put_histogram(FILE *out, const char *name, const char *answered,
+                          const struct latency *latency)
+{
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+        fprintf(out, "%s_bucket{answered=\"%s\",le=\"%.17g\"} %" PRIu64 "\n", name, answered,
+                ldexp(1, bounds[i]), latency_up_to(latency, bounds[i]));
+    fprintf(out, "%s_bucket{answered=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, answered,
+            latency->count);
+    fprintf(out, "%s_sum{answered=\"%s\"} %" PRIu64 ".%09" PRIu64 "\n", name, answered,
+            latency->nanoseconds / 1000000000, latency->nanoseconds % 1000000000);
+    fprintf(out, "%s_count{answered=\"%s\"} %" PRIu64 "\n", name, answered, latency->count);
+}
+
+static void put_latency(FILE *out, const struct latency latency[SERVER_ANSWERED])
+{
+    static const char name[] = "banterd_request_seconds";
+    describe(
+        out, name, "histogram",
+        "How long requests took: those answered at once, at most; late ones, until the reply.");
+    put_histogram(out, name, "at-once", &latency[SERVER_ANSWERED_AT_ONCE]);
+    put_histogram(out, name, "late", &latency[SERVER_ANSWERED_LATE]);
+}
+
+/* ---- inside ---- */
+
+static void put_engine(FILE *out, const struct server_stats *stats)
+{
+    put_gauge(out, "banterd_loops", "Event loops.", stats->loops);
+    put_gauge(out, "banterd_loops_in_use", "Event loops to which clients are assigned.",
+              stats->loops_in_use);
+    put_counter(out, "banterd_batches_total", "Batches of events that the loops have worked off.",
+                stats->batches);
+    put_gauge(out, "banterd_threads", "Threads that run loops or handlers, or could.",
+              stats->threads);
+    put_counter(out, "banterd_handovers_total",
+                "Loops that were taken from a handler that ran for long.", stats->handovers);
+    put_counter(out, "banterd_offloaded_total",
+                "Requests that were given to a thread outside of the loops.", stats->jobs);
+    put_gauge(out, "banterd_offload_waiting", "Requests that wait for such a thread.",
+              stats->waiting);
+    put_counter(out, "banterd_accept_rests_total",
+                "Times that nobody was accepted for a while, for want of descriptors or memory.",
+                stats->accept_rests);
+}
+
+static void put_workers(FILE *out, const struct exposition *figures)
+{
+    static const char workers[] = "banterd_workers";
+    describe(out, workers, "gauge", "Workers of the program, by what they do.");
+    for (int state = 0; state < HANDLER_WORKER_STATES; state++)
+        put_labelled(out, workers, "state",
+                     handler_worker_state_name((enum handler_worker_state) state),
+                     figures->workers[state]);
+    put_counter(out, "banterd_worker_replacements_total",
+                "Processes that have taken the place of others.", figures->worker_replacements);
+}
+
+static void put_log(FILE *out, const struct server_stats *stats)
+{
+    put_counter(out, "banterd_log_lines_total", "Lines that were written to the log.",
+                stats->log_lines);
+    put_counter(out, "banterd_log_dropped_total",
+                "Lines of the log that were dropped, since its reader was too slow.",
+                stats->log_dropped);
+}
+
+/* ---- all of it ---- */
+
+char *exposition_text(const struct exposition *figures, size_t *size)
+{
+    char *text = NULL;
+    FILE *out = open_memstream(&text, size);
+    if (!out)
+        return NULL;
+    put_build(out, figures);
+    put_process(out, &figures->process);
+    put_sessions(out, &figures->stats);
+    put_requests(out, &figures->stats);
+    put_latency(out, figures->latency);
+    put_engine(out, &figures->stats);
+    put_workers(out, figures);
+    put_log(out, &figures->stats);
+    bool failed = ferror(out);
+    if (fclose(out) == 0 && !failed)
+        return text;
+    free(text);
+    return NULL;
+}
