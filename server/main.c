@@ -10,6 +10,7 @@
 
 #include "common/buffer_pool.h"
 #include "server/admin/admin.h"
+#include "server/admin/exporter.h"
 #include "server/engine/cpus.h"
 #include "server/log/journal.h"
 #include "server/log/log.h"
@@ -58,8 +59,43 @@ struct life {
     struct admin *admin;
 };
 
+static bool is_stopping(void *context)
+{
+    const struct life *life = context;
+    return run_is_stopped(life->run);
+}
+
+/* What answers while the server runs and is no part of it. */
+struct services {
+    struct exporter *exporter; /* NULL: nobody asked for it */
+};
+
+static bool open_exporter(struct services *services, struct life *life, struct server *server,
+                          struct handler *handler, struct error *error)
+{
+    const struct options *options = life->options;
+    const struct passed_sockets *passed = &options->passed.metrics;
+    const struct exporter_config config = {
+        .address = options->metrics,
+        .sockets = passed->fds,
+        .socket_count = passed->count,
+        .server = server,
+        .handler = handler,
+        .framing = options->config.codec,
+        .log = life->log,
+        .is_stopping = is_stopping,
+        .context = life,
+    };
+    if (!config.address && config.socket_count == 0)
+        return true;
+    services->exporter = exporter_open(life->admin, &config, error);
+    return services->exporter;
+}
+
+static void close_services(struct services *services) { exporter_close(services->exporter); }
+
 /* Runs the server with a handler that is open, and closes it, unless threads are left in it. */
-static enum status serve(const struct life *life, struct handler *handler)
+static enum status serve(struct life *life, struct handler *handler)
 {
     struct error error;
     enum server_failure cause;
@@ -73,8 +109,14 @@ static enum status serve(const struct life *life, struct handler *handler)
         return fail(STATUS_NOT_STARTED,
                     cause == SERVER_NOT_BOUND ? "Bind failed. Error : " : "banterd: ", error.text);
     }
+    struct services services = {0};
+    if (!open_exporter(&services, life, server, handler, &error)) {
+        server_close(server);
+        return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
+    }
     int left = run_server(life->run, server, options->run_for_ms);
     int failure = errno;
+    close_services(&services);
     server_close(server);
     if (left < 0)
         return fail(STATUS_NOT_STARTED, "Thread did not start. Error : ", strerror(failure));
@@ -83,7 +125,7 @@ static enum status serve(const struct life *life, struct handler *handler)
     return left > 0 ? STATUS_LEFT_BEHIND : STATUS_STOPPED;
 }
 
-static enum status open_and_serve(const struct life *life)
+static enum status open_and_serve(struct life *life)
 {
     static struct handler handler; /* its threads that are left behind go on to use it */
     const struct options *options = life->options;

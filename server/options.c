@@ -234,6 +234,12 @@ static bool take_log(const char *value, void *context, struct error *error)
     return true;
 }
 
+static bool take_metrics(const char *value, void *context, struct error *error)
+{
+    ((struct options *) context)->metrics = value;
+    return address_check(value, ADDRESS_TO_LISTEN, error);
+}
+
 static bool take_quiet(const char *value, void *context, struct error *error)
 {
     struct options *options = context;
@@ -331,6 +337,9 @@ static const struct args_option table[] = {
     {0, "log", "FORM",
      "what each line of the log looks like: text, timed (text behind its time) or json", "text",
      take_log},
+    {0, "metrics", "ADDRESS",
+     "where to answer GET /metrics, as Prometheus asks, and GET /health; ADDRESS as for --listen",
+     NULL, take_metrics},
     {'q', "quiet", NULL, "log connections and errors, not messages; twice: errors only", NULL,
      take_quiet},
     {'h', "help", NULL, "print this, and exit", NULL, take_help},

@@ -21,6 +21,7 @@ struct options {
     struct passed passed;        /* no option: options_take_sockets() */
     struct handler_spec handler; /* if it is a program, `handler.program` points to `program` */
     struct program_options program;
+    const char *metrics; /* the address that figures are served at; NULL: none */
     enum log_level log_level;
     enum log_format log_format;
     int64_t run_for_ms; /* 0: for ever */

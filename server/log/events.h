@@ -27,6 +27,8 @@ enum log_level {
           "sockets_created")                                                                       \
     EVENT(LISTENING, ERRORS, true, "Socket now listening on ", TEXT("address", ""), "",            \
           "listening", "addresses_listened_on")                                                    \
+    EVENT(METRICS, ERRORS, true, "Metrics on ", TEXT("url", ""), "", "metrics",                    \
+          "metrics_listened_on")                                                                   \
     EVENT(STOPPED, ERRORS, true, "Server stopped after ",                                          \
           NUMBER("clients", "") NUMBER("requests", " clients, "), " requests", "stopped", "stops") \
     EVENT(CONNECTED, CONNECTIONS, false, "Connected with ",                                        \
