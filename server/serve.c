@@ -25,6 +25,7 @@
 #include "server/request_owner.h"
 #include "server/session/close.h"
 #include "server/session/deadlines.h"
+#include "server/session/inquiry.h"
 #include "server/session/scratch.h"
 #include "server/session/transfer.h"
 #include "server/session/turn.h"
@@ -210,6 +211,9 @@ static void take_node(struct shard *shard, struct inbox_node *node, struct scrat
     case INBOX_STOP:
         begin_drain(shard, scratch);
         break;
+    case INBOX_INQUIRY:
+        inquiry_go_on(node, shard, scratch);
+        break;
     case INBOX_STREAM_STARTED:
     case INBOX_STREAM_ENDED:
         turn_stream(node, scratch);
@@ -236,6 +240,8 @@ void serve_discard(struct shard *shard)
             request_discard(node);
         else if (node->kind == INBOX_STREAM_STARTED || node->kind == INBOX_STREAM_ENDED)
             stream_release(stream_of_node(node));
+        else if (node->kind == INBOX_INQUIRY)
+            inquiry_discard(node);
     }
 }
 
@@ -389,6 +395,7 @@ static bool own(struct loop *loop, struct pool_thread *thread, struct pool_threa
     /* Behind the clock that was set before, by whoever gave the loop. */
     atomic_store_explicit(&loop->owner_tid, pool_thread_self(thread)->tid, memory_order_release);
     thread_sched_interactive();
+    atomic_store(&shard->serves, true);
     if (from)
         take_over(shard, from);
     open_inbox(shard, scratch); /* its event may have been in a batch that was cut off */
@@ -401,6 +408,7 @@ static bool own(struct loop *loop, struct pool_thread *thread, struct pool_threa
         shard_measure(shard);
         shard_free_dead(shard);
     }
+    atomic_store(&shard->serves, false);
     log_nudge(shard->log);
     monitor_batch_ends(loop);
     return true;

@@ -487,6 +487,22 @@ bool server_moves(struct server *server)
     return moves;
 }
 
+void server_loop_stats(const struct server *server, unsigned index, struct server_loop_stats *stats)
+{
+    const struct shard *shard = &server->shards[index];
+    size_t sessions = atomic_load(&shard->store.count), lingering = linger_count(&shard->linger);
+    bool is_among_those_in_use = index < atomic_load(&server->scaler.in_use);
+    stats->in_use = atomic_load(&shard->serves) && is_among_those_in_use;
+    stats->sessions = sessions > lingering ? (unsigned) (sessions - lingering) : 0;
+    stats->requests = counter_get(&shard->loop.served);
+}
+
+struct inquiry *server_inquire(const struct server *server, enum inquiry_kind kind,
+                               uint64_t session)
+{
+    return inquiry_new(&server->shared, server->shard_count, kind, session);
+}
+
 unsigned server_address_count(const struct server *server)
 {
     return server->acceptor.listeners.count;

@@ -29,6 +29,7 @@
 #include "server/config.h"
 #include "server/handler.h"
 #include "server/log/events.h"
+#include "server/session/inquiry.h"
 #include "server/session/latency.h"
 
 struct server;
@@ -100,6 +101,23 @@ void server_latency(const struct server *server, enum server_answered how, struc
  * don't bring about as long as there are threads. A standstill has to be seen twice, so ask every
  * second or so. By one thread at a time, from server_open() until server_close(). */
 bool server_moves(struct server *server);
+
+/* What a loop does. */
+struct server_loop_stats {
+    bool in_use;       /* new sessions are assigned to it */
+    unsigned sessions; /* that are in it now */
+    uint64_t requests; /* as in server_stats */
+};
+
+/* Of the loop with this index, below server_stats.loops. As server_stats(). */
+void server_loop_stats(const struct server *server, unsigned index,
+                       struct server_loop_stats *stats);
+
+/* Asks all loops about their sessions (server/session/inquiry.h). From any thread, from
+ * server_open() until server_close(), by when the inquiry was let go of. NULL, with errno set, if
+ * memory or descriptors are out. */
+struct inquiry *server_inquire(const struct server *server, enum inquiry_kind kind,
+                               uint64_t session);
 
 /* The addresses it listens on, as bound, in the order of the config; they outlive the stop. */
 unsigned server_address_count(const struct server *server);

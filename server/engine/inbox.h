@@ -18,6 +18,7 @@ enum inbox_kind {
     INBOX_RESUME,   /* the handler is not full any more */
     INBOX_RELIEVE,  /* descriptors are needed */
     INBOX_STOP,     /* begin to drain */
+    INBOX_INQUIRY,  /* somebody wants something of the sessions */
     /* A session's program runs, or does not; its process has ended (server/stream.h). */
     INBOX_STREAM_STARTED,
     INBOX_STREAM_ENDED,

@@ -426,9 +426,11 @@ void output_tell_stop(struct session *session)
     if (config->codec == FRAME_RAW || config->handler->relays || !session_activate(session))
         return;
     bool is_first = !output_unsent(session);
+    const char *text =
+        session_shard(session)->draining ? OUTPUT_STOPPING_TEXT : OUTPUT_CLOSING_TEXT;
     count_error(session_shard(session), PROTOCOL_CODE_STOPPING);
     if (!protocol_append_error(&session->active->output, codec_of(session, session->crlf),
-                               PROTOCOL_STOPPING, OUTPUT_STOPPING_TEXT)) {
+                               PROTOCOL_STOPPING, text)) {
         session_break(session, "out of memory");
     } else if (is_first) {
         start_write_clock(session);

@@ -15,6 +15,8 @@
 
 /* Of "-ERR stopping", and of the answer to a begun request for which a stop can't wait longer. */
 #define OUTPUT_STOPPING_TEXT "the server is stopping"
+/* Of the first, where one session alone is closed. */
+#define OUTPUT_CLOSING_TEXT "the server closes this connection"
 
 /* Whether replies are still to be delivered, or bytes to be sent. */
 static inline bool output_pending(const struct session *session)
@@ -58,7 +60,7 @@ bool output_overrule(struct request *request, const char *code, const char *text
 void output_unasked(struct session *session, struct scratch *scratch, const char *code,
                     const char *text);
 
-/* Tells a draining session that the server stops, behind all that it was owed: in a codec in which
+/* Tells a draining session that it is over, behind all that it was owed: in a codec in which
  * that can't run together with a reply, and if it is no relay. */
 void output_tell_stop(struct session *session);
 

@@ -50,6 +50,7 @@ struct shard {
     /* For every thread. */
     struct inbox_node stop_node, resume_node, relieve_node;
     _Atomic bool resume_posted, relieve_posted; /* these two nodes are in the inbox */
+    _Atomic bool serves; /* somebody owns the loop: what is posted is seen to */
 
     /* Of whoever calls shard_moves(). */
     uint64_t seen_done; /* what had been done when something was last seen to happen */

@@ -32,8 +32,8 @@ struct store_block {
 struct store {
     struct store_block **blocks; /* owned; NULL: a block that was given back */
     size_t block_count, block_capacity;
-    size_t empty_blocks; /* kept: one, so that a session that comes and goes costs no block */
-    size_t count;        /* sessions in it */
+    size_t empty_blocks;  /* kept: one, so that a session that comes and goes costs no block */
+    _Atomic size_t count; /* sessions in it; read by all */
     SLIST_HEAD(, session_active) spares; /* that may be lent */
     unsigned spare_count;
 };

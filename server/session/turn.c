@@ -404,7 +404,7 @@ void turn_drain(struct session *session, struct scratch *scratch)
 {
     if (session->closing)
         return;
-    session->draining = !session->input_over;
+    session->draining = session->draining || !session->input_over;
     size_t readable = session->eof ? 0 : socket_readable(session);
     if (readable > 0) {
         if (session_activate(session))

@@ -45,7 +45,7 @@ void turn_resume(struct session *session);
 /* The handler says something of a relay's program: INBOX_STREAM_STARTED, INBOX_STREAM_ENDED. */
 void turn_stream(struct inbox_node *node, struct scratch *scratch);
 
-/* The server stops: what has been received is still served. */
+/* The server stops, or this session is to end: what has been received is still served. */
 void turn_drain(struct session *session, struct scratch *scratch);
 
 /* The drain's time is over: what is owed is refused as far as it was begun, and nothing else is;

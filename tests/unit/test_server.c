@@ -4,6 +4,7 @@
  * that nothing of it is left.
  */
 #include <dirent.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -218,6 +219,107 @@ static void test_measures_each_request(void **state)
     assert_int_equal(stats.errors[PROTOCOL_CODE_STOPPING], 1);
     server_close(embedded.server);
 }
+
+/* ---- inquiries ---- */
+
+/* Asks, waits for all loops, and returns how many were found; the list, if that was asked for. */
+static size_t inquire(const struct server *server, enum inquiry_kind kind, uint64_t session,
+                      struct buffer *list)
+{
+    struct inquiry *inquiry = server_inquire(server, kind, session);
+    assert_non_null(inquiry);
+    struct pollfd answers = {inquiry_fd(inquiry), POLLIN, 0};
+    assert_int_equal(poll(&answers, 1, 10000), 1);
+    assert_true(inquiry_is_over(inquiry));
+    size_t found = inquiry_found(inquiry);
+    if (list) {
+        assert_true(inquiry_list(inquiry, PROTOCOL_MAX_REPLY, list));
+        assert_true(buffer_append(list, "", 1));
+        size_t before = buffer_size(list);
+        assert_false(inquiry_list(inquiry, 1, list));
+        assert_int_equal(buffer_size(list), before);
+    }
+    inquiry_release(inquiry);
+    return found;
+}
+
+static unsigned count_keys(const struct buffer *list, const char *key)
+{
+    unsigned count = 0;
+    for (const char *at = buffer_head(list); (at = strstr(at, key)); at++)
+        count++;
+    return count;
+}
+
+static void test_lists_and_closes_its_sessions(void **state)
+{
+    enum { CLIENTS = 300 };
+    (void) state;
+    struct server_config config = server_defaults();
+    struct embedded embedded;
+    struct buffer list = {0};
+    int fds[CLIENTS];
+    config.threads = 3;
+    start(&embedded, &config);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fds[i] = connect_to(embedded.server);
+        ask(fds[i], "a\n", "Hello A\n");
+    }
+    assert_int_equal(inquire(embedded.server, INQUIRY_LIST, 0, &list), CLIENTS);
+    assert_int_equal(count_keys(&list, "{\"session\":"), CLIENTS);
+    assert_int_equal(count_keys(&list, "},{"), CLIENTS - 1);
+    assert_int_equal(count_keys(&list, "{\"session\":7,\"address\":\"127.0.0.1:"), 1);
+    buffer_clear(&list);
+
+    assert_int_equal(inquire(embedded.server, INQUIRY_LIST, 8, &list), 1);
+    assert_int_equal(count_keys(&list, "{"), 1);
+    assert_int_equal(count_keys(&list, "\"requests_pending\":0,\"unsent_bytes\":0}]"), 1);
+    assert_int_equal(inquire(embedded.server, INQUIRY_CLOSE, CLIENTS + 1, NULL), 0);
+    assert_int_equal(inquire(embedded.server, INQUIRY_CLOSE, 8, NULL), 1);
+    read_exactly(fds[7], "-ERR stopping the server closes this connection\n");
+    at_end(fds[7]);
+    assert_int_equal(inquire(embedded.server, INQUIRY_CLOSE, 8, NULL), 0);
+    ask(fds[6], "a\n", "Hello A\n");
+    buffer_fini(&list);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (i != 7)
+            close(fds[i]);
+    finish(&embedded);
+}
+
+/* Before the loops run and after they have, there are no sessions, and nobody waits for them. */
+static void test_an_inquiry_waits_for_no_loop_that_does_not_run(void **state)
+{
+    (void) state;
+    struct buffer list = {0};
+    struct embedded embedded = {.server = open_server(NULL)};
+    assert_int_equal(inquire(embedded.server, INQUIRY_CLOSE, 1, NULL), 0);
+    server_stop(embedded.server);
+    assert_int_equal(server_run(embedded.server), 0);
+    assert_int_equal(inquire(embedded.server, INQUIRY_LIST, 0, &list), 0);
+    assert_string_equal(buffer_head(&list), "[]");
+    buffer_fini(&list);
+    server_close(embedded.server);
+}
+
+/* Nobody waits for an answer any more, and the loops are none the worse. */
+static void test_inquiries_may_be_given_up(void **state)
+{
+    (void) state;
+    struct embedded embedded;
+    start(&embedded, NULL);
+    int fd = connect_to(embedded.server);
+    for (unsigned i = 0; i < 100; i++)
+        inquiry_release(server_inquire(embedded.server, INQUIRY_LIST, 0));
+    ask(fd, "a\n", "Hello A\n");
+    server_stop(embedded.server);
+    for (unsigned i = 0; i < 100; i++)
+        inquiry_release(server_inquire(embedded.server, INQUIRY_CLOSE, 1));
+    close(fd);
+    finish(&embedded);
+}
+
+/* ---- sockets and addresses ---- */
 
 static void test_listens_on_a_bound_socket(void **state)
 {
@@ -461,6 +563,9 @@ int main(void)
         cmocka_unit_test(test_serves_and_stops),
         cmocka_unit_test(test_counts_what_it_does),
         cmocka_unit_test(test_measures_each_request),
+        cmocka_unit_test(test_lists_and_closes_its_sessions),
+        cmocka_unit_test(test_an_inquiry_waits_for_no_loop_that_does_not_run),
+        cmocka_unit_test(test_inquiries_may_be_given_up),
         cmocka_unit_test(test_listens_on_a_bound_socket),
         cmocka_unit_test(test_a_socket_stays_the_callers_on_failure),
         cmocka_unit_test(test_bad_addresses_are_told),
