@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #include "common/error.h"
@@ -71,12 +72,20 @@ unsigned address_port(const struct address *address);
  * caller binds the first and gives its port to the others before it binds them. */
 void address_set_port(struct address *address, unsigned port);
 
+/* What a path that is listened on allows, and to whom. */
+struct address_permissions {
+    mode_t mode; /* 0777 at most */
+    gid_t group; /* (gid_t) -1: that of the process */
+};
+
 /* Returns a listening, non-blocking, close-on-exec socket with SO_REUSEADDR, and IPV6_V6ONLY for
  * IPv6. A Unix socket on which nobody listens any more is taken over; a file that is not a socket
- * is left alone (EADDRINUSE). It may wait for a second. TCP sockets have TCP_NODELAY and
- * SO_KEEPALIVE, which accepted sockets inherit on Linux. `address` becomes the address that was
+ * is left alone (EADDRINUSE). A path gets these permissions, and at no moment others that allow
+ * more; NULL: those that the umask leaves. It may wait for a second. TCP sockets have TCP_NODELAY
+ * and SO_KEEPALIVE, which accepted sockets inherit on Linux. `address` becomes the address that was
  * bound, with its port. -1 with errno set on failure. */
-int address_listen(struct address *address, int backlog);
+int address_listen(struct address *address, const struct address_permissions *permissions,
+                   int backlog);
 
 /* Connects to one address of the list, within `timeout_ms` in all (-1: no limit). Each is tried as
  * soon as the one before has failed, or has not answered for a quarter of a second; the first that

@@ -102,35 +102,57 @@ static int lock_folder(const char *path)
     return -1;
 }
 
+/* A socket is bound with the permissions that it has, less the umask. So it has none, which nothing
+ * can make more, until the path belongs to its group. On failure nothing is left bound. */
+static bool bind_path(int fd, const struct address *address,
+                      const struct address_permissions *permissions)
+{
+    const char *path = address->socket.local.sun_path;
+    if (!permissions)
+        return bind(fd, &address->socket.any, address->size) == 0;
+    if (fchmod(fd, 0) != 0 || bind(fd, &address->socket.any, address->size) != 0)
+        return false;
+    if (lchown(path, (uid_t) -1, permissions->group) == 0 && chmod(path, permissions->mode) == 0)
+        return true;
+    int why = errno;
+    unlink(path);
+    errno = why;
+    return false;
+}
+
 /* Two servers that start at once would both find a dead socket, and the second would remove the one
  * that the first has just bound. A socket that is bound but does not listen yet looks dead, too. So
  * everything from bind to listen happens under a lock on the folder, which needs no lock file and
  * ends with its holder. But whoever may read the folder can lock it. A server needs the lock for an
  * instant only: one that is held for a second is somebody else's, and it goes without. */
-static bool listen_on_path(int fd, const struct address *address, int backlog)
+static bool listen_on_path(int fd, const struct address *address,
+                           const struct address_permissions *permissions, int backlog)
 {
     const char *path = address->socket.local.sun_path;
     int folder = lock_folder(path);
-    bool ok = bind_and_listen(fd, address, backlog);
+    bool ok = bind_path(fd, address, permissions);
     if (!ok && errno == EADDRINUSE) {
         if (is_stale(address) && unlink(path) == 0)
-            ok = bind_and_listen(fd, address, backlog);
+            ok = bind_path(fd, address, permissions);
         else
             errno = EADDRINUSE;
     }
+    ok = ok && listen(fd, backlog) == 0;
     if (folder >= 0)
         close_keeping_errno(folder);
     return ok;
 }
 
-int address_listen(struct address *address, int backlog)
+int address_listen(struct address *address, const struct address_permissions *permissions,
+                   int backlog)
 {
     int fd = open_socket(address, SOCK_NONBLOCK);
     if (fd < 0)
         return -1;
     bool is_path =
         address->socket.any.sa_family == AF_UNIX && address->socket.local.sun_path[0] != '\0';
-    if (is_path ? !listen_on_path(fd, address, backlog) : !bind_and_listen(fd, address, backlog))
+    if (is_path ? !listen_on_path(fd, address, permissions, backlog)
+                : !bind_and_listen(fd, address, backlog))
         goto fail;
     struct address bound = *address;
     bound.size = sizeof bound.socket;

@@ -10,6 +10,7 @@
 
 #include "common/frame.h"
 
+struct address_permissions;
 struct handler;
 struct log;
 
@@ -27,6 +28,8 @@ struct server_config {
     /* and stream sockets that are bound already: the server listens on them and owns them */
     const int *sockets;
     unsigned socket_count;
+    /* of the Unix paths among the addresses; NULL: those that the umask leaves */
+    const struct address_permissions *socket_permissions;
     enum frame_codec codec; /* of replies, and so of requests: frame_codec_of_requests() */
     size_t max_message;     /* bytes of a request, without framing */
     /* bytes that all clients together may make it hold; 0: a quarter of the machine's */

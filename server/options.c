@@ -34,6 +34,16 @@ static bool take_listen(const char *value, void *context, struct error *error)
     return address_check(value, ADDRESS_TO_LISTEN, error);
 }
 
+static bool take_socket_mode(const char *value, void *context, struct error *error)
+{
+    return access_take_socket_mode(&((struct options *) context)->access, value, error);
+}
+
+static bool take_socket_group(const char *value, void *context, struct error *error)
+{
+    return access_take_socket_group(&((struct options *) context)->access, value, error);
+}
+
 static bool take_handler(const char *value, void *context, struct error *error)
 {
     return handler_parse(&((struct options *) context)->handler, value, error);
@@ -269,6 +279,9 @@ static const struct args_option table[] = {
      "PORT (127.0.0.1), [V6]:PORT or unix:PATH; may be repeated; "
      "port 0 is any free one",
      PROTOCOL_DEFAULT_ADDRESS, take_listen},
+    {0, "socket-mode", "MODE", "who may connect to unix:PATH, in octal, such as 660",
+     "what the umask leaves", take_socket_mode},
+    {0, "socket-group", "GROUP", "the group of unix:PATH", "the server's", take_socket_group},
     {'H', "handler", "NAME", "what answers: one of the handlers below", "hello", take_handler},
     {'w', "workers", "N",
      "how many copies of PROGRAM run; with one of the next two: how many wait, started ahead (0)",
@@ -390,6 +403,7 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
     else if (!options->handler.kind)
         options->handler.kind = &handler_hello;
     options->config.listen = options->addresses;
+    access_options_apply(&options->access, &options->config);
     return true;
 }
 

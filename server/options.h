@@ -13,12 +13,14 @@
 #include "server/log/log.h"
 #include "server/net/listener.h"
 #include "server/net/passed.h"
+#include "server/options_access.h"
 #include "server/server.h"
 
 struct options {
     struct server_config config; /* but for its handler and log; `listen` points to `addresses` */
     const char *addresses[LISTENERS_MAX];
     struct passed passed;        /* no option: options_take_sockets() */
+    struct access_options access;
     struct handler_spec handler; /* if it is a program, `handler.program` points to `program` */
     struct program_options program;
     const char *metrics; /* the address that figures are served at; NULL: none */

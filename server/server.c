@@ -176,6 +176,7 @@ static bool open_listeners(struct server *server, const struct server_config *co
                            enum server_failure *failure, struct error *error)
 {
     struct listeners *listeners = &server->acceptor.listeners;
+    listeners->permissions = config->socket_permissions;
     for (unsigned i = 0; i < config->listen_count; i++) {
         *failure = SERVER_BAD_ADDRESS;
         if (!address_check(config->listen[i], ADDRESS_TO_LISTEN, error))

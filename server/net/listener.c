@@ -79,7 +79,7 @@ static bool open_all(struct listeners *listeners, const struct address_list *lis
         struct address address = list->items[i];
         if (port && address_port(&address) == 0)
             address_set_port(&address, port);
-        int fd = address_listen(&address, BACKLOG);
+        int fd = address_listen(&address, listeners->permissions, BACKLOG);
         if (fd < 0 || !add(listeners, fd, &address, false)) {
             int why = errno;
             if (fd >= 0)

@@ -22,6 +22,8 @@ enum { LISTENERS_MAX = 64 };
 
 /* All zero is empty. */
 struct listeners {
+    /* of the Unix paths that are opened; NULL: those that the umask leaves. Not owned */
+    const struct address_permissions *permissions;
     struct listener items[LISTENERS_MAX];
     unsigned count;
 };

@@ -320,7 +320,7 @@ static void who_waits_at_a_passed_socket_is_left_to_its_owner(void **state)
     struct address address = {.size = sizeof(struct sockaddr_un)};
     address.socket.local.sun_family = AF_UNIX;
     snprintf(address.socket.local.sun_path, sizeof address.socket.local.sun_path, "%s/a", folder);
-    int fd = address_listen(&address, 1), kept = dup(fd);
+    int fd = address_listen(&address, NULL, 1), kept = dup(fd);
     assert_true(fd >= 0 && listeners_take(&acceptor.listeners, fd, &error));
     assert_true(acceptor_start(&acceptor, &loop));
     struct accepted accepted;

@@ -81,7 +81,7 @@ static void remove_path(const struct address *address)
 
 static int listen_on(struct address *address)
 {
-    int fd = address_listen(address, BACKLOG);
+    int fd = address_listen(address, NULL, BACKLOG);
     if (fd < 0)
         fail_msg("address_listen: %s", strerror(errno));
     return fd;
@@ -112,7 +112,7 @@ static struct address refusing_address(const char *text, int *holder)
 #define FILLERS 4
 static int mute_listener(struct address *address, int *fillers)
 {
-    int listener = address_listen(address, 0);
+    int listener = address_listen(address, NULL, 0);
     assert_true(listener >= 0);
     for (int i = 0; i < FILLERS; i++) {
         fillers[i] =
@@ -171,7 +171,7 @@ static void check_tcp_pair(const char *text)
 
     struct address taken = address;
     errno = 0;
-    assert_int_equal(address_listen(&taken, BACKLOG), -1);
+    assert_int_equal(address_listen(&taken, NULL, BACKLOG), -1);
     assert_int_equal(errno, EADDRINUSE);
 
     int client = connect_to(&address);
@@ -208,7 +208,7 @@ static void test_listens_on_every_address_with_one_port(void **state)
         assert_int_equal(list.count, 2);
         int first = listen_on(&list.items[0]);
         address_set_port(&list.items[1], address_port(&list.items[0]));
-        int second = address_listen(&list.items[1], BACKLOG);
+        int second = address_listen(&list.items[1], NULL, BACKLOG);
         bool ok = second >= 0;
         if (ok) {
             assert_int_equal(option_of(second, IPPROTO_IPV6, IPV6_V6ONLY), 1);
@@ -228,7 +228,7 @@ static void test_refuses_an_address_of_another_machine(void **state)
     (void) state;
     struct address address = resolve_one("192.0.2.1:0");
     errno = 0;
-    assert_int_equal(address_listen(&address, BACKLOG), -1);
+    assert_int_equal(address_listen(&address, NULL, BACKLOG), -1);
     assert_int_equal(errno, EADDRNOTAVAIL);
 }
 
@@ -292,7 +292,7 @@ static void check_left_alone(struct address *address)
     struct stat before, after;
     assert_int_equal(lstat(address->socket.local.sun_path, &before), 0);
     errno = 0;
-    assert_int_equal(address_listen(address, BACKLOG), -1);
+    assert_int_equal(address_listen(address, NULL, BACKLOG), -1);
     assert_int_equal(errno, EADDRINUSE);
     assert_int_equal(lstat(address->socket.local.sun_path, &after), 0);
     assert_int_equal(after.st_ino, before.st_ino);
@@ -360,7 +360,7 @@ static void test_tells_that_a_folder_is_missing(void **state)
     (void) state;
     struct address address = path_address("nosuch/socket");
     errno = 0;
-    assert_int_equal(address_listen(&address, BACKLOG), -1);
+    assert_int_equal(address_listen(&address, NULL, BACKLOG), -1);
     assert_int_equal(errno, ENOENT);
 }
 
@@ -416,7 +416,7 @@ static void test_an_abstract_name_is_no_file(void **state)
     assert_true(client >= 0);
     close(client);
     errno = 0;
-    assert_int_equal(address_listen(&address, BACKLOG), -1);
+    assert_int_equal(address_listen(&address, NULL, BACKLOG), -1);
     assert_int_equal(errno, EADDRINUSE);
     close(listener);
     close(listen_on(&address));
@@ -428,7 +428,7 @@ static void contend(struct address address, int start, int hold, int result)
 {
     char byte;
     (void) !read(start, &byte, 1);
-    int listener = address_listen(&address, BACKLOG);
+    int listener = address_listen(&address, NULL, BACKLOG);
     char outcome = listener >= 0 ? 'l' : errno == EADDRINUSE ? 'u' : '?';
     (void) !write(result, &outcome, 1);
     (void) !read(hold, &byte, 1);

@@ -1,0 +1,30 @@
+/*
+ * options_access: the options that say who may connect.
+ */
+#ifndef BANTER_SERVER_OPTIONS_ACCESS_H
+#define BANTER_SERVER_OPTIONS_ACCESS_H
+
+#include <stdbool.h>
+
+#include "common/address.h"
+#include "common/error.h"
+
+struct server_config;
+
+/* What those options say. */
+struct access_options {
+    bool has_mode, has_group; /* whether these two were given */
+    struct address_permissions permissions;
+};
+
+/* Each takes the value of the option of its name. False, with `error` set, if it makes no sense. */
+bool access_take_socket_mode(struct access_options *options, const char *value,
+                             struct error *error);
+bool access_take_socket_group(struct access_options *options, const char *value,
+                              struct error *error);
+
+/* Fills in the defaults, and what the server is to know of it: `options` stays where it is. To be
+ * called before there are threads. */
+void access_options_apply(struct access_options *options, struct server_config *config);
+
+#endif
