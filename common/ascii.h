@@ -12,4 +12,9 @@ static inline bool ascii_is_white(char byte)
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
+static inline char ascii_lower(char byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (char) (byte - 'A' + 'a') : byte;
+}
+
 #endif

@@ -1,0 +1,237 @@
+/* access: see access.h. */
+#include "server/net/access.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* Linux has it since 4.13, the library's headers not everywhere. */
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
+#endif
+
+enum { FEW_GROUPS = 64, MOST_TEXTS = 1024 };
+
+struct access_rules {
+    struct who lists[ACCESS_LISTS];
+};
+
+struct access {
+    pthread_mutex_t lock; /* guards `rules`, for as long as a question takes */
+    struct access_rules *rules;
+    struct {
+        enum access_list list;
+        const char *text;
+    } texts[MOST_TEXTS];
+    unsigned count;
+};
+
+/* ---- reading ---- */
+
+static enum who_kind kind_of(enum access_list list)
+{
+    return list == ACCESS_PROXIES ? WHO_PROXIES : WHO_CLIENTS;
+}
+
+void access_discard(struct access_rules *rules)
+{
+    for (int list = 0; rules && list < ACCESS_LISTS; list++)
+        who_fini(&rules->lists[list]);
+    free(rules);
+}
+
+struct access *access_new(void)
+{
+    struct access *access = calloc(1, sizeof *access);
+    struct access_rules *rules = calloc(1, sizeof *rules);
+    if (!access || !rules) {
+        free(access);
+        free(rules);
+        return NULL;
+    }
+    access->rules = rules;
+    pthread_mutex_init(&access->lock, NULL);
+    return access;
+}
+
+void access_free(struct access *access)
+{
+    if (!access)
+        return;
+    access_discard(access->rules);
+    pthread_mutex_destroy(&access->lock);
+    free(access);
+}
+
+bool access_add(struct access *access, enum access_list list, const char *text, struct error *error)
+{
+    if (access->count == MOST_TEXTS)
+        return error_set(error, "there can be %d of these at most: put them into a file",
+                         MOST_TEXTS);
+    access->texts[access->count].list = list;
+    access->texts[access->count++].text = text;
+    struct who *who = &access->rules->lists[list];
+    bool added = who_add(who, kind_of(list), text, error);
+    who_ready(who);
+    return added;
+}
+
+struct access_rules *access_read(const struct access *access, struct error *error)
+{
+    struct access_rules *rules = calloc(1, sizeof *rules);
+    bool added = rules || error_set(error, "memory is out");
+    for (unsigned i = 0; i < access->count && added; i++)
+        added = who_add(&rules->lists[access->texts[i].list], kind_of(access->texts[i].list),
+                        access->texts[i].text, error);
+    for (int list = 0; list < ACCESS_LISTS && added; list++)
+        who_ready(&rules->lists[list]);
+    if (added)
+        return rules;
+    access_discard(rules);
+    return NULL;
+}
+
+void access_use(struct access *access, struct access_rules *rules)
+{
+    pthread_mutex_lock(&access->lock);
+    struct access_rules *before = access->rules;
+    access->rules = rules;
+    pthread_mutex_unlock(&access->lock);
+    access_discard(before);
+}
+
+/* ---- asking ---- */
+
+bool access_is_proxy(struct access *access, const struct address *address)
+{
+    char text[WHO_TEXT_SIZE];
+    if (!access)
+        return false;
+    pthread_mutex_lock(&access->lock);
+    const struct who *proxies = &access->rules->lists[ACCESS_PROXIES];
+    bool is_one = address->socket.any.sa_family == AF_UNIX
+                      ? proxies->unix_sockets
+                      : who_has_address(proxies, address, text);
+    pthread_mutex_unlock(&access->lock);
+    return is_one;
+}
+
+/* One question: `in_allow` and `in_deny` are whether the client is in these. */
+struct answer {
+    const char *about;
+    bool is_bounded; /* something of this kind is allowed */
+    bool in_allow, in_deny;
+};
+
+static bool judge(const struct answer *answer, const char *denied, char *why)
+{
+    if (answer->in_deny)
+        snprintf(why, ACCESS_WHY_SIZE, "--deny %s", denied);
+    else if (answer->is_bounded && !answer->in_allow)
+        snprintf(why, ACCESS_WHY_SIZE, "no --allow names its %s", answer->about);
+    else
+        return true;
+    return false;
+}
+
+static bool allows_address(const struct access_rules *rules, const struct access_client *client,
+                           char *why)
+{
+    const struct who *allow = &rules->lists[ACCESS_ALLOW], *deny = &rules->lists[ACCESS_DENY];
+    char allowed[WHO_TEXT_SIZE], denied[WHO_TEXT_SIZE];
+    const struct answer answer = {
+        .about = "address",
+        .is_bounded = who_names_addresses(allow),
+        .in_allow = who_has_address(allow, client->address, allowed),
+        .in_deny = who_has_address(deny, client->address, denied),
+    };
+    return judge(&answer, denied, why);
+}
+
+/* All groups of the other end, behind its own; `few` has room for FEW_GROUPS. Returns them, or NULL
+ * if they can't be known; more than a few are to be freed. */
+static gid_t *ask_groups(int fd, gid_t *few, size_t *count)
+{
+    socklen_t size = (FEW_GROUPS - 1) * sizeof *few;
+    gid_t *groups = few;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, few + 1, &size) != 0) {
+        groups = errno == ERANGE ? malloc(size + sizeof *few) : NULL;
+        if (groups && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups + 1, &size) != 0) {
+            free(groups);
+            groups = NULL;
+        }
+    }
+    *count = 1 + size / sizeof *few;
+    return groups;
+}
+
+static bool judge_user(const struct access_rules *rules, const struct who_user *user, char *why)
+{
+    const struct who *allow = &rules->lists[ACCESS_ALLOW], *deny = &rules->lists[ACCESS_DENY];
+    char allowed[WHO_TEXT_SIZE], denied[WHO_TEXT_SIZE];
+    const struct answer answer = {
+        .about = "user",
+        .is_bounded = who_names_users(allow),
+        .in_allow = who_has_user(allow, user, allowed),
+        .in_deny = who_has_user(deny, user, denied),
+    };
+    return judge(&answer, denied, why);
+}
+
+/* Who can't be known is refused. */
+static bool allows_user(const struct access_rules *rules, const struct access_client *client,
+                        char *why)
+{
+    struct ucred credentials;
+    socklen_t size = sizeof credentials;
+    gid_t few[FEW_GROUPS], *groups = NULL;
+    size_t count;
+    if (!who_names_users(&rules->lists[ACCESS_ALLOW]) &&
+        !who_names_users(&rules->lists[ACCESS_DENY]))
+        return true;
+    if (client->fd >= 0 &&
+        getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0)
+        groups = ask_groups(client->fd, few, &count);
+    if (!groups) {
+        snprintf(why, ACCESS_WHY_SIZE, "nobody knows its user");
+        return false;
+    }
+    groups[0] = credentials.gid;
+    const struct who_user user = {credentials.uid, groups, count};
+    bool allowed = judge_user(rules, &user, why);
+    if (groups != few)
+        free(groups);
+    return allowed;
+}
+
+static bool allows_certificate(const struct access_rules *rules, const struct access_client *client,
+                               char *why)
+{
+    static const struct who_certificate none = {0};
+    const struct who *allow = &rules->lists[ACCESS_ALLOW], *deny = &rules->lists[ACCESS_DENY];
+    const struct who_certificate *certificate = client->certificate ? client->certificate : &none;
+    char allowed[WHO_TEXT_SIZE], denied[WHO_TEXT_SIZE];
+    const struct answer answer = {
+        .about = "certificate",
+        .is_bounded = who_names_certificates(allow),
+        .in_allow = who_has_certificate(allow, certificate, allowed),
+        .in_deny = who_has_certificate(deny, certificate, denied),
+    };
+    return judge(&answer, denied, why);
+}
+
+bool access_allows(struct access *access, const struct access_client *client, char *why)
+{
+    if (!access)
+        return true;
+    pthread_mutex_lock(&access->lock);
+    const struct access_rules *rules = access->rules;
+    bool is_unix = client->address->socket.any.sa_family == AF_UNIX;
+    bool allowed =
+        (is_unix ? allows_user(rules, client, why) : allows_address(rules, client, why)) &&
+        allows_certificate(rules, client, why);
+    pthread_mutex_unlock(&access->lock);
+    return allowed;
+}
