@@ -212,7 +212,7 @@ $(BUILD)/fuzz/tagged: fuzz_libs = $(server_libs)
 $(BUILD)/fuzz/server: $(server_parts) $(call objects,tests/fuzz/services.c tests/handlers/work.c)
 $(BUILD)/fuzz/server: fuzz_libs = $(server_libs)
 $(BUILD)/fuzz/address: fuzz_libs = -Wl,--wrap=getaddrinfo
-$(BUILD)/fuzz/client: $(call objects,$(wildcard client/conversation*.c))
+$(BUILD)/fuzz/client: $(call objects,$(wildcard client/conversation*.c) client/transport.c)
 $(BUILD)/fuzz/hello: $(BUILD)/obj/server/handlers/hello.o
 $(BUILD)/fuzz/http: $(BUILD)/obj/server/admin/http.o
 $(BUILD)/fuzz/hello: fuzz_libs = -lunistring

@@ -2,7 +2,6 @@
  * conversation_open: makes a conversation of an address, and frees it.
  */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "client/conversation_state.h"
 #include "common/clock.h"
@@ -36,7 +35,7 @@ static int connect_to(const struct conversation_settings *settings, char *addres
 void conversation_init(struct conversation *conversation, int socket,
                        const struct conversation_settings *settings)
 {
-    conversation->socket = socket;
+    transport_init(&conversation->transport, socket);
     conversation->rules.codec = settings->codec;
     conversation->request_codec = frame_codec_of_requests(settings->codec);
     conversation->rules.max_bytes = PROTOCOL_MAX_REPLY;
@@ -75,9 +74,7 @@ struct conversation *conversation_open(const struct conversation_settings *setti
 
 void conversation_hang_up(struct conversation *conversation)
 {
-    if (conversation->socket >= 0)
-        close(conversation->socket);
-    conversation->socket = -1;
+    transport_close(&conversation->transport);
 }
 
 void conversation_close(struct conversation *conversation)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "client/conversation.h"
+#include "client/transport.h"
 #include "common/address.h"
 #include "common/buffer.h"
 #include "common/error.h"
@@ -24,7 +25,7 @@ struct conversation_mark {
 };
 
 struct conversation {
-    int socket;
+    struct transport transport;
     struct frame_rules rules; /* of replies */
     enum frame_codec request_codec;
     struct frame_decoder decoder;

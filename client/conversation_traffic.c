@@ -1,12 +1,11 @@
 /*
- * conversation_traffic: moves bytes between the socket and the conversation's buffers, and has an
- * eye on the clock.
+ * conversation_traffic: moves bytes between the transport and the conversation's buffers, and has
+ * an eye on the clock.
  *
  * A failed send is not the end: what the server sent before it is still in the kernel, and is read
  * first. Linux keeps received bytes readable after a reset.
  */
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "client/conversation_state.h"
 #include "common/clock.h"
@@ -49,7 +48,7 @@ void conversation_poll(struct conversation *conversation, bool want_reply, struc
     fd->events = (short) ((!is_paused && !conversation->stream_ended ? POLLIN : 0) |
                           (wants_to_send(conversation) ? POLLOUT : 0));
     /* poll(2) would report errors and hang-ups that are not to be acted on now. */
-    fd->fd = fd->events && !conversation->end ? conversation->socket : -1;
+    fd->fd = fd->events && !conversation->end ? conversation->transport.socket : -1;
     fd->revents = 0;
 }
 
@@ -92,7 +91,7 @@ static void receive(struct conversation *conversation)
         conversation_finish(conversation, CONVERSATION_OUT_OF_MEMORY, "out of memory");
         return;
     }
-    ssize_t size = recv(conversation->socket, buffer_tail(incoming), READ_BYTES, 0);
+    ssize_t size = transport_read(&conversation->transport, buffer_tail(incoming), READ_BYTES);
     if (size > 0) {
         int64_t now_ms = clock_ms();
         buffer_added(incoming, (size_t) size);
@@ -116,8 +115,8 @@ static void send_some(struct conversation *conversation)
 {
     size_t unsent = conversation_unsent(conversation);
     if (unsent > 0) {
-        ssize_t size = send(conversation->socket, conversation_unsent_head(conversation), unsent,
-                            MSG_NOSIGNAL);
+        ssize_t size = transport_write(&conversation->transport,
+                                       conversation_unsent_head(conversation), unsent);
         if (size >= 0) {
             /* The server owes a reply once the request has left. */
             if (conversation->sent_bytes < conversation->first_owed_end)
@@ -130,7 +129,7 @@ static void send_some(struct conversation *conversation)
     }
     if (conversation_unsent(conversation) == 0 && conversation->quit_queued &&
         !conversation->half_closed) {
-        shutdown(conversation->socket, SHUT_WR);
+        transport_end(&conversation->transport);
         conversation->half_closed = true;
     }
 }
