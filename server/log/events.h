@@ -92,6 +92,10 @@ enum log_level {
           "workers_lost")                                                                          \
     EVENT(WORKERS_DOWN, ERRORS, false, "All workers have failed again and again, next try in ",    \
           NUMBER("retry_s", ""), " s", "workers-down", "workers_down")                             \
+    /* how many have another process, of how many */                                               \
+    EVENT(WORKERS_RESTARTED, CONNECTIONS, false,                                                   \
+          "Workers restarted: ", NUMBER("restarted", "") NUMBER("count", " of "), "",              \
+          "workers-restarted", "worker_restarts")                                                  \
     /* what it has written before its first request */                                             \
     EVENT(WORKER_GREETING, CONNECTIONS, false, "Worker ",                                          \
           NUMBER("worker", "") TEXT("message", " greets: "), "", "worker-greeting",                \

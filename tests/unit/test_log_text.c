@@ -141,6 +141,10 @@ static const struct {
     {LOG_WORKER_LOST, FIELDS("1\0is replaced in 50 ms\0why\0"),
      "Worker 1 is replaced in 50 ms: why\\x00"},
     {LOG_WORKERS_DOWN, FIELDS("5"), "All workers have failed again and again, next try in 5 s"},
+    {LOG_WORKERS_RESTARTED,
+     FIELDS("3\0"
+            "4"),
+     "Workers restarted: 3 of 4"},
     {LOG_WORKER_GREETING, FIELDS("1\0psql"), "Worker 1 greets: psql"},
     {LOG_WORKER_SURPLUS, FIELDS("1\0more"),
      "Worker 1 has written behind its reply, which is dropped: more"},

@@ -61,6 +61,7 @@ struct instance {
     struct talk *talk;
     uint64_t number;
     enum instance_phase phase;
+    bool is_replaced;                     /* its end is waited for (shared_restart.h) */
     bool reaped;                          /* its process is; others may be left in its group */
     bool unreadable;                      /* a read of its output has failed: some of it is lost */
     int64_t due_ms;                       /* when the next phase begins */

@@ -49,8 +49,9 @@ struct oneshots {
     struct instances *instances;
     struct oneshot_rules rules;
     LIST_HEAD(, oneshot) all;
-    TAILQ_HEAD(, oneshot) spares; /* the oldest first */
+    TAILQ_HEAD(oneshot_list, oneshot) spares; /* the oldest first */
     unsigned spare_count, starting;
+    unsigned more;     /* spares that are wanted in addition: a restart goes on */
     unsigned failures; /* spares in a row that have ended without a request */
     int64_t spare_ms;  /* when the next spare may be started */
     uint64_t number;   /* of the last instance */

@@ -48,11 +48,16 @@ void oneshots_begin(struct oneshots *oneshots, struct request *request, const st
         oneshot_begin(oneshots, request, flow);
 }
 
+static unsigned wanted(const struct oneshots *oneshots)
+{
+    return oneshots->rules.ahead + oneshots->more;
+}
+
 void oneshots_start_ahead(struct oneshots *oneshots)
 {
     struct instances *instances = oneshots->instances;
     int failure;
-    if (oneshots->spare_count >= oneshots->rules.ahead || !may_start(oneshots))
+    if (oneshots->spare_count >= wanted(oneshots) || !may_start(oneshots))
         return;
     if (oneshots->spare_ms > instances->now_ms) {
         instances_schedule(instances, oneshots->spare_ms);
@@ -60,8 +65,43 @@ void oneshots_start_ahead(struct oneshots *oneshots)
     }
     if (!oneshot_start_ahead(oneshots, &failure))
         oneshots_spare_failed(oneshots);
-    if (oneshots->spare_count < oneshots->rules.ahead && may_start(oneshots))
+    if (oneshots->spare_count < wanted(oneshots) && may_start(oneshots))
         instances_schedule(instances, instances->now_ms); /* the next one, in the next batch */
+}
+
+/* ---- a restart ---- */
+
+/* Its number; 0: there is none. */
+static uint64_t oldest_spare(const struct oneshots *oneshots)
+{
+    const struct oneshot *oldest = TAILQ_FIRST(&oneshots->spares);
+    return oldest ? oldest->instance->number : 0;
+}
+
+void oneshots_restart_begin(struct oneshots *oneshots, struct restart *restart)
+{
+    restart_plan_spares(restart, oneshots->number, oneshots->spare_count, 0);
+    oneshots->more = oneshots->rules.ahead > 0;
+    oneshots->failures = 0;
+    oneshots->spare_ms = 0;
+}
+
+void oneshots_restart_step(struct oneshots *oneshots, struct restart *restart)
+{
+    struct oneshot *oldest = TAILQ_FIRST(&oneshots->spares);
+    const struct oneshot *newest = TAILQ_LAST(&oneshots->spares, oneshot_list);
+    struct restart_spares spares = {
+        .count = oneshots->spare_count,
+        .wanted = oneshots->rules.ahead,
+        .oldest = oldest_spare(oneshots),
+        .newest = newest ? newest->instance->number : 0,
+        .newest_waits = newest && !newest->starts,
+        .is_full = oneshots->instances->count >= oneshots->rules.max,
+        .has_failed = oneshots->failures > 0,
+    };
+    if (restart_takes_oldest(restart, &spares))
+        oneshot_end(oneshots, oldest, true);
+    oneshots->more = restart_more(restart, oldest_spare(oneshots));
 }
 
 /* ---- the end ---- */

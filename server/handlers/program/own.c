@@ -58,7 +58,7 @@ static struct worker *worker_of(struct own *own, struct flow *flow)
 static void add_spares(struct own *own)
 {
     struct worker *worker;
-    while (own->spares.count < own->ahead && (worker = new_worker(own))) {
+    while (own->spares.count < own->ahead + own->more && (worker = new_worker(own))) {
         spares_add(&own->spares, worker);
         starts_wait(own->workers, worker);
     }
@@ -133,6 +133,49 @@ void own_serve(struct own *own)
     workers_start_next(own->workers);
     update_pauses(own->workers);
 }
+
+/* ---- a restart ---- */
+
+/* Its number; 0: there is none. */
+static uint64_t oldest_spare(const struct own *own)
+{
+    const struct worker *oldest = TAILQ_FIRST(&own->spares.list);
+    return oldest ? oldest->number : 0;
+}
+
+void own_restart_begin(struct own *own, struct restart *restart)
+{
+    restart_plan_spares(restart, own->number, own->spares.count, own->count - own->spares.count);
+    own->more = own->ahead > 0;
+}
+
+static void end_spare(struct own *own, struct worker *spare)
+{
+    spares_remove(&own->spares, spare);
+    free_worker(own, spare);
+}
+
+void own_restart_step(struct own *own, struct restart *restart)
+{
+    struct worker *oldest = TAILQ_FIRST(&own->spares.list);
+    struct worker *newest = TAILQ_LAST(&own->spares.list, spare_list);
+    struct restart_spares spares = {
+        .count = own->spares.count,
+        .wanted = own->ahead,
+        .oldest = oldest_spare(own),
+        .newest = newest ? newest->number : 0,
+        .newest_waits = newest && newest->phase == WORKER_IDLE,
+        .is_full = own->count >= own->max,
+        .has_failed = newest && newest->number > restart->last_number && newest->failures > 0,
+    };
+    if (restart_takes_oldest(restart, &spares))
+        end_spare(own, oldest);
+    else if (spares.has_failed)
+        end_spare(own, newest);
+    own->more = restart_more(restart, oldest_spare(own));
+}
+
+/* ---- the end ---- */
 
 void own_end(struct own *own)
 {

@@ -9,12 +9,14 @@
 
 #include <stdint.h>
 
+#include "server/handlers/program/restart.h"
 #include "server/handlers/program/spares.h"
 #include "server/handlers/program/state.h"
 
 struct own {
     struct workers *workers;
     unsigned ahead;  /* how many wait, started ahead */
+    unsigned more;   /* and how many in addition: a restart goes on */
     unsigned max;    /* how many workers there may be at a time */
     unsigned count;  /* of workers */
     uint64_t number; /* `ahead`: of the last worker */
@@ -26,6 +28,11 @@ void own_init(struct own *own, struct workers *workers, unsigned ahead, unsigned
 /* Gives each session's next requests to its worker, ends the workers of sessions that have ended,
  * and starts the next instance. */
 void own_serve(struct own *own);
+
+/* A restart begins, of the workers that belong to no session yet; while it goes on, does what can
+ * be done by now. Before own_serve(). */
+void own_restart_begin(struct own *own, struct restart *restart);
+void own_restart_step(struct own *own, struct restart *restart);
 
 /* Ends all workers. All sessions have ended. */
 void own_end(struct own *own);

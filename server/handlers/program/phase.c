@@ -43,6 +43,8 @@ int64_t phase_due_ms(const struct worker *worker)
 {
     switch (worker->phase) {
     case WORKER_EMPTY:
+        if (worker->is_successor || worker->is_retired)
+            return CLOCK_NEVER;
         return !worker->in_line && (!worker->flow || worker->exchange.request) ? worker->start_ms
                                                                                : CLOCK_NEVER;
     case WORKER_STARTING:

@@ -150,6 +150,26 @@ static uint64_t replacements(struct handler *handler)
     return scoreboard_replacements(scoreboard_of(handler));
 }
 
+static struct restart *restart_of(const struct handler *handler)
+{
+    return &((struct program *) handler->state)->supervisor.restart;
+}
+
+static bool restart_workers(struct handler *handler, struct error *error)
+{
+    bool asked = restart_ask(restart_of(handler), error);
+    if (asked)
+        supervisor_wake(&((struct program *) handler->state)->supervisor);
+    return asked;
+}
+
+static int ended_fd(const struct handler *handler) { return restart_of(handler)->ended_fd; }
+
+static void last_result(struct handler *handler, struct handler_restart *result)
+{
+    restart_result(restart_of(handler), result);
+}
+
 /* ---- open, close ---- */
 
 /* As many as may have their descriptors if the sessions get as many. */
@@ -258,7 +278,7 @@ static bool open_program(struct handler *handler, const struct handler_spec *spe
     if (!program)
         return command_error(options->argv[0], ENOMEM, error);
     handler->state = program;
-    handler->descriptors = SUPERVISOR_DESCRIPTORS + (plan.shared ? plan.shared : plan.max) *
+    handler->descriptors = SUPERVISOR_DESCRIPTORS + (plan.shared ? plan.shared + 1 : plan.max) *
                                                         SUPERVISOR_DESCRIPTORS_PER_WORKER;
     handler->late_ends_session = options->worker_per_client;
     handler->relays = plan.talks;
@@ -299,5 +319,8 @@ const struct handler_kind handler_program = {
     .recall = recall,
     .next_worker = next_worker,
     .replacements = replacements,
+    .restart_workers = restart_workers,
+    .restart_fd = ended_fd,
+    .restart_result = last_result,
     .abort = groups_abort,
 };

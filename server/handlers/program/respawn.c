@@ -48,13 +48,14 @@ void worker_retry_slowly(struct workers *workers, struct worker *worker)
 
 static void log_lost(struct workers *workers, const struct worker *worker, const char *why)
 {
-    char text[400], when[64] = "";
+    char text[400], outcome[64] = "is replaced";
     int64_t delay = worker->start_ms - workers->instances->now_ms;
-    if (delay > 0)
-        snprintf(when, sizeof when, " in %lld ms", (long long) delay);
-    int size =
-        snprintf(text, sizeof text, "%llu%cis replaced%s%c%s", (unsigned long long) worker->number,
-                 LOG_SEPARATOR, when, LOG_SEPARATOR, why);
+    if (worker->is_successor)
+        snprintf(outcome, sizeof outcome, "stays, its successor has failed");
+    else if (delay > 0)
+        snprintf(outcome, sizeof outcome, "is replaced in %lld ms", (long long) delay);
+    int size = snprintf(text, sizeof text, "%llu%c%s%c%s", (unsigned long long) worker->number,
+                        LOG_SEPARATOR, outcome, LOG_SEPARATOR, why);
     log_put(workers->instances->log, LOG_WORKER_LOST, 0, text, (size_t) size);
     if (why != workers->why)
         snprintf(workers->why, sizeof workers->why, "%s", why);
@@ -172,6 +173,7 @@ int worker_start(struct workers *workers, struct worker *worker)
         if (worker->has_started)
             scoreboard_replaced(&workers->instances->scoreboard, worker->score);
         worker->has_started = true;
+        worker->is_outdated = false;
         worker->state.ready_ms = timeout ? workers->instances->now_ms + timeout : CLOCK_NEVER;
         phase_enter(workers, worker, WORKER_STARTING);
         if (workers->on_demand)
@@ -197,7 +199,7 @@ void worker_replace(struct workers *workers, struct worker *worker)
     score_requests(worker->score, worker->exchange.count);
     detach(workers, worker);
     charge_release(workers, worker);
-    if (!workers->on_demand)
+    if (!workers->on_demand && !worker->is_retired)
         worker_start(workers, worker);
     instance_end(workers->instances, instance, false);
 }

@@ -58,6 +58,17 @@ void scoreboard_replaced(struct scoreboard *scoreboard, struct score *score)
         atomic_fetch_add_explicit(&score->restarts, 1, memory_order_relaxed);
 }
 
+void scoreboard_succeed(struct scoreboard *scoreboard, struct score *score,
+                        const struct score *other)
+{
+    if (!score || !other)
+        return;
+    score_state(score, atomic_load_explicit(&other->state, memory_order_relaxed));
+    score_pid(score, atomic_load_explicit(&other->pid, memory_order_relaxed));
+    score_requests(score, atomic_load_explicit(&other->requests, memory_order_relaxed));
+    scoreboard_replaced(scoreboard, score);
+}
+
 /* ---- everybody's ---- */
 
 bool scoreboard_next(struct scoreboard *scoreboard, unsigned *place, struct handler_worker *worker)

@@ -60,13 +60,18 @@ static inline void score_pid(struct score *score, int pid)
 static inline void score_requests(struct score *score, uint64_t more)
 {
     if (score)
-        atomic_store_explicit(
-            &score->requests, atomic_load_explicit(&score->requests, memory_order_relaxed) + more,
-            memory_order_relaxed);
+        atomic_store_explicit(&score->requests,
+                              atomic_load_explicit(&score->requests, memory_order_relaxed) + more,
+                              memory_order_relaxed);
 }
 
 /* Another process takes the place of one. */
 void scoreboard_replaced(struct scoreboard *scoreboard, struct score *score);
+
+/* The one that has `other` has taken the place of the one that has `score`, which is its own now:
+ * it gets what the other says. NULL: does nothing. */
+void scoreboard_succeed(struct scoreboard *scoreboard, struct score *score,
+                        const struct score *other);
 
 /* See handler_next_worker(). From any thread. */
 bool scoreboard_next(struct scoreboard *scoreboard, unsigned *place, struct handler_worker *worker);

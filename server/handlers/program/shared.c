@@ -21,12 +21,13 @@ static unsigned most_given(const struct turn_rules *rules)
 
 bool shared_init(struct shared *shared, struct workers *workers, unsigned count)
 {
-    size_t given = (size_t) count * most_given(workers->rules);
+    size_t given = (size_t) (count + 1) * most_given(workers->rules);
     *shared = (struct shared){
         .workers = workers,
         .list = calloc(count + 1, sizeof *shared->list),
         .count = count,
     };
+    shared->vacant = shared->list ? &shared->list[count] : NULL;
     workers->unread = calloc(given + 1, sizeof(struct request *));
     return shared->list && workers->unread;
 }
@@ -133,20 +134,59 @@ bool shared_wants_requests(struct shared *shared)
                                           : !TAILQ_EMPTY(&shared->workers->idle);
 }
 
+/* ---- a worker, from its place in the list to its end ---- */
+
+static bool add(struct shared *shared, struct worker *worker, uint64_t number)
+{
+    struct workers *workers = shared->workers;
+    worker->number = number;
+    worker->exchange.tells = workers->rules->tell_peer;
+    bool fits = !workers->rules->tagged || tagged_worker_init(worker, workers->rules);
+    workers_add(workers, worker);
+    return fits;
+}
+
+/* It is the one that is not in use. */
+static void vacate(struct shared *shared, struct worker *worker)
+{
+    worker_fini(shared->workers, worker, true);
+    *worker = (struct worker){0};
+    shared->vacant = worker;
+    shared->successor = NULL;
+}
+
+struct worker *shared_add_successor(struct shared *shared, uint64_t number)
+{
+    struct worker *worker = shared->vacant;
+    worker->is_successor = true;
+    shared->vacant = NULL;
+    shared->successor = worker;
+    if (add(shared, worker, number))
+        return worker;
+    vacate(shared, worker);
+    return NULL;
+}
+
+void shared_remove_successor(struct shared *shared) { vacate(shared, shared->successor); }
+
+void shared_succeed(struct shared *shared, struct worker *old)
+{
+    struct score *score = old->score;
+    old->score = shared->successor->score;
+    shared->successor->score = score;
+    scoreboard_succeed(&shared->workers->instances->scoreboard, score, old->score);
+    vacate(shared, old);
+}
+
 /* ---- the first start, and the end ---- */
 
 int shared_start(struct shared *shared)
 {
     struct workers *workers = shared->workers;
     int failure = 0;
-    for (unsigned i = shared->count; i > 0; i--) {
-        struct worker *worker = &shared->list[i - 1];
-        worker->number = i;
-        worker->exchange.tells = workers->rules->tell_peer;
-        if (workers->rules->tagged && !tagged_worker_init(worker, workers->rules))
+    for (unsigned i = shared->count; i > 0; i--)
+        if (!add(shared, &shared->list[i - 1], i))
             failure = ENOMEM;
-        workers_add(workers, worker);
-    }
     for (unsigned i = 0; i < shared->count && !failure; i++)
         failure = worker_start(workers, &shared->list[i]);
     return failure;
@@ -154,6 +194,6 @@ int shared_start(struct shared *shared)
 
 void shared_end(struct shared *shared, bool gently)
 {
-    for (unsigned i = 0; i < shared->count; i++)
-        worker_fini(shared->workers, &shared->list[i], gently);
+    while (shared->count > 0 && !LIST_EMPTY(&shared->workers->all))
+        worker_fini(shared->workers, LIST_FIRST(&shared->workers->all), gently);
 }

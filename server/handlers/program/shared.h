@@ -16,10 +16,13 @@
 
 struct shared {
     struct workers *workers;
-    struct worker *list; /* `count` of them; owned */
+    struct worker *list; /* `count` of them, and one for restarts; owned */
     unsigned count;      /* 0: workers are not shared */
-    struct pause pause;  /* while all are starting; for all threads to read */
-    atomic_bool down;    /* see shared_is_down() */
+    /* a restart (shared_restart.h): the one that is not in use; the one that is being replaced, and
+     * the one that takes its place; NULL: none */
+    struct worker *vacant, *old, *successor;
+    struct pause pause; /* while all are starting; for all threads to read */
+    atomic_bool down;   /* see shared_is_down() */
 };
 
 /* False: out of memory; shared_fini() must follow in both cases. */
@@ -34,6 +37,16 @@ void shared_serve(struct shared *shared);
 
 /* Whether a worker can take a request, or requests are refused at once. */
 bool shared_wants_requests(struct shared *shared);
+
+/* One more worker, which is not started yet, to take the place of the one that has this number, as
+ * shared.successor. NULL: out of memory. Only one at a time. */
+struct worker *shared_add_successor(struct shared *shared, uint64_t number);
+
+/* Ends the successor, which has failed. */
+void shared_remove_successor(struct shared *shared);
+
+/* Ends the old one gently, which has no request; the successor is the only one with the number. */
+void shared_succeed(struct shared *shared, struct worker *old);
 
 /* Ends all workers, gently or not. */
 void shared_end(struct shared *shared, bool gently);

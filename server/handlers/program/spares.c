@@ -15,6 +15,12 @@ void spares_add(struct spares *spares, struct worker *worker)
     spares->count++;
 }
 
+void spares_remove(struct spares *spares, struct worker *worker)
+{
+    TAILQ_REMOVE(&spares->list, worker, spare_entry);
+    spares->count--;
+}
+
 struct worker *spares_take(struct spares *spares, struct workers *workers)
 {
     struct worker *worker, *best = NULL;
@@ -26,9 +32,7 @@ struct worker *spares_take(struct spares *spares, struct workers *workers)
         if (worker->phase == WORKER_STARTING && !best)
             best = worker;
     }
-    if (best) {
-        TAILQ_REMOVE(&spares->list, best, spare_entry);
-        spares->count--;
-    }
+    if (best)
+        spares_remove(spares, best);
     return best;
 }

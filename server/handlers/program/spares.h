@@ -12,12 +12,15 @@
 
 /* All zero but the list: spares_init(). */
 struct spares {
-    TAILQ_HEAD(, worker) list; /* the oldest first */
+    TAILQ_HEAD(spare_list, worker) list; /* the oldest first */
     unsigned count;
 };
 
 void spares_init(struct spares *spares);
 void spares_add(struct spares *spares, struct worker *worker);
+
+/* It is none any more. */
+void spares_remove(struct spares *spares, struct worker *worker);
 
 /* The one that can be given a request soonest, and is no spare any more; NULL: none has an
  * instance that will do. */

@@ -59,6 +59,9 @@ struct worker {
     unsigned replies;
     int64_t begun_us; /* given: when */
     bool input_watched;
+    /* A restart goes on (shared_restart.h): it has the instance that it had at the beginning; it is
+     * to take the place of another worker; such a one has taken this one's place. */
+    bool is_outdated, is_successor, is_retired;
     unsigned failures;       /* instances in a row that never answered */
     int64_t start_ms;        /* WORKER_EMPTY: when the next may be started */
     bool in_line;            /* and it waits for its turn to start */

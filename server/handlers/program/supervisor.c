@@ -12,6 +12,7 @@
 #include "server/handlers/program/instance_end.h"
 #include "server/handlers/program/instance_errors.h"
 #include "server/handlers/program/recall.h"
+#include "server/handlers/program/shared_restart.h"
 #include "server/handlers/program/starts.h"
 #include "server/handlers/program/worker.h"
 #include "server/log/log.h"
@@ -48,8 +49,39 @@ static void serve_requests(struct supervisor *supervisor)
         oneshots_start_ahead(oneshots);
 }
 
+static void begin_restart(struct supervisor *supervisor)
+{
+    struct restart *restart = &supervisor->restart;
+    if (supervisor->plan.shared)
+        shared_restart_begin(&supervisor->shared, restart);
+    else if (supervisor->plan.per_request)
+        oneshots_restart_begin(&supervisor->oneshots, restart);
+    else if (supervisor->plan.talks)
+        talks_restart_begin(&supervisor->talks, restart);
+    else
+        own_restart_begin(&supervisor->own, restart);
+}
+
+static void serve_restart(struct supervisor *supervisor)
+{
+    struct restart *restart = &supervisor->restart;
+    if (restart_begins(restart))
+        begin_restart(supervisor);
+    if (!restart->runs)
+        return;
+    if (supervisor->plan.shared)
+        shared_restart_step(&supervisor->shared, restart);
+    else if (supervisor->plan.per_request)
+        oneshots_restart_step(&supervisor->oneshots, restart);
+    else if (supervisor->plan.talks)
+        talks_restart_step(&supervisor->talks, restart);
+    else
+        own_restart_step(&supervisor->own, restart);
+}
+
 static void serve(struct supervisor *supervisor)
 {
+    serve_restart(supervisor);
     if (supervisor->plan.shared)
         shared_serve(&supervisor->shared);
     else if (supervisor->plan.per_request)
@@ -174,6 +206,8 @@ static void run_batch(struct supervisor *supervisor)
 static void end_all(struct supervisor *supervisor)
 {
     instances_update_time(&supervisor->instances, CLOCK_NEVER);
+    if (restart_begins(&supervisor->restart) || supervisor->restart.runs)
+        restart_give_up(&supervisor->restart, RESTART_STOPPING_TEXT);
     oneshots_end(&supervisor->oneshots);
     talks_end(&supervisor->talks);
     own_end(&supervisor->own);
@@ -311,6 +345,13 @@ static void init_oneshots(struct supervisor *supervisor)
     oneshots_init(&supervisor->oneshots, &supervisor->instances, &rules);
 }
 
+static bool init_scoreboard(struct supervisor *supervisor)
+{
+    const struct supervisor_plan *plan = &supervisor->plan;
+    unsigned most = plan->shared ? plan->shared + 1 : plan->max; /* with one for restarts */
+    return scoreboard_init(&supervisor->instances.scoreboard, most);
+}
+
 static void init_workers(struct supervisor *supervisor, struct queue *queue)
 {
     struct workers *workers = &supervisor->workers;
@@ -333,11 +374,12 @@ int supervisor_init(struct supervisor *supervisor, struct queue *queue,
     init_talks(supervisor);
     own_init(&supervisor->own, &supervisor->workers, plan->ahead, plan->max);
     bool fits = shared_init(&supervisor->shared, &supervisor->workers, plan->shared);
+    fits = restart_init(&supervisor->restart) && fits;
     if (instances_init(&supervisor->instances, command, options, log) && fits &&
-        scoreboard_init(&supervisor->instances.scoreboard,
-                        plan->shared ? plan->shared : plan->max) &&
-        open_channels(supervisor))
+        init_scoreboard(supervisor) && open_channels(supervisor)) {
+        supervisor->restart.log = supervisor->instances.log;
         return 0;
+    }
     int failure = errno;
     supervisor_fini(supervisor);
     return failure;
@@ -349,6 +391,7 @@ void supervisor_fini(struct supervisor *supervisor)
     wait_fini(&supervisor->wait);
     descriptor_close(&supervisor->started_fd);
     instances_fini(&supervisor->instances);
+    restart_fini(&supervisor->restart);
     scoreboard_fini(&supervisor->instances.scoreboard);
     talks_fini(&supervisor->talks);
     shared_fini(&supervisor->shared);

@@ -17,6 +17,7 @@
 #include "server/handlers/program/oneshots.h"
 #include "server/handlers/program/own.h"
 #include "server/handlers/program/queue.h"
+#include "server/handlers/program/restart.h"
 #include "server/handlers/program/shared.h"
 #include "server/handlers/program/talks.h"
 #include "server/handlers/program/wait.h"
@@ -59,6 +60,7 @@ struct supervisor {
     struct error error;
     atomic_bool closing; /* set once */
     _Atomic enum recall_state recall;
+    struct restart restart; /* whoever asks for one wakes the thread */
 };
 
 /* Prepares it; nothing runs yet. The queue keeps flows unless workers are shared, and is

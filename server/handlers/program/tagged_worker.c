@@ -30,7 +30,7 @@ struct worker *tagged_workers_with_room(struct workers *workers)
 {
     struct worker *worker, *emptiest = NULL;
     TAILQ_FOREACH(worker, &workers->idle, idle_entry)
-        if (!tagged_is_full(worker->tagged) &&
+        if (!worker->is_retired && !tagged_is_full(worker->tagged) &&
             (!emptiest || worker->tagged->count < emptiest->tagged->count))
             emptiest = worker;
     return emptiest;

@@ -56,6 +56,7 @@ struct talks {
     LIST_HEAD(, talk) starting;
     unsigned count; /* of talks and spares that have an instance or wait for one */
     unsigned spare_count, starting_count;
+    unsigned more;     /* spares that are wanted in addition: a restart goes on */
     unsigned failures; /* spares in a row that have ended without a session */
     int64_t spare_ms;  /* when the next spare may be started */
     uint64_t number;   /* rules.ahead: of the last instance */

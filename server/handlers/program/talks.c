@@ -82,8 +82,8 @@ static bool may_start(const struct talks *talks)
 /* As many as are wanted and may start now. */
 static void start_ahead(struct talks *talks)
 {
-    while (talks->spare_count < talks->rules.ahead && talks->count < talks->rules.max &&
-           may_start(talks)) {
+    while (talks->spare_count < talks->rules.ahead + talks->more &&
+           talks->count < talks->rules.max && may_start(talks)) {
         if (talks->spare_ms > talks->instances->now_ms) {
             instances_schedule(talks->instances, talks->spare_ms);
             return;
@@ -131,6 +131,44 @@ void talks_serve(struct talks *talks)
     }
     start_ahead(talks);
 }
+
+/* ---- a restart ---- */
+
+/* Its number; 0: there is none. */
+static uint64_t oldest_spare(const struct talks *talks)
+{
+    const struct talk *oldest = TAILQ_FIRST(&talks->spares);
+    return oldest ? oldest->instance->number : 0;
+}
+
+void talks_restart_begin(struct talks *talks, struct restart *restart)
+{
+    restart_plan_spares(restart, talks->number, talks->spare_count,
+                        talks->count - talks->spare_count);
+    talks->more = talks->rules.ahead > 0;
+    talks->failures = 0;
+    talks->spare_ms = 0;
+}
+
+void talks_restart_step(struct talks *talks, struct restart *restart)
+{
+    struct talk *oldest = TAILQ_FIRST(&talks->spares);
+    const struct talk *newest = TAILQ_LAST(&talks->spares, talk_list);
+    struct restart_spares spares = {
+        .count = talks->spare_count,
+        .wanted = talks->rules.ahead,
+        .oldest = oldest_spare(talks),
+        .newest = newest ? newest->instance->number : 0,
+        .newest_waits = newest && !newest->starts,
+        .is_full = talks->count >= talks->rules.max,
+        .has_failed = talks->failures > 0,
+    };
+    if (restart_takes_oldest(restart, &spares))
+        talk_end_spare(talks, oldest);
+    talks->more = restart_more(restart, oldest_spare(talks));
+}
+
+/* ---- the end ---- */
 
 void talks_end(struct talks *talks)
 {

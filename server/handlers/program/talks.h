@@ -6,6 +6,7 @@
 #ifndef BANTER_SERVER_HANDLERS_PROGRAM_TALKS_H
 #define BANTER_SERVER_HANDLERS_PROGRAM_TALKS_H
 
+#include "server/handlers/program/restart.h"
 #include "server/handlers/program/talk.h"
 
 void talks_init(struct talks *talks, struct instances *instances, const struct talk_rules *rules);
@@ -32,6 +33,11 @@ enum talk_result talks_over(struct talks *talks, struct stream *stream);
 
 /* Takes the news, and starts instances. */
 void talks_serve(struct talks *talks);
+
+/* A restart begins, of those that were started ahead; while it goes on, does what can be done by
+ * now. Before talks_serve(). */
+void talks_restart_begin(struct talks *talks, struct restart *restart);
+void talks_restart_step(struct talks *talks, struct restart *restart);
 
 /* All sessions are over: ends what is left. */
 void talks_end(struct talks *talks);
