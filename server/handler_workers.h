@@ -68,7 +68,9 @@ struct handler_restart {
 bool handler_restart_workers(struct handler *handler, struct error *error);
 
 /* An eventfd for one thread that polls it, reads it (eventfd_read(3)), and then asks for the
- * result. The handler's, which closes it in handler_close(). -1: there are no workers. */
+ * result, which may be that a restart goes on: what was readable was the end of the one before, for
+ * which nobody waited any more. The handler's, which closes it in handler_close(). -1: there are no
+ * workers. */
 int handler_restart_fd(const struct handler *handler);
 
 /* All zero if there was none. */
