@@ -142,11 +142,11 @@ void json_number(struct json *json, const char *key, uint64_t number)
     put(json, digits, decimal_print(digits, number));
 }
 
-void json_seconds(struct json *json, const char *key, int64_t milliseconds)
+void json_thousandths(struct json *json, const char *key, uint64_t thousandths)
 {
-    char part[] = {'.', (char) ('0' + milliseconds / 100 % 10),
-                   (char) ('0' + milliseconds / 10 % 10), (char) ('0' + milliseconds % 10)};
-    json_number(json, key, (uint64_t) milliseconds / 1000);
+    char part[] = {'.', (char) ('0' + thousandths / 100 % 10), (char) ('0' + thousandths / 10 % 10),
+                   (char) ('0' + thousandths % 10)};
+    json_number(json, key, thousandths / 1000);
     put(json, part, sizeof part);
 }
 

@@ -42,8 +42,9 @@ void json_number(struct json *json, const char *key, uint64_t number);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
 
-/* A number of seconds with three decimals. Not negative. */
-void json_seconds(struct json *json, const char *key, int64_t milliseconds);
+/* So many thousandths, such as the milliseconds of a time in seconds: a number with three
+ * decimals. */
+void json_thousandths(struct json *json, const char *key, uint64_t thousandths);
 
 /* A text; if it is not UTF-8 it is in base64, and its key ends in _base64. */
 void json_text(struct json *json, const char *key, const char *text);

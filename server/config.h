@@ -40,7 +40,8 @@ struct server_config {
     unsigned max_requests;
     /* loops; 0: one a core, of which as many are in use as serve most */
     unsigned threads;
-    unsigned max_clients; /* 0: as many of the default as descriptors allow */
+    unsigned max_clients;       /* 0: as many of the default as descriptors allow */
+    unsigned other_descriptors; /* that the program may open beside the server's */
     int64_t request_timeout_ms;
     int64_t handler_timeout_ms;
     int64_t idle_timeout_ms;

@@ -9,14 +9,15 @@
 #include <unistd.h>
 
 #include "common/buffer_pool.h"
+#include "common/clock.h"
 #include "server/admin/admin.h"
-#include "server/admin/exporter.h"
 #include "server/engine/cpus.h"
 #include "server/log/journal.h"
 #include "server/log/log.h"
 #include "server/options.h"
 #include "server/run.h"
 #include "server/server.h"
+#include "server/services.h"
 
 /* What closing may take behind the drain's time: a program is killed after two seconds. */
 enum { CLOSE_GRACE_MS = 4000 };
@@ -57,75 +58,57 @@ struct life {
     const struct options *options;
     struct log *log;
     struct admin *admin;
+    int64_t started_ns; /* CLOCK_MONOTONIC */
 };
 
-static bool is_stopping(void *context)
+/* Runs an open server, with what answers beside it, and closes it. */
+static enum status run_open(const struct life *life, struct server *server, struct handler *handler)
 {
-    const struct life *life = context;
-    return run_is_stopped(life->run);
-}
-
-/* What answers while the server runs and is no part of it. */
-struct services {
-    struct exporter *exporter; /* NULL: nobody asked for it */
-};
-
-static bool open_exporter(struct services *services, struct life *life, struct server *server,
-                          struct handler *handler, struct error *error)
-{
-    const struct options *options = life->options;
-    const struct passed_sockets *passed = &options->passed.metrics;
-    const struct exporter_config config = {
-        .address = options->metrics,
-        .sockets = passed->fds,
-        .socket_count = passed->count,
+    struct error error;
+    struct services services;
+    const struct services_host host = {
+        .options = life->options,
+        .run = life->run,
+        .admin = life->admin,
+        .log = life->log,
         .server = server,
         .handler = handler,
-        .framing = options->config.codec,
-        .log = life->log,
-        .is_stopping = is_stopping,
-        .context = life,
+        .started_ns = life->started_ns,
     };
-    if (!config.address && config.socket_count == 0)
-        return true;
-    services->exporter = exporter_open(life->admin, &config, error);
-    return services->exporter;
+    if (!services_open(&services, &host, &error)) {
+        server_close(server);
+        return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
+    }
+    int left = run_server(life->run, server, life->options->run_for_ms);
+    int failure = errno;
+    services_close(&services);
+    server_close(server);
+    if (left < 0)
+        return fail(STATUS_NOT_STARTED, "Thread did not start. Error : ", strerror(failure));
+    if (left > 0)
+        handler_abort(life->options->handler.kind);
+    return left > 0 ? STATUS_LEFT_BEHIND : STATUS_STOPPED;
 }
 
-static void close_services(struct services *services) { exporter_close(services->exporter); }
-
 /* Runs the server with a handler that is open, and closes it, unless threads are left in it. */
-static enum status serve(struct life *life, struct handler *handler)
+static enum status serve(const struct life *life, struct handler *handler)
 {
     struct error error;
     enum server_failure cause;
-    const struct options *options = life->options;
-    struct server_config config = options->config;
+    struct server_config config = life->options->config;
     config.handler = handler;
     config.log = life->log;
+    config.other_descriptors = services_descriptors(life->options);
     struct server *server = server_open(&config, &cause, &error);
     if (!server) {
         handler_close(handler);
         return fail(STATUS_NOT_STARTED,
                     cause == SERVER_NOT_BOUND ? "Bind failed. Error : " : "banterd: ", error.text);
     }
-    struct services services = {0};
-    if (!open_exporter(&services, life, server, handler, &error)) {
-        server_close(server);
-        return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
-    }
-    int left = run_server(life->run, server, options->run_for_ms);
-    int failure = errno;
-    close_services(&services);
-    server_close(server);
-    if (left < 0)
-        return fail(STATUS_NOT_STARTED, "Thread did not start. Error : ", strerror(failure));
-    if (left > 0)
-        handler_abort(options->handler.kind);
-    return left > 0 ? STATUS_LEFT_BEHIND : STATUS_STOPPED;
+    return run_open(life, server, handler);
 }
 
-static enum status open_and_serve(struct life *life)
+static enum status open_and_serve(const struct life *life)
 {
     static struct handler handler; /* its threads that are left behind go on to use it */
     const struct options *options = life->options;
@@ -157,7 +140,7 @@ static enum status with_admin(struct life *life)
 
 static int live(struct run *run, void *context)
 {
-    struct life life = {.run = run, .options = context};
+    struct life life = {.run = run, .options = context, .started_ns = clock_ns(CLOCK_MONOTONIC)};
     const struct options *options = life.options;
     struct error error;
     struct log_style style = {options->log_format, journal_is_at(STDOUT_FILENO)};

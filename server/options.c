@@ -10,6 +10,7 @@
 #include "common/escape.h"
 #include "common/protocol.h"
 #include "server/handlers/kinds.h"
+#include "server/admin/control.h"
 #include "server/options_check.h"
 
 enum {
@@ -42,6 +43,12 @@ static bool take_socket_mode(const char *value, void *context, struct error *err
 static bool take_socket_group(const char *value, void *context, struct error *error)
 {
     return access_take_socket_group(&((struct options *) context)->access, value, error);
+}
+
+static bool take_control(const char *value, void *context, struct error *error)
+{
+    ((struct options *) context)->control = value;
+    return control_check_address(value, error);
 }
 
 static bool take_handler(const char *value, void *context, struct error *error)
@@ -350,6 +357,10 @@ static const struct args_option table[] = {
     {0, "log", "FORM",
      "what each line of the log looks like: text, timed (text behind its time) or json", "text",
      take_log},
+    {0, "control", "ADDRESS",
+     "where you and root can ask it what it does, and more: unix:PATH (banter -c unix:PATH "
+     "status)",
+     NULL, take_control},
     {0, "metrics", "ADDRESS",
      "where to answer GET /metrics, as Prometheus asks, and GET /health; ADDRESS as for --listen",
      NULL, take_metrics},

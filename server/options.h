@@ -19,7 +19,8 @@
 struct options {
     struct server_config config; /* but for its handler and log; `listen` points to `addresses` */
     const char *addresses[LISTENERS_MAX];
-    struct passed passed;        /* no option: options_take_sockets() */
+    const char *control;  /* its address; NULL: none */
+    struct passed passed; /* no option: options_take_sockets() */
     struct access_options access;
     struct handler_spec handler; /* if it is a program, `handler.program` points to `program` */
     struct program_options program;

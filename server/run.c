@@ -24,6 +24,7 @@ struct run {
     int stop_fd;          /* eventfd: readable once live() is to stop */
     int changed_fd;       /* eventfd: the phase has changed */
     int timer_fd;         /* readable once the server's time is over */
+    int asked_fd;         /* eventfd: readable, for good, once somebody wants a stop */
     int64_t due_ms;       /* when live() must have ended; CLOCK_NEVER. The waiting thread's */
     pthread_mutex_t lock; /* guards all that follows; held for server_stop() */
     enum phase phase;
@@ -81,6 +82,8 @@ bool run_is_stopped(struct run *run)
     pthread_mutex_unlock(&run->lock);
     return stopped;
 }
+
+void run_stop(struct run *run) { eventfd_write(run->asked_fd, 1); }
 
 static void enter(struct run *run, enum phase phase, struct server *server)
 {
@@ -171,7 +174,8 @@ static bool wait_for_end(struct run *run, int signal_fd)
     struct pollfd fds[] = {{run->changed_fd, POLLIN, 0},
                            {signal_fd, POLLIN, 0},
                            {run->timer_fd, POLLIN, 0},
-                           {orphans_fd, POLLIN, 0}};
+                           {orphans_fd, POLLIN, 0},
+                           {run->asked_fd, POLLIN, 0}};
     for (;;) {
         int ready = poll(fds, sizeof fds / sizeof *fds, left_ms(run));
         orphans_reap(orphans_fd);
@@ -182,6 +186,10 @@ static bool wait_for_end(struct run *run, int signal_fd)
         if (ready > 0 && fds[2].revents) {
             stop(run);
             fds[2].fd = -1; /* it stays readable */
+        }
+        if (ready > 0 && fds[4].revents) {
+            stop(run);
+            fds[4].fd = -1;
         }
         if (ready == 0 && left_ms(run) == 0)
             return false;
@@ -195,7 +203,8 @@ static bool open_run(struct run *run)
     run->stop_fd = eventfd(0, EFD_CLOEXEC);
     run->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     run->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-    if (run->stop_fd < 0 || run->changed_fd < 0 || run->timer_fd < 0)
+    run->asked_fd = eventfd(0, EFD_CLOEXEC);
+    if (run->stop_fd < 0 || run->changed_fd < 0 || run->timer_fd < 0 || run->asked_fd < 0)
         return false;
     errno = pthread_create(&run->thread, NULL, live, run);
     return errno == 0;
@@ -203,7 +212,7 @@ static bool open_run(struct run *run)
 
 static void close_run(const struct run *run)
 {
-    const int fds[] = {run->stop_fd, run->changed_fd, run->timer_fd};
+    const int fds[] = {run->stop_fd, run->changed_fd, run->timer_fd, run->asked_fd};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);

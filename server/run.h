@@ -42,6 +42,10 @@ int run_stop_fd(const struct run *run);
 /* For live(): the same as a question. */
 bool run_is_stopped(struct run *run);
 
+/* From any thread, while live() runs: stops as the first signal does. Returns at once; more than
+ * once is as once. */
+void run_stop(struct run *run);
+
 /* For live(): server_run(), until a signal comes or `run_for_ms` are over (0: never). Returns its
  * result. */
 int run_server(struct run *run, struct server *server, int64_t run_for_ms);

@@ -135,7 +135,8 @@ static unsigned make_room_for_sockets(const struct server *server, unsigned want
 {
     const struct handler *handler = config_of(server)->handler;
     rlim_t others = OTHER_DESCRIPTORS + ADMISSION_MAX_REFUSED + server->acceptor.listeners.count +
-                    2 * (rlim_t) server->shard_count + handler->descriptors;
+                    2 * (rlim_t) server->shard_count + handler->descriptors +
+                    config_of(server)->other_descriptors;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return wanted + LINGERING_DESCRIPTORS;
@@ -449,6 +450,7 @@ void server_stats(const struct server *server, struct server_stats *stats)
         .max_clients = server->admission.max_clients,
         .refused = atomic_load(&server->admission.refused),
         .computing = executor_computing(server->executor),
+        .calling = pool_calling(server->pool),
         .waiting = executor_waiting(server->executor),
         .threads = pool_threads(server->pool),
         .loops = server->shard_count,

@@ -81,6 +81,7 @@ struct server_stats {
     unsigned max_clients;            /* that may be connected at a time */
     unsigned refused;                /* being told now that there are too many */
     unsigned computing;              /* requests that compute outside of the loops now */
+    unsigned calling;                /* requests that run outside of the loops, those included */
     unsigned waiting;                /* requests that wait for a thread outside of the loops */
     unsigned threads;                /* of the pool: loops' owners, in handlers, spares */
     unsigned loops, loops_in_use;

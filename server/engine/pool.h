@@ -85,6 +85,9 @@ void pool_put_back(struct pool_thread *thread);
 unsigned pool_bound(const struct pool *pool);
 unsigned pool_threads(const struct pool *pool);
 
+/* How many are in calls outside of the loops. From any thread. */
+unsigned pool_calling(const struct pool *pool);
+
 /* How many spares could own a loop at once, and whether some of the reserve are missing. From any
  * thread. */
 unsigned pool_spares(const struct pool *pool);

@@ -23,6 +23,11 @@ unsigned pool_threads(const struct pool *pool)
     return atomic_load_explicit(&pool->threads, memory_order_relaxed);
 }
 
+unsigned pool_calling(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->calling, memory_order_relaxed);
+}
+
 unsigned pool_spares(const struct pool *pool) { return pool_count_spares(pool, USUAL); }
 
 bool pool_is_short(const struct pool *pool) { return pool_spares(pool) < pool_reserve(pool); }

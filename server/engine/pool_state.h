@@ -50,11 +50,11 @@ struct pool {
     struct pool_threads spares[KINDS]; /* the latest first */
     struct pool_threads ended;         /* to be joined */
     int64_t start_at_ms, log_at_ms;    /* when a thread may be started, a failure logged, again */
-    /* These three are written under the lock, and read by all. */
+    /* These are written under the lock, and read by all. */
     _Atomic unsigned threads; /* that have not ended */
     _Atomic unsigned spare_counts[KINDS];
     _Atomic unsigned reserve; /* spares of the usual priority that are kept for loops */
-    unsigned calling;         /* of them: in calls outside of the loops */
+    _Atomic unsigned calling; /* of the threads: in calls outside of the loops */
     unsigned loops;           /* given and not drained */
     unsigned ending;          /* threads that end by themselves */
     bool stopping;

@@ -70,7 +70,7 @@ static void describe(struct part *part, const struct session *session)
     json_text(&json, "address", peer.address);
     if (peer.identity[0])
         json_text(&json, "identity", peer.identity);
-    json_seconds(&json, "idle_s", idle_ms > 0 ? idle_ms : 0);
+    json_thousandths(&json, "idle_s", idle_ms > 0 ? (uint64_t) idle_ms : 0);
     json_number(&json, "requests_pending", active ? active->pending : 0);
     json_number(&json, "unsent_bytes", active ? buffer_size(&active->output) : 0);
     json_end_object(&json);

@@ -36,6 +36,14 @@ void latency_sum(struct latency *sum, const struct latency_counter *counter)
     }
 }
 
+void latency_merge(struct latency *sum, const struct latency *other)
+{
+    sum->count += other->count;
+    sum->nanoseconds += other->nanoseconds;
+    for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+        sum->buckets[i] += other->buckets[i];
+}
+
 void latency_subtract(struct latency *sum, const struct latency *earlier)
 {
     sum->count -= earlier->count;

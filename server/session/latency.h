@@ -38,6 +38,9 @@ void latency_add(struct latency_counter *counter, int64_t nanoseconds, uint64_t 
 /* Adds what was counted so far. From any thread. */
 void latency_sum(struct latency *sum, const struct latency_counter *counter);
 
+/* Adds another sum. */
+void latency_merge(struct latency *sum, const struct latency *other);
+
 /* Takes away what had been counted at an earlier time, of the same counters. */
 void latency_subtract(struct latency *sum, const struct latency *earlier);
 

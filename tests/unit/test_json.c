@@ -46,10 +46,10 @@ static void commas_stand_between_items_and_nowhere_else(void **state)
                       "\"no\":false},\"nothing\":null,\"objects\":[{},{},1]}");
 }
 
-static void seconds_have_three_decimals(void **state)
+static void thousandths_have_three_decimals(void **state)
 {
     static const struct {
-        int64_t milliseconds;
+        uint64_t thousandths;
         const char *expected;
     } rows[] = {{0, "0.000"},   {7, "0.007"},      {70, "0.070"},
                 {700, "0.700"}, {61001, "61.001"}, {31536000123, "31536000.123"}};
@@ -57,7 +57,7 @@ static void seconds_have_three_decimals(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buffer out = {0};
         struct json json = {.out = &out};
-        json_seconds(&json, NULL, rows[i].milliseconds);
+        json_thousandths(&json, NULL, rows[i].thousandths);
         assert_json(&out, rows[i].expected);
     }
 }
@@ -91,7 +91,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commas_stand_between_items_and_nowhere_else),
-        cmocka_unit_test(seconds_have_three_decimals),
+        cmocka_unit_test(thousandths_have_three_decimals),
         cmocka_unit_test(texts_are_escaped_or_in_base64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,76 @@
+/* services: from options to what answers. */
+#include "server/services.h"
+
+#include "server/admin/control.h"
+#include "server/admin/exporter.h"
+#include "server/options.h"
+#include "server/run.h"
+
+static bool is_stopping(void *context) { return run_is_stopped(context); }
+
+static void stop(void *context) { run_stop(context); }
+
+static bool open_exporter(struct services *services, const struct services_host *host,
+                          struct error *error)
+{
+    const struct options *options = host->options;
+    const struct exporter_config config = {
+        .address = options->metrics,
+        .sockets = options->passed.metrics.fds,
+        .socket_count = options->passed.metrics.count,
+        .server = host->server,
+        .handler = host->handler,
+        .framing = options->config.codec,
+        .log = host->log,
+        .is_stopping = is_stopping,
+        .context = host->run,
+    };
+    if (!config.address && config.socket_count == 0)
+        return true;
+    services->exporter = exporter_open(host->admin, &config, error);
+    return services->exporter;
+}
+
+static bool wants_control(const struct options *options)
+{
+    return options->control || options->passed.control.count > 0;
+}
+
+static bool open_control(struct services *services, const struct services_host *host,
+                         struct error *error)
+{
+    const struct options *options = host->options;
+    const struct control_config config = {
+        .address = options->control,
+        .sockets = options->passed.control.fds,
+        .socket_count = options->passed.control.count,
+        .source = {host->server, host->handler, options->config.codec, host->started_ns},
+        .log = host->log,
+        .stop = stop,
+        .stop_context = host->run,
+    };
+    if (wants_control(options))
+        services->control = control_open(host->admin, &config, error);
+    return !wants_control(options) || services->control;
+}
+
+unsigned services_descriptors(const struct options *options)
+{
+    return wants_control(options) ? CONTROL_DESCRIPTORS : 0;
+}
+
+bool services_open(struct services *services, const struct services_host *host, struct error *error)
+{
+    *services = (struct services){0};
+    if (open_exporter(services, host, error) && open_control(services, host, error))
+        return true;
+    services_close(services);
+    return false;
+}
+
+void services_close(struct services *services)
+{
+    control_close(services->control);
+    exporter_close(services->exporter);
+    *services = (struct services){0};
+}

@@ -1,0 +1,50 @@
+/*
+ * services: what answers beside the server while it runs, each in the admin's thread: the control
+ * socket, and the figures for Prometheus.
+ */
+#ifndef BANTER_SERVER_SERVICES_H
+#define BANTER_SERVER_SERVICES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+struct admin;
+struct control;
+struct exporter;
+struct handler;
+struct log;
+struct options;
+struct run;
+struct server;
+
+/* What they are about. All of it outlives them. */
+struct services_host {
+    const struct options *options;
+    struct run *run;
+    struct admin *admin;
+    struct log *log;
+    struct server *server;
+    struct handler *handler;
+    int64_t started_ns; /* when the process began, CLOCK_MONOTONIC */
+};
+
+/* All zero: none is open. */
+struct services {
+    struct exporter *exporter; /* NULL: nobody asked for it; so is the next */
+    struct control *control;
+};
+
+/* How many descriptors they may open. */
+unsigned services_descriptors(const struct options *options);
+
+/* Opens those that the options ask for, before the server runs. False, with `error` set, if one
+ * can't be opened; then none is. */
+bool services_open(struct services *services, const struct services_host *host,
+                   struct error *error);
+
+/* Closes them, behind the server's stop and before its close. */
+void services_close(struct services *services);
+
+#endif
