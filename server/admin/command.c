@@ -167,6 +167,48 @@ static bool run_workers(struct command *command, const char *argument)
     return true;
 }
 
+/* What has come of a restart, unless it goes on. */
+static void take_restart(struct admin_item *item, uint32_t events)
+{
+    struct command *command = (struct command *) item;
+    struct handler *handler = command->host->source.handler;
+    struct handler_restart restart;
+    char text[PROTOCOL_ERROR_SIZE];
+    eventfd_t ends;
+    (void) events;
+    eventfd_read(handler_restart_fd(handler), &ends);
+    handler_restart_result(handler, &restart);
+    if (restart.runs)
+        return;
+    admin_forget(item);
+    handler_restart_text(&restart, text, sizeof text);
+    if (restart.why[0])
+        reply_error(command, PROTOCOL_HANDLER_FAILED, "%s", text);
+    else
+        reply(command, "%s", text);
+    command->answered(command);
+}
+
+/* A command that waits for the end of another restart, which may just have come, has the descriptor
+ * in the thread's epoll set. */
+static bool run_restart_workers(struct command *command, const char *argument)
+{
+    struct admin *admin = command->host->admin;
+    struct handler *handler = command->host->source.handler;
+    struct error error;
+    (void) argument;
+    int fd = handler_restart_fd(handler);
+    command->item.ready = take_restart;
+    if (fd >= 0 && !admin_watch(admin, &command->item, fd, EPOLLIN))
+        return errno == EEXIST ? reply_error(command, PROTOCOL_BAD_REQUEST,
+                                             "the workers are being restarted already")
+                               : reply_failed(command, errno);
+    if (handler_restart_workers(handler, &error))
+        return false;
+    admin_forget(&command->item);
+    return reply_error(command, PROTOCOL_BAD_REQUEST, "%s", error.text);
+}
+
 /* ---- others ---- */
 
 static bool run_status(struct command *command, const char *argument)
@@ -202,6 +244,7 @@ static const struct entry table[] = {
     {"sessions", "sessions [N]", ARGUMENT_MAY, run_sessions},
     {"close", "close N", ARGUMENT_MUST, run_close},
     {"workers", "workers", ARGUMENT_NONE, run_workers},
+    {"restart-workers", "restart-workers", ARGUMENT_NONE, run_restart_workers},
     {"log", "log messages|connections|errors", ARGUMENT_MUST, run_log},
     {"stop", "stop", ARGUMENT_NONE, run_stop},
 };

@@ -16,7 +16,7 @@ from harness import BANTER, BANTERD, LIMIT, assert_stopped, is_error, is_listeni
 
 USAGE = 64
 CONNECTIONS = 16
-COMMANDS = ["status", "sessions [N]", "close N", "workers", "log messages|connections|errors", "stop"]
+COMMANDS = ["status", "sessions [N]", "close N", "workers", "restart-workers", "log messages|connections|errors", "stop"]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 
 
@@ -303,6 +303,63 @@ def test_a_script_goes_on_when_its_session_is_closed(operated, bench, ask):
     client.stdout.wait_line("Hello SECOND")
     client.end_input()
     assert client.wait() == 0
+
+
+# ---- workers
+
+
+def test_workers(operated, ask, status):
+    banterd = operated("-w", "2", "--", "sed", "-u", "s/^/did /")
+    client = banterd.connect()
+    for _ in range(5):
+        assert client.ask("x") == b"did x"
+    told = wait_until(lambda: sum(one["requests"] for one in status()["workers"]) == 5 and json.loads(ask("workers")),
+                      "both are counted")
+    assert [sorted(one) for one in told] == [["pid", "requests", "restarts", "state", "worker"]] * 2
+    assert [one["restarts"] for one in told] == [0, 0]
+    assert all(os.path.exists(f"/proc/{one['pid']}") for one in told)
+    assert status()["handler"] == "program"
+
+
+def test_workers_are_restarted(operated, ask, sessions):
+    banterd = operated("-w", "2", "--", "sed", "-u", "s/^/did /")
+    client = banterd.connect()
+    assert client.ask("x") == b"did x"
+    before = {one["pid"] for one in json.loads(ask("workers"))}
+    assert ask("restart-workers") == b"restarted 2"
+    after = {one["pid"] for one in json.loads(ask("workers"))}
+    assert len(after) == 2 and not before & after
+    assert client.ask("x") == b"did x"
+
+
+def test_a_restart_of_workers_that_nobody_waits_for(operated, bench, control, ask):
+    banterd = operated("-w", "2", "--", "sed", "-u", "s/^/did /")
+    for _ in range(5):
+        client = bench.connect(control)
+        client.send_message("restart-workers")
+        client.abandon()
+    wait_until(lambda: ask("restart-workers") == b"restarted 2", "the one before has ended")
+    assert banterd.connect().ask("x") == b"did x"
+
+
+def test_a_restart_under_way_at_the_stop(operated, bench, control, folder):
+    start = folder / "start"
+    start.write_text("#!/bin/sh\n[ -e slow ] && exec sleep 1000\nexec sed -u p\n")
+    start.chmod(0o755)
+    banterd = operated("-w", "1", "--", start)
+    (folder / "slow").touch()
+    client = bench.connect(control)
+    client.send_message("restart-workers")
+    other = bench.connect(control)
+    wait_until(lambda: is_error(other.ask("restart-workers"), "bad-request"), "it goes on")
+    assert banterd.stop() == 0
+    assert client.replies() == [b"-ERR stopping the server is stopping"]
+
+
+def test_there_are_no_workers(operated, ask):
+    operated()
+    assert ask("workers") == b"[]"
+    assert is_error(ask("restart-workers"), "bad-request")
 
 
 # ---- while all else hangs
