@@ -41,6 +41,7 @@ struct server_config {
     /* loops; 0: one a core, of which as many are in use as serve most */
     unsigned threads;
     unsigned max_clients;       /* 0: as many of the default as descriptors allow */
+    bool keeps_since;           /* when each session has begun, to tell who asks: 4 bytes each */
     unsigned other_descriptors; /* that the program may open beside the server's */
     int64_t request_timeout_ms;
     int64_t handler_timeout_ms;

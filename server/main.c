@@ -98,7 +98,7 @@ static enum status serve(const struct life *life, struct handler *handler)
     struct server_config config = life->options->config;
     config.handler = handler;
     config.log = life->log;
-    config.other_descriptors = services_descriptors(life->options);
+    services_prepare(life->options, &config);
     struct server *server = server_open(&config, &cause, &error);
     if (!server) {
         handler_close(handler);

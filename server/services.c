@@ -54,9 +54,10 @@ static bool open_control(struct services *services, const struct services_host *
     return !wants_control(options) || services->control;
 }
 
-unsigned services_descriptors(const struct options *options)
+void services_prepare(const struct options *options, struct server_config *config)
 {
-    return wants_control(options) ? CONTROL_DESCRIPTORS : 0;
+    config->keeps_since = wants_control(options);
+    config->other_descriptors = wants_control(options) ? CONTROL_DESCRIPTORS : 0;
 }
 
 bool services_open(struct services *services, const struct services_host *host, struct error *error)

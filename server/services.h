@@ -18,6 +18,7 @@ struct log;
 struct options;
 struct run;
 struct server;
+struct server_config;
 
 /* What they are about. All of it outlives them. */
 struct services_host {
@@ -36,8 +37,8 @@ struct services {
     struct control *control;
 };
 
-/* How many descriptors they may open. */
-unsigned services_descriptors(const struct options *options);
+/* Fills in what the server must know of those that the options ask for. */
+void services_prepare(const struct options *options, struct server_config *config);
 
 /* Opens those that the options ask for, before the server runs. False, with `error` set, if one
  * can't be opened; then none is. */

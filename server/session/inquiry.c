@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "common/json.h"
 #include "common/protocol.h"
+#include "server/log/stamp.h"
 #include "server/session/session.h"
 #include "server/session/turn.h"
 
@@ -22,6 +24,7 @@ struct part {
     _Atomic bool is_over;
     /* The shard's owner's; when it is over, of the one who asks. */
     size_t place;
+    struct log_stamp stamp;
     size_t found;
     struct buffer items; /* of the list */
     bool failed;         /* something is missing in it */
@@ -58,6 +61,20 @@ static void count_over(struct inquiry *inquiry)
 
 /* ---- the owners of the loops ---- */
 
+static void put_since(struct json *json, const struct part *part, const struct session *session)
+{
+    const uint32_t *since_s = store_since(session);
+    struct log_stamp stamp = part->stamp;
+    char text[LOG_STAMP_BYTES];
+    if (!since_s)
+        return;
+    *log_stamp_put(&stamp, text, (int64_t) *since_s * 1000000000) = '\0';
+    char *fraction = strchr(text, '.');
+    if (fraction)
+        memcpy(fraction, "Z", sizeof "Z");
+    json_text(json, "since", text);
+}
+
 static void describe(struct part *part, const struct session *session)
 {
     const struct session_active *active = session->active;
@@ -70,6 +87,7 @@ static void describe(struct part *part, const struct session *session)
     json_text(&json, "address", peer.address);
     if (peer.identity[0])
         json_text(&json, "identity", peer.identity);
+    put_since(&json, part, session);
     json_thousandths(&json, "idle_s", idle_ms > 0 ? (uint64_t) idle_ms : 0);
     json_number(&json, "requests_pending", active ? active->pending : 0);
     json_number(&json, "unsent_bytes", active ? buffer_size(&active->output) : 0);
@@ -88,6 +106,7 @@ static bool is_meant(const struct inquiry *inquiry, const struct session *sessio
 static bool look_at_some(struct part *part, const struct shard *shard, struct scratch *scratch)
 {
     const struct inquiry *inquiry = part->inquiry;
+    log_stamp_look(&part->stamp);
     int left = inquiry->number ? LOOKED_AT_AT_ONCE : DESCRIBED_AT_ONCE;
     struct session *session;
     for (; left > 0; left--) {

@@ -41,8 +41,8 @@ size_t inquiry_found(const struct inquiry *inquiry);
 
 /* Appends the list as a JSON array of objects, each with these keys:
  *
- * session, address, identity (if any), idle_s, requests_pending (taken, and not replied to yet),
- * unsent_bytes (of replies that the kernel has not taken)
+ * session, address, identity (if any), since (if config.keeps_since), idle_s, requests_pending
+ * (taken, and not replied to yet), unsent_bytes (of replies that the kernel has not taken)
  *
  * When it is over. False if memory is or was out, or if it were longer than `most` bytes: then the
  * buffer is as it was. */

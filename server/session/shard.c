@@ -14,6 +14,7 @@ enum { LOG_AGAIN_MS = 10000 /* memory may run short, and not, with each request 
 bool shard_init(struct shard *shard, const struct shared *shared)
 {
     shard->shared = shared;
+    shard->store.keeps_since = shared->settings.config.keeps_since;
     shard->stop_node.kind = INBOX_STOP;
     shard->resume_node.kind = INBOX_RESUME;
     shard->relieve_node.kind = INBOX_RELIEVE;

@@ -2,7 +2,6 @@
 #include "server/session/store.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "server/session/state.h"
@@ -57,6 +56,10 @@ static struct store_block *add_block(struct store *store, struct shard *shard)
     if (!block)
         return NULL;
     *block = (struct store_block){.shard = shard};
+    if (store->keeps_since && !(block->since_s = calloc(SLOTS, sizeof *block->since_s))) {
+        free(block);
+        return NULL;
+    }
     ASAN_POISON_MEMORY_REGION(block + 1, STORE_BLOCK_BYTES - sizeof *block);
     store->blocks[place] = block;
     if (place == store->block_count)
@@ -81,6 +84,7 @@ static void free_block(struct store *store, struct store_block *block)
         place++;
     store->blocks[place] = NULL;
     ASAN_UNPOISON_MEMORY_REGION(block, STORE_BLOCK_BYTES);
+    free(block->since_s);
     free(block);
 }
 
@@ -118,6 +122,12 @@ void store_put(struct store *store, struct session *session)
         free_block(store, block);
     else
         store->empty_blocks++;
+}
+
+uint32_t *store_since(const struct session *session)
+{
+    struct store_block *block = store_block_of(session);
+    return block->since_s ? block->since_s + (session - slot(block, 0)) : NULL;
 }
 
 struct session *store_next(const struct store *store, size_t *place)

@@ -11,6 +11,7 @@
 #ifndef BANTER_SERVER_SESSION_STORE_H
 #define BANTER_SERVER_SESSION_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -24,12 +25,14 @@ enum { STORE_BLOCK_BYTES = 128 << 10 };
 /* The first bytes of a block; the sessions follow. Pages that were never used cost no memory. */
 struct store_block {
     struct shard *shard;
+    uint32_t *since_s;   /* store_since() of each; owned; NULL: not kept */
     size_t count;        /* sessions in it */
     uint64_t in_use[43]; /* a bit for each */
 };
 
-/* All zero is empty; store_take() learns the shard. */
+/* All zero is empty, but for what is to be kept; store_take() learns the shard. */
 struct store {
+    bool keeps_since;            /* when each session has begun, which costs 4 bytes more */
     struct store_block **blocks; /* owned; NULL: a block that was given back */
     size_t block_count, block_capacity;
     size_t empty_blocks;  /* kept: one, so that a session that comes and goes costs no block */
@@ -61,6 +64,9 @@ static inline struct store_block *store_block_of(const struct session *session)
 {
     return (struct store_block *) ((uintptr_t) session & ~(uintptr_t) (STORE_BLOCK_BYTES - 1));
 }
+
+/* When it has begun, for somebody else to set and to read; NULL: that is not kept. */
+uint32_t *store_since(const struct session *session);
 
 /* The shard in which a session lives. */
 static inline struct shard *session_shard(const struct session *session)

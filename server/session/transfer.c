@@ -60,6 +60,9 @@ struct session *transfer_end(struct transfer *transfer, struct shard *shard, boo
     session->peer = transfer->peer;
     session->listener = transfer->listener;
     session->since_ms = (uint64_t) shard->loop.now_ms;
+    uint32_t *since_s = store_since(session);
+    if (since_s)
+        *since_s = transfer->has_moved ? transfer->since_s : (uint32_t) (shard->loop.now_ms / 1000);
     *is_new = !transfer->has_moved;
     if (transfer->has_moved) {
         session->cost = transfer->cost;
@@ -106,6 +109,8 @@ static void move(struct session *session, struct shard *to)
     transfer->begun = session->begun;
     transfer->taken = session->taken;
     transfer->since_ms = session->since_ms;
+    const uint32_t *since_s = store_since(session);
+    transfer->since_s = since_s ? *since_s : 0;
     session->peer = (struct peer){0};
     close_leave(session);
     counter_add(&shard->counters.moved, 1);

@@ -26,6 +26,7 @@ struct transfer {
     uint8_t cost; /* enum cost */
     uint8_t relapses;
     uint64_t since_ms; /* when something happened last */
+    uint32_t since_s;  /* when it began, in seconds of the same clock, if that is kept */
 };
 
 /* A connection that becomes the session with this number; takes the socket. NULL: out of memory,

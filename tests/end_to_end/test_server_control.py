@@ -1,4 +1,5 @@
 """--control: what the server says of itself, and does, while all else hangs; and who may not ask it."""
+import datetime
 import json
 import os
 import random
@@ -192,6 +193,10 @@ def test_sessions(operated, sessions, folder):
             for one in told] == [(1, first.name, None, 0, 0),
                                  (2, f"unix:{folder}/local", f"uid={os.getuid()}", 2, 0)]
     assert all(one["idle_s"] >= 0 for one in told)
+    for one in told:
+        connected = datetime.datetime.strptime(one["since"], "%Y-%m-%dT%H:%M:%SZ")
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        assert -2 < (now - connected).total_seconds() < LIMIT
     assert sessions(1)[0]["address"] == first.name
     assert sessions(3) == []
     second.abandon()

@@ -56,6 +56,26 @@ static void sessions_are_apart_and_know_their_shard(void **state)
     free(sessions);
 }
 
+static void beginnings_are_kept_if_they_are_wanted(void **state)
+{
+    (void) state;
+    struct store store = {.keeps_since = true}, other = {0};
+    struct session **sessions = calloc(MANY, sizeof *sessions);
+    take_many(&store, sessions);
+    for (uint32_t i = 0; i < MANY; i++)
+        *store_since(sessions[i]) = i;
+    for (uint32_t i = 0; i < MANY; i++)
+        assert_int_equal(*store_since(sessions[i]), i);
+    for (int i = 0; i < MANY; i++)
+        store_put(&store, sessions[i]);
+    struct session *session = store_take(&other, &shard);
+    assert_null(store_since(session));
+    store_put(&other, session);
+    store_fini(&store);
+    store_fini(&other);
+    free(sessions);
+}
+
 static void a_session_is_taken_all_zero(void **state)
 {
     (void) state;
@@ -161,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_idle_session_is_small),
         cmocka_unit_test(sessions_are_apart_and_know_their_shard),
+        cmocka_unit_test(beginnings_are_kept_if_they_are_wanted),
         cmocka_unit_test(a_session_is_taken_all_zero),
         cmocka_unit_test(next_meets_each_that_is_not_closed_once),
         cmocka_unit_test(blocks_go_when_their_sessions_have_gone),
