@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/line_file.h"
 
 /* The three below return false, with `error` set to a text that says what would be right. */
 
@@ -53,12 +54,20 @@ struct args_program {
      * "--" stands in front of the first: then no misplaced option passes for an operand, and a dash
      * without a letter, as in -5, begins one. NULL: they may be anything, such as a command. */
     const char *operands;
+    /* Takes a file of options, which was given as @FILE and is open, but not parsed yet: its owner
+     * closes it when the values and the operands that come from it are not used any more. NULL:
+     * there are no such files, and "@FILE" is an operand. */
+    void (*take_file)(struct line_file *file, void *context);
 };
 
 /* Takes options from the left up to the first operand, or up to "--", after which nothing is an
- * option. Long names may be shortened as long as they are unambiguous. Returns the index in argv of
- * the first operand (argc if there is none), or -1 with `error` set: it names the option and ends
- * in "see NAME --help". `*had_separator` (may be NULL) becomes whether "--" was there. */
+ * option. In the place of an option "@FILE" stands for the options in that file: each line is an
+ * option, with its value attached if it has one, or the value of the one before. A line "--" ends
+ * them, and makes the lines behind it the file's `rest`: operands, beside those in argv. Long names
+ * may be shortened as long as they are unambiguous. Returns the index in argv of the first operand
+ * (argc if there is none), or -1 with `error` set: it names the option, and the file and line if it
+ * is in one, and ends in "see NAME --help". `*had_separator` (may be NULL) becomes whether "--" was
+ * there. */
 int args_parse(const struct args_program *program, int argc, char **argv, void *context,
                bool *had_separator, struct error *error);
 

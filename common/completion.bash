@@ -118,6 +118,16 @@ _banter_files() { # BEGINNING
     compopt -o filenames # so that they are quoted
 }
 
+# Offers files behind @. readline would quote that, too.
+_banter_option_files() {
+    local i
+    _banter_files @
+    compopt +o filenames
+    for i in "${!COMPREPLY[@]}"; do
+        printf -v "COMPREPLY[i]" %q "${COMPREPLY[i]}"
+    done
+}
+
 # Offers the values that an argument can have.
 _banter_values() { # NAME
     local lead=${word%"$value"} hosts kinds
@@ -174,6 +184,7 @@ _banter() { # PROGRAM END-OF-WORD
             [[ ${#separator[@]} == 0 ]] || _banter_command "${starts[i + 1]}"
             return
         fi
+        [[ ${words[i]} != @* || $synopsis != *@FILE* ]] || continue
         [[ ${words[i]} == -?* ]] || return 0 # after the first message all are messages
         _banter_look "${words[i]}"
         [[ -z $awaits ]] || ((++i))
@@ -181,6 +192,10 @@ _banter() { # PROGRAM END-OF-WORD
     if ((i == ${#words[@]})); then # the option before awaits it
         value=$word
         _banter_values "$argument"
+        return
+    fi
+    if [[ $word == @* && $synopsis == *@FILE* ]]; then
+        _banter_option_files
         return
     fi
     [[ -z $word || $word == -* ]] || return 0

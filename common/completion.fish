@@ -48,8 +48,12 @@ function __banter_is_option_next
     set -l words (commandline -opc)
     contains -- -- $words; and return 1
     set -l options __banter_options_$argv
-    argparse --stop-nonopt $$options -- $words[2..] 2>/dev/null; or return 0
-    not set -q argv[1]
+    while set -q words[1] # a file of options is followed by more of them
+        argparse --stop-nonopt $$options -- $words[2..] 2>/dev/null; or return 0
+        set words $argv
+        string match -q '@*' -- "$words[1]"; or break
+    end
+    not set -q words[1]
 end
 
 function __banter_is_program_next
@@ -97,6 +101,8 @@ function __banter_complete --argument-names program
         complete -c $program $how
     end
     set -g __banter_options_$program $options
+    string match -q '*@FILE*' -- $lines[1]
+    and complete -c $program -n "__banter_is_option_next $program" -a '(__banter_files @)'
     string match -q '*[-- PROGRAM*' -- $lines[1]; or return
     complete -c $program -n "__banter_is_option_next $program" -a -- -d 'behind it the program'
     complete -c $program -n __banter_is_program_next -a '(__banter_program)'

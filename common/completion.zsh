@@ -39,6 +39,10 @@ _banter_addresses() {
     _hosts "$@" -S :8000
 }
 
+_banter_option_files() {
+    ! compset -P @ || _files "$@"
+}
+
 _banter_help() { # PROGRAM
     local help line heading letter name between argument text option
     local -a match mbegin mend
@@ -82,10 +86,13 @@ _banter() {
     local -a specs handlers
     _banter_help $words[1]
     # Behind "--" is the program, with its arguments a command line of its own.
+    # @FILE stands in the place of an option, and is none of the operands.
     if [[ $synopsis == *'[-- PROGRAM'* ]] && (( ${words[(i)--]} < CURRENT )); then
         specs+=('*:::program:_normal')
+    elif [[ $synopsis == *@FILE* ]]; then
+        specs+=('*:file of options:_banter_option_files')
     fi
-    _arguments -s -S -A '-*' : $specs
+    _arguments -s -S -A '[-@]*' : $specs
 }
 
 _banter "$@"

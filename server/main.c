@@ -201,26 +201,34 @@ static void open_standard_descriptors(void)
  * What that costs, clearing the pages of the next one, the pool saves. */
 static void give_back_large_buffers(void) { mallopt(M_MMAP_THRESHOLD, BUFFER_POOL_LEAST); }
 
+static enum status follow(struct options *options)
+{
+    if (options->help)
+        return print_help();
+    if (options->version)
+        return print("banterd " BANTER_VERSION "\n");
+    struct error error;
+    if (!options_take_sockets(options, &error))
+        return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
+    int signal_fd = run_open_signals(); /* before there are threads, which inherit the mask */
+    if (signal_fd < 0)
+        return fail(STATUS_NOT_STARTED, "banterd: unable to read signals: ", strerror(errno));
+    enum status status = live_with_signals(options, signal_fd);
+    if (status == STATUS_LEFT_BEHIND)
+        _exit(status); /* exit(3) would take apart what the threads left behind may still use */
+    close(signal_fd);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     open_standard_descriptors();
     give_back_large_buffers();
     struct options options;
     struct error error;
-    if (!options_parse(&options, argc, argv, &error))
-        return fail(STATUS_USAGE, "banterd: ", error.text);
-    if (options.help)
-        return print_help();
-    if (options.version)
-        return print("banterd " BANTER_VERSION "\n");
-    if (!options_take_sockets(&options, &error))
-        return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
-    int signal_fd = run_open_signals(); /* before there are threads, which inherit the mask */
-    if (signal_fd < 0)
-        return fail(STATUS_NOT_STARTED, "banterd: unable to read signals: ", strerror(errno));
-    enum status status = live_with_signals(&options, signal_fd);
-    if (status == STATUS_LEFT_BEHIND)
-        _exit(status); /* exit(3) would take apart what the threads left behind may still use */
-    close(signal_fd);
+    enum status status = options_parse(&options, argc, argv, &error)
+                             ? follow(&options)
+                             : fail(STATUS_USAGE, "banterd: ", error.text);
+    options_free(&options);
     return status;
 }

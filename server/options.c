@@ -370,31 +370,29 @@ static const struct args_option table[] = {
     {'V', "version", NULL, "print the version, and exit", NULL, take_version},
 };
 
+static void take_file(struct line_file *file, void *context)
+{
+    operands_add_file(&((struct options *) context)->operands, file);
+}
+
 /* All but the trailer, which is made from the table of handlers. */
 static const struct args_program banterd = {
     .name = "banterd",
-    .synopsis = "[OPTION]... [-- PROGRAM [ARGUMENT]...]",
+    .synopsis = "[OPTION | @FILE]... [-- PROGRAM [ARGUMENT]...]",
     .about =
         "Answers every line that a client sends with one line; no client ever waits for another's "
         "heavy work. With PROGRAM, copies of it answer instead of a handler: any filter that "
         "reads a line and writes a line.",
     .options = table,
     .option_count = sizeof table / sizeof table[0],
+    .take_file = take_file,
 };
 
-/* Takes what follows the options: a program, after "--". */
-static bool take_program(struct options *options, int argc, char **argv, int operand,
-                         bool separator, struct error *error)
+static bool take_program(struct options *options, char **words, bool separator, struct error *error)
 {
-    char shown[ESCAPE_SIZE];
-    if (operand < argc && !separator)
-        return error_set(
-            error, "unexpected operand \"%s\": put -- in front of a program; see banterd --help",
-            escape_text(argv[operand], strlen(argv[operand]), shown));
-    if (separator && (operand == argc || !argv[operand][0]))
-        return error_set(error, "there is no program behind --; see banterd --help");
-    options->program.argv = operand < argc ? argv + operand : NULL;
-    return true;
+    bool found = operands_find_program(&options->operands, words, separator, error);
+    options->program.argv = options->operands.program;
+    return found;
 }
 
 bool options_parse(struct options *options, int argc, char **argv, struct error *error)
@@ -406,7 +404,7 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
     if (operand < 0)
         return false;
     if (!options->help && !options->version &&
-        !(take_program(options, argc, argv, operand, separator, error) &&
+        !(take_program(options, argv + operand, separator, error) &&
           options_check(&options->config, &options->program, options->handler.kind, error)))
         return false;
     if (options->program.argv)
@@ -434,6 +432,8 @@ bool options_take_sockets(struct options *options, struct error *error)
     return true;
 }
 
+void options_free(struct options *options) { operands_fini(&options->operands); }
+
 /* ---- help ---- */
 
 /* A line for each handler that --handler can name. Completion reads these lines. */
@@ -459,6 +459,8 @@ static char *make_trailer(void)
         return NULL;
     put_handlers(out);
     fputs("\n"
+          "@FILE stands for the options in FILE: each line is an option or its value, or a\n"
+          "comment behind #. Behind a line -- each line is a word of PROGRAM.\n"
           "SIGTERM, SIGINT and SIGHUP stop it: what has been received is answered first.\n"
           "Exit status: 0 stopped, 1 could not start, 2 stopped with handlers left behind,\n"
           "64 wrong usage. See banterd(8) and banter-protocol(7).",

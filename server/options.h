@@ -13,6 +13,7 @@
 #include "server/log/log.h"
 #include "server/net/listener.h"
 #include "server/net/passed.h"
+#include "server/operands.h"
 #include "server/options_access.h"
 #include "server/server.h"
 
@@ -29,15 +30,19 @@ struct options {
     enum log_format log_format;
     int64_t run_for_ms; /* 0: for ever */
     bool help, version;
+    struct operands operands;
 };
 
 /* Reads the command line, and fills in the defaults. False, with `error` set, if it makes no sense.
- * The options point into argv and to themselves: they must stay where they are. */
+ * The options point into argv and to themselves: they must stay where they are. In any case
+ * options_free() is called in the end. */
 bool options_parse(struct options *options, int argc, char **argv, struct error *error);
 
 /* Takes the sockets that were passed to the process (server/net/passed.h). If there are none, nor
  * an address, the default one is listened on. False, with `error` set, if they can't be used. */
 bool options_take_sockets(struct options *options, struct error *error);
+
+void options_free(struct options *options);
 
 /* The text that --help prints; the caller frees it. NULL: out of memory. */
 char *options_help(void);

@@ -106,6 +106,12 @@ OFFERED = {
     "banterd -- program-of": {"program-of-mine"},
     "banterd -f raw -- program-of-mine so": {"socket"},
     "banterd program-of": set(),
+    "banterd @so": {"@socket"},
+    "banterd -q @so": {"@socket"},
+    "banterd @socket -m 5k @fold": {"@folder"},
+    "banterd @socket --worker-per-c": {"--worker-per-client"},
+    "banterd @socket -- program-of": {"program-of-mine"},
+    "banter @so": set(),
 }
 
 

@@ -78,6 +78,11 @@ COMPLETED = {
     "banterd -f raw -- program-of-mine so": "banterd -f raw -- program-of-mine socket |",
     "banterd -- program-of-mine --framing=r": "banterd -- program-of-mine --framing=r|",
     "banterd progr": "banterd progr|",
+    "banterd @so": "banterd @socket |",
+    "banterd -q @fold": "banterd -q @folder/|",
+    "banterd @socket --worker-per-c": "banterd @socket --worker-per-client |",
+    "banterd @socket -- progr": "banterd @socket -- program-of-mine |",
+    "banter message @so": "banter message @so|",
 }
 
 
