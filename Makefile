@@ -23,6 +23,17 @@ else
 BUILD ?= build
 endif
 
+# Of what make takes for a list or a pattern there would be files in other places.
+ifneq ($(words $(BUILD))$(strip $(foreach wrong,: % ' ",$(findstring $(wrong),$(BUILD)))),1)
+$(error BUILD=$(BUILD): make can't work with this name of a folder; choose one without blanks and : % ' ")
+endif
+
+# What is installed is what was built: without these on its own command line, `make install` has those of the build.
+settings := CC CPPFLAGS CFLAGS LDFLAGS LDLIBS LTO SANITIZE WERROR
+ifneq ($(filter install,$(MAKECMDGOALS)),)
+-include $(BUILD)/settings
+endif
+
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 # Anybody may run the server, and sbin is not in everybody's PATH.
@@ -229,10 +240,16 @@ $(bench): $(bench_parts) $(common)
 	$(call say,LINK)$(link)
 
 # Objects of different flags never meet: this file changes with the command line, and all depend on it.
+quoted = '$(subst ','\'',$(1))'
+# An assignment of the variable, as make reads it.
+hash := \#
+setting = $(1) := $(subst $(hash),\$(hash),$(subst $$,$$$$,$($(1))))
 flags := $(call compile,$(lto)) | $(link_hardening) $(fatal_warnings) $(LDFLAGS) $(LDLIBS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(flags))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(flags))' > $@
+	@printf '%s\n' $(call quoted,$(flags)) | cmp -s - $@ || \
+	    { printf '%s\n' $(foreach name,$(settings),$(call quoted,$(call setting,$(name)))) > $(BUILD)/settings && \
+	      printf '%s\n' $(call quoted,$(flags)) > $@; }
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/deps-build
 	@mkdir -p $(@D)
@@ -342,7 +359,25 @@ format: | $(BUILD)/deps-lint ## put the C sources into the format that lint want
 pc_values = -e 's|@VERSION@|$(VERSION)|; s|@PREFIX@|$(PREFIX)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@DOCDIR@|$(DOCDIR)|' \
             -e '2,$$s|=$(PREFIX)/|=$${prefix}/|'
 
+places := PREFIX BINDIR SBINDIR $(if $(LIBDIR),LIBDIR) MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR BASHCOMPLETIONDIR \
+          ZSHCOMPLETIONDIR FISHCOMPLETIONDIR
+# A relative one would be in this folder, and wrong in banter.pc.
+ifneq ($(filter install uninstall,$(MAKECMDGOALS)),)
+$(foreach place,$(places),$(if $(filter /%,$(firstword $($(place)))),,$(error \
+    $(place)=$($(place)): it must begin with /$(if $(filter ~%,$($(place))),; write $$HOME in the place of ~))))
+endif
+
+# Which folders install has made, so that uninstall removes these, and no others.
+made := '$(DESTDIR)$(DOCDIR)/.made'
+folders = '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(SBINDIR)' $(if $(LIBDIR),'$(DESTDIR)$(LIBDIR)/banter') \
+          $(patsubst .%,'$(DESTDIR)$(MANDIR)'/man%,$(sort $(suffix $(pages)))) \
+          '$(DESTDIR)$(INCLUDEDIR)/banter' '$(DESTDIR)$(PKGCONFIGDIR)' '$(DESTDIR)$(DOCDIR)/examples' \
+          '$(DESTDIR)$(BASHCOMPLETIONDIR)' '$(DESTDIR)$(ZSHCOMPLETIONDIR)' '$(DESTDIR)$(FISHCOMPLETIONDIR)'
+
 install: all ## install under $(DESTDIR)$(PREFIX)
+	@made=$$(for folder in $(folders); do \
+	    while [ ! -d "$$folder" ]; do printf '%s\n' "$$folder"; folder=$$(dirname "$$folder"); done; \
+	done | sort -u) && $(INSTALL) -d '$(DESTDIR)$(DOCDIR)' && { [ -z "$$made" ] || printf '%s\n' "$$made" >> $(made); }
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(SBINDIR)'
 	$(INSTALL) -m 755 $(BUILD)/banter '$(DESTDIR)$(BINDIR)/banter'
 	$(INSTALL) -m 755 $(BUILD)/banterd '$(DESTDIR)$(SBINDIR)/banterd'
@@ -355,6 +390,7 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 	sed $(pc_values) server/banter.pc.in > '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc'
 	chmod 644 '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc'
 	$(INSTALL) -m 644 $(examples) '$(DESTDIR)$(DOCDIR)/examples'
+	$(INSTALL) -m 644 LICENSE README.md '$(DESTDIR)$(DOCDIR)'
 	$(INSTALL) -d '$(DESTDIR)$(BASHCOMPLETIONDIR)'
 	$(INSTALL) -m 644 common/completion.bash '$(DESTDIR)$(BASHCOMPLETIONDIR)/banter'
 	ln -sf banter '$(DESTDIR)$(BASHCOMPLETIONDIR)/banterd'
@@ -370,7 +406,10 @@ uninstall: ## remove what install put there
 	    $(patsubst %,'$(DESTDIR)$(DOCDIR)/examples/%',$(notdir $(examples))) \
 	    '$(DESTDIR)$(BASHCOMPLETIONDIR)/banter' '$(DESTDIR)$(BASHCOMPLETIONDIR)/banterd' \
 	    '$(DESTDIR)$(ZSHCOMPLETIONDIR)/_banter' \
-	    '$(DESTDIR)$(FISHCOMPLETIONDIR)/banter.fish' '$(DESTDIR)$(FISHCOMPLETIONDIR)/banterd.fish'
+	    '$(DESTDIR)$(FISHCOMPLETIONDIR)/banter.fish' '$(DESTDIR)$(FISHCOMPLETIONDIR)/banterd.fish' \
+	    '$(DESTDIR)$(DOCDIR)/LICENSE' '$(DESTDIR)$(DOCDIR)/README.md'
+	@[ ! -e $(made) ] || { folders=$$(sort -ru $(made)) && rm -f $(made) && \
+	    printf '%s\n' "$$folders" | while IFS= read -r folder; do rmdir "$$folder" 2>/dev/null || :; done; }
 
 clean: ## remove all output (of this BUILD)
 	rm -rf '$(BUILD)'

@@ -22,6 +22,7 @@ PAGES = ["man1/banter.1", "man3/banter-handler.3", "man7/banter-program.7", "man
 COMPLETIONS = ["banter", "banterd"]
 FISH_COMPLETIONS = ["banter.fish", "banterd.fish"]
 EXAMPLES = ["examples/reverse.c", "examples/store.c"]
+DOCUMENTS = [".made", "LICENSE", "README.md", *EXAMPLES]
 
 
 def environment():
@@ -70,7 +71,7 @@ def test_install_and_uninstall(folder):
     assert files_under(folder / "opt/banter") == [
         "bin/banter", "bin/banterd", "include/banter/handler.h", "lib/pkgconfig/banter.pc",
         *("share/bash-completion/completions/" + name for name in COMPLETIONS),
-        *("share/doc/banter/" + example for example in EXAMPLES),
+        *("share/doc/banter/" + document for document in DOCUMENTS),
         *("share/fish/vendor_completions.d/" + name for name in FISH_COMPLETIONS),
         *("share/man/" + page for page in PAGES), "share/zsh/site-functions/_banter"]
     for file in (folder / "opt/banter").rglob("*"):
@@ -83,14 +84,56 @@ def test_install_and_uninstall(folder):
     (folder / "opt/banter/bin/other").touch()
     make("uninstall", *where)
     assert files_under(folder) == ["opt/banter/bin/other"]
+    assert list((folder / "opt/banter").iterdir()) == [folder / "opt/banter/bin"]
     make("uninstall", *where)
+
+
+def test_uninstall_removes_the_folders_that_install_has_made(folder):
+    """And no others, however often it was installed."""
+    (folder / "a b/usr/share/man/man8").mkdir(parents=True)
+    (folder / "a b/usr/bin").mkdir()
+    before = sorted(folder.rglob("*"))
+    where = [f"DESTDIR={folder}/a b", "PREFIX=/usr"]
+    make("install", *where)
+    make("install", *where)
+    make("uninstall", *where)
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("goal", ["install", "uninstall"])
+@pytest.mark.parametrize("place, why", [
+    ("PREFIX=usr", "it must begin with /"),
+    ("PREFIX=", "it must begin with /"),
+    ("PREFIX=~/.local", "it must begin with /; write $HOME in the place of ~"),
+    ("MANDIR=man", "it must begin with /"),
+])
+def test_relative_folders_are_refused(folder, goal, place, why):
+    assert f"{place}: {why}." in make(goal, f"DESTDIR={folder}/x", place, status=2).stderr
+    assert not (folder / "x").exists()
+
+
+def test_install_keeps_the_flags_of_the_build(folder):
+    """Which root's make is not given again."""
+    flags = folder / "one/flags"
+    make("DEPS=no", str(flags), "CFLAGS=-O1 -DX='$$x #y'", "LTO=no", "WERROR=1", build=f"{folder}/one")
+    kept = flags.read_text()
+    assert "-DX='$x #y'" in kept
+    make("-o", "install", str(flags), "install", build=f"{folder}/one")
+    assert flags.read_text() == kept
+    given = make("-n", "V=1", "DEPS=no", f"{folder}/one/banter", "install", "CFLAGS=-O3", build=f"{folder}/one").stdout
+    assert "-O3" in given and "-O1" not in given and "-flto" not in given
+
+
+@pytest.mark.parametrize("build", ["a b", "", "a:b", "it's", "%"])
+def test_build_folders_that_make_can_not_have(build):
+    assert f"BUILD={build}: make can't work with this name of a folder" in make("help", build=build, status=2).stderr
 
 
 def test_install_into_folders_of_ones_choice(folder):
     make("install", f"DESTDIR={folder}/a b", "BINDIR=/b", "SBINDIR=/s", "MANDIR=/m", "INCLUDEDIR=/i", "PKGCONFIGDIR=/p",
          "DOCDIR=/d", "BASHCOMPLETIONDIR=/c", "FISHCOMPLETIONDIR=/f", "ZSHCOMPLETIONDIR=/z")
     assert files_under(folder / "a b") == ["b/banter", *("c/" + name for name in COMPLETIONS),
-                                           *("d/" + example for example in EXAMPLES),
+                                           *("d/" + document for document in DOCUMENTS),
                                            *("f/" + name for name in FISH_COMPLETIONS), "i/banter/handler.h",
                                            *("m/" + page for page in PAGES), "p/banter.pc", "s/banterd", "z/_banter"]
     assert "includedir=/i\n" in (folder / "a b/p/banter.pc").read_text()
