@@ -11,7 +11,7 @@
 #   BENCH='measure idle/memory'       what `make bench` does instead of everything; see tests/bench/run --help
 #   FOR=10m                           how long `make fuzz` tries, in all; FUZZ='frame hello' is what
 #   DEPS=no                           never install a package
-#   PREFIX DESTDIR BINDIR SBINDIR MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR BASHCOMPLETIONDIR ZSHCOMPLETIONDIR
+#   PREFIX DESTDIR BINDIR SBINDIR LIBDIR MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR BASHCOMPLETIONDIR ZSHCOMPLETIONDIR
 #   FISHCOMPLETIONDIR
 #                                     where `make install` puts things
 
@@ -38,6 +38,7 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 # Anybody may run the server, and sbin is not in everybody's PATH.
 SBINDIR ?= $(BINDIR)
+LIBDIR ?= $(PREFIX)/lib
 MANDIR ?= $(PREFIX)/share/man
 INCLUDEDIR ?= $(PREFIX)/include
 PKGCONFIGDIR ?= $(PREFIX)/lib/pkgconfig
@@ -92,6 +93,8 @@ lto := -flto=auto
 endif
 
 includes := -I. -Iserver/include -D_GNU_SOURCE -DBANTER_VERSION='"$(VERSION)"'
+# For what finds the client's module for TLS.
+libdir := -DBANTER_LIBDIR='"$(LIBDIR)"'
 # $(1): $(lto), or nothing.
 compile = $(CC) -std=gnu17 $(includes) $(WARNINGS) $(sanitize) $(hardening) $(1) -pthread $(CPPFLAGS) $(CFLAGS)
 link = $(CC) $(WARNINGS) $(sanitize) $(hardening) $(1) $(CFLAGS) $(link_hardening) $(fatal_warnings) $(LDFLAGS) \
@@ -123,6 +126,10 @@ client_rooms := client client/terminal client/batch
 client := $(call objects,$(wildcard $(addsuffix /*.c,$(client_rooms))))
 server_parts := $(filter-out $(BUILD)/obj/server/main.o,$(server))
 client_parts := $(filter-out $(BUILD)/obj/client/main.o,$(client))
+# The client's module for TLS has a copy of common/ of its own.
+tls_rooms := common/tls client/tls
+tls_parts := $(call objects,$(wildcard common/tls/*.c))
+tls := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard $(addsuffix /*.c,common $(tls_rooms))))
 
 unit_sources := $(wildcard tests/unit/test_*.c)
 unit_helpers := $(call objects,$(filter-out $(unit_sources),$(wildcard tests/unit/*.c)))
@@ -143,10 +150,10 @@ bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
 scripts := $(shell grep -l '^\#!/bin/bash' .ci/run tests/tools/*) common/completion.bash
-c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) \
+c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) $(tls_rooms) \
                                          tests/unit tests/fuzz tests/handlers tests/end_to_end/plugins tests/faults \
                                          tests/bench tests/bench/peers))
-c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter $(client_rooms) \
+c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter $(client_rooms) $(tls_rooms) \
                                          tests/unit tests/fuzz tests/handlers tests/faults tests/bench \
                                          tests/bench/peers))
 
@@ -157,7 +164,7 @@ tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_J
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/banterd $(BUILD)/banter ## build both programs (the default)
+all: $(BUILD)/banterd $(BUILD)/banter $(BUILD)/banter-tls.so ## build both programs (the default)
 
 # What the server is linked with; and of its functions plugins see those of banter/handler.h.
 server_libs := -lunistring -Wl,--export-dynamic-symbol='banter_reply_*'
@@ -170,6 +177,10 @@ $(BUILD)/banterd: $(call whole,$(server) $(common))
 $(BUILD)/banter: libs = $(client_libs)
 $(BUILD)/banter: $(call whole,$(client) $(common))
 	$(call say,LINK)$(call link,$(lto))
+
+$(BUILD)/banter-tls.so: libs = -shared -Wl,-z,defs -lssl -lcrypto
+$(BUILD)/banter-tls.so: $(tls)
+	$(call say,LINK)$(filter-out -pie,$(link))
 
 # The server with the handler that tests steer; see tests/handlers/.
 $(BUILD)/tests/banterd-test: libs = $(server_libs)
@@ -223,7 +234,7 @@ $(BUILD)/fuzz/tagged: fuzz_libs = $(server_libs)
 $(BUILD)/fuzz/server: $(server_parts) $(call objects,tests/fuzz/services.c tests/handlers/work.c)
 $(BUILD)/fuzz/server: fuzz_libs = $(server_libs)
 $(BUILD)/fuzz/address: fuzz_libs = -Wl,--wrap=getaddrinfo
-$(BUILD)/fuzz/client: $(call objects,$(wildcard client/conversation*.c) client/transport.c)
+$(BUILD)/fuzz/client: $(call objects,$(wildcard client/conversation*.c) client/transport.c client/tls_module.c)
 $(BUILD)/fuzz/hello: $(BUILD)/obj/server/handlers/hello.o
 $(BUILD)/fuzz/http: $(BUILD)/obj/server/admin/http.o
 $(BUILD)/fuzz/hello: fuzz_libs = -lunistring
@@ -255,6 +266,11 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/deps-build
 	@mkdir -p $(@D)
 	$(call say,CC)$(compile) -MMD -MP -c -o $@ $<
 
+# Nothing of a module meets the program's own but by its one symbol.
+$(BUILD)/pic/%.o: %.c $(BUILD)/flags | $(BUILD)/deps-build
+	@mkdir -p $(@D)
+	$(call say,CC)$(compile) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+
 $(BUILD)/lto/%.o: %.c $(BUILD)/flags | $(BUILD)/deps-build
 	@mkdir -p $(@D)
 	$(call say,CC)$(call compile,$(lto)) -MMD -MP -c -o $@ $<
@@ -263,7 +279,14 @@ $(call objects,$(unit_sources)): | $(BUILD)/deps-test
 $(call objects,$(bench_sources)): | $(BUILD)/deps-bench
 
 -include $(patsubst %.o,%.d,$(sort $(call objects,$(c_sources)) \
-                                   $(call whole,$(server) $(client) $(common) $(test_handlers))))
+                                   $(call whole,$(server) $(client) $(common) $(test_handlers)) $(tls)))
+
+# Where the module is installed; only its finder depends on that.
+$(BUILD)/libdir: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(LIBDIR)' | cmp -s - $@ || printf '%s\n' '$(LIBDIR)' > $@
+$(BUILD)/obj/client/tls_module.o $(BUILD)/lto/client/tls_module.o: $(BUILD)/libdir
+$(BUILD)/obj/client/tls_module.o $(BUILD)/lto/client/tls_module.o: private includes += $(libdir)
 
 # ---- what must be installed
 
@@ -346,7 +369,7 @@ lint: | $(BUILD)/deps-lint ## check who includes whom, format, C, man pages and 
 	'$(PYTHON)' tests/tools/rooms
 	clang-format --dry-run -Werror $(c_sources) $(c_headers)
 	printf '%s\n' $(c_sources) | xargs -P $(CORES) -n 3 sh -c \
-	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=gnu17 $(subst ','\'',$(includes))' sh
+	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- -std=gnu17 $(subst ','\'',$(includes) $(libdir))' sh
 	! mandoc -T lint -W style $(pages) 2>&1 | grep -v -e 'referenced manual not found' -e 'mandoc.db lacks'
 	shellcheck $(scripts)
 
@@ -381,6 +404,8 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(SBINDIR)'
 	$(INSTALL) -m 755 $(BUILD)/banter '$(DESTDIR)$(BINDIR)/banter'
 	$(INSTALL) -m 755 $(BUILD)/banterd '$(DESTDIR)$(SBINDIR)/banterd'
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/banter'
+	$(INSTALL) -m 644 $(BUILD)/banter-tls.so '$(DESTDIR)$(LIBDIR)/banter/banter-tls.so'
 	for page in $(notdir $(pages)); do \
 	    folder='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
 	    $(INSTALL) -d "$$folder" && $(INSTALL) -m 644 man/$$page "$$folder/$$page" || exit; \
@@ -400,7 +425,8 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 	ln -sf banter.fish '$(DESTDIR)$(FISHCOMPLETIONDIR)/banterd.fish'
 
 uninstall: ## remove what install put there
-	rm -f '$(DESTDIR)$(BINDIR)/banter' '$(DESTDIR)$(SBINDIR)/banterd'
+	rm -f '$(DESTDIR)$(BINDIR)/banter' '$(DESTDIR)$(SBINDIR)/banterd' '$(DESTDIR)$(LIBDIR)/banter/banter-tls.so'
+	-rmdir '$(DESTDIR)$(LIBDIR)/banter' 2>/dev/null
 	for page in $(notdir $(pages)); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; done
 	rm -f '$(DESTDIR)$(INCLUDEDIR)/banter/handler.h' '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc' \
 	    $(patsubst %,'$(DESTDIR)$(DOCDIR)/examples/%',$(notdir $(examples))) \

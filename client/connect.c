@@ -44,6 +44,23 @@ bool connect_put_off(struct connect_retries *retries)
     return true;
 }
 
+enum exit_status connect_status(enum conversation_opening opening)
+{
+    switch (opening) {
+    case CONVERSATION_OPEN:
+        return EXIT_STATUS_ANSWERED;
+    case CONVERSATION_MALFORMED_ADDRESS:
+    case CONVERSATION_UNUSABLE:
+        return EXIT_STATUS_USAGE;
+    case CONVERSATION_UNKNOWN_HOST:
+        return EXIT_STATUS_NO_HOST;
+    case CONVERSATION_UNTRUSTED:
+        return EXIT_STATUS_TRUST;
+    default:
+        return EXIT_STATUS_UNREACHABLE;
+    }
+}
+
 bool connect_is_worth_retrying(const struct options *options, enum conversation_opening opening)
 {
     return options->waits && (opening == CONVERSATION_UNREACHABLE ||

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "client/conversation.h"
+#include "client/exit_status.h"
 #include "client/options.h"
 
 /* ---- retries ---- */
@@ -25,6 +26,9 @@ struct connect_retries connect_retries(const struct options *options);
 
 /* Puts the next attempt off by a pause. False if the time is over. */
 bool connect_put_off(struct connect_retries *retries);
+
+/* What it means for the exit status that there is no first conversation. */
+enum exit_status connect_status(enum conversation_opening opening);
 
 /* Whether --wait is about this failure. An unknown host is retried only if there is an end of the
  * time: a misspelt name never comes up. */

@@ -18,11 +18,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/tls_module.h"
 #include "common/error.h"
 #include "common/frame.h"
 
 struct conversation_settings {
     const char *address;        /* as common/address.h reads it */
+    struct tls_settings tls;    /* if that begins with tls: */
     enum frame_codec codec;     /* of replies, and so of requests: frame_codec_of_requests() */
     int64_t connect_timeout_ms; /* for all addresses together; 0: none */
     int64_t reply_timeout_ms;   /* how long a server that owes a reply may be silent; 0: for ever */
@@ -41,18 +43,25 @@ enum conversation_opening {
     CONVERSATION_MALFORMED_ADDRESS,
     CONVERSATION_UNKNOWN_HOST,
     CONVERSATION_UNREACHABLE,
+    CONVERSATION_IMPOSSIBLE, /* it is there, but waiting would not help */
+    CONVERSATION_UNTRUSTED,  /* the server by us, or we by it */
+    CONVERSATION_UNUSABLE,   /* a file of the settings for TLS */
 };
 
 struct conversation;
 
-/* Resolves and connects; may block for as long as connect_timeout_ms. NULL on failure, with the
- * kind of it in `opening` and the reason in `error`. conversation_close() takes NULL. */
+/* Resolves, connects, shakes hands if there is TLS; may block for as long as connect_timeout_ms.
+ * NULL on failure, with the kind of it in `opening` and the reason in `error`. conversation_close()
+ * takes NULL. */
 struct conversation *conversation_open(const struct conversation_settings *settings,
                                        enum conversation_opening *opening, struct error *error);
 void conversation_close(struct conversation *conversation);
 
 /* The address that answered, as text; good until the close. */
 const char *conversation_address(const struct conversation *conversation);
+
+/* Whom the server's certificate is for, escaped; NULL without TLS. */
+const char *conversation_identity(const struct conversation *conversation);
 
 /* As the settings say. */
 enum frame_codec conversation_codec(const struct conversation *conversation);
@@ -129,7 +138,8 @@ enum conversation_end {
     CONVERSATION_TIMED_OUT, /* nothing received for reply_timeout_ms while replies were owed */
     /* The server stops in order: no request without a reply was begun, or will be. */
     CONVERSATION_STOPPING,
-    /* The server has refused us in place of the first reply; why() is what it said, escaped. */
+    /* The server has refused us in place of the first reply; why() is what it said, escaped, or
+     * what that means. */
     CONVERSATION_BUSY,         /* it is full */
     CONVERSATION_TLS_REQUIRED, /* it speaks TLS */
     CONVERSATION_DENIED,       /* it does not allow this client */

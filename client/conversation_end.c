@@ -23,7 +23,11 @@ void conversation_finish_stream(struct conversation *conversation)
                         ? conversation->send_errno
                         : conversation->receive_errno;
     bool is_over = conversation_is_over(conversation); /* whatever came behind the last reply */
-    if (conversation->had_fragment && !is_over)
+    if (conversation->cut_why)
+        conversation_finish(conversation,
+                            conversation->is_refused ? CONVERSATION_DENIED : CONVERSATION_LOST,
+                            conversation->cut_why);
+    else if (conversation->had_fragment && !is_over)
         conversation_finish(conversation, CONVERSATION_LOST,
                             "the server closed it in the middle of a reply");
     else if (broken_by && (is_owed || !conversation->quitting))
@@ -52,8 +56,9 @@ void conversation_finish_refused(struct conversation *conversation, const struct
         end = CONVERSATION_DENIED;
         break;
     case PROTOCOL_CODE_TLS_REQUIRED:
-        end = CONVERSATION_TLS_REQUIRED;
-        break;
+        conversation_finish(conversation, CONVERSATION_TLS_REQUIRED, "");
+        error_set(&conversation->why, "speaks TLS: ask tls:%s", conversation->name);
+        return;
     default:
         break;
     }

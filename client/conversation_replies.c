@@ -90,7 +90,8 @@ static enum conversation_event take_message(struct conversation *conversation, s
         is_last_word(conversation, frame)) {
         if (hold(conversation, frame))
             return CONVERSATION_NOTHING;
-        if (conversation->stream_ended) {
+        /* If it was cut, this may be a reply like any other. */
+        if (conversation->stream_ended && !conversation->cut_why) {
             conversation_finish_refused(conversation, frame);
             return CONVERSATION_END;
         }

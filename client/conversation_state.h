@@ -85,10 +85,13 @@ struct conversation {
     unsigned silent_rounds; /* in a row */
     int send_errno;         /* why sending failed, or 0 */
     int receive_errno;
+    const char *cut_why; /* a stream through TLS that was not ended by the server; or NULL */
+    bool is_refused;     /* and which is its refusal of us: it has done nothing */
 
     enum conversation_end end;
     struct error why;
-    char address[ADDRESS_TEXT_SIZE];
+    char address[ADDRESS_NAMED_SIZE];
+    char name[ADDRESS_NAMED_SIZE]; /* of the server: its address with the host as it was given */
 };
 
 /* ---- conversation_open ---- */

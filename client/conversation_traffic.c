@@ -17,6 +17,7 @@
 static bool wants_to_send(const struct conversation *conversation)
 {
     return !conversation->send_errno && (conversation_unsent(conversation) > 0 ||
+                                         transport_has_unsent(&conversation->transport) ||
                                          (conversation->quit_queued && !conversation->half_closed));
 }
 
@@ -70,8 +71,17 @@ static int64_t earlier(int64_t a_ms, int64_t b_ms)
     return !b_ms || (a_ms && a_ms < b_ms) ? a_ms : b_ms;
 }
 
+/* Whether there is something to read that poll(2) does not know of. */
+static bool has_unread(const struct conversation *conversation)
+{
+    return !conversation->is_paused && !conversation->stream_ended && !conversation->end &&
+           transport_has_unread(&conversation->transport);
+}
+
 int conversation_wait_ms(const struct conversation *conversation)
 {
+    if (has_unread(conversation))
+        return 0;
     int64_t end_ms = earlier(silence_end_ms(conversation), conversation->linger_end_ms);
     if (conversation->mute_since_ms)
         end_ms = earlier(end_ms, conversation->mute_since_ms + SILENCE_MS);
@@ -108,13 +118,14 @@ static void receive(struct conversation *conversation)
     } else if (errno != EAGAIN && errno != EINTR) {
         conversation->stream_ended = true;
         conversation->receive_errno = errno;
+        conversation->cut_why = transport_why(&conversation->transport, &conversation->is_refused);
     }
 }
 
 static void send_some(struct conversation *conversation)
 {
     size_t unsent = conversation_unsent(conversation);
-    if (unsent > 0) {
+    if (unsent > 0 || transport_has_unsent(&conversation->transport)) {
         ssize_t size = transport_write(&conversation->transport,
                                        conversation_unsent_head(conversation), unsent);
         if (size >= 0) {
@@ -166,7 +177,8 @@ void conversation_step(struct conversation *conversation, short revents)
 {
     if (conversation->end)
         return;
-    if (revents & (POLLIN | POLLHUP | POLLERR) && !conversation->stream_ended)
+    bool is_readable = revents & (POLLIN | POLLHUP | POLLERR) || has_unread(conversation);
+    if (is_readable && !conversation->stream_ended)
         receive(conversation);
     if (revents & POLLOUT)
         send_some(conversation);

@@ -10,9 +10,9 @@
 
 /* X(NAME, number, "words"), the one that takes precedence first. */
 #define EXIT_STATUS_TABLE(X)                                                                       \
-    X(USAGE, 64, "wrong usage")                                                                    \
+    X(USAGE, 64, "wrong usage, or a file for TLS that is no such file")                            \
     X(NO_HOST, 68, "unknown host")                                                                 \
-    X(TRUST, 77, "the server does not allow this client")                                          \
+    X(TRUST, 77, "no trust: in the server's certificate, or in this client")                       \
     X(UNREACHABLE, 69, "can't connect, in time or at all, or the server is busy")                  \
     X(IO, 74, "input or output error here")                                                        \
     X(LOST, 76, "connection lost with replies owed or input left")                                 \

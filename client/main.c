@@ -36,18 +36,6 @@ static void choose_locale(void)
         setenv("LC_ALL", "C.UTF-8", true);
 }
 
-static enum exit_status opening_status(enum conversation_opening opening)
-{
-    switch (opening) {
-    case CONVERSATION_MALFORMED_ADDRESS:
-        return EXIT_STATUS_USAGE;
-    case CONVERSATION_UNKNOWN_HOST:
-        return EXIT_STATUS_NO_HOST;
-    default:
-        return EXIT_STATUS_UNREACHABLE;
-    }
-}
-
 static enum exit_status converse(const struct options *options, struct output *output)
 {
     enum conversation_opening opening;
@@ -56,7 +44,7 @@ static enum exit_status converse(const struct options *options, struct output *o
     struct conversation *conversation = connect_first(&retries, options, &opening, &error);
     if (!conversation) {
         report_opening(opening, error.text);
-        return opening_status(opening);
+        return connect_status(opening);
     }
     /* Both close it, and may open others. */
     if (options_is_interactive(options))

@@ -10,9 +10,11 @@
 #include "client/report.h"
 #include "common/address.h"
 #include "common/args.h"
+#include "common/escape.h"
 #include "common/protocol.h"
 
 #define ADDRESS_VARIABLE "BANTER_ADDRESS"
+#define CA_VARIABLE "BANTER_CA"
 
 static bool take_connect(const char *value, void *context, struct error *error)
 {
@@ -26,6 +28,53 @@ static bool take_framing(const char *value, void *context, struct error *error)
     struct options *options = context;
     return frame_codec_from_name(value, &options->conversation.codec) ||
            error_set(error, "'%s' is no framing; it can be " FRAME_CODEC_NAMES, value);
+}
+
+static bool take_ca(const char *value, void *context, struct error *error)
+{
+    ((struct options *) context)->conversation.tls.authorities = value;
+    return *value || error_set(error, "a file or a folder has a name");
+}
+
+static bool take_tls_name(const char *value, void *context, struct error *error)
+{
+    ((struct options *) context)->conversation.tls.name = value;
+    return (*value && strlen(value) < ADDRESS_HOST_SIZE) ||
+           error_set(error, "a name has from 1 to %d bytes", ADDRESS_HOST_SIZE - 1);
+}
+
+/* A hash of 32 bytes in base64, of whose last digit two bits are none of them. */
+static bool is_pin(const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char prefix[] = "sha256:";
+    if (strncmp(text, prefix, strlen(prefix)) != 0)
+        return false;
+    const char *hash = text + strlen(prefix);
+    return strspn(hash, digits) == 43 && strchr("AEIMQUYcgkosw048", hash[42]) &&
+           strcmp(hash + 43, "=") == 0;
+}
+
+static bool take_pin(const char *value, void *context, struct error *error)
+{
+    char shown[ESCAPE_SIZE];
+    ((struct options *) context)->conversation.tls.pin = value;
+    return is_pin(value) || error_set(error,
+                                      "\"%s\" is no pin, which is sha256: and 44 characters of "
+                                      "base64, as the refusal of a certificate gives them",
+                                      escape_text(value, strlen(value), shown));
+}
+
+static bool take_cert(const char *value, void *context, struct error *error)
+{
+    ((struct options *) context)->conversation.tls.certificate = value;
+    return *value || error_set(error, "a file has a name");
+}
+
+static bool take_key(const char *value, void *context, struct error *error)
+{
+    ((struct options *) context)->conversation.tls.key = value;
+    return *value || error_set(error, "a file has a name");
 }
 
 static bool take_connect_timeout(const char *value, void *context, struct error *error)
@@ -165,11 +214,23 @@ static bool take_version(const char *value, void *context, struct error *error)
 
 static const struct args_option table[] = {
     {'c', "connect", "ADDRESS",
-     "the server: HOST (port 8000), HOST:PORT, PORT, [V6]:PORT or unix:PATH",
+     "the server: HOST (port 8000), HOST:PORT, PORT, [V6]:PORT or unix:PATH; tls: in front of one: "
+     "through TLS",
      "$" ADDRESS_VARIABLE ", else " PROTOCOL_DEFAULT_ADDRESS, take_connect},
     {'f', "framing", "CODEC", "how messages are framed: " FRAME_CODEC_NAMES, "line", take_framing},
     {0, "connect-timeout", "T", "give up connecting after this time, over all addresses", "10s",
      take_connect_timeout},
+    {0, "ca", "FILE", "tls: the certificates of those whom we trust; also a hashed folder",
+     "$" CA_VARIABLE ", else /etc/ssl/certs", take_ca},
+    {0, "tls-name", "HOST",
+     "tls: the server's certificate must be for this name, not for the one in the address", NULL,
+     take_tls_name},
+    {0, "pin", "PIN",
+     "tls: trust the server with this public key alone: sha256:BASE64, as a refusal names it", NULL,
+     take_pin},
+    {0, "cert", "FILE", "tls: our own certificate, with those that lead to its authority", NULL,
+     take_cert},
+    {0, "key", "FILE", "tls: the key of --cert, if it is not in the same file", NULL, take_key},
     {0, "wait", "[T]",
      "retry until the server is up and has room, for at most T; without T, for ever", NULL,
      take_wait},
@@ -230,11 +291,9 @@ static const struct args_program program = {
 static enum exit_status print_help(void)
 {
     char *help = args_help(&program);
-    if (help)
-        fputs(help, stdout);
-    else
+    if (!help)
         errno = ENOMEM;
-    bool ok = help && fflush(stdout) == 0;
+    bool ok = help && fputs(help, stdout) != EOF && fflush(stdout) == 0;
     free(help);
     return ok ? EXIT_STATUS_ANSWERED : EXIT_STATUS_IO;
 }
@@ -264,8 +323,36 @@ static bool use_default_address(struct options *options, struct error *error)
            error_set(error, ADDRESS_VARIABLE ": %.400s", why.text);
 }
 
-/* What depends on more than one option. */
-static bool check_together(const struct options *options, struct error *error)
+/* An option of TLS without TLS could mean that somebody believes to be safe. */
+static bool check_tls(const struct options *options, struct error *error)
+{
+    const struct tls_settings *tls = &options->conversation.tls;
+    char host[ADDRESS_HOST_SIZE];
+    bool has_some = tls->authorities || tls->name || tls->pin || tls->certificate || tls->key;
+    bool is_tls = address_is_tls(options->conversation.address);
+    if (has_some && !is_tls)
+        return error_set(error, "--ca, --tls-name, --pin, --cert and --key need an address that "
+                                "begins with tls:, such as tls:localhost:8443");
+    if (tls->pin && tls->authorities)
+        return error_set(error, "--pin trusts one key alone, so it can't be given with --ca");
+    if (tls->key && !tls->certificate)
+        return error_set(error, "--key needs the certificate of the key, --cert");
+    if (is_tls && !tls->name && !tls->pin && !*address_host(options->conversation.address, host))
+        return error_set(error, "a Unix socket has no name that a certificate could be for: give "
+                                "--tls-name or --pin");
+    return true;
+}
+
+/* The authorities, if neither the command line nor a pin says whom to trust. */
+static void use_default_authorities(struct options *options)
+{
+    struct tls_settings *tls = &options->conversation.tls;
+    const char *path = getenv(CA_VARIABLE);
+    if (!tls->authorities && !tls->pin && path && *path)
+        tls->authorities = path;
+}
+
+static bool check_quit_word(const struct options *options, struct error *error)
 {
     struct frame_edges edges;
     const char *word = options->conversation.quit_word;
@@ -293,11 +380,12 @@ bool options_parse(struct options *options, int argc, char **argv, enum exit_sta
         return false;
     }
     if (first < 0 || (!options->conversation.address && !use_default_address(options, &error)) ||
-        !check_together(options, &error)) {
+        !check_tls(options, &error) || !check_quit_word(options, &error)) {
         report(error.text);
         *status = EXIT_STATUS_USAGE;
         return false;
     }
+    use_default_authorities(options);
     if (options->is_quiet && options->progress == OPTIONS_AUTO)
         options->progress = OPTIONS_NEVER;
     options->conversation.keeps_unanswered =

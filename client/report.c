@@ -33,7 +33,9 @@ void report_waiting(const char *why) { tell("banter: waiting for the server: %s\
 
 void report_opening(enum conversation_opening opening, const char *why)
 {
-    tell("banter: %s%s\n", opening == CONVERSATION_UNREACHABLE ? "Connection Error: " : "", why);
+    bool is_of_server = opening == CONVERSATION_UNREACHABLE || opening == CONVERSATION_IMPOSSIBLE ||
+                        opening == CONVERSATION_UNTRUSTED;
+    tell("banter: %s%s\n", is_of_server ? "Connection Error: " : "", why);
 }
 
 static void tell_text(const struct conversation *conversation, const char *kind, const char *text,

@@ -282,6 +282,48 @@ void address_print(const struct address *address, char *text)
     }
 }
 
+bool address_is_tls(const char *text)
+{
+    return strncmp(text, ADDRESS_TLS_PREFIX, strlen(ADDRESS_TLS_PREFIX)) == 0;
+}
+
+const char *address_host(const char *text, char *host)
+{
+    struct error error;
+    struct address_notation notation = {.path = ""};
+    *host = '\0';
+    if (!address_notation_parse(text, ADDRESS_TO_CONNECT, &notation, &error))
+        return host;
+    if (notation.form == ADDRESS_FORM_EVERY)
+        memcpy(host, "localhost", sizeof "localhost");
+    else if (notation.form == ADDRESS_FORM_NAME)
+        memcpy(host, notation.name, strlen(notation.name) + 1);
+    else if (notation.form == ADDRESS_FORM_IPV4)
+        inet_ntop(AF_INET, &notation.v4, host, ADDRESS_HOST_SIZE);
+    else if (notation.form == ADDRESS_FORM_IPV6)
+        inet_ntop(AF_INET6, &notation.v6, host, ADDRESS_HOST_SIZE);
+    return host;
+}
+
+static bool is_number(const char *host)
+{
+    struct in6_addr ignored;
+    return inet_pton(AF_INET, host, &ignored) == 1 || inet_pton(AF_INET6, host, &ignored) == 1;
+}
+
+void address_print_named(const struct address *address, const char *text, char *name)
+{
+    char host[ADDRESS_HOST_SIZE];
+    char plain[ADDRESS_TEXT_SIZE];
+    const char *prefix = address_is_tls(text) ? ADDRESS_TLS_PREFIX : "";
+    address_host(text, host);
+    address_print(address, plain);
+    if (*host == '\0' || is_number(host))
+        snprintf(name, ADDRESS_NAMED_SIZE, "%s%s", prefix, plain);
+    else
+        snprintf(name, ADDRESS_NAMED_SIZE, "%s%s:%u", prefix, host, address_port(address));
+}
+
 unsigned address_port(const struct address *address)
 {
     switch (address->socket.any.sa_family) {

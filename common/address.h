@@ -5,7 +5,8 @@
  * from 1 to connect. PORT alone is 127.0.0.1; :PORT is every address, IPv4 and IPv6, to listen, and
  * localhost to connect. To connect, HOST and V6, with or without brackets, may also stand alone,
  * for the protocol's default port. unix:@NAME is a name in Linux's abstract namespace: no file, and
- * nobody's permission.
+ * nobody's permission. To connect, "tls:" may stand in front of each form: TLS is to be spoken
+ * there.
  *
  * Any thread may call these.
  */
@@ -23,6 +24,9 @@
 
 /* The longest text of an address: "unix:" and a path, or "[IPv6%scope]:port"; with its NUL. */
 #define ADDRESS_TEXT_SIZE (sizeof(((struct sockaddr_un *) 0)->sun_path) + 6)
+
+/* The longest HOST, and the longest address with it, "tls:HOST:PORT"; with their NULs. */
+enum { ADDRESS_HOST_SIZE = 254, ADDRESS_NAMED_SIZE = ADDRESS_HOST_SIZE + 10 };
 
 enum address_use { ADDRESS_TO_LISTEN, ADDRESS_TO_CONNECT };
 
@@ -64,6 +68,18 @@ bool address_check(const char *text, enum address_use use, struct error *error);
 /* Writes 127.0.0.1:8000, [::1]:8000 or unix:PATH ("unix:" for an unnamed Unix peer) to `text`,
  * which has ADDRESS_TEXT_SIZE bytes. An IPv4 address mapped into IPv6 is written as IPv4. */
 void address_print(const struct address *address, char *text);
+
+/* Whether TLS is to be spoken at the address. */
+bool address_is_tls(const char *text);
+
+/* Writes whom a text to connect to, which address_check() takes, expects there: the HOST, or a
+ * number without brackets and interface; "localhost" for :PORT, "" for a Unix socket. `host` has
+ * ADDRESS_HOST_SIZE bytes. Returns it. */
+const char *address_host(const char *text, char *host);
+
+/* As address_print(), for one of the addresses that `text` stands for, but with the host's name and
+ * "tls:" if these are in `text`. `name` has ADDRESS_NAMED_SIZE bytes. */
+void address_print_named(const struct address *address, const char *text, char *name);
 
 /* The port; 0 for a Unix path. */
 unsigned address_port(const struct address *address);

@@ -158,8 +158,8 @@ static bool parse_host(const char *text, size_t size, struct address_notation *n
     return true;
 }
 
-bool address_notation_parse(const char *text, enum address_use use,
-                            struct address_notation *notation, struct error *error)
+static bool parse(const char *text, enum address_use use, struct address_notation *notation,
+                  struct error *error)
 {
     notation->port = PROTOCOL_DEFAULT_PORT; /* unless there is one, which a listener needs */
     if (*text == '\0')
@@ -184,4 +184,15 @@ bool address_notation_parse(const char *text, enum address_use use,
         return malformed(error, text, "the port is missing");
     return parse_host(text, (size_t) (colon - text), notation, error) &&
            parse_port(text, colon + 1, use, &notation->port, error);
+}
+
+bool address_notation_parse(const char *text, enum address_use use,
+                            struct address_notation *notation, struct error *error)
+{
+    size_t prefix = address_is_tls(text) ? strlen(ADDRESS_TLS_PREFIX) : 0;
+    if (prefix > 0 && use == ADDRESS_TO_LISTEN)
+        return malformed(error, text, "the server itself speaks no TLS, but a proxy before it can");
+    if (prefix > 0 && text[prefix] == '\0')
+        return malformed(error, text, "the rest is missing, as in tls:localhost:8443");
+    return parse(text + prefix, use, notation, error);
 }

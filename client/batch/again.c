@@ -105,8 +105,12 @@ static enum again_outcome finish(struct again *again, struct conversation **conv
     enum conversation_opening opening;
     struct conversation *next = connect_finish(again->attempt, &opening, &again->why);
     again->attempt = NULL;
-    if (!next)
+    if (!next && (opening == CONVERSATION_UNREACHABLE || opening == CONVERSATION_UNKNOWN_HOST))
         return try_later(again);
+    if (!next) {
+        again->is_untrusted = opening == CONVERSATION_UNTRUSTED;
+        return end(again, AGAIN_FAILED);
+    }
     conversation_resume(next, *conversation);
     conversation_close(*conversation);
     *conversation = next;

@@ -28,8 +28,9 @@ struct again {
     bool is_retry;
     struct connect_attempt *attempt; /* owned, or NULL */
 
-    bool has_resumed; /* this is not the first conversation */
-    struct error why; /* the last attempt failed; "" if it did not */
+    bool has_resumed;  /* this is not the first conversation */
+    bool is_untrusted; /* the last attempt failed for a lack of trust */
+    struct error why;  /* the last attempt failed; "" if it did not */
 };
 
 /* `retries` are those of the first conversation. The options must outlive it. */
@@ -53,7 +54,7 @@ enum again_outcome {
     AGAIN_TELL,    /* the same, but it begins to connect, which is worth a word */
     AGAIN_RESUMED, /* `*conversation` is another one, and the former is closed */
     AGAIN_OVER,    /* the input has ended, with nothing left to ask */
-    AGAIN_FAILED,  /* the time is over; `why` is the reason */
+    AGAIN_FAILED,  /* the time is over, or of no use; `why` is the reason */
 };
 
 /* Takes a step, as `revents` and the clock allow. */

@@ -188,6 +188,8 @@ static void go_on(struct batch *batch, short revents)
     case AGAIN_FAILED:
         progress_erase(&batch->progress);
         report_not_again(batch->again.why.text);
+        if (batch->again.is_untrusted)
+            batch_note(batch, EXIT_STATUS_TRUST);
         batch->is_over = true;
         break;
     case AGAIN_OVER:

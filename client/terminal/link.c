@@ -83,7 +83,7 @@ static bool finish_attempt(struct link *link)
     struct error error;
     link->conversation = connect_finish(link->attempt, &opening, &error);
     link->attempt = NULL;
-    link->is_unreachable = !link->conversation;
+    link->no_connection = connect_status(opening);
     if (link->conversation) {
         if (link->is_retrying) /* it may be refused again */
             return true;
@@ -203,8 +203,9 @@ enum exit_status link_take_end(struct link *link, bool is_leaving, struct paste 
 {
     enum conversation_end end = conversation_ended(link->conversation);
     bool come_back = !is_leaving && may_repeat(link) && put_back(link, paste);
-    link->is_unreachable = end == CONVERSATION_BUSY || end == CONVERSATION_TLS_REQUIRED ||
-                           end == CONVERSATION_NO_GREETING;
+    bool is_unreachable = end == CONVERSATION_BUSY || end == CONVERSATION_TLS_REQUIRED ||
+                          end == CONVERSATION_NO_GREETING;
+    link->no_connection = is_unreachable ? EXIT_STATUS_UNREACHABLE : EXIT_STATUS_ANSWERED;
     if (!is_leaving && wait_for_room(link, come_back)) {
         close_conversation(link);
         return EXIT_STATUS_ANSWERED;

@@ -30,8 +30,8 @@ struct link {
     bool is_retrying;                  /* for --wait, and it was not answered yet */
     struct owed_queue owed;            /* by the conversation */
     int64_t quiet_since_ms;            /* when the user last asked, or got, something */
-    bool is_later;       /* the first conversation is over, and another one was wanted */
-    bool is_unreachable; /* the last attempt to connect failed */
+    bool is_later;                  /* the first conversation is over, and another one was wanted */
+    enum exit_status no_connection; /* why the last attempt to connect failed, or ANSWERED */
 };
 
 /* Takes over the first conversation, which `retries` are of. The options must outlive the link. */

@@ -22,6 +22,14 @@ static void __attribute__((format(printf, 1, 2))) tell(const char *format, ...)
     prompt_end_output();
 }
 
+void notice_identity(const struct conversation *conversation)
+{
+    const char *identity = conversation_identity(conversation);
+    if (identity)
+        tell("Connected to %s%s%s", conversation_address(conversation), *identity ? ", " : "",
+             identity);
+}
+
 void notice_greeting(bool is_literal)
 {
     tell(is_literal ? "Please press Ctrl-D to exit" : "Please enter '" OPTIONS_QUIT "' to exit");

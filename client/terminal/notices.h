@@ -13,6 +13,9 @@
 #include "client/owed.h"
 #include "client/stopwatch.h"
 
+/* Who has answered, if there is TLS. */
+void notice_identity(const struct conversation *conversation);
+
 /* How to leave: by a word or, if `is_literal`, by a key. */
 void notice_greeting(bool is_literal);
 

@@ -238,15 +238,16 @@ static bool begin(struct terminal *terminal)
     report_to(prompt_screen());
     if (!history_open(options->has_history, options->history, &error))
         report(error.text);
-    if (!options->is_quiet)
+    if (!options->is_quiet) {
+        notice_identity(terminal->link.conversation);
         notice_greeting(options->is_literal);
+    }
     return true;
 }
 
 static void end(struct terminal *terminal)
 {
-    if (terminal->link.is_unreachable)
-        terminal_note(terminal, EXIT_STATUS_UNREACHABLE);
+    terminal_note(terminal, terminal->link.no_connection);
     notice_times(&terminal->stopwatch);
     prompt_close();
     report_to(NULL);

@@ -194,15 +194,16 @@ def test_refused(run_banter, refusal, status, framing, form):
     for said in ((text.encode(), b""), (b"", text.encode())):
         with Peer(saying(*said)) as peer:
             run = run_banter("-c", peer.address, "-f", framing, "a")
-            assert run == Run(status, b"", f"banter: Connection Error: {peer.address}: -ERR {refusal}\n".encode())
+            why = f"speaks TLS: ask tls:{peer.address}" if "tls" in refusal else f"-ERR {refusal}"
+            assert run == Run(status, b"", f"banter: Connection Error: {peer.address}: {why}\n".encode())
 
 
 @pytest.mark.parametrize("framing", ["netstring", "block"])
 def test_tls_required_is_a_line_in_every_framing(run_banter, framing):
     with Peer(saying(b"", b"-ERR tls-required this address speaks TLS\n")) as peer:
         run = run_banter("-c", peer.address, "-f", framing, "a")
-        assert run == Run(69, b"", f"banter: Connection Error: {peer.address}: -ERR tls-required this address "
-                                   "speaks TLS\n".encode())
+        assert run == Run(69, b"", f"banter: Connection Error: {peer.address}: speaks TLS: ask tls:"
+                                   f"{peer.address}\n".encode())
 
 
 @pytest.mark.parametrize("refusal", [*(refusal for refusal, _ in REFUSALS), "stopping"])

@@ -53,7 +53,8 @@ def test_offers_the_options_of_help(bench, shell, program):
 
 # What an argument's name stands for; "" is for those that are numbers and durations.
 KINDS = {"ADDRESS": "127.0.0.1:8000", "CASE": "lost", "CODEC": "line", "WHEN": "auto", "NAME": "hello",
-         "FILE": "file.txt", "END": "waits", "WHERE": "reply", "FORM": "json", "T": "", "N": "", "BYTES": "", "TEXT": ""}
+         "FILE": "file.txt", "END": "waits", "WHERE": "reply", "FORM": "json", "T": "", "N": "", "BYTES": "", "TEXT": "",
+         "HOST": "", "PIN": ""}
 
 
 @pytest.mark.parametrize("program", ["banter", "banterd"])

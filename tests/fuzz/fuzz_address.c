@@ -67,6 +67,18 @@ static void check_port(struct address *address)
     FUZZ_REQUIRE(address_port(address) == port);
 }
 
+/* A name ends in what is printed of the address, if it does not have the host's name. */
+static void check_named(const struct address *address, const char *text)
+{
+    char host[ADDRESS_HOST_SIZE], name[ADDRESS_NAMED_SIZE], plain[ADDRESS_TEXT_SIZE];
+    bool is_tls = strncmp(text, "tls:", 4) == 0;
+    address_print_named(address, text, name);
+    address_print(address, plain);
+    FUZZ_REQUIRE(address_is_tls(text) == is_tls);
+    FUZZ_REQUIRE(is_tls == (strncmp(name, "tls:", 4) == 0));
+    FUZZ_REQUIRE(strstr(name, plain) || strstr(name, address_host(text, host)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input input = {data, size};
@@ -87,6 +99,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < list.count; i++) {
             check_printed(&list.items[i], use);
             check_port(&list.items[i]);
+            if (use == ADDRESS_TO_CONNECT)
+                check_named(&list.items[i], text);
         }
     } else {
         check_sentence(error.text);

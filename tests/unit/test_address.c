@@ -167,6 +167,12 @@ static void test_resolves(void **state)
         {"unix:" P107, "unix:" P107, "unix:" P107},
         {"unix:@x", "unix:@x", "unix:@x"},
         {"unix:./@x", "unix:./@x", "unix:./@x"},
+        {"tls:8443", NULL, "127.0.0.1:8443"},
+        {"tls::8443", NULL, "127.0.0.1:8443 [::1]:8443"},
+        {"tls:one.example", NULL, "192.0.2.1:8000"},
+        {"tls:[::1]:8443", NULL, "[::1]:8443"},
+        {"tls:::1", NULL, "[::1]:8000"},
+        {"tls:unix:/run/x", NULL, "unix:/run/x"},
     };
     if (!has_v6())
         skip();
@@ -257,6 +263,13 @@ static void test_malformed(void **state)
         {"::1:8000", ADDRESS_TO_LISTEN, NEEDS_BRACKETS, NULL},
         {"::ffff:127.0.0.1", ADDRESS_TO_LISTEN, NEEDS_BRACKETS, NULL},
         {"fe80::1%eth0:80", ADDRESS_TO_LISTEN, NEEDS_BRACKETS, NULL},
+        {"tls:", ADDRESS_TO_CONNECT, "the rest is missing, as in tls:localhost:8443", NULL},
+        {"tls:0", ADDRESS_TO_CONNECT, PORT_1, "0"},
+        {"TLS:h:1", ADDRESS_TO_CONNECT, BAD_NAME, NULL},
+        {"tls:127.0.0.1:8443", ADDRESS_TO_LISTEN,
+         "the server itself speaks no TLS, but a proxy before it can", NULL},
+        {"tls:", ADDRESS_TO_LISTEN, "the server itself speaks no TLS, but a proxy before it can",
+         NULL},
         {"::1:8000", ADDRESS_TO_CONNECT, NEEDS_BRACKETS, NULL},
         {"fe80::1:80", ADDRESS_TO_CONNECT, NEEDS_BRACKETS, NULL},
         {"2001:db8::1:2", ADDRESS_TO_CONNECT, NEEDS_BRACKETS, NULL},
@@ -345,6 +358,44 @@ static void test_unknown_hosts(void **state)
 }
 
 /* What resolving does not make, but accept() and getsockname() do. */
+static void test_names(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        const char *host;
+        const char *name;
+        bool is_tls;
+    } cases[] = {
+        {"8000", "127.0.0.1", "127.0.0.1:8000", false},
+        {":8000", "localhost", "localhost:8000", false},
+        {"one.example", "one.example", "one.example:8000", false},
+        {"unix:tls:1", "", "unix:tls:1", false},
+        {"tls:8443", "127.0.0.1", "tls:127.0.0.1:8443", true},
+        {"tls::8443", "localhost", "tls:localhost:8443", true},
+        {"tls:one.example", "one.example", "tls:one.example:8000", true},
+        {"tls:one.example:8443", "one.example", "tls:one.example:8443", true},
+        {"tls:[2001:DB8::0001]:8443", "2001:db8::1", "tls:[2001:db8::1]:8443", true},
+        {"tls:[fe80::1%lo]:8443", "fe80::1", "tls:[fe80::1%lo]:8443", true},
+        {"tls:::1", "::1", "tls:[::1]:8000", true},
+        {"tls:unix:/run/x", "", "tls:unix:/run/x", true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct address_list list;
+        struct error error;
+        char host[ADDRESS_HOST_SIZE];
+        char name[ADDRESS_NAMED_SIZE];
+        print_message("# %s\n", cases[i].text);
+        assert_int_equal(address_resolve(cases[i].text, ADDRESS_TO_CONNECT, &list, &error),
+                         ADDRESS_OK);
+        assert_string_equal(address_host(cases[i].text, host), cases[i].host);
+        address_print_named(&list.items[0], cases[i].text, name);
+        assert_string_equal(name, cases[i].name);
+        assert_int_equal(address_is_tls(cases[i].text), cases[i].is_tls);
+        address_list_fini(&list);
+    }
+}
+
 static void test_prints_what_the_kernel_gives(void **state)
 {
     (void) state;
@@ -397,7 +448,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resolves),      cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_unknown_hosts), cmocka_unit_test(test_prints_what_the_kernel_gives),
-        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_ports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
