@@ -104,7 +104,7 @@ _banter_offer() { # WORD...
     for candidate; do
         [[ $candidate != "$word"* ]] || COMPREPLY+=("${candidate#"$kept"}")
     done
-    [[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *[:/] ]] || compopt -o nospace
+    [[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *[:/=@] ]] || compopt -o nospace
 }
 
 # Offers files for the part of the word that follows this beginning.
@@ -130,7 +130,7 @@ _banter_option_files() {
 
 # Offers the values that an argument can have.
 _banter_values() { # NAME
-    local lead=${word%"$value"} hosts kinds
+    local lead=${word%"$value"} hosts kinds groups
     case $1:$value in
     CASE:*) _banter_offer "$lead"{never,stopping,lost} ;;
     CODEC:*) _banter_offer "$lead"{line,crlf,block,netstring,raw} ;;
@@ -152,6 +152,13 @@ _banter_values() { # NAME
             "${hosts[@]}"
         ;;
     FILE:*) _banter_files "$lead" ;;
+    WHO:@*) _banter_files "$lead@" ;;
+    WHO:*) _banter_offer "$lead"{user:,group:,CN=,DNS:,URI:,@} ;;
+    MODE:*) _banter_offer "$lead"{600,660,666} ;;
+    GROUP:*)
+        mapfile -t groups < <(compgen -g -P "$lead")
+        _banter_offer "${groups[@]}"
+        ;;
     esac
 }
 

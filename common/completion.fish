@@ -39,6 +39,13 @@ function __banter_values --argument-names name
         case ADDRESS
             printf '%s\n' $BANTER_ADDRESS 127.0.0.1:8000 (__fish_print_hostnames):8000
             __banter_files unix:
+        case WHO
+            printf '%s\n' user: group: CN= DNS: URI:
+            __banter_files @
+        case MODE
+            printf '%s\n' 600 660 666
+        case GROUP
+            __fish_complete_groups
     end
 end
 

@@ -43,6 +43,14 @@ _banter_option_files() {
     ! compset -P @ || _files "$@"
 }
 
+_banter_who() {
+    if compset -P @; then
+        _files "$@"
+        return
+    fi
+    compadd "$@" -S '' - user: group: CN= DNS: URI: @
+}
+
 _banter_help() { # PROGRAM
     local help line heading letter name between argument text option
     local -a match mbegin mend
@@ -56,6 +64,9 @@ _banter_help() { # PROGRAM
         NAME _banter_handlers
         ADDRESS _banter_addresses
         FILE _files
+        WHO _banter_who
+        MODE '(600 660 666)'
+        GROUP _groups
     )
     local pattern='^  (-([A-Za-z]),|   ) --([a-z-]+)((\[=| )([A-Z]+)\]?)? +(.*)'
     help=$(_call_program options $1 --help 2>/dev/null </dev/null)

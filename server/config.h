@@ -10,6 +10,7 @@
 
 #include "common/frame.h"
 
+struct access;
 struct address_permissions;
 struct handler;
 struct log;
@@ -43,6 +44,10 @@ struct server_config {
     unsigned max_clients;       /* 0: as many of the default as descriptors allow */
     bool keeps_since;           /* when each session has begun, to tell who asks: 4 bytes each */
     unsigned other_descriptors; /* that the program may open beside the server's */
+    /* of one IPv4 address, one half of an IPv6 address, or one Unix user; 0: any number */
+    unsigned max_per_address;
+    /* who may connect: the caller's, until server_close() has returned; NULL: everybody */
+    struct access *access;
     int64_t request_timeout_ms;
     int64_t handler_timeout_ms;
     int64_t idle_timeout_ms;

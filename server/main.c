@@ -224,7 +224,7 @@ int main(int argc, char **argv)
 {
     open_standard_descriptors();
     give_back_large_buffers();
-    struct options options;
+    static struct options options; /* which threads that are left behind may still use */
     struct error error;
     enum status status = options_parse(&options, argc, argv, &error)
                              ? follow(&options)

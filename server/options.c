@@ -35,16 +35,6 @@ static bool take_listen(const char *value, void *context, struct error *error)
     return address_check(value, ADDRESS_TO_LISTEN, error);
 }
 
-static bool take_socket_mode(const char *value, void *context, struct error *error)
-{
-    return access_take_socket_mode(&((struct options *) context)->access, value, error);
-}
-
-static bool take_socket_group(const char *value, void *context, struct error *error)
-{
-    return access_take_socket_group(&((struct options *) context)->access, value, error);
-}
-
 static bool take_control(const char *value, void *context, struct error *error)
 {
     ((struct options *) context)->control = value;
@@ -203,6 +193,32 @@ static bool take_max_clients(const char *value, void *context, struct error *err
     return take_count(value, MAX_CLIENTS, &((struct options *) context)->config.max_clients, error);
 }
 
+static bool take_socket_mode(const char *value, void *context, struct error *error)
+{
+    return access_take_socket_mode(&((struct options *) context)->access, value, error);
+}
+
+static bool take_socket_group(const char *value, void *context, struct error *error)
+{
+    return access_take_socket_group(&((struct options *) context)->access, value, error);
+}
+
+static bool take_allow(const char *value, void *context, struct error *error)
+{
+    return access_take_who(&((struct options *) context)->access, ACCESS_ALLOW, value, error);
+}
+
+static bool take_deny(const char *value, void *context, struct error *error)
+{
+    return access_take_who(&((struct options *) context)->access, ACCESS_DENY, value, error);
+}
+
+static bool take_max_per_address(const char *value, void *context, struct error *error)
+{
+    return take_count(value, MAX_CLIENTS, &((struct options *) context)->config.max_per_address,
+                      error);
+}
+
 static bool take_max_requests(const char *value, void *context, struct error *error)
 {
     return take_count(value, SERVER_MAX_REQUESTS,
@@ -337,6 +353,14 @@ static const struct args_option table[] = {
      "a quarter of the machine's", take_max_memory},
     {'t', "threads", "N", "how many event loops", "one a core", take_threads},
     {0, "max-clients", "N", "the next client gets -ERR busy", "10000", take_max_clients},
+    {0, "max-per-address", "N",
+     "how many of one IPv4 address, IPv6 /64 or Unix user; the next gets -ERR busy", "any number",
+     take_max_per_address},
+    {0, "allow", "WHO",
+     "who may connect, others get -ERR denied: 10.0.0.0/8, ::1, user:NAME, group:NAME, CN=TEXT, "
+     "DNS:TEXT, URI:TEXT, with commas between, or @FILE; may be repeated",
+     "everybody", take_allow},
+    {0, "deny", "WHO", "who may not, even if it is allowed", "nobody", take_deny},
     {0, "max-requests", "N", "close a client's connection behind the reply to its Nth request",
      "none", take_max_requests},
     {0, "request-timeout", "T",

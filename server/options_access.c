@@ -46,8 +46,17 @@ bool access_take_socket_group(struct access_options *options, const char *value,
     return error_set(error, "there is no group \"%s\"", escape_text(value, strlen(value), shown));
 }
 
+bool access_take_who(struct access_options *options, enum access_list list, const char *value,
+                     struct error *error)
+{
+    if (!options->access && !(options->access = access_new()))
+        return error_set(error, "memory is out");
+    return access_add(options->access, list, value, error);
+}
+
 void access_options_apply(struct access_options *options, struct server_config *config)
 {
+    config->access = options->access;
     struct address_permissions *permissions = &options->permissions;
     if (!options->has_mode && !options->has_group)
         return;

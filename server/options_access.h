@@ -8,11 +8,13 @@
 
 #include "common/address.h"
 #include "common/error.h"
+#include "server/net/access.h"
 
 struct server_config;
 
 /* What those options say. */
 struct access_options {
+    struct access *access;    /* NULL: none of them was given */
     bool has_mode, has_group; /* whether these two were given */
     struct address_permissions permissions;
 };
@@ -22,6 +24,9 @@ bool access_take_socket_mode(struct access_options *options, const char *value,
                              struct error *error);
 bool access_take_socket_group(struct access_options *options, const char *value,
                               struct error *error);
+
+bool access_take_who(struct access_options *options, enum access_list list, const char *value,
+                     struct error *error);
 
 /* Fills in the defaults, and what the server is to know of it: `options` stays where it is. To be
  * called before there are threads. */

@@ -8,15 +8,12 @@
 #include "server/serve.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stddef.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/buffer_pool.h"
 #include "common/clock.h"
-#include "common/protocol.h"
+#include "server/deal.h"
 #include "server/engine/monitor.h"
 #include "server/engine/scaler.h"
 #include "server/handler.h"
@@ -41,37 +38,6 @@ enum {
 
 /* ---- accepting ---- */
 
-/* Makes a session of what has come to its shard. */
-static void begin_session(struct transfer *transfer, struct shard *shard, struct scratch *scratch)
-{
-    bool is_new;
-    struct session *session = transfer_end(transfer, shard, &is_new);
-    if (!session)
-        return;
-    if (session->number && session_shard(session)->shared->settings.config.handler->relays)
-        turn_begin_relay(session, scratch);
-    else
-        turn_begin(session, is_new, scratch);
-}
-
-/* Too many are being refused in order already: this one reads it as it is, and is closed. */
-static void refuse_at_once(const struct shared *shared, int fd)
-{
-    struct buffer frame = {0};
-    if (protocol_append_error(&frame, shared->settings.config.codec, PROTOCOL_BUSY,
-                              ADMISSION_BUSY_TEXT))
-        (void) !send(fd, buffer_head(&frame), buffer_size(&frame), MSG_NOSIGNAL | MSG_DONTWAIT);
-    buffer_fini(&frame);
-    close(fd);
-}
-
-static void log_busy(const struct shared *shared, const struct address *peer)
-{
-    char text[ADDRESS_TEXT_SIZE];
-    address_print(peer, text);
-    log_tell(shared->log, LOG_BUSY, 0, "%s", text);
-}
-
 /* If there are more sockets than descriptors will last for, some that linger are closed first:
  * those of this shard at once, those of others soon. False: nobody is accepted before that. */
 static bool make_room(const struct shared *shared, struct shard *shard)
@@ -83,39 +49,6 @@ static bool make_room(const struct shared *shared, struct shard *shard)
         if (linger_count(&shared->shards[i].linger) > 0)
             shard_relieve(&shared->shards[i]);
     return false;
-}
-
-/* Sends a connection to the shard to which it is assigned; `shard` is the caller's own, which needs
- * no inbox, or NULL. False with errno set: out of memory, and it is closed. */
-static bool deal(const struct shared *shared, const struct accepted *accepted, struct shard *shard,
-                 struct scratch *scratch)
-{
-    uint64_t number;
-    enum admission_verdict verdict = admission_ask(shared->admission, &number);
-    if (verdict != ADMISSION_CLIENT)
-        log_busy(shared, &accepted->address);
-    if (verdict == ADMISSION_FULL) {
-        refuse_at_once(shared, accepted->fd);
-        return true;
-    }
-    struct transfer *transfer = transfer_new(accepted, number);
-    if (!transfer) {
-        admission_take_back(shared->admission, number);
-        close(accepted->fd);
-        errno = ENOMEM;
-        return false;
-    }
-    struct shard *to = &shared->shards[scaler_assigned(shared->scaler, number)];
-    if (to == shard)
-        begin_session(transfer, shard, scratch);
-    else
-        loop_post(&to->loop, &transfer->node);
-    return true;
-}
-
-void serve_deal_last(const struct shared *shared, const struct accepted *accepted)
-{
-    deal(shared, accepted, NULL, NULL);
 }
 
 /* Accepts some of those that wait at this listener; if there are more epoll reports it again. */
@@ -198,7 +131,7 @@ static void take_node(struct shard *shard, struct inbox_node *node, struct scrat
         request_deliver_room(node);
         break;
     case INBOX_TRANSFER:
-        begin_session((struct transfer *) node, shard, scratch);
+        deal_begin((struct transfer *) node, shard, scratch);
         break;
     case INBOX_RESUME:
         atomic_store(&shard->resume_posted, false);

@@ -6,15 +6,10 @@
 #define BANTER_SERVER_SERVE_H
 
 #include "server/engine/pool.h"
-#include "server/net/acceptor.h"
 #include "server/session/shard.h"
 
 /* What the pool's threads do: own shards' loops, with scratch as their context. */
 extern const struct pool_ops serve_pool_ops;
-
-/* At the stop, when the acceptor gives the last connections: sends one to the shard to which it is
- * assigned. From any thread. */
-void serve_deal_last(const struct shared *shared, const struct accepted *accepted);
 
 /* Gives back what is left in a shard's inbox when nobody owns its loop any more. */
 void serve_discard(struct shard *shard);

@@ -22,6 +22,8 @@
 #include "server/log/log.h"
 #include "server/net/acceptor.h"
 #include "server/net/admission.h"
+#include "server/net/tally.h"
+#include "server/deal.h"
 #include "server/serve.h"
 #include "server/session/dispatch.h"
 #include "server/session/shard.h"
@@ -223,6 +225,15 @@ static bool open_engine(struct server *server, struct error *error)
     return true;
 }
 
+static bool limit_addresses(struct server *server, unsigned most, struct error *error)
+{
+    if (most == 0)
+        return true;
+    server->shared.tally = tally_new(server->admission.max_clients, most);
+    return server->shared.tally ||
+           error_set(error, "unable to count clients: %s", strerror(ENOMEM));
+}
+
 static bool start_accepting(struct server *server, struct error *error)
 {
     return acceptor_start(&server->acceptor, server->loops[0]) ||
@@ -278,6 +289,7 @@ struct server *server_open(const struct server_config *config, enum server_failu
     if (!take_log(server, config, error) || !open_engine(server, error) ||
         !open_listeners(server, config, failure, error) ||
         !set_max_clients(server, config->max_clients, failure, error) ||
+        !limit_addresses(server, config->max_per_address, error) ||
         !start_accepting(server, error)) {
         forget_sockets(server, config);
         server->shared.settings.config.handler = NULL; /* still the caller's */
@@ -378,7 +390,7 @@ static void stop_loops(struct server *server)
 {
     struct accepted accepted;
     while (acceptor_last(&server->acceptor, &accepted))
-        serve_deal_last(&server->shared, &accepted);
+        deal(&server->shared, &accepted, NULL, NULL);
     scaler_freeze(&server->scaler);
     for (unsigned i = 0; i < server->scaler.count; i++)
         shard_stop(&server->shards[i]);
@@ -426,6 +438,7 @@ void server_close(struct server *server)
         buffer_pool_close();
     monitor_free(server->monitor);
     acceptor_fini(&server->acceptor);
+    tally_free(server->shared.tally);
     free(server->loops);
     free(server->shards);
     executor_free(server->executor);

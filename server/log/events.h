@@ -65,6 +65,13 @@ enum log_level {
           "sessions_given_up")                                                                     \
     EVENT(BUSY, ERRORS, false, "Too many clients, refused ", TEXT("address", ""), "", "busy",      \
           "clients_refused")                                                                       \
+    EVENT(ADDRESS_BUSY, ERRORS, false, "Too many clients of one address, refused ",                \
+          TEXT("address", "") OPTIONAL("identity", " as "), "", "address-busy",                    \
+          "clients_refused_by_address")                                                            \
+    /* which rule says so */                                                                       \
+    EVENT(DENIED, ERRORS, false, "Denied ",                                                        \
+          TEXT("address", "") OPTIONAL("identity", " as ") TEXT("why", ": "), "", "denied",        \
+          "clients_denied")                                                                        \
     /* how much is held, and of how much */                                                        \
     EVENT(MEMORY_SHORT, ERRORS, false, "Memory is short, some clients wait until they are read: ", \
           NUMBER("bytes", "") NUMBER("max_bytes", " bytes of "), "", "memory-short",               \

@@ -1,29 +1,40 @@
 /* admission: counting. */
 #include "server/net/admission.h"
 
-enum admission_verdict admission_ask(struct admission *admission, uint64_t *number)
+#include "common/protocol.h"
+
+const struct admission_words *admission_words(enum admission_refusal refusal)
 {
-    *number = 0;
-    if (atomic_load(&admission->clients) < admission->max_clients) {
-        atomic_fetch_add(&admission->clients, 1);
-        *number = atomic_fetch_add(&admission->accepted, 1) + 1;
-        return ADMISSION_CLIENT;
-    }
-    if (atomic_load(&admission->refused) >= ADMISSION_MAX_REFUSED)
-        return ADMISSION_FULL;
-    atomic_fetch_add(&admission->refused, 1);
-    return ADMISSION_BUSY;
+    static const struct admission_words words[] = {
+        [ADMISSION_BUSY] = {PROTOCOL_BUSY, "too many clients, try again later"},
+        [ADMISSION_ADDRESS_BUSY] = {PROTOCOL_BUSY, "too many clients of your address"},
+        [ADMISSION_DENIED] = {PROTOCOL_DENIED, "this client is not served"},
+    };
+    return &words[refusal];
 }
 
-void admission_take_back(struct admission *admission, uint64_t number)
+static bool count_up(atomic_uint *count, unsigned most)
 {
-    if (!number) {
-        admission_refused_left(admission);
-        return;
-    }
-    admission_client_left(admission);
-    /* If there is a later one by now it keeps its number, and this number is not used again. */
-    atomic_compare_exchange_strong(&admission->accepted, &number, number - 1);
+    unsigned before = atomic_load(count);
+    while (before < most)
+        if (atomic_compare_exchange_weak(count, &before, before + 1))
+            return true;
+    return false;
+}
+
+bool admission_enter(struct admission *admission)
+{
+    return count_up(&admission->clients, admission->max_clients);
+}
+
+uint64_t admission_number(struct admission *admission)
+{
+    return atomic_fetch_add(&admission->accepted, 1) + 1;
+}
+
+bool admission_refuse(struct admission *admission)
+{
+    return count_up(&admission->refused, ADMISSION_MAX_REFUSED);
 }
 
 void admission_client_left(struct admission *admission)

@@ -1,6 +1,6 @@
 /*
- * admission: which connections become clients, and how many there are. Counts sessions that are
- * served, those that only get "-ERR busy", and those that linger: clients no more, but with a
+ * admission: which connections become clients, and how many there are. Counts those that are
+ * served, those that are refused in order, and those that linger: clients no more, but with a
  * descriptor still.
  */
 #ifndef BANTER_SERVER_NET_ADMISSION_H
@@ -10,11 +10,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How many sessions at a time may live only to get "-ERR busy" in order. */
+/* How many sessions at a time may live only to be refused in order. */
 enum { ADMISSION_MAX_REFUSED = 16 };
 
-/* What a refused client reads. */
-#define ADMISSION_BUSY_TEXT "too many clients, try again later"
+/* Why a client is refused. */
+enum admission_refusal {
+    ADMISSION_GRANTED,      /* it is not */
+    ADMISSION_BUSY,         /* there are --max-clients */
+    ADMISSION_ADDRESS_BUSY, /* there are --max-per-address of its address */
+    ADMISSION_DENIED,       /* it may not connect */
+};
+
+/* What it reads: "-ERR CODE TEXT". */
+struct admission_words {
+    const char *code, *text;
+};
+
+const struct admission_words *admission_words(enum admission_refusal refusal);
 
 /* All zero at first, except for the first two. */
 struct admission {
@@ -26,21 +38,18 @@ struct admission {
     _Atomic uint64_t accepted; /* clients so far: the number of the last one */
 };
 
-enum admission_verdict {
-    ADMISSION_CLIENT, /* it has the next number */
-    ADMISSION_BUSY,   /* it becomes a session that gets "-ERR busy"; its number is 0 */
-    ADMISSION_FULL,   /* there are too many of those as well: it gets that at once, and is closed */
-};
+/* Counts a client. False: there are as many as there may be. From any thread. */
+bool admission_enter(struct admission *admission);
 
-/* Counts a connection and says what is to become of it; `*number` is its session's number. By one
- * thread at a time. */
-enum admission_verdict admission_ask(struct admission *admission, uint64_t *number);
+/* The number of a client's session. From any thread. */
+uint64_t admission_number(struct admission *admission);
 
-/* A connection that was counted under this number has not become a session after all. */
-void admission_take_back(struct admission *admission, uint64_t number);
+/* Counts one that is to be refused in order, as a session whose number is 0. False: there are too
+ * many of those as well, and this one is refused at once. From any thread. */
+bool admission_refuse(struct admission *admission);
 
-/* A session with this number ends: before its client can see that, so that when it does there is
- * room for the next one. From any thread. */
+/* A client, or one that is refused, leaves: before its client can see that, so that when it does
+ * there is room for the next one. From any thread. */
 void admission_client_left(struct admission *admission);
 void admission_refused_left(struct admission *admission);
 

@@ -77,6 +77,15 @@ void peer_describe(const struct peer *peer, const struct address *listener, stru
         snprintf(text->identity, sizeof text->identity, "uid=%lu", (unsigned long) peer->local.uid);
 }
 
+struct tally_key peer_tally_key(const struct peer *peer, const struct address *listener)
+{
+    if (listener->socket.any.sa_family == AF_INET)
+        return tally_key_v4(&peer->v4.ip);
+    if (listener->socket.any.sa_family == AF_INET6)
+        return tally_key_v6(&peer->v6->ip);
+    return (struct tally_key){peer->local.is_known ? peer->local.uid : UINT64_MAX, AF_UNIX};
+}
+
 void peer_fini(struct peer *peer, const struct address *listener)
 {
     if (listener->socket.any.sa_family == AF_INET6 && peer->v6 &&

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "common/address.h"
+#include "server/net/tally.h"
 
 struct peer_v6;
 
@@ -51,6 +52,9 @@ void peer_print(const struct peer *peer, const struct address *listener, char *t
 
 /* Writes all that there is to say. `listener` as above. */
 void peer_describe(const struct peer *peer, const struct address *listener, struct peer_text *text);
+
+/* Which of its address's clients it is counted among. `listener` as above. */
+struct tally_key peer_tally_key(const struct peer *peer, const struct address *listener);
 
 /* Gives back what it holds. `listener` as above. */
 void peer_fini(struct peer *peer, const struct address *listener);

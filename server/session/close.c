@@ -15,7 +15,7 @@ enum { SCRAP_BYTES = 64 << 10 };
 static void uncount(struct session *session)
 {
     if (session->counted)
-        admission_client_left(session_shard(session)->shared->admission);
+        shard_client_left(session_shard(session)->shared, &session->peer, session->listener);
     session->counted = false;
 }
 

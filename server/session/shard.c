@@ -8,6 +8,8 @@
 #include "server/engine/scaler.h"
 #include "server/log/log.h"
 #include "server/net/acceptor.h"
+#include "server/net/admission.h"
+#include "server/net/tally.h"
 
 enum { LOG_AGAIN_MS = 10000 /* memory may run short, and not, with each request */ };
 
@@ -90,6 +92,14 @@ void shard_hold(struct shard *shard, ptrdiff_t bytes)
     shard->uncounted += bytes;
     if (shard->uncounted > grain || shard->uncounted < -grain)
         count(shard);
+}
+
+void shard_client_left(const struct shared *shared, const struct peer *peer, unsigned listener)
+{
+    const struct address *address = &shared->acceptor->listeners.items[listener].address;
+    admission_client_left(shared->admission);
+    if (shared->tally)
+        tally_remove(shared->tally, peer_tally_key(peer, address));
 }
 
 void shard_stop(struct shard *shard) { loop_post(&shard->loop, &shard->stop_node); }

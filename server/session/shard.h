@@ -25,12 +25,14 @@ struct log;
 struct log_ring;
 struct monitor;
 struct scaler;
+struct tally;
 
 /* What the shards of one server share; it does not change while they run. */
 struct shared {
     struct settings settings;
     struct log *log;
     struct admission *admission;
+    struct tally *tally; /* NULL: each address may have any number of clients */
     struct acceptor *acceptor;
     struct scaler *scaler;
     struct monitor *monitor;   /* NULL: no hand-over */
@@ -95,6 +97,10 @@ void shard_hold(struct shard *shard, ptrdiff_t bytes);
 /* Lets the sessions of all shards go on that were not read because memory was short. From any
  * thread. */
 void shard_resume_all(const struct shared *shared);
+
+/* A client that was counted leaves: before it can see that, so that when it does there is room for
+ * the next one. `listener` is the index of the one on which it connected. From any thread. */
+void shard_client_left(const struct shared *shared, const struct peer *peer, unsigned listener);
 
 /* Begins the stop: what has been received is still served. From any thread, once. */
 void shard_stop(struct shard *shard);

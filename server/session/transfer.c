@@ -10,7 +10,7 @@
 #include "server/net/admission.h"
 #include "server/session/close.h"
 
-struct transfer *transfer_new(const struct accepted *accepted, uint64_t number)
+struct transfer *transfer_new(const struct accepted *accepted)
 {
     struct transfer *transfer = calloc(1, sizeof *transfer);
     if (!transfer || !peer_init(&transfer->peer, &accepted->address, accepted->fd)) {
@@ -18,16 +18,32 @@ struct transfer *transfer_new(const struct accepted *accepted, uint64_t number)
         return NULL;
     }
     transfer->node.kind = INBOX_TRANSFER;
-    transfer->number = number;
     transfer->fd = accepted->fd;
     transfer->listener = (uint8_t) accepted->listener;
     return transfer;
 }
 
+static const struct address *listener_of(const struct transfer *transfer,
+                                         const struct shared *shared)
+{
+    return &shared->acceptor->listeners.items[transfer->listener].address;
+}
+
+void transfer_describe_peer(const struct transfer *transfer, const struct shared *shared,
+                            struct peer_text *text)
+{
+    peer_describe(&transfer->peer, listener_of(transfer, shared), text);
+}
+
+struct tally_key transfer_tally_key(const struct transfer *transfer, const struct shared *shared)
+{
+    return peer_tally_key(&transfer->peer, listener_of(transfer, shared));
+}
+
 void transfer_free(struct transfer *transfer, const struct shared *shared)
 {
     close(transfer->fd);
-    peer_fini(&transfer->peer, &shared->acceptor->listeners.items[transfer->listener].address);
+    peer_fini(&transfer->peer, listener_of(transfer, shared));
     free(transfer);
 }
 
@@ -39,7 +55,7 @@ static void turn_away(struct transfer *transfer, struct shard *shard)
     static const char why[] = "out of memory";
     log_put(shard->log, LOG_BROKEN, transfer->number, why, sizeof why - 1);
     if (transfer->number)
-        admission_client_left(shard->shared->admission);
+        shard_client_left(shard->shared, &transfer->peer, transfer->listener);
     else
         admission_refused_left(shard->shared->admission);
     transfer_free(transfer, shard->shared);

@@ -10,15 +10,17 @@
 #include <stdint.h>
 
 #include "server/net/acceptor.h"
+#include "server/net/admission.h"
 #include "server/session/shard.h"
 #include "server/session/state.h"
 
 struct transfer {
     struct inbox_node node; /* first */
-    uint64_t number;        /* the session's */
+    uint64_t number;        /* the session's; 0: it is refused */
     struct peer peer;
     int fd; /* owned */
     uint8_t listener;
+    enum admission_refusal refusal;
     bool has_moved; /* from another shard; then the next ones are the session's too */
     bool crlf;
     bool begun;
@@ -29,9 +31,14 @@ struct transfer {
     uint32_t since_s;  /* when it began, in seconds of the same clock, if that is kept */
 };
 
-/* A connection that becomes the session with this number; takes the socket. NULL: out of memory,
- * and the socket is still the caller's. From any thread. */
-struct transfer *transfer_new(const struct accepted *accepted, uint64_t number);
+/* A connection that has no number yet; takes the socket. NULL: out of memory, and the socket is
+ * still the caller's. From any thread. */
+struct transfer *transfer_new(const struct accepted *accepted);
+
+/* Who is at the other end, and which of its address's clients it is counted among. */
+void transfer_describe_peer(const struct transfer *transfer, const struct shared *shared,
+                            struct peer_text *text);
+struct tally_key transfer_tally_key(const struct transfer *transfer, const struct shared *shared);
 
 /* One that does not reach its shard: closes the socket. */
 void transfer_free(struct transfer *transfer, const struct shared *shared);

@@ -188,32 +188,45 @@ void turn_pipes_event(struct session *session, struct scratch *scratch, uint32_t
 
 /* ---- beginnings and deadlines ---- */
 
-void turn_begin(struct session *session, bool is_new, struct scratch *scratch)
+/* False: it could not be watched, and is closed. */
+static bool begin(struct session *session, bool is_new)
 {
     struct loop *loop = &session_shard(session)->loop;
     if (!loop_watch(loop, EPOLL_CTL_ADD, session->fd, EPOLLIN, LOOP_SESSION, session)) {
         session_break(session, strerror(errno));
         close_now(session);
-        return;
+        return false;
     }
     session->watches_in = true;
-    if (is_new) {
-        session_log_peer(session, LOG_CONNECTED);
-        if (session_shard(session)->shared->settings.config.telnet)
-            socket_keep_urgent(session);
-    }
-    if (!session->number) {
-        session->input_over = true;
-        output_unasked(session, scratch, PROTOCOL_BUSY, ADMISSION_BUSY_TEXT);
-        output_send(session, scratch);
-    }
+    if (!is_new)
+        return true;
+    session_log_peer(session, LOG_CONNECTED);
+    if (session_shard(session)->shared->settings.config.telnet)
+        socket_keep_urgent(session);
+    return true;
+}
+
+void turn_begin(struct session *session, bool is_new)
+{
+    if (begin(session, is_new))
+        rearm(session);
+}
+
+void turn_begin_refused(struct session *session, const struct admission_words *words,
+                        struct scratch *scratch)
+{
+    if (!begin(session, true))
+        return;
+    session->input_over = true;
+    output_unasked(session, scratch, words->code, words->text);
+    output_send(session, scratch);
     rearm(session);
 }
 
-void turn_begin_relay(struct session *session, struct scratch *scratch)
+void turn_begin_relay(struct session *session)
 {
     bool begun = relay_begin(session);
-    turn_begin(session, true, scratch);
+    turn_begin(session, true);
     if (begun || session->closed)
         return;
     session_break(session, "out of memory");

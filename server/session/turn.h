@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "server/request_owner.h"
+#include "server/net/admission.h"
 #include "server/session/scratch.h"
 #include "server/session/state.h"
 
@@ -31,10 +32,14 @@ bool turn_ready(struct session *session, struct scratch *scratch);
 void turn_pipes_event(struct session *session, struct scratch *scratch, uint32_t events);
 
 /* A session begins its life in its shard. `is_new`: it has not been in another one before. */
-void turn_begin(struct session *session, bool is_new, struct scratch *scratch);
+void turn_begin(struct session *session, bool is_new);
+
+/* The same for one that is refused: it gets these words, and is closed in order. */
+void turn_begin_refused(struct session *session, const struct admission_words *words,
+                        struct scratch *scratch);
 
 /* The same for a new session that is to be a relay. */
-void turn_begin_relay(struct session *session, struct scratch *scratch);
+void turn_begin_relay(struct session *session);
 
 /* Its deadline has come out of the heap. */
 void turn_deadline(struct session *session, struct scratch *scratch);

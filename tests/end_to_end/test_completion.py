@@ -53,8 +53,8 @@ def test_offers_the_options_of_help(bench, shell, program):
 
 # What an argument's name stands for; "" is for those that are numbers and durations.
 KINDS = {"ADDRESS": "127.0.0.1:8000", "CASE": "lost", "CODEC": "line", "WHEN": "auto", "NAME": "hello",
-         "FILE": "file.txt", "END": "waits", "WHERE": "reply", "FORM": "json", "T": "", "N": "", "BYTES": "", "TEXT": "",
-         "HOST": "", "PIN": ""}
+         "FILE": "file.txt", "END": "waits", "WHERE": "reply", "FORM": "json", "WHO": "user:", "MODE": "660",
+         "GROUP": "root", "T": "", "N": "", "BYTES": "", "TEXT": "", "HOST": "", "PIN": ""}
 
 
 @pytest.mark.parametrize("program", ["banter", "banterd"])
@@ -103,6 +103,8 @@ OFFERED = {
     "banterd --handler plugin:so": {"plugin:socket"},
     "banterd -H e": {"echo"},
     "banterd --reply-end l": {"line:"},
+    "banterd --allow us": {"user:"},
+    "banterd --deny @so": {"@socket"},
     "banterd -m 5k -w 3 --worker-per-c": {"--worker-per-client"},
     "banterd -- program-of": {"program-of-mine"},
     "banterd -f raw -- program-of-mine so": {"socket"},

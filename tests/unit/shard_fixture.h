@@ -212,20 +212,20 @@ static inline struct session *fixture_session(int *client)
     int fds[2];
     bool is_new;
     struct accepted accepted = {.address.socket.any.sa_family = AF_UNIX};
-    uint64_t number;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     accepted.fd = fds[0];
     *client = fds[1];
-    assert_int_equal(admission_ask(&fixture.admission, &number), ADMISSION_CLIENT);
-    struct transfer *transfer = transfer_new(&accepted, number);
+    assert_true(admission_enter(&fixture.admission));
+    struct transfer *transfer = transfer_new(&accepted);
     assert_non_null(transfer);
+    transfer->number = admission_number(&fixture.admission);
     struct session *session = transfer_end(transfer, &fixture.shard, &is_new);
     assert_non_null(session);
     assert_true(is_new);
     if (fixture.handler.relays)
-        turn_begin_relay(session, &fixture.scratch);
+        turn_begin_relay(session);
     else
-        turn_begin(session, is_new, &fixture.scratch);
+        turn_begin(session, is_new);
     return session;
 }
 

@@ -360,16 +360,14 @@ static void clients_have_numbers_up_to_the_bound(void **state)
 {
     (void) state;
     struct admission admission = {.max_clients = 2};
-    uint64_t number;
     for (uint64_t i = 1; i <= 2; i++) {
-        assert_int_equal(admission_ask(&admission, &number), ADMISSION_CLIENT);
-        assert_int_equal(number, i);
+        assert_true(admission_enter(&admission));
+        assert_int_equal(admission_number(&admission), i);
     }
-    assert_int_equal(admission_ask(&admission, &number), ADMISSION_BUSY);
-    assert_int_equal(number, 0);
+    assert_false(admission_enter(&admission));
     admission_client_left(&admission);
-    assert_int_equal(admission_ask(&admission, &number), ADMISSION_CLIENT);
-    assert_int_equal(number, 3);
+    assert_true(admission_enter(&admission));
+    assert_int_equal(admission_number(&admission), 3);
     assert_int_equal(admission.clients, 2);
     assert_int_equal(admission.accepted, 3);
 }
@@ -378,41 +376,13 @@ static void so_many_are_refused_in_order_and_no_more(void **state)
 {
     (void) state;
     struct admission admission = {.max_clients = 0};
-    uint64_t number;
     for (int i = 0; i < ADMISSION_MAX_REFUSED; i++)
-        assert_int_equal(admission_ask(&admission, &number), ADMISSION_BUSY);
-    assert_int_equal(admission_ask(&admission, &number), ADMISSION_FULL);
-    assert_int_equal(number, 0);
+        assert_true(admission_refuse(&admission));
+    assert_false(admission_refuse(&admission));
     assert_int_equal(admission.refused, ADMISSION_MAX_REFUSED);
     admission_refused_left(&admission);
-    assert_int_equal(admission_ask(&admission, &number), ADMISSION_BUSY);
+    assert_true(admission_refuse(&admission));
     assert_int_equal(admission.accepted, 0);
-}
-
-static void what_was_taken_back_was_not_there(void **state)
-{
-    (void) state;
-    struct admission admission = {.max_clients = 2};
-    uint64_t first, second, refused;
-    admission_ask(&admission, &first);
-    admission_take_back(&admission, first);
-    assert_int_equal(admission.clients, 0);
-    assert_int_equal(admission.accepted, 0);
-
-    /* There is a later one: its number stays what it is. */
-    admission_ask(&admission, &first);
-    admission_ask(&admission, &second);
-    admission_take_back(&admission, first);
-    assert_int_equal(admission.clients, 1);
-    assert_int_equal(admission.accepted, 2);
-    admission_ask(&admission, &first);
-    assert_int_equal(first, 3);
-
-    assert_int_equal(admission_ask(&admission, &refused), ADMISSION_BUSY);
-    admission_take_back(&admission, refused);
-    assert_int_equal(admission.refused, 0);
-    assert_int_equal(admission.clients, 2);
-    assert_int_equal(admission.accepted, 3);
 }
 
 #define ACCEPTOR_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -433,7 +403,6 @@ int main(void)
         ACCEPTOR_TEST(a_rest_does_not_keep_the_last_ones),
         cmocka_unit_test(clients_have_numbers_up_to_the_bound),
         cmocka_unit_test(so_many_are_refused_in_order_and_no_more),
-        cmocka_unit_test(what_was_taken_back_was_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,8 @@ static const struct {
     {LOG_CONNECTED, 7, FIELDS("127.0.0.1:54012\0CN=alice,O=Banter"),
      "\"info\",\"event\":\"connected\",\"session\":7,\"address\":\"127.0.0.1:54012\","
      "\"identity\":\"CN=alice,O=Banter\"}"},
+    {LOG_DENIED, 0, FIELDS("a\0\0--deny b"),
+     "\"error\",\"event\":\"denied\",\"address\":\"a\",\"why\":\"--deny b\"}"},
     {LOG_CONNECTED, 7, FIELDS("a"),
      "\"info\",\"event\":\"connected\",\"session\":7,\"address\":\"a\"}"},
     {LOG_PROCESSING, 1, FIELDS(""),
