@@ -239,6 +239,7 @@ $(BUILD)/fuzz/hello: $(BUILD)/obj/server/handlers/hello.o
 $(BUILD)/fuzz/http: $(BUILD)/obj/server/admin/http.o
 $(BUILD)/fuzz/hello: fuzz_libs = -lunistring
 $(BUILD)/fuzz/who: $(patsubst %,$(BUILD)/obj/server/net/%.o,who who_read networks)
+$(BUILD)/fuzz/proxy: $(BUILD)/obj/server/net/proxy.o
 $(BUILD)/fuzz/text: $(patsubst %,$(BUILD)/obj/server/log/%.o,events json render stamp text) $(BUILD)/obj/client/printable.o
 
 vpath %.o $(BUILD)/obj/tests/bench $(BUILD)/obj/tests/bench/peers
