@@ -71,11 +71,12 @@ static __attribute__((noinline)) bool fit(struct buffer *rest)
     return true;
 }
 
-void reading_end(struct session *session, struct scratch *scratch)
+bool reading_end(struct session *session, struct scratch *scratch)
 {
     struct buffer *rest = scratch->reading;
     if (session->input_over)
         buffer_clear(rest);
+    bool is_large = buffer_size(rest) >= READING_BYTES;
     if (rest == &scratch->large) {
         if (buffer_size(rest) == 0)
             buffer_fini(rest);
@@ -93,6 +94,7 @@ void reading_end(struct session *session, struct scratch *scratch)
         buffer_fini(&scratch->input);
     else
         buffer_clear(&scratch->input);
+    return is_large;
 }
 
 /* ---- reading ---- */

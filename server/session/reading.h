@@ -17,8 +17,9 @@ enum { READING_BYTES = 64 << 10 /* room for one read */ };
  * session is broken. */
 bool reading_begin(struct session *session, struct scratch *scratch);
 
-/* Gives what is left over of it back to the session. */
-void reading_end(struct session *session, struct scratch *scratch);
+/* Gives what is left over of it back to the session. Returns whether that is the beginning of a
+ * large message: READING_BYTES or more. */
+bool reading_end(struct session *session, struct scratch *scratch);
 
 /* Reads once, and takes telnet commands out. */
 void reading_once(struct session *session, struct scratch *scratch);

@@ -11,7 +11,13 @@
 #include "server/session/input.h"
 #include "tests/unit/shard_fixture.h"
 
-enum { READ_BYTES = 64 << 10, ENOUGH = 1000 /* reads in a turn, after which there is a pause */ };
+enum {
+    READ_BYTES = 64 << 10,
+    LARGE_READ_BYTES = 256 << 10,
+    ENOUGH = 1000, /* reads in a turn, after which there is a pause */
+    LARGE_BYTES = 140000,
+    MANY_TURNS = 20,
+};
 
 /* ---- a client without pause ---- */
 
@@ -19,13 +25,17 @@ static struct {
     int client; /* 0: none */
     unsigned reads;
     size_t bytes;
-    char text[READ_BYTES]; /* what it sends, again and again */
+    char text[LARGE_BYTES]; /* what it sends, again and again: */
+    size_t size;            /* of this many bytes */
+    size_t at;              /* that of them comes next */
 } flood;
 
 static void send_more(void)
 {
-    while (send(flood.client, flood.text, sizeof flood.text, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-        continue;
+    ssize_t sent;
+    while ((sent = send(flood.client, flood.text + flood.at, flood.size - flood.at,
+                        MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
+        flood.at = (flood.at + (size_t) sent) % flood.size;
 }
 
 /* The linker puts it in the place of the library's, whose names are reserved. */
@@ -52,7 +62,8 @@ static struct session *begin_flood(const char *text)
     size_t size = strlen(text);
     memset(&flood, 0, sizeof flood);
     flood.client = client;
-    for (size_t at = 0; at < sizeof flood.text; at++)
+    flood.size = sizeof flood.text - sizeof flood.text % size;
+    for (size_t at = 0; at < flood.size; at++)
         flood.text[at] = text[at % size];
     send_more();
     return session;
@@ -110,6 +121,28 @@ static void a_turn_reads_once_and_of_an_overlong_message_what_is_there(void **st
     }
 }
 
+/* However many more of them are there, or however long it is. */
+static void a_turn_reads_one_large_message_to_its_end(void **state)
+{
+    (void) state;
+    static char text[LARGE_BYTES];
+    memset(text, 'x', LARGE_BYTES - 1);
+    text[LARGE_BYTES - 2] = '\n';
+    fixture.shared.settings.rules.max_bytes = 1 << 20;
+    struct session *session = begin_flood(text);
+    for (unsigned turns = 1; turns <= MANY_TURNS; turns++) {
+        flood.bytes = 0;
+        assert_true(turn_event(session, &fixture.scratch, EPOLLIN));
+        assert_int_equal(fixture.calls, turns);
+        assert_true(flood.bytes <= LARGE_BYTES + LARGE_READ_BYTES);
+    }
+    end_flood();
+    session = begin_flood("never ends");
+    assert_true(turn_event(session, &fixture.scratch, EPOLLIN));
+    assert_true(flood.bytes <= (1 << 20) + LARGE_READ_BYTES);
+    end_flood();
+}
+
 /* What is there at once is one message, whose size is logged; the quit word in it counts. */
 static void an_overlong_message_in_raw_is_all_that_is_there(void **state)
 {
@@ -161,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(a_turn_reads_once_and_of_an_overlong_message_what_is_there),
+        FIXTURE_TEST(a_turn_reads_one_large_message_to_its_end),
         FIXTURE_TEST(an_overlong_message_in_raw_is_all_that_is_there),
         FIXTURE_TEST(what_is_thrown_away_at_the_close_is_read_once_a_turn),
         FIXTURE_TEST(the_stop_reads_what_had_come_before_it),
