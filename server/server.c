@@ -39,8 +39,8 @@ enum {
     DEFAULT_MAX_CLIENTS = 10000,
     MAX_CALLS = 640, /* at a time that need a thread beside the loops */
     SPARES = 2,      /* for each loop, kept for the hand-over */
-    /* the program's own, and some to spare */
-    OTHER_DESCRIPTORS = 32,
+    /* the program's own, those who look at it (server/admin/), and some to spare */
+    OTHER_DESCRIPTORS = 64,
     /* for sessions that are being closed, if the hard limit has them; clients come first */
     LINGERING_DESCRIPTORS = 1024,
     /* of --max-memory, at most, is kept of large buffers for the next ones; and so much */

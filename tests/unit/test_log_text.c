@@ -98,6 +98,8 @@ static const struct {
 } lines[] = {
     {LOG_SOCKET_CREATED, FIELDS(""), "Socket created"},
     {LOG_LISTENING, FIELDS("127.0.0.1:8000"), "Socket now listening on 127.0.0.1:8000"},
+    {LOG_METRICS, FIELDS("http://127.0.0.1:9100/metrics"),
+     "Metrics on http://127.0.0.1:9100/metrics"},
     {LOG_STOPPED,
      FIELDS("2\0"
             "3"),
