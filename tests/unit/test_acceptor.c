@@ -186,6 +186,7 @@ static void rests_grow_from_ten_ms_to_a_second(void **state)
     acceptor_recover(&acceptor);
     assert_rest(10);
     assert_rest(20);
+    assert_int_equal(counter_get(&acceptor.rests), sizeof rests_ms / sizeof rests_ms[0] + 2);
 }
 
 static void nobody_is_accepted_in_a_rest(void **state)

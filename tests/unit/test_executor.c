@@ -175,6 +175,7 @@ static void no_more_jobs_compute_than_there_are_permits(void **state)
     init_all(jobs, 5, cheap_cost);
     submit_all(jobs, 5);
     assert_int_equal(executor_computing(executor), 0); /* nothing begins by itself */
+    assert_int_equal(executor_waiting(executor), 5);
     for (int i = 0; i < 3; i++) {
         executor_dispatch(executor, 0);
         assert_int_equal(executor_computing(executor), PERMITS);
@@ -185,6 +186,7 @@ static void no_more_jobs_compute_than_there_are_permits(void **state)
         if (place < PERMITS)
             continue;
         assert_int_equal(begun, place);
+        assert_int_equal(executor_waiting(executor), 5 - place);
         assert_int_equal(executor_computing(executor), PERMITS);
         if (place < 5) /* whoever is through takes the next one itself */
             sem_post(&with_place(jobs, place)->end);
