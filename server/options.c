@@ -485,7 +485,8 @@ static char *make_trailer(void)
     fputs("\n"
           "@FILE stands for the options in FILE: each line is an option or its value, or a\n"
           "comment behind #. Behind a line -- each line is a word of PROGRAM.\n"
-          "SIGTERM, SIGINT and SIGHUP stop it: what has been received is answered first.\n"
+          "SIGTERM and SIGINT stop it: what has been received is answered first. SIGHUP\n"
+          "lets it read files anew, SIGUSR1 lets it log its status.\n"
           "Exit status: 0 stopped, 1 could not start, 2 stopped with handlers left behind,\n"
           "64 wrong usage. See banterd(8) and banter-protocol(7).",
           out);

@@ -15,6 +15,7 @@
 #include "server/net/passed.h"
 #include "server/operands.h"
 #include "server/options_access.h"
+#include "server/reload.h"
 #include "server/server.h"
 
 struct options {
@@ -23,6 +24,7 @@ struct options {
     const char *control;  /* its address; NULL: none */
     struct passed passed; /* no option: options_take_sockets() */
     struct access_options access;
+    struct reload reload;        /* the files that options name and that can be read anew */
     struct handler_spec handler; /* if it is a program, `handler.program` points to `program` */
     struct program_options program;
     const char *metrics; /* the address that figures are served at; NULL: none */

@@ -14,6 +14,7 @@
 #include "server/handler.h"
 #include "server/orphans.h"
 #include "server/server.h"
+#include "server/terminal.h"
 
 enum phase { STARTING, SERVING, ENDING, ENDED };
 
@@ -22,6 +23,8 @@ struct run {
     pthread_t thread;
     int status;           /* what live() has returned; read after the join */
     int stop_fd;          /* eventfd: readable once live() is to stop */
+    int reload_fd;        /* eventfd: SIGHUP has come */
+    int status_fd;        /* eventfd: SIGUSR1 has come */
     int changed_fd;       /* eventfd: the phase has changed */
     int timer_fd;         /* readable once the server's time is over */
     int asked_fd;         /* eventfd: readable, for good, once somebody wants a stop */
@@ -34,7 +37,9 @@ struct run {
 
 /* Reports orphans; -1: this process is given none. Set by run_open_signals(). */
 static int orphans_fd = -1;
-static sigset_t stop_signals; /* those that are blocked; never changes after the start */
+/* Those that are blocked, and so read. These two never change after the start. */
+static sigset_t read_signals;
+static bool had_terminal;
 
 /* ---- signals ---- */
 
@@ -46,17 +51,18 @@ static bool is_ignored(int number)
 
 int run_open_signals(void)
 {
-    static const int stopping[] = {SIGTERM, SIGINT, SIGHUP};
-    sigemptyset(&stop_signals);
-    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
-        if (!is_ignored(stopping[i])) /* nohup, or a shell's background */
-            sigaddset(&stop_signals, stopping[i]);
+    static const int known[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    sigemptyset(&read_signals);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!is_ignored(known[i])) /* nohup, or a shell's background */
+            sigaddset(&read_signals, known[i]);
     signal(SIGPIPE, SIG_IGN); /* the log's reader may leave */
     signal(SIGXFSZ, SIG_IGN); /* the log may not grow any further */
     signal(SIGCHLD, SIG_DFL); /* ignored, it would keep nobody's exit status */
-    pthread_sigmask(SIG_BLOCK, &stop_signals, NULL);
+    pthread_sigmask(SIG_BLOCK, &read_signals, NULL);
+    had_terminal = terminal_is_there();
     orphans_fd = orphans_open();
-    return signalfd(-1, &stop_signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return signalfd(-1, &read_signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* Ends the process as that signal ends a process. */
@@ -74,6 +80,10 @@ static _Noreturn void end_by_signal(int number)
 /* ---- for live() ---- */
 
 int run_stop_fd(const struct run *run) { return run->stop_fd; }
+
+int run_reload_fd(const struct run *run) { return run->reload_fd; }
+
+int run_status_fd(const struct run *run) { return run->status_fd; }
 
 bool run_is_stopped(struct run *run)
 {
@@ -148,17 +158,32 @@ static enum phase take_change(struct run *run)
     return phase;
 }
 
+/* When a terminal goes, this may come twice, from the kernel and from a shell: the second one is no
+ * reason to end at once. */
+static void take_hang_up(struct run *run)
+{
+    if (had_terminal && !terminal_is_there())
+        stop(run);
+    else
+        eventfd_write(run->reload_fd, 1);
+}
+
 static void take_signal(struct run *run)
 {
     static const struct timespec now;
-    int number = sigtimedwait(&stop_signals, NULL, &now);
+    int number = sigtimedwait(&read_signals, NULL, &now);
     if (number < 0)
         return;
-    if (run_is_stopped(run)) {
+    if (number == SIGHUP) {
+        take_hang_up(run);
+    } else if (number == SIGUSR1) {
+        eventfd_write(run->status_fd, 1);
+    } else if (run_is_stopped(run)) {
         handler_abort(run->plan->kind);
         end_by_signal(number);
+    } else {
+        stop(run);
     }
-    stop(run);
 }
 
 static int left_ms(const struct run *run)
@@ -201,10 +226,13 @@ static bool wait_for_end(struct run *run, int signal_fd)
 static bool open_run(struct run *run)
 {
     run->stop_fd = eventfd(0, EFD_CLOEXEC);
+    run->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    run->status_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     run->changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     run->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     run->asked_fd = eventfd(0, EFD_CLOEXEC);
-    if (run->stop_fd < 0 || run->changed_fd < 0 || run->timer_fd < 0 || run->asked_fd < 0)
+    if (run->stop_fd < 0 || run->reload_fd < 0 || run->status_fd < 0 || run->changed_fd < 0 ||
+        run->timer_fd < 0 || run->asked_fd < 0)
         return false;
     errno = pthread_create(&run->thread, NULL, live, run);
     return errno == 0;
@@ -212,7 +240,8 @@ static bool open_run(struct run *run)
 
 static void close_run(const struct run *run)
 {
-    const int fds[] = {run->stop_fd, run->changed_fd, run->timer_fd, run->asked_fd};
+    const int fds[] = {run->stop_fd,    run->reload_fd, run->status_fd,
+                       run->changed_fd, run->timer_fd,  run->asked_fd};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);

@@ -12,9 +12,10 @@ struct handler_kind;
 struct run;
 struct server;
 
-/* Blocks the signals that stop the server, in this thread and in all that it starts from now on,
- * but for those that are ignored already, which stay so; ignores those that only a failed write(2)
- * raises, and lets SIGCHLD not be ignored. As process 1 orphans are waited for, from run() on.
+/* Blocks the signals that stop the server, or ask it for something, in this thread and in all that
+ * it starts from now on, but for those that are ignored already, which stay so; ignores those that
+ * only a failed write(2) raises, and lets SIGCHLD not be ignored. As process 1 orphans are waited
+ * for, from run() on.
  * Returns a descriptor that reports them, or -1 with errno set. */
 int run_open_signals(void);
 
@@ -28,8 +29,9 @@ struct run_plan {
     int64_t patience_ms;
 };
 
-/* Calls live() and waits for its end. The first signal stops it; a second one ends the process at
- * once, whatever live() is doing.
+/* Calls live() and waits for its end. The first SIGTERM or SIGINT stops it; a second one ends the
+ * process at once, whatever live() is doing. SIGHUP stops it if the terminal has gone that the
+ * process was started from; else it asks for files to be read anew. SIGUSR1 asks for a status.
  *
  * Returns its result. RUN_LEFT_BEHIND: its time was over; it still runs, so the process must end by
  * _exit(2). RUN_NOT_STARTED, with errno set: it was not called. */
@@ -39,7 +41,12 @@ enum { RUN_LEFT_BEHIND = -1, RUN_NOT_STARTED = -2 };
 /* For live(): readable, for good, once a signal has come. */
 int run_stop_fd(const struct run *run);
 
-/* For live(): the same as a question. */
+/* For live(): readable when files are to be read anew, or a status is to be logged, until it is
+ * read as eventfds are; they don't block. */
+int run_reload_fd(const struct run *run);
+int run_status_fd(const struct run *run);
+
+/* For live(): whether it is to stop. */
 bool run_is_stopped(struct run *run);
 
 /* From any thread, while live() runs: stops as the first signal does. Returns at once; more than

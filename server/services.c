@@ -1,14 +1,34 @@
 /* services: from options to what answers. */
 #include "server/services.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "server/admin/control.h"
 #include "server/admin/exporter.h"
+#include "server/admin/reloading.h"
+#include "server/admin/signals.h"
 #include "server/options.h"
 #include "server/run.h"
 
 static bool is_stopping(void *context) { return run_is_stopped(context); }
 
 static void stop(void *context) { run_stop(context); }
+
+static bool open_signals(struct services *services, const struct services_host *host,
+                         struct error *error)
+{
+    services->reloading = reloading_open(host->admin, &host->options->reload, host->log);
+    const struct signals_config config = {
+        .reload_fd = run_reload_fd(host->run),
+        .status_fd = run_status_fd(host->run),
+        .reloading = services->reloading,
+        .server = host->server,
+        .log = host->log,
+    };
+    services->signals = services->reloading ? signals_open(host->admin, &config) : NULL;
+    return services->signals || error_set(error, "unable to take signals: %s", strerror(errno));
+}
 
 static bool open_exporter(struct services *services, const struct services_host *host,
                           struct error *error)
@@ -63,7 +83,8 @@ void services_prepare(const struct options *options, struct server_config *confi
 bool services_open(struct services *services, const struct services_host *host, struct error *error)
 {
     *services = (struct services){0};
-    if (open_exporter(services, host, error) && open_control(services, host, error))
+    if (open_signals(services, host, error) && open_exporter(services, host, error) &&
+        open_control(services, host, error))
         return true;
     services_close(services);
     return false;
@@ -73,5 +94,7 @@ void services_close(struct services *services)
 {
     control_close(services->control);
     exporter_close(services->exporter);
+    signals_close(services->signals);
+    reloading_close(services->reloading);
     *services = (struct services){0};
 }

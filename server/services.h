@@ -1,5 +1,5 @@
 /*
- * services: what answers beside the server while it runs, each in the admin's thread: the control
+ * services: what the admin's thread does while the server runs: what signals ask for, the control
  * socket, and the figures for Prometheus.
  */
 #ifndef BANTER_SERVER_SERVICES_H
@@ -16,9 +16,11 @@ struct exporter;
 struct handler;
 struct log;
 struct options;
+struct reloading;
 struct run;
 struct server;
 struct server_config;
+struct signals;
 
 /* What they are about. All of it outlives them. */
 struct services_host {
@@ -33,6 +35,8 @@ struct services_host {
 
 /* All zero: none is open. */
 struct services {
+    struct reloading *reloading;
+    struct signals *signals;
     struct exporter *exporter; /* NULL: nobody asked for it; so is the next */
     struct control *control;
 };
@@ -40,7 +44,7 @@ struct services {
 /* Fills in what the server must know of those that the options ask for. */
 void services_prepare(const struct options *options, struct server_config *config);
 
-/* Opens those that the options ask for, before the server runs. False, with `error` set, if one
+/* Opens those that there are to be, before the server runs. False, with `error` set, if one
  * can't be opened; then none is. */
 bool services_open(struct services *services, const struct services_host *host,
                    struct error *error);

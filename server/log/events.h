@@ -31,6 +31,16 @@ enum log_level {
           "metrics_listened_on")                                                                   \
     EVENT(STOPPED, ERRORS, true, "Server stopped after ",                                          \
           NUMBER("clients", "") NUMBER("requests", " clients, "), " requests", "stopped", "stops") \
+    EVENT(STATUS, ERRORS, true, "Status: ",                                                        \
+          NUMBER("sessions", "") NUMBER("sessions_total", " clients now, ")                        \
+              NUMBER("requests_total", " so far, ") NUMBER("loops_in_use", " requests, ")          \
+                  NUMBER("threads", " loops in use, ") NUMBER("memory_bytes", " threads, "),       \
+          " bytes held", "status", "statuses")                                                     \
+    /* the files */                                                                                \
+    EVENT(RELOADED, ERRORS, true, "Reloaded: ", TEXT("message", ""), "", "reloaded", "reloads")    \
+    EVENT(RELOAD_FAILED, ERRORS, false,                                                            \
+          "Reload failed, nothing has changed: ", TEXT("file", "") TEXT("why", ": "), "",          \
+          "reload-failed", "reloads_failed")                                                       \
     EVENT(CONNECTED, CONNECTIONS, false, "Connected with ",                                        \
           TEXT("address", "") OPTIONAL("identity", " as "), "", "connected", "clients_connected")  \
     EVENT(PROCESSING, MESSAGES, false,                                                             \
@@ -149,7 +159,7 @@ struct log_field {
     struct log_value lead; /* what stands in front of it in a line of text */
 };
 
-enum { LOG_FIELDS = 3 }; /* the most that an event has */
+enum { LOG_FIELDS = 6 }; /* the most that an event has */
 
 struct log_description {
     const char *event;   /* its name for programs */

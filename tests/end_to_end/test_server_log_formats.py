@@ -14,7 +14,8 @@ from harness import Output, wait_until
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 NUMBERS = {"session", "bytes", "max_bytes", "clients", "requests", "count", "max_clients", "wanted", "max_threads",
-           "worker", "pid", "retry_s", "timeout_ms"}
+           "worker", "pid", "retry_s", "timeout_ms", "sessions", "sessions_total", "requests_total", "loops_in_use",
+           "threads", "memory_bytes"}
 
 
 # ---- the schema is that of the man page
@@ -23,7 +24,7 @@ NUMBERS = {"session", "bytes", "max_bytes", "clients", "requests", "count", "max
 def schema():
     """{event: (level, keys, those of them that may be missing)}"""
     text = pages.section(pages.rendered("banterd.8"), "Keys and events")
-    rows = re.findall(r"^ {5}([a-z-]+)\s+(error|info|debug)(?:: (.*))?$", text, re.M)
+    rows = re.findall(r"^ {5}([a-z-]+)\s+(error|info|debug)(?:: (.*(?:\n {20,}\S.*)*))?$", text, re.M)
     return {event: (level, re.sub(r"[\[\]]", "", keys).split(), re.findall(r"\[(\w+)\]", keys))
             for event, level, keys in rows}
 

@@ -15,8 +15,9 @@ import pytest
 import harness
 import shared_object
 from harness import Talkers, assert_replies, assert_stopped, is_error, wait_until
+from namespaces import child_of, in_a_pid_namespace
 
-EACH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+EACH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
 
 def received(banterd, message, count=1):
@@ -307,7 +308,8 @@ def test_a_second_signal_ends_it_at_once(server, number):
     assert banterd.stop(number) == -number
 
 
-@pytest.mark.parametrize("number, name", [(signal.SIGHUP, "HUP"), (signal.SIGINT, "INT"), (signal.SIGTERM, "TERM")])
+@pytest.mark.parametrize("number, name", [(signal.SIGHUP, "HUP"), (signal.SIGINT, "INT"), (signal.SIGTERM, "TERM"),
+                                          (signal.SIGUSR1, "USR1")])
 def test_a_signal_that_was_ignored_at_the_start_stays_ignored(bench, folder, number, name):
     """As by nohup, or by a shell that starts something in the background."""
     other = signal.SIGINT if number == signal.SIGTERM else signal.SIGTERM
@@ -324,12 +326,6 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(bench, folder, num
     assert_stopped(client)
     banterd.close_clients()
     assert banterd.wait() == 0
-
-
-def test_a_hang_up_removes_the_socket(server, folder):
-    banterd = server(listen=f"unix:{folder}/socket")
-    assert banterd.stop(signal.SIGHUP) == 0
-    assert not (folder / "socket").exists()
 
 
 HANGS = """
@@ -473,20 +469,6 @@ def test_a_reader_that_takes_a_little_at_a_time_does_not_hold_up_the_stop(server
         assert reads < 100
     finally:
         os.close(reading)
-
-
-def in_a_pid_namespace(command):
-    """A command as process 1 of a namespace of its own; skips where that is not allowed."""
-    unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    if os.geteuid() != 0:
-        unshare += ["--user", "--map-root-user"]
-    if subprocess.run([*unshare, "true"], capture_output=True, timeout=harness.LIMIT).returncode != 0:
-        pytest.skip("no namespaces here")
-    return [*unshare, *command]
-
-
-def child_of(pid):
-    return int(wait_until(Path(f"/proc/{pid}/task/{pid}/children").read_text, "it has a child").split()[0])
 
 
 @EACH
