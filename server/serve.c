@@ -344,6 +344,7 @@ static bool own(struct loop *loop, struct pool_thread *thread, struct pool_threa
     atomic_store(&shard->serves, false);
     log_nudge(shard->log);
     monitor_batch_ends(loop);
+    atomic_store_explicit(&loop->owner_tid, 0, memory_order_release);
     return true;
 }
 

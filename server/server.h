@@ -98,8 +98,8 @@ void server_stats(const struct server *server, struct server_stats *stats);
 enum server_answered { SERVER_ANSWERED_AT_ONCE, SERVER_ANSWERED_LATE, SERVER_ANSWERED };
 void server_latency(const struct server *server, enum server_answered how, struct latency *latency);
 
-/* Whether every loop goes on: false if one has stood still for two seconds, which calls of handlers
- * don't bring about as long as there are threads. A standstill has to be seen twice, so ask every
+/* Whether every loop goes on: each is woken, and has two seconds to move. Calls of handlers don't
+ * stop a loop as long as there are threads. A call sees what came of the one before, so ask every
  * second or so. By one thread at a time, from server_open() until server_close(). */
 bool server_moves(struct server *server);
 

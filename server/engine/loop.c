@@ -24,11 +24,13 @@ void loop_fini(struct loop *loop)
     descriptor_close(&loop->epoll_fd);
 }
 
+/* It fails only if the count is at its limit, and then the owner is about to wake up anyway. */
+void loop_wake(struct loop *loop) { eventfd_write(loop->wake_fd, 1); }
+
 void loop_post_chain(struct loop *loop, struct inbox_node *newest, struct inbox_node *oldest)
 {
-    /* It fails only if the count is at its limit, and then the owner is about to wake up anyway. */
     if (inbox_push_chain(&loop->inbox, newest, oldest))
-        eventfd_write(loop->wake_fd, 1);
+        loop_wake(loop);
 }
 
 void loop_post(struct loop *loop, struct inbox_node *node) { loop_post_chain(loop, node, node); }

@@ -55,14 +55,14 @@ struct loop {
     /* The hand-over's. */
     _Atomic uint64_t call;            /* number of the handler's call under way; 0: none */
     _Atomic enum loop_calls may_call; /* set by the monitor */
-    _Atomic bool is_in_batch;         /* it does not wait for events; the monitor must not sleep */
+    _Atomic bool is_in_batch;         /* the monitor must not sleep */
     /* most of the loop's time goes into calls, so they are to be measured. Set by the monitor,
      * cleared by the owner */
     _Atomic bool measures;
     /* the owner, also one that is just given it. Written by the giver: the monitor once it runs */
     struct pool_thread *owner;
-    /* the owner's CPU clock, and its number for the kernel (0: none has begun). Copies, since they
-     * are still read when the owner itself may have ended */
+    /* the owner's CPU clock, and its number for the kernel (0: there is none yet, or no more).
+     * Copies, since they are still read when the owner itself may have ended */
     clockid_t owner_clock;
     _Atomic pid_t owner_tid;
     struct counter served; /* requests so far. Added to by the owner, read by all */
@@ -95,6 +95,9 @@ void loop_post(struct loop *loop, struct inbox_node *node);
 
 /* The same for several at once, which wake the owner once at most (inbox_push_chain()). */
 void loop_post_chain(struct loop *loop, struct inbox_node *newest, struct inbox_node *oldest);
+
+/* Lets the owner end its wait, if it waits, and begin a batch. From any thread. */
+void loop_wake(struct loop *loop);
 
 /* All that was posted, the oldest first; NULL: nothing. Owner only; a new owner calls it before its
  * first wait, since what woke the one before is not reported again. */

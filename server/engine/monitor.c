@@ -64,11 +64,11 @@ struct monitor {
 
 void monitor_batch_begins(struct monitor *monitor, struct loop *loop)
 {
+    if (!monitor)
+        return;
     /* Sequentially consistent with `asleep`: either the monitor, which looks once more after it
      * said so, sees this batch, or the batch sees that it sleeps. */
     atomic_store(&loop->is_in_batch, true);
-    if (!monitor)
-        return;
     if (atomic_load(&monitor->asleep) && atomic_exchange(&monitor->asleep, false))
         sem_post(&monitor->wake);
 }

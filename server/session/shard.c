@@ -134,16 +134,19 @@ void shard_measure(struct shard *shard)
     shard->measured = answered;
 }
 
-/* Within a long batch requests are taken. */
 bool shard_moves(struct shard *shard, int64_t now_ms)
 {
-    uint64_t done = counter_get(&shard->counters.batches) + counter_get(&shard->loop.served);
-    bool has_moved = done != shard->seen_done || !shard->seen_ms;
-    if (has_moved || !atomic_load_explicit(&shard->loop.is_in_batch, memory_order_relaxed)) {
-        shard->seen_done = done;
-        shard->seen_ms = now_ms;
-    }
-    return now_ms - shard->seen_ms < SHARD_STUCK_MS;
+    struct loop *loop = &shard->loop;
+    /* A batch may be long; then requests are taken in it. */
+    uint64_t done = counter_get(&shard->counters.batches) + counter_get(&loop->served);
+    if (atomic_load_explicit(&loop->owner_tid, memory_order_relaxed) == 0)
+        return true;
+    if (shard->woken_ms && done == shard->woken_done)
+        return now_ms - shard->woken_ms < SHARD_STUCK_MS;
+    shard->woken_done = done;
+    shard->woken_ms = now_ms;
+    loop_wake(loop);
+    return true;
 }
 
 void shard_free_dead(struct shard *shard)

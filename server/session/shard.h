@@ -55,8 +55,8 @@ struct shard {
     _Atomic bool serves; /* somebody owns the loop: what is posted is seen to */
 
     /* Of whoever calls shard_moves(). */
-    uint64_t seen_done; /* what had been done when something was last seen to happen */
-    int64_t seen_ms;    /* when that was; 0: never */
+    uint64_t woken_done; /* what had been done when it was last woken for that */
+    int64_t woken_ms;    /* when that was; 0: never */
 
     /* The owner's. */
     struct store store;
@@ -115,9 +115,9 @@ struct request *shard_request(struct shard *shard);
 /* The batch is over, and so is the time of the requests that were answered in it. Owner only. */
 void shard_measure(struct shard *shard);
 
-/* Whether its loop waits for events, or has got on within SHARD_STUCK_MS, as far as it was looked
- * at: what stands still has to be seen twice, so many ms apart. By one thread at a time, `now_ms`
- * being its time; for the loop's owner it costs nothing. */
+/* Whether its loop goes on: it is woken, and has SHARD_STUCK_MS to begin a batch or take a request;
+ * the next call sees whether it has. A loop that nobody owns does not stand still. By one thread at
+ * a time, `now_ms` being its time. */
 enum { SHARD_STUCK_MS = 2000 };
 bool shard_moves(struct shard *shard, int64_t now_ms);
 
