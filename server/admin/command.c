@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,9 +14,13 @@
 #include "common/escape.h"
 #include "common/protocol.h"
 #include "server/handler_workers.h"
+#include "server/reload.h"
 
 /* How long the loops may take to answer. */
 enum { ANSWER_MS = 1000 };
+
+/* Of an answer that is no JSON: the names of files that were read anew fit. */
+enum { TEXT_BYTES = 2048 };
 
 /* Whether a command has an argument. */
 enum argument { ARGUMENT_NONE, ARGUMENT_MAY, ARGUMENT_MUST };
@@ -35,26 +40,36 @@ static bool reply(struct command *command, const char *format, ...)
 static bool reply_error(struct command *command, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Whatever names of files and others' errors are in it, it stays a line. */
+static bool put_text(struct command *command, const char *text)
+{
+    size_t size = strlen(text);
+    if (!buffer_reserve(&command->reply, ESCAPE_BYTE_SIZE * size))
+        return true;
+    char *begin = buffer_tail(&command->reply);
+    buffer_added(&command->reply, (size_t) (escape_line(text, size, begin) - begin));
+    return true;
+}
+
 static bool reply(struct command *command, const char *format, ...)
 {
-    char text[PROTOCOL_ERROR_SIZE];
+    char text[TEXT_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    buffer_append(&command->reply, text, strlen(text));
-    return true;
+    return put_text(command, text);
 }
 
 static bool reply_error(struct command *command, const char *code, const char *format, ...)
 {
-    char text[PROTOCOL_ERROR_SIZE], error[PROTOCOL_ERROR_SIZE];
+    char text[TEXT_BYTES], error[TEXT_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    buffer_append(&command->reply, error, protocol_write_error(error, sizeof error, code, text));
-    return true;
+    protocol_write_error(error, sizeof error, code, text);
+    return put_text(command, error);
 }
 
 static bool reply_failed(struct command *command, int why)
@@ -173,7 +188,7 @@ static void take_restart(struct admin_item *item, uint32_t events)
     struct command *command = (struct command *) item;
     struct handler *handler = command->host->source.handler;
     struct handler_restart restart;
-    char text[PROTOCOL_ERROR_SIZE];
+    char text[TEXT_BYTES];
     eventfd_t ends;
     (void) events;
     eventfd_read(handler_restart_fd(handler), &ends);
@@ -211,6 +226,25 @@ static bool run_restart_workers(struct command *command, const char *argument)
 
 /* ---- others ---- */
 
+static void reloaded(struct reloading_asker *asker, const struct reload_outcome *outcome)
+{
+    struct command *command =
+        (struct command *) ((char *) asker - offsetof(struct command, reload));
+    if (outcome->done)
+        reply(command, "reloaded %s", outcome->files);
+    else
+        reply_error(command, "reload-failed", "%s: %s", outcome->file, outcome->why.text);
+    command->answered(command);
+}
+
+static bool run_reload(struct command *command, const char *argument)
+{
+    (void) argument;
+    command->reload.done = reloaded;
+    reloading_ask(command->host->reloading, &command->reload);
+    return false;
+}
+
 static bool run_status(struct command *command, const char *argument)
 {
     (void) argument;
@@ -245,6 +279,7 @@ static const struct entry table[] = {
     {"close", "close N", ARGUMENT_MUST, run_close},
     {"workers", "workers", ARGUMENT_NONE, run_workers},
     {"restart-workers", "restart-workers", ARGUMENT_NONE, run_restart_workers},
+    {"reload", "reload", ARGUMENT_NONE, run_reload},
     {"log", "log messages|connections|errors", ARGUMENT_MUST, run_log},
     {"stop", "stop", ARGUMENT_NONE, run_stop},
 };
@@ -253,7 +288,7 @@ enum { ENTRIES = sizeof table / sizeof *table };
 
 static bool refuse_unknown(struct command *command, const char *name)
 {
-    char shown[ESCAPE_SIZE], known[PROTOCOL_ERROR_SIZE] = "";
+    char shown[ESCAPE_SIZE], known[TEXT_BYTES] = "";
     char *end = known;
     for (size_t i = 0; i < ENTRIES; i++)
         end = stpcpy(stpcpy(end, i > 0 ? ", " : ""), table[i].usage);
@@ -298,6 +333,7 @@ bool command_begin(struct command *command, const char *text, size_t size)
 void command_cancel(struct command *command)
 {
     admin_forget(&command->item);
+    reloading_forget(command->host->reloading, &command->reload);
     if (command->inquiry)
         inquiry_release(command->inquiry);
     command->inquiry = NULL;

@@ -11,6 +11,7 @@
 
 #include "common/buffer.h"
 #include "server/admin/admin.h"
+#include "server/admin/reloading.h"
 #include "server/admin/status.h"
 #include "server/log/log.h"
 #include "server/session/inquiry.h"
@@ -20,6 +21,7 @@ struct command_host {
     struct admin *admin;
     struct status_source source;
     const struct recent *recent;
+    struct reloading *reloading;
     struct log *log;
     void (*stop)(void *context); /* lets the process stop in order; returns at once */
     void *stop_context;
@@ -42,6 +44,7 @@ struct command {
     enum inquiry_kind kind;
     uint64_t session; /* 0: all */
     bool asked_twice;
+    struct reloading_asker reload;
 };
 
 /* Begins a command; `text` has COMMAND_BYTES at most, and is good for this call only. True: it is

@@ -210,6 +210,7 @@ struct control *control_open(struct admin *admin, const struct control_config *c
         .admin = admin,
         .source = config->source,
         .recent = &control->recent,
+        .reloading = config->reloading,
         .log = config->log,
         .stop = config->stop,
         .stop_context = config->stop_context,

@@ -23,6 +23,7 @@ enum {
 };
 
 struct control;
+struct reloading;
 
 struct control_config {
     const char *address; /* unix:PATH, whose mode becomes 0600; NULL: none */
@@ -30,6 +31,7 @@ struct control_config {
     unsigned socket_count;
     /* What it acts on; all of it outlives the control socket. */
     struct status_source source;
+    struct reloading *reloading;
     struct log *log;
     void (*stop)(void *context); /* lets the process stop in order; returns at once */
     void *stop_context;

@@ -1,6 +1,7 @@
 /* status: each line of the function that puts them together is a key, or a group of them. */
 #include "server/admin/status.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -116,6 +117,24 @@ static void put_log(struct json *json, const struct server_stats *stats)
     json_end_object(json);
 }
 
+/* null before the first. */
+static void put_reload(struct json *json, const struct reloading *reloading)
+{
+    bool done;
+    char text[sizeof "2026-11-25T23:22:48Z" + 40];
+    time_t at = (time_t) reloading_last_s(reloading, &done);
+    struct tm parts;
+    if (!at || !gmtime_r(&at, &parts)) {
+        json_null(json, "reload");
+        return;
+    }
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    json_begin_object(json, "reload");
+    json_text(json, "at", text);
+    json_bool(json, "ok", done);
+    json_end_object(json);
+}
+
 /* ---- all of it ---- */
 
 static void put_status(struct json *json, const struct status_source *source,
@@ -144,6 +163,7 @@ static void put_status(struct json *json, const struct status_source *source,
     put_workers(json, "workers", source->handler);
     put_log(json, &stats);
     json_number(json, "memory_bytes", stats.memory_held);
+    put_reload(json, source->reloading);
 }
 
 /* What was appended stays only if it is whole. */

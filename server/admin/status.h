@@ -10,12 +10,14 @@
 #include "common/buffer.h"
 #include "common/frame.h"
 #include "server/admin/recent.h"
+#include "server/admin/reloading.h"
 #include "server/handler.h"
 #include "server/server.h"
 
 /* Where it comes from. All of it outlives whoever has this. */
 struct status_source {
     const struct server *server;
+    const struct reloading *reloading;
     struct handler *handler;
     enum frame_codec codec;
     int64_t started_ns; /* CLOCK_MONOTONIC */

@@ -17,7 +17,7 @@ from harness import BANTER, BANTERD, LIMIT, assert_stopped, is_error, is_listeni
 
 USAGE = 64
 CONNECTIONS = 16
-COMMANDS = ["status", "sessions [N]", "close N", "workers", "restart-workers", "log messages|connections|errors", "stop"]
+COMMANDS = ["status", "sessions [N]", "close N", "workers", "restart-workers", "reload", "log messages|connections|errors", "stop"]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 
 
@@ -150,7 +150,7 @@ def test_status(operated, status, bench, control):
     told = status()
     assert list(told) == ["version", "pid", "started", "uptime_s", "listeners", "handler", "framing", "sessions",
                           "max_clients", "sessions_total", "requests_total", "errors", "refused", "received_bytes",
-                          "sent_bytes", "request_us", "loops", "late", "threads", "workers", "log", "memory_bytes"]
+                          "sent_bytes", "request_us", "loops", "late", "threads", "workers", "log", "memory_bytes", "reload"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", told["started"])
     assert told["version"] and told["uptime_s"] > 0 and told["threads"] > 0
     assert {key: told[key] for key in ("pid", "listeners", "handler", "framing", "sessions", "max_clients",
@@ -308,6 +308,18 @@ def test_a_script_goes_on_when_its_session_is_closed(operated, bench, ask):
     client.stdout.wait_line("Hello SECOND")
     client.end_input()
     assert client.wait() == 0
+
+
+# ---- reload
+
+
+def test_nothing_to_reload(operated, ask, status):
+    banterd = operated()
+    assert status()["reload"] is None
+    assert ask("reload") == b"reloaded nothing"
+    told = status()["reload"]
+    assert told["ok"] is True and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told["at"])
+    banterd.log.wait_for("^Reloaded")
 
 
 # ---- workers
