@@ -46,6 +46,8 @@ static void put_refused(struct json *json, const struct server_stats *stats)
 {
     json_begin_object(json, "refused");
     json_number(json, "busy", stats->events[LOG_BUSY]);
+    json_number(json, "address", stats->events[LOG_ADDRESS_BUSY]);
+    json_number(json, "denied", stats->events[LOG_DENIED]);
     json_end_object(json);
 }
 

@@ -158,7 +158,7 @@ def test_status(operated, status, bench, control):
                                        "late")} == {
         "pid": banterd.pid, "listeners": [banterd.address], "handler": "hello", "framing": "line", "sessions": 3,
         "max_clients": 50, "sessions_total": 3, "requests_total": 7, "received_bytes": 3 * (4 + 12) + 2, "workers": [],
-        "refused": {"busy": 0}, "late": {"running": 0, "waiting": 0}}
+        "refused": {"busy": 0, "address": 0, "denied": 0}, "late": {"running": 0, "waiting": 0}}
     assert told["sent_bytes"] > 0
     assert {code: count for code, count in told["errors"].items() if count} == {"too-long": 3, "not-utf8": 1}
     assert sum(loop["sessions"] for loop in told["loops"]) == 3
@@ -167,6 +167,16 @@ def test_status(operated, status, bench, control):
     quantiles = [told["request_us"][key] for key in ("p50", "p99", "p999", "max")]
     assert quantiles == sorted(quantiles) and quantiles[0] > 0
     assert told["log"]["lines"] > 0 and told["log"]["dropped"] == 0
+
+
+def test_clients_that_are_refused(operated, status):
+    banterd = operated("--max-per-address", "1")
+    first = banterd.connect()
+    assert first.ask("a") == b"Hello A"
+    for _ in range(3):
+        assert is_error(banterd.connect().readline(), "busy")
+    assert status()["refused"] == {"busy": 0, "address": 3, "denied": 0}
+    assert (status()["sessions"], status()["sessions_total"]) == (1, 1)
 
 
 def test_its_connections_are_in_no_count(operated, bench, control):
