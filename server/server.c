@@ -39,8 +39,8 @@ enum {
     DEFAULT_MAX_CLIENTS = 10000,
     MAX_CALLS = 640, /* at a time that need a thread beside the loops */
     SPARES = 2,      /* for each loop, kept for the hand-over */
-    /* the program's own, those who look at it (server/admin/), and some to spare */
-    OTHER_DESCRIPTORS = 64,
+    /* the program's own, and some to spare */
+    OTHER_DESCRIPTORS = 32,
     /* for sessions that are being closed, if the hard limit has them; clients come first */
     LINGERING_DESCRIPTORS = 1024,
     /* of --max-memory, at most, is kept of large buffers for the next ones; and so much */
@@ -481,7 +481,8 @@ void server_stats(const struct server *server, struct server_stats *stats)
     for (int event = 0; event < LOG_EVENTS; event++)
         stats->events[event] = log_count(server->shared.log, (enum log_event) event);
     /* Said by whoever accepts, which at the stop is no owner of a shard. */
-    stats->errors[PROTOCOL_CODE_BUSY] += stats->events[LOG_BUSY];
+    stats->errors[PROTOCOL_CODE_BUSY] += stats->events[LOG_BUSY] + stats->events[LOG_ADDRESS_BUSY];
+    stats->errors[PROTOCOL_CODE_DENIED] += stats->events[LOG_DENIED];
 }
 
 void server_latency(const struct server *server, enum server_answered how, struct latency *latency)

@@ -30,6 +30,11 @@ static bool open_signals(struct services *services, const struct services_host *
     return services->signals || error_set(error, "unable to take signals: %s", strerror(errno));
 }
 
+static bool wants_exporter(const struct options *options)
+{
+    return options->metrics || options->passed.metrics.count > 0;
+}
+
 static bool open_exporter(struct services *services, const struct services_host *host,
                           struct error *error)
 {
@@ -41,14 +46,14 @@ static bool open_exporter(struct services *services, const struct services_host 
         .server = host->server,
         .handler = host->handler,
         .framing = options->config.codec,
+        .reloading = services->reloading,
         .log = host->log,
         .is_stopping = is_stopping,
         .context = host->run,
     };
-    if (!config.address && config.socket_count == 0)
-        return true;
-    services->exporter = exporter_open(host->admin, &config, error);
-    return services->exporter;
+    if (wants_exporter(options))
+        services->exporter = exporter_open(host->admin, &config, error);
+    return !wants_exporter(options) || services->exporter;
 }
 
 static bool wants_control(const struct options *options)
@@ -79,7 +84,8 @@ static bool open_control(struct services *services, const struct services_host *
 void services_prepare(const struct options *options, struct server_config *config)
 {
     config->keeps_since = wants_control(options);
-    config->other_descriptors = wants_control(options) ? CONTROL_DESCRIPTORS : 0;
+    config->other_descriptors = (wants_control(options) ? CONTROL_DESCRIPTORS : 0) +
+                                (wants_exporter(options) ? EXPORTER_DESCRIPTORS : 0);
 }
 
 bool services_open(struct services *services, const struct services_host *host, struct error *error)

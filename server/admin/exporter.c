@@ -21,12 +21,12 @@
 #include "server/admin/admin.h"
 #include "server/admin/exposition.h"
 #include "server/admin/http.h"
+#include "server/admin/reloading.h"
 #include "server/handler.h"
 #include "server/log/log.h"
 #include "server/net/listener.h"
 
 enum {
-    CONNECTIONS = 8,
     MAX_HEAD = 4096,
     ACCEPTS_AT_ONCE = 16, /* before the thread looks at other things */
     REST_MS = 100,        /* nobody is accepted for so long if descriptors are out */
@@ -69,7 +69,7 @@ struct exporter {
     struct door *doors;      /* one for each listener */
     struct admin_item pulse; /* looks whether the loops move, since that has to be seen twice */
     uint64_t accepted;
-    struct connection connections[CONNECTIONS];
+    struct connection connections[EXPORTER_CONNECTIONS];
 };
 
 /* ---- what is answered ---- */
@@ -81,6 +81,12 @@ static void count_workers(struct handler *handler, struct exposition *figures)
     while (handler_next_worker(handler, &place, &worker))
         figures->workers[worker.state]++;
     figures->worker_replacements = handler_replacements(handler);
+}
+
+static uint64_t reloaded_s(const struct reloading *reloading)
+{
+    bool done;
+    return reloading ? (uint64_t) reloading_last_s(reloading, &done) : 0;
 }
 
 /* NULL: out of memory. */
@@ -98,6 +104,7 @@ static char *make_metrics(struct exporter *exporter, size_t *size)
     for (int how = 0; how < SERVER_ANSWERED; how++)
         server_latency(config->server, (enum server_answered) how, &figures->latency[how]);
     count_workers(config->handler, figures);
+    figures->reloaded_s = reloaded_s(config->reloading);
     char *text = exposition_text(figures, size);
     free(figures);
     return text;
@@ -259,7 +266,7 @@ static void connection_due(struct admin_item *item) { end((struct connection *) 
 static struct connection *make_place(struct exporter *exporter)
 {
     struct connection *oldest = exporter->connections;
-    for (int i = 0; i < CONNECTIONS; i++) {
+    for (int i = 0; i < EXPORTER_CONNECTIONS; i++) {
         struct connection *connection = &exporter->connections[i];
         if (connection->phase == FREE)
             return connection;
@@ -360,7 +367,7 @@ static void close_doors(struct admin *admin, void *context)
     admin_forget(&exporter->pulse);
     for (unsigned i = 0; i < exporter->listeners.count; i++)
         admin_forget(&exporter->doors[i].item);
-    for (int i = 0; i < CONNECTIONS; i++)
+    for (int i = 0; i < EXPORTER_CONNECTIONS; i++)
         if (exporter->connections[i].phase != FREE)
             end(&exporter->connections[i]);
 }

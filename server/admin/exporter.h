@@ -18,7 +18,11 @@ struct admin;
 struct exporter;
 struct handler;
 struct log;
+struct reloading;
 struct server;
+
+/* That an exporter may have open at a time, beside its listeners. */
+enum { EXPORTER_CONNECTIONS = 8, EXPORTER_DESCRIPTORS = EXPORTER_CONNECTIONS + 2 };
 
 /* All that is pointed to outlives the exporter. */
 struct exporter_config {
@@ -29,6 +33,7 @@ struct exporter_config {
     struct server *server;
     struct handler *handler; /* that the server asks */
     enum frame_codec framing;
+    const struct reloading *reloading; /* NULL: no files are read anew */
     struct log *log;
     /* Whether the server was told to stop. Called in the admin's thread: must not block. */
     bool (*is_stopping)(void *context);

@@ -69,6 +69,8 @@ static void put_sessions(FILE *out, const struct server_stats *stats)
     put_counter(out, "banterd_sessions_total", "Clients that have connected.", stats->sessions);
     describe(out, refused, "counter", "Clients that were refused, by the reason.");
     put_labelled(out, refused, "reason", "busy", stats->events[LOG_BUSY]);
+    put_labelled(out, refused, "reason", "address", stats->events[LOG_ADDRESS_BUSY]);
+    put_labelled(out, refused, "reason", "denied", stats->events[LOG_DENIED]);
 }
 
 static void put_requests(FILE *out, const struct server_stats *stats)
@@ -150,6 +152,18 @@ static void put_log(FILE *out, const struct server_stats *stats)
                 stats->log_dropped);
 }
 
+static void put_reloads(FILE *out, const struct exposition *figures)
+{
+    static const char reloads[] = "banterd_reloads_total";
+    const struct server_stats *stats = &figures->stats;
+    describe(out, reloads, "counter", "How often files were read anew, by what came of it.");
+    put_labelled(out, reloads, "result", "ok", stats->events[LOG_RELOADED]);
+    put_labelled(out, reloads, "result", "failed", stats->events[LOG_RELOAD_FAILED]);
+    put_gauge(out, "banterd_reload_timestamp_seconds",
+              "When that was last done or tried, in seconds since 1970; 0: never.",
+              figures->reloaded_s);
+}
+
 /* ---- all of it ---- */
 
 char *exposition_text(const struct exposition *figures, size_t *size)
@@ -166,6 +180,7 @@ char *exposition_text(const struct exposition *figures, size_t *size)
     put_engine(out, &figures->stats);
     put_workers(out, figures);
     put_log(out, &figures->stats);
+    put_reloads(out, figures);
     bool failed = ferror(out);
     if (fclose(out) == 0 && !failed)
         return text;

@@ -24,6 +24,7 @@ struct exposition {
     struct latency latency[SERVER_ANSWERED];
     unsigned workers[HANDLER_WORKER_STATES]; /* how many are in each state */
     uint64_t worker_replacements;
+    uint64_t reloaded_s; /* when files were last read anew, since 1970; 0: never */
 };
 
 /* Returns the text, which is the caller's to free(3), and its size. NULL: out of memory. */

@@ -31,7 +31,8 @@ def standstill(thread):
 
 
 def busiest(server):
-    """The thread that has used the most processor time: under load, the owner of a loop."""
-    def used(thread):
-        return sum(map(int, (thread / "stat").read_text().rpartition(") ")[2].split()[11:13]))
-    return int(max(Path(f"/proc/{server.pid}/task").iterdir(), key=used).name)
+    """The thread that has run for longest, but for the first one: the owner of a loop, if there was something to do."""
+    def ran(thread):
+        return int((thread / "schedstat").read_text().split()[0])
+    threads = Path(f"/proc/{server.pid}/task").iterdir()
+    return int(max((thread for thread in threads if int(thread.name) != server.pid), key=ran).name)

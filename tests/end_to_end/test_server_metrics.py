@@ -13,6 +13,7 @@ import harness
 import metrics
 import pages
 from harness import assert_replies, assert_stopped, wait_until
+from test_server_access import connect_from
 
 CODES = ["too-long", "incomplete", "bad-frame", "bad-request", "not-utf8", "handler-failed", "handler-timeout",
          "unavailable", "busy", "denied", "tls-required", "stopping", "other"]
@@ -78,6 +79,16 @@ def test_each_error_once(server):
     banterd.send_signal(signal.SIGTERM)
     for each in (client, *others):
         assert_stopped(each)
+
+
+def test_those_that_are_refused(server):
+    banterd = server("-q", "--max-clients", "2", "--max-per-address", "1", "--deny", "127.0.0.9", *metrics.OPTIONS)
+    clients = [connect_from(banterd, source) for source in ("127.0.0.1", "127.0.0.2")]
+    assert [client.ask("x") for client in clients] == [b"Hello X"] * 2
+    for source, code in (("127.0.0.9", "denied"), ("127.0.0.1", "busy"), ("127.0.0.3", "busy")):
+        assert_replies(connect_from(banterd, source).replies(), [f"-ERR {code}"])
+    metrics.wait_for(banterd, {**errors(busy=2, denied=1), **{
+        f'banterd_refused_total{{reason="{reason}"}}': 1 for reason in ("busy", "address", "denied")}})
 
 
 def test_a_bad_frame(server):
@@ -163,6 +174,20 @@ def test_workers(server):
     lost = int(banterd.log.wait_for(r"^Worker 1 started, process (\d+)$")[1])
     os.killpg(lost, signal.SIGKILL)
     wait_until(lambda: metrics.figures(banterd)["banterd_worker_replacements_total"] >= 1, "it is replaced")
+
+
+def reloads(ok=0, failed=0):
+    return {'banterd_reloads_total{result="ok"}': ok, 'banterd_reloads_total{result="failed"}': failed}
+
+
+def test_files_that_are_read_anew(server):
+    banterd = server(*metrics.OPTIONS)
+    metrics.wait_for(banterd, {**reloads(), "banterd_reload_timestamp_seconds": 0})
+    before = int(time.time())
+    for count in (1, 2):
+        banterd.process.send_signal(signal.SIGHUP)
+        figures = metrics.wait_for(banterd, reloads(ok=count))
+        assert before <= figures["banterd_reload_timestamp_seconds"] <= time.time()
 
 
 def test_a_server_without_workers_has_none(server):

@@ -50,10 +50,15 @@ static int make(void **state)
                   .loops_in_use = 1012},
         .workers = {[HANDLER_WORKER_WAITS] = 4, [HANDLER_WORKER_WORKS] = 5},
         .worker_replacements = 1013,
+        .reloaded_s = 1021,
     };
     figures.stats.errors[PROTOCOL_CODE_TOO_LONG] = 1014;
     figures.stats.errors[PROTOCOL_CODE_OTHER] = 1015;
     figures.stats.events[LOG_BUSY] = 1016;
+    figures.stats.events[LOG_ADDRESS_BUSY] = 1017;
+    figures.stats.events[LOG_DENIED] = 1018;
+    figures.stats.events[LOG_RELOADED] = 1019;
+    figures.stats.events[LOG_RELOAD_FAILED] = 1020;
     memset(figures.latency, 0, sizeof figures.latency);
     latency_sum(&figures.latency[SERVER_ANSWERED_AT_ONCE], &at_once);
     latency_sum(&figures.latency[SERVER_ANSWERED_LATE], &late);
@@ -84,6 +89,8 @@ static void each_figure_has_its_line(void **state)
         "banterd_sessions_max 100",
         "banterd_sessions_total 12",
         "banterd_refused_total{reason=\"busy\"} 1016",
+        "banterd_refused_total{reason=\"address\"} 1017",
+        "banterd_refused_total{reason=\"denied\"} 1018",
         "banterd_requests_total 18446744073709551615",
         "banterd_errors_total{code=\"too-long\"} 1014",
         "banterd_errors_total{code=\"bad-frame\"} 0",
@@ -116,6 +123,9 @@ static void each_figure_has_its_line(void **state)
         "banterd_worker_replacements_total 1013",
         "banterd_log_lines_total 1007",
         "banterd_log_dropped_total 1008",
+        "banterd_reloads_total{result=\"ok\"} 1019",
+        "banterd_reloads_total{result=\"failed\"} 1020",
+        "banterd_reload_timestamp_seconds 1021",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char line[256];
