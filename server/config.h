@@ -57,6 +57,10 @@ struct server_config {
     unsigned stall_ms;
     /* open; from server_open()'s success on the server closes it. It stays where it is */
     struct handler *handler;
+    /* Called once, with `ready_context`, in the thread that calls server_run(), when it has logged
+     * that it listens and its loops go; must not block. NULL: it is not. */
+    void (*ready)(void *context);
+    void *ready_context;
     /* the caller's, until server_close() has returned; NULL: nothing is logged, only counted */
     struct log *log;
 };

@@ -11,6 +11,7 @@
 #include "common/buffer_pool.h"
 #include "common/clock.h"
 #include "server/admin/admin.h"
+#include "server/admin/manager.h"
 #include "server/engine/cpus.h"
 #include "server/log/journal.h"
 #include "server/log/log.h"
@@ -58,7 +59,8 @@ struct life {
     const struct options *options;
     struct log *log;
     struct admin *admin;
-    int64_t started_ns; /* CLOCK_MONOTONIC */
+    struct manager *manager; /* NULL: there is none */
+    int64_t started_ns;      /* CLOCK_MONOTONIC */
 };
 
 /* Runs an open server, with what answers beside it, and closes it. */
@@ -70,6 +72,7 @@ static enum status run_open(const struct life *life, struct server *server, stru
         .options = life->options,
         .run = life->run,
         .admin = life->admin,
+        .manager = life->manager,
         .log = life->log,
         .server = server,
         .handler = handler,
@@ -98,6 +101,8 @@ static enum status serve(const struct life *life, struct handler *handler)
     struct server_config config = life->options->config;
     config.handler = handler;
     config.log = life->log;
+    config.ready = manager_ready;
+    config.ready_context = life->manager;
     services_prepare(life->options, &config);
     struct server *server = server_open(&config, &cause, &error);
     if (!server) {
@@ -133,7 +138,9 @@ static enum status with_admin(struct life *life)
     life->admin = admin_open();
     if (!life->admin)
         return fail(STATUS_NOT_STARTED, "banterd: unable to open the server: ", strerror(errno));
+    life->manager = manager_open(life->admin, &life->options->terms, run_stop_fd(life->run));
     enum status status = open_and_serve(life);
+    manager_close(life->manager);
     admin_close(life->admin);
     return status;
 }
@@ -210,6 +217,7 @@ static enum status follow(struct options *options)
     struct error error;
     if (!options_take_sockets(options, &error))
         return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
+    options->terms = manager_read_terms();
     int signal_fd = run_open_signals(); /* before there are threads, which inherit the mask */
     if (signal_fd < 0)
         return fail(STATUS_NOT_STARTED, "banterd: unable to read signals: ", strerror(errno));

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "server/admin/manager.h"
 #include "server/handler.h"
 #include "server/handlers/program/program.h"
 #include "server/log/log.h"
@@ -21,8 +22,10 @@
 struct options {
     struct server_config config; /* but for its handler and log; `listen` points to `addresses` */
     const char *addresses[LISTENERS_MAX];
-    const char *control;  /* its address; NULL: none */
-    struct passed passed; /* no option: options_take_sockets() */
+    const char *control; /* its address; NULL: none */
+    /* No options, but from whoever has started the process; main's and options_take_sockets()'s. */
+    struct manager_terms terms;
+    struct passed passed;
     struct access_options access;
     struct reload reload;        /* the files that options name and that can be read anew */
     struct handler_spec handler; /* if it is a program, `handler.program` points to `program` */

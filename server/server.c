@@ -353,6 +353,8 @@ static unsigned start_loops(struct server *server)
     log_listening(server); /* before the first client is logged */
     for (unsigned i = 0; i < count; i++)
         pool_give_loop(server->loops[i]->owner, server->loops[i], NULL);
+    if (config_of(server)->ready)
+        config_of(server)->ready(config_of(server)->ready_context);
     return count;
 }
 

@@ -6,6 +6,7 @@
 
 #include "server/admin/control.h"
 #include "server/admin/exporter.h"
+#include "server/admin/manager.h"
 #include "server/admin/reloading.h"
 #include "server/admin/signals.h"
 #include "server/options.h"
@@ -18,7 +19,8 @@ static void stop(void *context) { run_stop(context); }
 static bool open_signals(struct services *services, const struct services_host *host,
                          struct error *error)
 {
-    services->reloading = reloading_open(host->admin, &host->options->reload, host->log);
+    services->reloading =
+        reloading_open(host->admin, &host->options->reload, host->log, host->manager);
     const struct signals_config config = {
         .reload_fd = run_reload_fd(host->run),
         .status_fd = run_status_fd(host->run),
@@ -90,7 +92,8 @@ void services_prepare(const struct options *options, struct server_config *confi
 
 bool services_open(struct services *services, const struct services_host *host, struct error *error)
 {
-    *services = (struct services){0};
+    *services = (struct services){.manager = host->manager};
+    manager_watch(host->manager, host->server);
     if (open_signals(services, host, error) && open_exporter(services, host, error) &&
         open_control(services, host, error))
         return true;
@@ -100,6 +103,7 @@ bool services_open(struct services *services, const struct services_host *host, 
 
 void services_close(struct services *services)
 {
+    manager_watch(services->manager, NULL);
     control_close(services->control);
     exporter_close(services->exporter);
     signals_close(services->signals);

@@ -15,6 +15,7 @@ struct control;
 struct exporter;
 struct handler;
 struct log;
+struct manager;
 struct options;
 struct reloading;
 struct run;
@@ -27,6 +28,7 @@ struct services_host {
     const struct options *options;
     struct run *run;
     struct admin *admin;
+    struct manager *manager; /* NULL: there is none */
     struct log *log;
     struct server *server;
     struct handler *handler;
@@ -35,6 +37,7 @@ struct services_host {
 
 /* All zero: none is open. */
 struct services {
+    struct manager *manager; /* which is told about the server; not owned */
     struct reloading *reloading;
     struct signals *signals;
     struct exporter *exporter; /* NULL: nobody asked for it; so is the next */

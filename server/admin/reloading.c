@@ -10,6 +10,7 @@
 
 #include "common/descriptor.h"
 #include "server/admin/admin.h"
+#include "server/admin/manager.h"
 #include "server/log/log.h"
 #include "server/log/record.h"
 #include "server/reload.h"
@@ -20,8 +21,9 @@ struct reloading {
     struct admin *admin;
     const struct reload *reload;
     struct log *log;
-    struct admin_item item; /* of ended_fd */
-    int ended_fd;           /* eventfd: the thread has read all files */
+    struct manager *manager; /* NULL: there is none */
+    struct admin_item item;  /* of ended_fd */
+    int ended_fd;            /* eventfd: the thread has read all files */
 
     /* The admin's thread's, and its opener's when nobody asks any more. */
     bool is_running;
@@ -62,6 +64,7 @@ static void end(struct reloading *reloading)
     reloading->last_s = time(NULL);
     reloading->last_done = reloading->outcome.done;
     report(reloading);
+    manager_reloaded(reloading->manager, &reloading->outcome);
     while ((asker = TAILQ_FIRST(&reloading->asking))) {
         TAILQ_REMOVE(&reloading->asking, asker, entry);
         asker->done(asker, &reloading->outcome);
@@ -72,6 +75,7 @@ static void end(struct reloading *reloading)
 static void begin(struct reloading *reloading)
 {
     reloading->is_wanted = false;
+    manager_reloading(reloading->manager);
     TAILQ_CONCAT(&reloading->asking, &reloading->waiting, entry);
     int failure = pthread_create(&reloading->thread, NULL, read_files, reloading);
     reloading->is_running = !failure;
@@ -144,13 +148,19 @@ static void unwatch(struct admin *admin, void *context)
     admin_forget(&reloading->item);
 }
 
-struct reloading *reloading_open(struct admin *admin, const struct reload *reload, struct log *log)
+struct reloading *reloading_open(struct admin *admin, const struct reload *reload, struct log *log,
+                                 struct manager *manager)
 {
     struct reloading *reloading = calloc(1, sizeof *reloading);
     if (!reloading)
         return NULL;
-    *reloading =
-        (struct reloading){.admin = admin, .reload = reload, .log = log, .item.ready = take_end};
+    *reloading = (struct reloading){
+        .admin = admin,
+        .reload = reload,
+        .log = log,
+        .manager = manager,
+        .item.ready = take_end,
+    };
     TAILQ_INIT(&reloading->asking);
     TAILQ_INIT(&reloading->waiting);
     reloading->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

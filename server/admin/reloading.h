@@ -12,6 +12,7 @@
 
 struct admin;
 struct log;
+struct manager;
 struct reload;
 struct reload_outcome;
 struct reloading;
@@ -25,8 +26,10 @@ struct reloading_asker {
 
 /* ---- in the thread that opens it ---- */
 
-/* NULL, with errno set, if it can't be had. All that it is given outlives it. */
-struct reloading *reloading_open(struct admin *admin, const struct reload *reload, struct log *log);
+/* NULL, with errno set, if it can't be had. All that it is given outlives it; `manager` may be
+ * NULL. */
+struct reloading *reloading_open(struct admin *admin, const struct reload *reload, struct log *log,
+                                 struct manager *manager);
 
 /* Waits until the files that are being read are read; nobody asks any more. NULL is left alone. */
 void reloading_close(struct reloading *reloading);

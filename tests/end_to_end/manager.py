@@ -1,8 +1,12 @@
-"""manager: plays the service manager of a banterd: passes sockets to it."""
+"""manager: plays the service manager of a banterd: passes sockets to it, and is told how it is."""
+import os
+import re
+import select
 import socket
 import sys
+import time
 
-from harness import BANTERD, BANTERD_TEST, Server
+from harness import BANTERD, BANTERD_TEST, LIMIT, Server
 
 # Runs in the process that becomes banterd, whose number LISTEN_PID has. Its arguments are the descriptors, with
 # commas between, and the command.
@@ -38,3 +42,50 @@ def start_with_sockets(bench, sockets, *options, names=None, env=None, **how):
     command = [sys.executable, "-c", PASS_SOCKETS, ",".join(map(str, fds)), program, *options]
     env = {**(env or {}), **({"LISTEN_FDNAMES": names} if names is not None else {})}
     return bench.start(command, kind=Server, env=env, pass_fds=fds, **how)
+
+
+class Manager:
+    """Takes what a server tells its service manager: `address` is for NOTIFY_SOCKET. Messages are lists of lines."""
+
+    def __init__(self, path=None):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path) if path else "\0banter-test-%d-%d" % (os.getpid(), id(self)))
+        self.socket.settimeout(LIMIT)
+        name = self.socket.getsockname()
+        self.address = name if path else "@" + name[1:].decode()
+        self.seen = []  # all lines so far
+
+    def next(self):
+        message = self.socket.recv(4096).decode().split("\n")
+        self.seen += message
+        return message
+
+    def wait_for(self, pattern):
+        """Waits for a message with a line that is this regular expression; returns the match."""
+        while True:
+            for line in self.next():
+                if match := re.fullmatch(pattern, line):
+                    return match
+
+    def wait_for_silence(self, line, seconds):
+        """Waits until this line has not come for so long."""
+        deadline = time.monotonic() + LIMIT
+        last = time.monotonic()
+        while (left := last + seconds - time.monotonic()) > 0:
+            assert time.monotonic() < deadline, f"{line} comes on and on"
+            if select.select([self.socket], [], [], left)[0] and line in self.next():
+                last = time.monotonic()
+
+    def fill(self):
+        """Leaves no room for any message, until some are read."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.setblocking(False)
+            try:
+                while True:
+                    other.sendto(b"X=", self.socket.getsockname())
+            except BlockingIOError:
+                pass
+
+    def course(self):
+        """What it was told of starting, reading anew and stopping, in order."""
+        return [line for line in self.seen if line in ("READY=1", "RELOADING=1", "STOPPING=1")]

@@ -2,8 +2,11 @@
 traced, as a debugger does."""
 import ctypes
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
+
+from harness import wait_until
 
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 WAIT_ALL = 0x40000000  # for a thread that is no child of ours, too
@@ -36,3 +39,27 @@ def busiest(server):
         return int((thread / "schedstat").read_text().split()[0])
     threads = Path(f"/proc/{server.pid}/task").iterdir()
     return int(max((thread for thread in threads if int(thread.name) != server.pid), key=ran).name)
+
+
+def _listens(server, fd):
+    """Whether a descriptor of it is a Unix socket that listens."""
+    inode = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{server.pid}/fd/{fd}"))
+    rows = [row.split() for row in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    return bool(inode) and any(row[6] == inode[1] and int(row[3], 16) & 1 << 16 for row in rows)
+
+
+def _watched(server, thread):
+    """The descriptors in the epoll set that a thread waits for, if it does."""
+    call = (thread / "syscall").read_text().split()
+    info = Path(f"/proc/{server.pid}/fdinfo") / str(int(call[1], 16) if len(call) > 1 else -1)
+    return re.findall(r"^tfd:\s+(\d+)", info.read_text(), re.M) if info.exists() else []
+
+
+def loop_that_accepts(server):
+    """The thread that waits for clients of a server with a Unix socket."""
+    def find():
+        for thread in Path(f"/proc/{server.pid}/task").iterdir():
+            if any(_listens(server, fd) for fd in _watched(server, thread)):
+                return int(thread.name)
+        return None
+    return wait_until(find, "a loop waits")
