@@ -95,15 +95,15 @@ static void take_measure(struct session *session, const struct call_sample *samp
 /* Calls the handler. False: the loop was taken meanwhile. */
 static bool call(struct session *session, struct scratch *scratch)
 {
-    struct shard *shard = session_shard(session);
-    struct loop *loop = &shard->loop;
-    struct handler *handler = handler_of(shard);
+    struct request *request = scratch->request;
+    struct handler *handler = request->handler;
+    struct loop *loop = request->loop;
     struct call_sample sample;
     bool is_measured = atomic_load_explicit(&loop->measures, memory_order_relaxed);
     if (is_measured)
         call_sample_begin(&sample);
     uint64_t number = loop_begin_call(loop);
-    handler->kind->handle(handler, scratch->request);
+    handler->kind->handle(handler, request);
     if (!loop_end_call(loop, number))
         return false;
     if (is_measured)
