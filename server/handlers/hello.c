@@ -85,7 +85,7 @@ static bool upper_blocks(const uint8_t *text, size_t size, char *out)
 {
     size_t i = 0;
     block seen = {0};
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (; size - i >= BLOCK_SIZE; i += BLOCK_SIZE)
         seen |= upper_block(text + i, out + i);
     if (size & 8) {
