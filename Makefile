@@ -178,7 +178,8 @@ $(BUILD)/banter: libs = $(client_libs)
 $(BUILD)/banter: $(call whole,$(client) $(common))
 	$(call say,LINK)$(call link,$(lto))
 
-$(BUILD)/banter-tls.so: libs = -shared -Wl,-z,defs -lssl -lcrypto
+# clang brings a sanitizer's functions with a program only.
+$(BUILD)/banter-tls.so: libs = -shared $(if $(SANITIZE),,-Wl,-z,defs) -lssl -lcrypto
 $(BUILD)/banter-tls.so: $(tls)
 	$(call say,LINK)$(filter-out -pie,$(link))
 

@@ -33,13 +33,13 @@ static bool load_key(SSL_CTX *context, const char *path, const char *certificate
     bool is_encrypted = false;
     if (!look_at(path, &status, error))
         return false;
-    if (status.st_mode & S_IROTH)
-        return error_set(error, "everybody can read the key in %.200s: chmod o= makes that end",
-                         path);
     SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
     SSL_CTX_set_default_passwd_cb_userdata(context, &is_encrypted);
     bool is_loaded = SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) == 1;
     SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
+    if ((is_loaded || is_encrypted) && status.st_mode & S_IROTH)
+        return error_set(error, "everybody can read the key in %.200s: chmod o= makes that end",
+                         path);
     if (is_loaded)
         return true;
     if (is_encrypted)

@@ -4,6 +4,7 @@ import subprocess
 import pytest
 
 import harness
+from certificates import Folder
 from peers.by_hand import Script
 from peers.scripted import Peer, hello
 from screen import Screen
@@ -69,6 +70,14 @@ def netcat(bench):
         how.setdefault("stdin", subprocess.PIPE)
         return bench.start(["nc", *options, host.strip("[]"), port], **how)
     return start
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Authorities, and a certificate "server" for localhost that "ca" has signed."""
+    made = Folder(tmp_path_factory.mktemp("certificates"))
+    made.sign("server")
+    return made
 
 
 @pytest.fixture

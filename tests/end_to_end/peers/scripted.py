@@ -74,6 +74,8 @@ class Connection:
 
 
 class Peer:
+    connection_type = Connection
+
     def __init__(self, behaviour, *, path=None, receive_buffer=None):
         self.behaviour = behaviour
         if path:
@@ -100,7 +102,7 @@ class Peer:
                 accepted, _ = self.listener.accept()
             except OSError:
                 return
-            connection = Connection(accepted)
+            connection = self.connection_type(accepted)
             with self.changed:
                 self.connections.append(connection)
                 self.changed.notify_all()
@@ -108,6 +110,7 @@ class Peer:
 
     def _serve(self, connection):
         try:
+            self.begin(connection)
             self.behaviour(connection)
         except (ConnectionError, socket.timeout):
             pass
@@ -116,6 +119,9 @@ class Peer:
         finally:
             connection.close()
             connection.finished.set()
+
+    def begin(self, connection):
+        """What comes before the behaviour."""
 
     def connection(self, index=0):
         """The connection with this number, once it is there."""
