@@ -2,11 +2,11 @@
  * tls/traffic: records to bytes and back. One recv(2) and one send(2) at a time, of many records.
  */
 #include <errno.h>
-#include <openssl/err.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "client/tls/verdict.h"
+#include "common/tls/reason.h"
 
 #define RECEIVE_BYTES ((size_t) 256 << 10)
 #define SENDING_ENOUGH ((size_t) 256 << 10) /* with more, nothing more is taken */
@@ -69,7 +69,7 @@ static void judge_failure(struct tls_session *session)
         session->is_refused = tls_judge_alert(session, alert, &session->why) && !session->has_heard;
     else
         error_set(&session->why, "what the server sent is no TLS: %s",
-                  ERR_reason_error_string(ERR_peek_error()));
+                  tls_reason(ERR_peek_error()));
 }
 
 /* Returns how many bytes there were. */
@@ -101,7 +101,7 @@ static void take_records(struct tls_session *session)
 {
     ssize_t size = tls_receive(session);
     if (size == 0)
-        fail(session, "the stream was cut: its end is not the server's");
+        fail(session, "the stream was cut: it ended without a close_notify");
     else if (size < 0 && errno != EAGAIN && errno != EINTR)
         fail(session, strerror(errno));
 }

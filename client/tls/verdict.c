@@ -1,11 +1,11 @@
 /* tls/verdict: the server's certificate, its alerts, and what is no TLS. */
 #include "client/tls/verdict.h"
 
-#include <openssl/err.h>
 #include <string.h>
 
 #include "common/protocol.h"
 #include "common/tls/certificate.h"
+#include "common/tls/reason.h"
 
 /* ---- the server's certificate ---- */
 
@@ -180,6 +180,6 @@ enum tls_opening tls_judge_handshake(const struct tls_session *session, struct e
     else if (alert >= 0)
         return tls_judge_alert(session, alert, error) ? TLS_UNTRUSTED : TLS_IMPOSSIBLE;
     else
-        error_set(error, "the handshake has failed: %s", ERR_reason_error_string(ERR_peek_error()));
+        error_set(error, "the handshake has failed: %s", tls_reason(ERR_peek_error()));
     return TLS_IMPOSSIBLE;
 }

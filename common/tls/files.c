@@ -4,10 +4,11 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <openssl/err.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/tls/reason.h"
 
 /* ---- our own ---- */
 
@@ -38,8 +39,7 @@ static bool load_key(SSL_CTX *context, const char *path, const char *certificate
     bool is_loaded = SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) == 1;
     SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
     if ((is_loaded || is_encrypted) && status.st_mode & S_IROTH)
-        return error_set(error, "everybody can read the key in %.200s: chmod o= makes that end",
-                         path);
+        return error_set(error, "everybody may read the key in %.200s: chmod o= protects it", path);
     if (is_loaded)
         return true;
     if (is_encrypted)
@@ -63,7 +63,7 @@ bool tls_load_certificate(SSL_CTX *context, const char *certificate, const char 
         return false;
     if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
         return error_set(error, "there is no certificate in PEM in %.200s that can be used: %s",
-                         certificate, ERR_reason_error_string(ERR_peek_last_error()));
+                         certificate, tls_reason(ERR_peek_last_error()));
     return load_key(context, key, certificate, error);
 }
 
@@ -103,5 +103,5 @@ bool tls_load_authorities(SSL_CTX *context, const char *path, struct error *erro
                (SSL_CTX_load_verify_dir(context, path) == 1 || error_set(error, "out of memory"));
     return SSL_CTX_load_verify_file(context, path) == 1 ||
            error_set(error, "there is no certificate in PEM in %.200s that can be used: %s", path,
-                     ERR_reason_error_string(ERR_peek_last_error()));
+                     tls_reason(ERR_peek_last_error()));
 }

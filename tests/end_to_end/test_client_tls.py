@@ -144,7 +144,7 @@ def test_terminal_connects_again(at_terminal, ca, certificates):
         screen.enter("a")
         screen.wait_last("Hello a", "->")
         peer.release()
-        lost = f"Connection to {peer.address} lost: the stream was cut: its end is not the server's"
+        lost = f"Connection to {peer.address} lost: the stream was cut: it ended without a close_notify"
         screen.wait_last("Hello a", lost, "->")
         screen.enter("b")
         screen.wait_last("-> b", f"Connected to {peer.address} again", "Hello b", lost, "->")
@@ -213,8 +213,8 @@ def test_a_cut_behind_the_last_reply(run_banter, ca, certificates):
         connection.cut()
     with SecurePeer(one, certificates.path("server.pem")) as peer:
         run = run_banter("-c", peer.address, "--ca", ca, "a")
-        assert run == Run(76, b"Hello a\n", f"banter: {peer.address}: connection lost: the stream was cut: its end is "
-                                            "not the server's\nbanter: 1 message sent, 1 reply received\n".encode())
+        assert run == Run(76, b"Hello a\n", f"banter: {peer.address}: connection lost: the stream was cut: it ended "
+                                            "without a close_notify\nbanter: 1 message sent, 1 reply received\n".encode())
 
 
 def test_a_reset_is_a_cut(run_banter, ca, certificates):

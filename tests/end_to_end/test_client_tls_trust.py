@@ -245,7 +245,7 @@ def test_files(run_banter, certificates, folder):
             (["--cert", client, "--key", "missing"], "unable to read missing: No such file or directory"),
             (["--cert", client, "--key", "empty"], "there is no private key in PEM in empty"),
             (["--cert", certificates.path("carol.crt")], "there is no private key in PEM in "),
-            (["--cert", client, "--key", "open.key"], "everybody can read the key in open.key: chmod o= makes that end"),
+            (["--cert", client, "--key", "open.key"], "everybody may read the key in open.key: chmod o= protects it"),
             (["--cert", client, "--key", "locked.key"],
              "the key in locked.key is encrypted, and nobody is asked for a passphrase: openssl pkey writes it without one"),
             (["--cert", client, "--key", other], f"the key in {other} is not that of the certificate in {client}"),
