@@ -48,6 +48,7 @@ struct server_config {
     unsigned max_per_address;
     /* who may connect: the caller's, until server_close() has returned; NULL: everybody */
     struct access *access;
+    int64_t handshake_timeout_ms; /* from accept to session, of those who must show something */
     int64_t request_timeout_ms;
     int64_t handler_timeout_ms;
     int64_t idle_timeout_ms;

@@ -11,6 +11,8 @@
 #include "server/log/log.h"
 #include "server/net/access.h"
 #include "server/net/admission.h"
+#include "server/net/lobby.h"
+#include "server/net/proxy.h"
 #include "server/net/tally.h"
 #include "server/session/turn.h"
 
@@ -47,34 +49,49 @@ static void refuse_at_once(struct transfer *transfer, const struct shared *share
 
 /* ---- admission ---- */
 
-/* Whether it may be a client; then it is counted. */
+static bool allows(const struct shared *shared, const struct accepted *accepted, char *why)
+{
+    const struct proxy_header *header = accepted->header;
+    const struct who_certificate certificate = {.common_name = header ? header->common_name : NULL};
+    const struct access_client client = {
+        .address = header ? &header->address : &accepted->address,
+        .fd = header ? -1 : accepted->fd,
+        .certificate = header && header->common_name[0] ? &certificate : NULL,
+    };
+    return access_allows(shared->settings.config.access, &client, why);
+}
+
+/* Whether it may be a client; then it is counted, if it is not yet. */
 static enum admission_refusal admit(const struct shared *shared, const struct accepted *accepted,
                                     const struct transfer *transfer, char *why)
 {
-    const struct access_client client = {.address = &accepted->address, .fd = accepted->fd};
-    if (!access_allows(shared->settings.config.access, &client, why))
+    if (!allows(shared, accepted, why))
         return ADMISSION_DENIED;
     if (!shared->tally)
-        return admission_enter(shared->admission) ? ADMISSION_GRANTED : ADMISSION_BUSY;
+        return accepted->is_counted || admission_enter(shared->admission) ? ADMISSION_GRANTED
+                                                                          : ADMISSION_BUSY;
     struct tally_key key = transfer_tally_key(transfer, shared);
     if (!tally_add(shared->tally, key))
         return ADMISSION_ADDRESS_BUSY;
-    if (admission_enter(shared->admission))
+    if (accepted->is_counted || admission_enter(shared->admission))
         return ADMISSION_GRANTED;
     tally_remove(shared->tally, key);
     return ADMISSION_BUSY;
 }
 
-/* False: it could not even be refused in order, and is gone. */
+/* A proxy's connection is judged when it is known whose it is, unless it has no room to wait.
+ * False: it could not even be refused in order, and is gone. */
 static bool judge(struct transfer *transfer, const struct shared *shared,
-                  const struct accepted *accepted)
+                  const struct accepted *accepted, bool is_full)
 {
     char why[ACCESS_WHY_SIZE];
-    transfer->refusal = admit(shared, accepted, transfer, why);
+    transfer->refusal = is_full ? ADMISSION_BUSY : admit(shared, accepted, transfer, why);
     if (transfer->refusal == ADMISSION_GRANTED) {
         transfer->number = admission_number(shared->admission);
         return true;
     }
+    if (accepted->is_counted)
+        admission_client_left(shared->admission);
     log_refusal(shared, transfer, why);
     if (admission_refuse(shared->admission))
         return true;
@@ -99,16 +116,27 @@ void deal_begin(struct transfer *transfer, struct shard *shard, struct scratch *
         turn_begin(session, is_new);
 }
 
+/* Memory is out. */
+static bool drop(const struct shared *shared, const struct accepted *accepted, bool is_counted)
+{
+    if (is_counted)
+        admission_client_left(shared->admission);
+    close(accepted->fd);
+    errno = ENOMEM;
+    return false;
+}
+
 bool deal(const struct shared *shared, const struct accepted *accepted, struct shard *shard,
           struct scratch *scratch)
 {
+    bool waits = shared->lobby && !accepted->is_counted &&
+                 access_is_proxy(shared->settings.config.access, &accepted->address);
+    if (waits && admission_enter(shared->admission))
+        return lobby_enter(shared->lobby, accepted) || drop(shared, accepted, true);
     struct transfer *transfer = transfer_new(accepted);
-    if (!transfer) {
-        close(accepted->fd);
-        errno = ENOMEM;
-        return false;
-    }
-    if (!judge(transfer, shared, accepted))
+    if (!transfer)
+        return drop(shared, accepted, accepted->is_counted);
+    if (!judge(transfer, shared, accepted, waits))
         return true;
     struct shard *to = &shared->shards[scaler_assigned(shared->scaler, transfer->number)];
     if (to == shard)

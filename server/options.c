@@ -213,6 +213,16 @@ static bool take_deny(const char *value, void *context, struct error *error)
     return access_take_who(&((struct options *) context)->access, ACCESS_DENY, value, error);
 }
 
+static bool take_proxy_from(const char *value, void *context, struct error *error)
+{
+    return access_take_who(&((struct options *) context)->access, ACCESS_PROXIES, value, error);
+}
+
+static bool take_handshake_timeout(const char *value, void *context, struct error *error)
+{
+    return args_duration(value, &((struct options *) context)->config.handshake_timeout_ms, error);
+}
+
 static bool take_max_per_address(const char *value, void *context, struct error *error)
 {
     return take_count(value, MAX_CLIENTS, &((struct options *) context)->config.max_per_address,
@@ -361,6 +371,11 @@ static const struct args_option table[] = {
      "DNS:TEXT, URI:TEXT, with commas between, or @FILE; may be repeated",
      "everybody", take_allow},
     {0, "deny", "WHO", "who may not, even if it is allowed", "nobody", take_deny},
+    {0, "proxy-from", "WHO",
+     "addresses, networks or unix: the proxies, whose connections begin with a PROXY header",
+     "nobody", take_proxy_from},
+    {0, "handshake-timeout", "T", "how long a connection may take to show it", "10s",
+     take_handshake_timeout},
     {0, "max-requests", "N", "close a client's connection behind the reply to its Nth request",
      "none", take_max_requests},
     {0, "request-timeout", "T",

@@ -21,7 +21,9 @@
 #include "server/engine/scaler.h"
 #include "server/log/log.h"
 #include "server/net/acceptor.h"
+#include "server/net/access.h"
 #include "server/net/admission.h"
+#include "server/net/lobby.h"
 #include "server/net/tally.h"
 #include "server/deal.h"
 #include "server/serve.h"
@@ -76,6 +78,7 @@ struct server_config server_defaults(void)
     return (struct server_config){
         .codec = FRAME_LINE,
         .max_message = PROTOCOL_DEFAULT_MAX_MESSAGE,
+        .handshake_timeout_ms = 10000,
         .request_timeout_ms = 30000,
         .handler_timeout_ms = 30000,
         .write_timeout_ms = 30000,
@@ -234,6 +237,29 @@ static bool limit_addresses(struct server *server, unsigned most, struct error *
            error_set(error, "unable to count clients: %s", strerror(ENOMEM));
 }
 
+/* What the lobby's thread does. */
+static void admit(void *context, const struct accepted *accepted)
+{
+    deal(context, accepted, NULL, NULL);
+}
+
+static bool open_lobby(struct server *server, struct error *error)
+{
+    const struct lobby_config config = {
+        .listeners = &server->acceptor.listeners,
+        .admission = &server->admission,
+        .log = server->shared.log,
+        .timeout_ms = config_of(server)->handshake_timeout_ms,
+        .admit = admit,
+        .context = &server->shared,
+    };
+    if (!access_has_proxies(config_of(server)->access))
+        return true;
+    server->shared.lobby = lobby_new(&config);
+    return server->shared.lobby ||
+           error_set(error, "unable to open the lobby: %s", strerror(errno));
+}
+
 static bool start_accepting(struct server *server, struct error *error)
 {
     return acceptor_start(&server->acceptor, server->loops[0]) ||
@@ -289,7 +315,7 @@ struct server *server_open(const struct server_config *config, enum server_failu
     if (!take_log(server, config, error) || !open_engine(server, error) ||
         !open_listeners(server, config, failure, error) ||
         !set_max_clients(server, config->max_clients, failure, error) ||
-        !limit_addresses(server, config->max_per_address, error) ||
+        !limit_addresses(server, config->max_per_address, error) || !open_lobby(server, error) ||
         !start_accepting(server, error)) {
         forget_sockets(server, config);
         server->shared.settings.config.handler = NULL; /* still the caller's */
@@ -337,11 +363,21 @@ static void log_listening(struct server *server)
     }
 }
 
+/* False with errno set. */
+static bool start_lobby(struct server *server)
+{
+    int failure = server->shared.lobby ? lobby_start(server->shared.lobby) : 0;
+    errno = failure ? failure : errno;
+    return failure == 0;
+}
+
 /* Gives each loop a thread. A loop without one is not used. Returns how many are, or 0 with errno
  * set. */
 static unsigned start_loops(struct server *server)
 {
     unsigned count = 0;
+    if (!start_lobby(server))
+        return 0;
     while (count < server->shard_count &&
            (server->loops[count]->owner = pool_get(server->pool, POOL_LOOP)))
         count++;
@@ -384,7 +420,8 @@ static void wait_for_stop(const struct server *server)
 
 /* The order is what makes the stop lose nobody. First the last connections are dealt to shards, and
  * nobody accepts any more. Then the scaler freezes: no session, accepted or moving, is on its way
- * to another loop's inbox behind that. Only then is each loop told to stop: the node comes behind
+ * to another loop's inbox behind that, and nobody enters the lobby, which deals what it has to
+ * shards. Only then is each loop told to stop: the node comes behind
  * all sessions in its inbox, and a loop that has drained gets no more. The pool waits for the loops
  * and for calls that run on, which may need the monitor to take their loops; so the monitor goes
  * last. */
@@ -394,6 +431,7 @@ static void stop_loops(struct server *server)
     while (acceptor_last(&server->acceptor, &accepted))
         deal(&server->shared, &accepted, NULL, NULL);
     scaler_freeze(&server->scaler);
+    lobby_stop(server->shared.lobby);
     for (unsigned i = 0; i < server->scaler.count; i++)
         shard_stop(&server->shards[i]);
     server->left =
@@ -440,6 +478,7 @@ void server_close(struct server *server)
         buffer_pool_close();
     monitor_free(server->monitor);
     acceptor_fini(&server->acceptor);
+    lobby_free(server->shared.lobby);
     tally_free(server->shared.tally);
     free(server->loops);
     free(server->shards);

@@ -82,6 +82,9 @@ enum log_level {
     EVENT(DENIED, ERRORS, false, "Denied ",                                                        \
           TEXT("address", "") OPTIONAL("identity", " as ") TEXT("why", ": "), "", "denied",        \
           "clients_denied")                                                                        \
+    EVENT(PROXY_FAILED, ERRORS, false, "PROXY header from ",                                       \
+          TEXT("address", "") TEXT("why", " is wrong: "), "", "proxy-failed",                      \
+          "proxy_headers_wrong")                                                                   \
     /* how much is held, and of how much */                                                        \
     EVENT(MEMORY_SHORT, ERRORS, false, "Memory is short, some clients wait until they are read: ", \
           NUMBER("bytes", "") NUMBER("max_bytes", " bytes of "), "", "memory-short",               \

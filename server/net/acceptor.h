@@ -20,6 +20,7 @@
 
 struct log;
 struct loop;
+struct proxy_header;
 
 struct acceptor {
     struct listeners listeners;
@@ -42,6 +43,9 @@ struct accepted {
     int fd;                 /* the caller's from now on */
     unsigned listener;      /* the index of the listener on which it came */
     struct address address; /* of the other end */
+    /* who the client is, if a proxy tells; the caller's. NULL: it is the other end itself */
+    const struct proxy_header *header;
+    bool is_counted; /* as a client (net/admission.h), in the lobby */
 };
 
 /* Before anything else, all zero before. Then `log` is set, and its listeners are opened. */

@@ -104,6 +104,14 @@ void access_use(struct access *access, struct access_rules *rules)
 
 /* ---- asking ---- */
 
+bool access_has_proxies(const struct access *access)
+{
+    for (unsigned i = 0; access && i < access->count; i++)
+        if (access->texts[i].list == ACCESS_PROXIES)
+            return true;
+    return false;
+}
+
 bool access_is_proxy(struct access *access, const struct address *address)
 {
     char text[WHO_TEXT_SIZE];

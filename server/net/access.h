@@ -47,6 +47,9 @@ void access_discard(struct access_rules *rules);
 
 /* ---- asking, in any thread ---- */
 
+/* Whether anything was said about proxies, so that there may be some. */
+bool access_has_proxies(const struct access *access);
+
 /* Whether a connection from this address is that of a proxy. NULL: nobody is one. */
 bool access_is_proxy(struct access *access, const struct address *address);
 

@@ -18,13 +18,16 @@ struct listener {
     ino_t inode;
 };
 
-enum { LISTENERS_MAX = 64 };
+enum {
+    LISTENERS_MAX = 64,
+    LISTENER_OF_PROXIES = LISTENERS_MAX, /* in the place of a listener: see net/peer.h */
+};
 
 /* All zero is empty. */
 struct listeners {
     /* of the Unix paths that are opened; NULL: those that the umask leaves. Not owned */
     const struct address_permissions *permissions;
-    struct listener items[LISTENERS_MAX];
+    struct listener items[LISTENERS_MAX + 1]; /* the last one is none, and of no family */
     unsigned count;
 };
 

@@ -4,14 +4,41 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
-struct peer_v6 {
+struct peer_shared {
     atomic_uint owners;
+};
+
+struct peer_v6 {
+    struct peer_shared shared; /* first */
     struct in6_addr ip;
     uint32_t scope_id;
     in_port_t port; /* network byte order */
 };
+
+struct peer_told {
+    struct peer_shared shared; /* first */
+    struct address address;
+    char identity[]; /* empty: none */
+};
+
+static const struct peer_v6 *v6_of(const struct peer *peer)
+{
+    return (const struct peer_v6 *) peer->shared;
+}
+
+static const struct peer_told *told_of(const struct peer *peer)
+{
+    return (const struct peer_told *) peer->shared;
+}
+
+static bool is_shared(const struct address *listener)
+{
+    int family = listener->socket.any.sa_family;
+    return family == AF_INET6 || family == AF_UNSPEC;
+}
 
 /* Asked at once, since the descriptor may be another connection's by the time that it matters. */
 static void ask_uid(struct peer *peer, int fd)
@@ -30,23 +57,38 @@ bool peer_init(struct peer *peer, const struct address *address, int fd)
         peer->v4.ip = address->socket.v4.sin_addr;
         peer->v4.port = address->socket.v4.sin_port;
     } else if (address->socket.any.sa_family == AF_INET6) {
-        peer->v6 = malloc(sizeof *peer->v6);
-        if (!peer->v6)
+        struct peer_v6 *v6 = malloc(sizeof *v6);
+        if (!v6)
             return false;
-        *peer->v6 = (struct peer_v6){.owners = 1,
-                                     .ip = address->socket.v6.sin6_addr,
-                                     .scope_id = address->socket.v6.sin6_scope_id,
-                                     .port = address->socket.v6.sin6_port};
+        *v6 = (struct peer_v6){.shared.owners = 1,
+                               .ip = address->socket.v6.sin6_addr,
+                               .scope_id = address->socket.v6.sin6_scope_id,
+                               .port = address->socket.v6.sin6_port};
+        peer->shared = &v6->shared;
     } else if (address->socket.any.sa_family == AF_UNIX) {
         ask_uid(peer, fd);
     }
     return true;
 }
 
+bool peer_init_told(struct peer *peer, const struct proxy_header *header)
+{
+    size_t size = strlen(header->identity) + 1;
+    struct peer_told *told = malloc(sizeof *told + size);
+    *peer = (struct peer){0};
+    if (!told)
+        return false;
+    told->shared.owners = 1;
+    told->address = header->address;
+    memcpy(told->identity, header->identity, size);
+    peer->shared = &told->shared;
+    return true;
+}
+
 void peer_share(const struct peer *peer, const struct address *listener)
 {
-    if (listener->socket.any.sa_family == AF_INET6 && peer->v6)
-        atomic_fetch_add_explicit(&peer->v6->owners, 1, memory_order_relaxed);
+    if (is_shared(listener) && peer->shared)
+        atomic_fetch_add_explicit(&peer->shared->owners, 1, memory_order_relaxed);
 }
 
 void peer_print(const struct peer *peer, const struct address *listener, char *text)
@@ -59,9 +101,11 @@ void peer_print(const struct peer *peer, const struct address *listener, char *t
     } else if (listener->socket.any.sa_family == AF_INET6) {
         address.size = sizeof address.socket.v6;
         address.socket.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
-                                                  .sin6_addr = peer->v6->ip,
-                                                  .sin6_port = peer->v6->port,
-                                                  .sin6_scope_id = peer->v6->scope_id};
+                                                  .sin6_addr = v6_of(peer)->ip,
+                                                  .sin6_port = v6_of(peer)->port,
+                                                  .sin6_scope_id = v6_of(peer)->scope_id};
+    } else if (listener->socket.any.sa_family == AF_UNSPEC) {
+        address = told_of(peer)->address;
     } else {
         address = *listener;
     }
@@ -75,20 +119,34 @@ void peer_describe(const struct peer *peer, const struct address *listener, stru
     text->identity[0] = '\0';
     if (family == AF_UNIX && peer->local.is_known)
         snprintf(text->identity, sizeof text->identity, "uid=%lu", (unsigned long) peer->local.uid);
+    if (family == AF_UNSPEC)
+        snprintf(text->identity, sizeof text->identity, "%s", told_of(peer)->identity);
+}
+
+/* Of clients that a proxy has from Unix sockets nobody knows the user. */
+static struct tally_key told_key(const struct address *address)
+{
+    if (address->socket.any.sa_family == AF_INET)
+        return tally_key_v4(&address->socket.v4.sin_addr);
+    if (address->socket.any.sa_family == AF_INET6)
+        return tally_key_v6(&address->socket.v6.sin6_addr);
+    return (struct tally_key){UINT64_MAX, AF_UNIX};
 }
 
 struct tally_key peer_tally_key(const struct peer *peer, const struct address *listener)
 {
+    if (listener->socket.any.sa_family == AF_UNSPEC)
+        return told_key(&told_of(peer)->address);
     if (listener->socket.any.sa_family == AF_INET)
         return tally_key_v4(&peer->v4.ip);
     if (listener->socket.any.sa_family == AF_INET6)
-        return tally_key_v6(&peer->v6->ip);
+        return tally_key_v6(&v6_of(peer)->ip);
     return (struct tally_key){peer->local.is_known ? peer->local.uid : UINT64_MAX, AF_UNIX};
 }
 
 void peer_fini(struct peer *peer, const struct address *listener)
 {
-    if (listener->socket.any.sa_family == AF_INET6 && peer->v6 &&
-        atomic_fetch_sub_explicit(&peer->v6->owners, 1, memory_order_acq_rel) == 1)
-        free(peer->v6);
+    if (is_shared(listener) && peer->shared &&
+        atomic_fetch_sub_explicit(&peer->shared->owners, 1, memory_order_acq_rel) == 1)
+        free(peer->shared);
 }

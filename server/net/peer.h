@@ -2,8 +2,9 @@
  * peer: a session's other end: its address, and who it is; in as few bytes as it takes, since every
  * idle session keeps one until its end is logged.
  *
- * It is of the family of the address on which it connected, so the family is not stored. What it is
- * never changes, and the texts are made when somebody asks.
+ * It is of the family of the address on which it connected, so the family is not stored. The peer
+ * that a proxy tells of may be of any family: its listener is LISTENER_OF_PROXIES, whose address is
+ * of none. What a peer is never changes, and the texts are made when somebody asks.
  */
 #ifndef BANTER_SERVER_NET_PEER_H
 #define BANTER_SERVER_NET_PEER_H
@@ -13,9 +14,10 @@
 #include <sys/types.h>
 
 #include "common/address.h"
+#include "server/net/proxy.h"
 #include "server/net/tally.h"
 
-struct peer_v6;
+struct peer_shared;
 
 struct peer {
     union {
@@ -23,7 +25,8 @@ struct peer {
             struct in_addr ip;
             in_port_t port; /* network byte order */
         } v4;
-        struct peer_v6 *v6; /* shared by its copies; NULL: it has moved */
+        /* IPv6, or told of by a proxy: shared by its copies; NULL: it has moved */
+        struct peer_shared *shared;
         struct {
             uid_t uid;
             bool is_known; /* what the uid is */
@@ -31,16 +34,19 @@ struct peer {
     };
 };
 
-enum { PEER_IDENTITY_SIZE = 32 };
+enum { PEER_IDENTITY_SIZE = PROXY_NAME_SIZE };
 
 /* A peer in words; as text that others chose, it may hold any byte but NUL. */
 struct peer_text {
     char address[ADDRESS_TEXT_SIZE];
-    char identity[PEER_IDENTITY_SIZE]; /* uid=1000, of a Unix peer; empty: none */
+    char identity[PEER_IDENTITY_SIZE]; /* uid=1000, of a Unix peer; CN=alice; empty: none */
 };
 
 /* The peer of a connected socket, which has this address. False when memory is out. */
 bool peer_init(struct peer *peer, const struct address *address, int fd);
+
+/* The peer that a proxy tells of. False when memory is out. */
+bool peer_init_told(struct peer *peer, const struct proxy_header *header);
 
 /* Makes a copy of the struct a peer of its own, to be given back by a peer_fini() of its own; the
  * original must be there still. Any thread may call this, and peer_fini(). */

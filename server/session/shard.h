@@ -21,6 +21,7 @@
 struct acceptor;
 struct admission;
 struct executor;
+struct lobby;
 struct log;
 struct log_ring;
 struct monitor;
@@ -34,6 +35,7 @@ struct shared {
     struct admission *admission;
     struct tally *tally; /* NULL: each address may have any number of clients */
     struct acceptor *acceptor;
+    struct lobby *lobby; /* where proxies' connections wait; NULL: there are none */
     struct scaler *scaler;
     struct monitor *monitor;   /* NULL: no hand-over */
     struct executor *executor; /* takes what is known to take long; NULL: nothing does */

@@ -10,16 +10,22 @@
 #include "server/net/admission.h"
 #include "server/session/close.h"
 
+static bool init_peer(struct peer *peer, const struct accepted *accepted)
+{
+    return accepted->header ? peer_init_told(peer, accepted->header)
+                            : peer_init(peer, &accepted->address, accepted->fd);
+}
+
 struct transfer *transfer_new(const struct accepted *accepted)
 {
     struct transfer *transfer = calloc(1, sizeof *transfer);
-    if (!transfer || !peer_init(&transfer->peer, &accepted->address, accepted->fd)) {
+    if (!transfer || !init_peer(&transfer->peer, accepted)) {
         free(transfer);
         return NULL;
     }
     transfer->node.kind = INBOX_TRANSFER;
     transfer->fd = accepted->fd;
-    transfer->listener = (uint8_t) accepted->listener;
+    transfer->listener = (uint8_t) (accepted->header ? LISTENER_OF_PROXIES : accepted->listener);
     return transfer;
 }
 

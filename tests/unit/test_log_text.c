@@ -131,6 +131,8 @@ static const struct {
      "Denied 127.0.0.1:54012: --deny 127.0.0.1"},
     {LOG_DENIED, FIELDS("unix:/tmp/s\0uid=0\0--deny user:root"),
      "Denied unix:/tmp/s as uid=0: --deny user:root"},
+    {LOG_PROXY_FAILED, FIELDS("127.0.0.1:54012\0there is none"),
+     "PROXY header from 127.0.0.1:54012 is wrong: there is none"},
     {LOG_MEMORY_SHORT,
      FIELDS("7\0"
             "8"),

@@ -140,9 +140,10 @@ BANTER_PUBLIC bool banter_reply_wanted(const struct banter_reply *reply);
 
 /*
  * Who has sent the message: the address, such as "127.0.0.1:54012" or "unix:/path", and the
- * identity, "uid=1000" of a client of a Unix socket, with the number of its user; empty if there is
- * none. Both as plain text, which may hold any byte of a path; good until handle() returns. They
- * can be asked for at any time, also when the client has left.
+ * identity, "uid=1000" of a client of a Unix socket, with the number of its user, or "CN=alice" of
+ * one behind a proxy that has verified its certificate; empty if there is none. Both as plain text,
+ * which may hold any byte of a path; good until handle() returns. They can be asked for at any
+ * time, also when the client has left.
  */
 BANTER_PUBLIC const char *banter_reply_address(struct banter_reply *reply);
 BANTER_PUBLIC const char *banter_reply_identity(struct banter_reply *reply);
