@@ -178,6 +178,14 @@ static bool look_for_a_word(struct lobby *lobby, struct guest *guest)
     return false;
 }
 
+/* Whether a header names the connection itself, as those of some health checks do. */
+static bool names_itself(const struct proxy_header *header, const struct address *address)
+{
+    return header->address.size == address->size &&
+           memcmp(&header->address.socket, &address->socket, address->size) == 0 &&
+           !header->identity[0];
+}
+
 /* The header is there, and nothing behind it is read with it. True as above. */
 static bool take_header(struct lobby *lobby, struct guest *guest, size_t size)
 {
@@ -185,7 +193,7 @@ static bool take_header(struct lobby *lobby, struct guest *guest, size_t size)
         fail(lobby, guest, "it is gone again");
         return false;
     }
-    if (lobby->header.tells) {
+    if (lobby->header.tells && !names_itself(&lobby->header, &guest->accepted.address)) {
         admit(lobby, guest, &lobby->header);
         return false;
     }
