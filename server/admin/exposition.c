@@ -71,6 +71,9 @@ static void put_sessions(FILE *out, const struct server_stats *stats)
     put_labelled(out, refused, "reason", "busy", stats->events[LOG_BUSY]);
     put_labelled(out, refused, "reason", "address", stats->events[LOG_ADDRESS_BUSY]);
     put_labelled(out, refused, "reason", "denied", stats->events[LOG_DENIED]);
+    put_counter(out, "banterd_proxy_failed_total",
+                "Connections that were closed, since their PROXY header was wrong.",
+                stats->events[LOG_PROXY_FAILED]);
 }
 
 static void put_requests(FILE *out, const struct server_stats *stats)

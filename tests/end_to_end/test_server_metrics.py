@@ -14,6 +14,7 @@ import metrics
 import pages
 from harness import assert_replies, assert_stopped, wait_until
 from test_server_access import connect_from
+from test_server_proxy import is_closed
 
 CODES = ["too-long", "incomplete", "bad-frame", "bad-request", "not-utf8", "handler-failed", "handler-timeout",
          "unavailable", "busy", "denied", "tls-required", "stopping", "other"]
@@ -89,6 +90,19 @@ def test_those_that_are_refused(server):
         assert_replies(connect_from(banterd, source).replies(), [f"-ERR {code}"])
     metrics.wait_for(banterd, {**errors(busy=2, denied=1), **{
         f'banterd_refused_total{{reason="{reason}"}}': 1 for reason in ("busy", "address", "denied")}})
+
+
+def test_wrong_proxy_headers(server):
+    banterd = server("-q", "--proxy-from", "127.0.0.1", *metrics.OPTIONS)
+    for text in ("Zack\n", "PROXY nonsense\r\n"):
+        client = banterd.connect()
+        client.send(text)
+        assert is_closed(client)
+    client = banterd.connect()
+    client.send("PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nx\n")
+    assert client.readline() == b"Hello X"
+    metrics.wait_for(banterd, {"banterd_proxy_failed_total": 2, "banterd_sessions_total": 1,
+                               "banterd_requests_total": 1, **errors()})
 
 
 def test_a_bad_frame(server):

@@ -58,6 +58,7 @@ static int make(void **state)
     figures.stats.events[LOG_ADDRESS_BUSY] = 1017;
     figures.stats.events[LOG_DENIED] = 1018;
     figures.stats.events[LOG_RELOADED] = 1019;
+    figures.stats.events[LOG_PROXY_FAILED] = 1022;
     figures.stats.events[LOG_RELOAD_FAILED] = 1020;
     memset(figures.latency, 0, sizeof figures.latency);
     latency_sum(&figures.latency[SERVER_ANSWERED_AT_ONCE], &at_once);
@@ -91,6 +92,7 @@ static void each_figure_has_its_line(void **state)
         "banterd_refused_total{reason=\"busy\"} 1016",
         "banterd_refused_total{reason=\"address\"} 1017",
         "banterd_refused_total{reason=\"denied\"} 1018",
+        "banterd_proxy_failed_total 1022",
         "banterd_requests_total 18446744073709551615",
         "banterd_errors_total{code=\"too-long\"} 1014",
         "banterd_errors_total{code=\"bad-frame\"} 0",
