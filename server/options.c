@@ -452,7 +452,7 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
         options->handler.kind = &handler_hello;
     options->config.listen = options->addresses;
     access_options_apply(&options->access, &options->config);
-    return true;
+    return access_options_register(&options->access, &options->reload, error);
 }
 
 bool options_take_sockets(struct options *options, struct error *error)

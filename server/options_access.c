@@ -8,6 +8,7 @@
 #include "common/args.h"
 #include "common/escape.h"
 #include "server/config.h"
+#include "server/reload.h"
 
 enum {
     ALL_MAY = 0777,
@@ -68,4 +69,20 @@ void access_options_apply(struct access_options *options, struct server_config *
         permissions->mode = ALL_MAY & ~mask;
     }
     config->socket_permissions = permissions;
+}
+
+bool access_options_register(const struct access_options *options, struct reload *reload,
+                             struct error *error)
+{
+    struct access_file *file;
+    bool added = true;
+    for (unsigned i = 0; options->access && added && (file = access_file(options->access, i)); i++)
+        added = reload_add(reload,
+                           &(struct reload_file){.name = access_file_name(file),
+                                                 .prepare = access_prepare,
+                                                 .commit = access_commit,
+                                                 .cancel = access_cancel,
+                                                 .context = file},
+                           error);
+    return added;
 }

@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "server/net/access.h"
 
+struct reload;
 struct server_config;
 
 /* What those options say. */
@@ -31,5 +32,9 @@ bool access_take_who(struct access_options *options, enum access_list list, cons
 /* Fills in the defaults, and what the server is to know of it: `options` stays where it is. To be
  * called before there are threads. */
 void access_options_apply(struct access_options *options, struct server_config *config);
+
+/* Registers the files that were named. False, with `error` set, if there are too many. */
+bool access_options_register(const struct access_options *options, struct reload *reload,
+                             struct error *error);
 
 #endif

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 /* Linux has it since 4.13, the library's headers not everywhere. */
@@ -12,20 +14,33 @@
 #define SO_PEERGROUPS 59
 #endif
 
-enum { FEW_GROUPS = 64, MOST_TEXTS = 1024 };
+enum { FEW_GROUPS = 64 };
 
 struct access_rules {
     struct who lists[ACCESS_LISTS];
 };
 
+struct access_file {
+    STAILQ_ENTRY(access_file) entry;
+    struct access *access;
+    enum access_list list;
+    char name[];
+};
+
+/* An item that is no file. */
+struct access_item {
+    STAILQ_ENTRY(access_item) entry;
+    enum access_list list;
+    char text[];
+};
+
 struct access {
     pthread_mutex_t lock; /* guards `rules`, for as long as a question takes */
     struct access_rules *rules;
-    struct {
-        enum access_list list;
-        const char *text;
-    } texts[MOST_TEXTS];
-    unsigned count;
+    struct access_rules *next; /* while files are prepared; NULL: none is */
+    STAILQ_HEAD(, access_file) files;
+    STAILQ_HEAD(, access_item) items;
+    bool has_proxies; /* something was said about them */
 };
 
 /* ---- reading ---- */
@@ -35,7 +50,7 @@ static enum who_kind kind_of(enum access_list list)
     return list == ACCESS_PROXIES ? WHO_PROXIES : WHO_CLIENTS;
 }
 
-void access_discard(struct access_rules *rules)
+static void free_rules(struct access_rules *rules)
 {
     for (int list = 0; rules && list < ACCESS_LISTS; list++)
         who_fini(&rules->lists[list]);
@@ -52,65 +67,136 @@ struct access *access_new(void)
         return NULL;
     }
     access->rules = rules;
+    STAILQ_INIT(&access->files);
+    STAILQ_INIT(&access->items);
     pthread_mutex_init(&access->lock, NULL);
     return access;
 }
 
 void access_free(struct access *access)
 {
+    struct access_file *file;
+    struct access_item *item;
     if (!access)
         return;
-    access_discard(access->rules);
+    while ((file = STAILQ_FIRST(&access->files))) {
+        STAILQ_REMOVE_HEAD(&access->files, entry);
+        free(file);
+    }
+    while ((item = STAILQ_FIRST(&access->items))) {
+        STAILQ_REMOVE_HEAD(&access->items, entry);
+        free(item);
+    }
+    free_rules(access->rules);
     pthread_mutex_destroy(&access->lock);
     free(access);
 }
 
-bool access_add(struct access *access, enum access_list list, const char *text, struct error *error)
+static bool add_file(struct access *access, enum access_list list, const char *name,
+                     struct error *error)
 {
-    if (access->count == MOST_TEXTS)
-        return error_set(error, "there can be %d of these at most: put them into a file",
-                         MOST_TEXTS);
-    access->texts[access->count].list = list;
-    access->texts[access->count++].text = text;
-    struct who *who = &access->rules->lists[list];
-    bool added = who_add(who, kind_of(list), text, error);
-    who_ready(who);
-    return added;
+    struct error why;
+    size_t size = strlen(name) + 1;
+    struct access_file *file = malloc(sizeof *file + size);
+    if (!file)
+        return error_set(error, "memory is out");
+    file->access = access;
+    file->list = list;
+    memcpy(file->name, name, size);
+    STAILQ_INSERT_TAIL(&access->files, file, entry);
+    return who_add_file(&access->rules->lists[list], kind_of(list), name, &why) ||
+           error_set(error, "%s: %s", name, why.text);
 }
 
-struct access_rules *access_read(const struct access *access, struct error *error)
+static bool add_item(struct access *access, enum access_list list, const char *text,
+                     struct error *error)
 {
-    struct access_rules *rules = calloc(1, sizeof *rules);
-    bool added = rules || error_set(error, "memory is out");
-    for (unsigned i = 0; i < access->count && added; i++)
-        added = who_add(&rules->lists[access->texts[i].list], kind_of(access->texts[i].list),
-                        access->texts[i].text, error);
-    for (int list = 0; list < ACCESS_LISTS && added; list++)
-        who_ready(&rules->lists[list]);
-    if (added)
-        return rules;
-    access_discard(rules);
+    size_t size = strlen(text) + 1;
+    struct access_item *item = malloc(sizeof *item + size);
+    if (!item)
+        return error_set(error, "memory is out");
+    item->list = list;
+    memcpy(item->text, text, size);
+    STAILQ_INSERT_TAIL(&access->items, item, entry);
+    return who_add(&access->rules->lists[list], kind_of(list), text, error);
+}
+
+bool access_add(struct access *access, enum access_list list, const char *text, struct error *error)
+{
+    char item[WHO_ITEM_MAX + 1];
+    bool added = true;
+    access->has_proxies |= list == ACCESS_PROXIES;
+    while (added && who_next(&text, item, error))
+        added = item[0] == '@' ? add_file(access, list, item + 1, error)
+                               : add_item(access, list, item, error);
+    who_ready(&access->rules->lists[list]);
+    return added && !text;
+}
+
+/* ---- reading anew ---- */
+
+struct access_file *access_file(struct access *access, unsigned index)
+{
+    struct access_file *file;
+    STAILQ_FOREACH(file, &access->files, entry)
+        if (index-- == 0)
+            return file;
     return NULL;
 }
 
-void access_use(struct access *access, struct access_rules *rules)
+const char *access_file_name(const struct access_file *file) { return file->name; }
+
+/* Begins with what is in no file. */
+static bool begin_anew(struct access *access, struct error *error)
 {
+    struct access_item *item;
+    access->next = calloc(1, sizeof *access->next);
+    bool added = access->next || error_set(error, "memory is out");
+    STAILQ_FOREACH(item, &access->items, entry)
+        added = added &&
+                who_add(&access->next->lists[item->list], kind_of(item->list), item->text, error);
+    return added;
+}
+
+static void forget_next(struct access *access)
+{
+    free_rules(access->next);
+    access->next = NULL;
+}
+
+bool access_prepare(void *context, struct error *error)
+{
+    struct access_file *file = context;
+    struct access *access = file->access;
+    bool is_first = !access->next;
+    if ((!is_first || begin_anew(access, error)) &&
+        who_add_file(&access->next->lists[file->list], kind_of(file->list), file->name, error))
+        return true;
+    if (is_first) /* then nothing of it will be cancelled */
+        forget_next(access);
+    return false;
+}
+
+void access_commit(void *context)
+{
+    struct access *access = ((struct access_file *) context)->access;
+    if (!access->next) /* another file of it was committed */
+        return;
+    for (int list = 0; list < ACCESS_LISTS; list++)
+        who_ready(&access->next->lists[list]);
     pthread_mutex_lock(&access->lock);
     struct access_rules *before = access->rules;
-    access->rules = rules;
+    access->rules = access->next;
     pthread_mutex_unlock(&access->lock);
-    access_discard(before);
+    access->next = NULL;
+    free_rules(before);
 }
+
+void access_cancel(void *context) { forget_next(((struct access_file *) context)->access); }
 
 /* ---- asking ---- */
 
-bool access_has_proxies(const struct access *access)
-{
-    for (unsigned i = 0; access && i < access->count; i++)
-        if (access->texts[i].list == ACCESS_PROXIES)
-            return true;
-    return false;
-}
+bool access_has_proxies(const struct access *access) { return access && access->has_proxies; }
 
 bool access_is_proxy(struct access *access, const struct address *address)
 {

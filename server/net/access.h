@@ -19,7 +19,6 @@
 #include "server/net/who.h"
 
 struct access;
-struct access_rules;
 
 enum access_list { ACCESS_ALLOW, ACCESS_DENY, ACCESS_PROXIES, ACCESS_LISTS };
 
@@ -29,21 +28,26 @@ struct access *access_new(void);
 /* NULL is left alone. */
 void access_free(struct access *access);
 
-/* Adds to a list what a text names (see who.h). The text is not copied: its files are read again
- * by access_read(). False with `error` set. Before anybody asks. */
+/* Adds to a list what a text names: items of who.h, with commas between, and @FILE. False with
+ * `error` set. Before anybody asks. */
 bool access_add(struct access *access, enum access_list list, const char *text,
                 struct error *error);
 
-/* ---- reading anew, in any thread ---- */
+/* ---- reading anew, in one thread at a time ---- */
 
-/* Reads all that was added once more. NULL, with `error` set, if that can't be. */
-struct access_rules *access_read(const struct access *access, struct error *error);
+/* A file that was named. */
+struct access_file;
 
-/* Puts what was read in the place of what was there, for connections to come. Takes it over. */
-void access_use(struct access *access, struct access_rules *rules);
+/* The one of this index, from 0, and its name, which lives as long as the access. NULL: there are
+ * no more. */
+struct access_file *access_file(struct access *access, unsigned index);
+const char *access_file_name(const struct access_file *file);
 
-/* Gives back what is not to be used after all. */
-void access_discard(struct access_rules *rules);
+/* As server/reload.h wants them: when each file was prepared, or one could not be, each of those
+ * that were is committed, or cancelled. New rules are asked for connections to come. */
+bool access_prepare(void *file, struct error *error);
+void access_commit(void *file);
+void access_cancel(void *file);
 
 /* ---- asking, in any thread ---- */
 

@@ -51,11 +51,19 @@ enum who_kind {
     WHO_PROXIES, /* an address, a network, unix */
 };
 
-/* Adds what a text names, with commas between, or one a line in the file of an @FILE, with comments
- * behind "#" and no commas. On failure `error` says what is wrong, with its line if it is in a
- * file, and some may have been added. A DNS name that begins with "*." has any first label, and a
- * URI that ends in "*" any end. */
-bool who_add(struct who *who, enum who_kind kind, const char *text, struct error *error);
+enum { WHO_ITEM_MAX = 1024 /* bytes of one that is named */ };
+
+/* Takes the next of those that a text names, with commas between, off its head; `item` has room for
+ * WHO_ITEM_MAX and a NUL. False at the end, where `*text` is NULL, or with `error` set. */
+bool who_next(const char **text, char *item, struct error *error);
+
+/* Adds one. A DNS name that begins with "*." has any first label, and a URI that ends in "*" any
+ * end. On failure `error` says what is wrong. */
+bool who_add(struct who *who, enum who_kind kind, const char *item, struct error *error);
+
+/* Adds those in a file, one a line, with comments behind "#". The error says in which line it is,
+ * and not in which file; some may have been added. */
+bool who_add_file(struct who *who, enum who_kind kind, const char *name, struct error *error);
 
 /* After the last who_add(), before it is asked. */
 void who_ready(struct who *who);

@@ -16,10 +16,7 @@
 
 #define MAX_ID 0xfffffffeL /* the next one means none */
 
-enum {
-    FIRST_CAPACITY = 8,
-    ITEM_MAX = 1024, /* bytes of one that is named */
-};
+enum { FIRST_CAPACITY = 8 };
 
 static bool refuse(struct error *error, const char *item, const char *why)
 {
@@ -226,7 +223,7 @@ static bool add_word(struct who *who, const char *item, struct error *error)
     return refuse_kind(WHO_CLIENTS, item, error);
 }
 
-static bool add_item(struct who *who, enum who_kind kind, const char *item, struct error *error)
+bool who_add(struct who *who, enum who_kind kind, const char *item, struct error *error)
 {
     bool added;
     if (take_network(who, item, &added, error))
@@ -261,11 +258,10 @@ static bool add_line(struct who *who, enum who_kind kind, char *line, size_t siz
     char *item = trim(line);
     if (item[0] == '@')
         return refuse(error, item, "is a file in a file");
-    return !item[0] || add_item(who, kind, item, error);
+    return !item[0] || who_add(who, kind, item, error);
 }
 
-static bool add_lines(struct who *who, enum who_kind kind, FILE *file, const char *name,
-                      struct error *error)
+static bool add_lines(struct who *who, enum who_kind kind, FILE *file, struct error *error)
 {
     char *line = NULL;
     size_t capacity = 0, number = 0;
@@ -278,36 +274,31 @@ static bool add_lines(struct who *who, enum who_kind kind, FILE *file, const cha
     }
     free(line);
     if (!added)
-        return error_set(error, "%s:%zu: %s", name, number, why.text);
-    return !ferror(file) || error_set(error, "%s: %s", name, strerror(errno));
+        return error_set(error, "line %zu: %s", number, why.text);
+    return !ferror(file) || error_set(error, "%s", strerror(errno));
 }
 
-static bool add_file(struct who *who, enum who_kind kind, const char *name, struct error *error)
+bool who_add_file(struct who *who, enum who_kind kind, const char *name, struct error *error)
 {
     FILE *file = fopen(name, "re");
     if (!file)
-        return error_set(error, "%s: %s", name, strerror(errno));
-    bool added = add_lines(who, kind, file, name, error);
+        return error_set(error, "%s", strerror(errno));
+    bool added = add_lines(who, kind, file, error);
     fclose(file);
     return added;
 }
 
-bool who_add(struct who *who, enum who_kind kind, const char *text, struct error *error)
+bool who_next(const char **text, char *item, struct error *error)
 {
-    for (;;) {
-        char item[ITEM_MAX + 1];
-        size_t size = strcspn(text, ",");
-        if (size > ITEM_MAX)
-            return refuse(error, text, "is too long");
-        memcpy(item, text, size);
-        item[size] = '\0';
-        if (size == 0)
-            return error_set(error, "there is nothing in front of a comma, or behind it");
-        if (!(item[0] == '@' ? add_file(who, kind, item + 1, error)
-                             : add_item(who, kind, item, error)))
-            return false;
-        if (!text[size])
-            return true;
-        text += size + 1;
-    }
+    if (!*text)
+        return false;
+    size_t size = strcspn(*text, ",");
+    if (size > WHO_ITEM_MAX)
+        return refuse(error, *text, "is too long");
+    if (size == 0)
+        return error_set(error, "there is nothing in front of a comma, or behind it");
+    memcpy(item, *text, size);
+    item[size] = '\0';
+    *text = (*text)[size] ? *text + size + 1 : NULL;
+    return true;
 }

@@ -263,8 +263,8 @@ def test_the_denied_are_not_counted(server):
     ("--deny", "user:no-such-user", '"user:no-such-user" is unknown: there is no such user'),
     ("--allow", "", "there is nothing in front of a comma, or behind it"),
     ("--allow", "@missing", "missing: No such file or directory"),
-    ("--deny", "@rules", 'rules:2: "10.0.0.300" is none of: an address, a network such as 10.0.0.0/8, user:NAME, '
-                         "group:NAME, CN=TEXT, DNS:TEXT, URI:TEXT, @FILE"),
+    ("--deny", "@rules", 'rules: line 2: "10.0.0.300" is none of: an address, a network such as 10.0.0.0/8, '
+                         "user:NAME, group:NAME, CN=TEXT, DNS:TEXT, URI:TEXT, @FILE"),
     ("--max-per-address", "0", '"0" is not a whole number from 1 to 16777216'),
 ])
 def test_errors(bench, folder, option, value, why):

@@ -32,6 +32,15 @@ static bool judge(const char *text, uint32_t ip)
     return found;
 }
 
+static bool add_all(struct who *who, enum who_kind kind, const char *text, struct error *error)
+{
+    char item[WHO_ITEM_MAX + 1];
+    while (who_next(&text, item, error))
+        if (!who_add(who, kind, item, error))
+            return false;
+    return !text;
+}
+
 /* What it is found by is itself a set that it is in. */
 static void check_found(const struct address *address, const char *text)
 {
@@ -70,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error error = {""};
     FUZZ_REQUIRE(text);
     if (!strchr(text, '@')) {
-        if (who_add(&who, kind, text, &error)) {
+        if (add_all(&who, kind, text, &error)) {
             who_ready(&who);
             check(&who, text, ip);
         } else {

@@ -249,33 +249,64 @@ static void proxies_are_addresses_or_unix_sockets(void **state)
     access_free(access);
 }
 
-static void a_file_is_read_anew(void **state)
+static bool has(struct access *access, const char *text)
+{
+    char why[ACCESS_WHY_SIZE];
+    struct address address = address_of(text);
+    struct access_client client = {&address, -1, NULL};
+    return access_allows(access, &client, why);
+}
+
+static void write_file(int fd, const char *text)
+{
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(pwrite(fd, text, strlen(text), 0), strlen(text));
+}
+
+static void files_are_read_anew(void **state)
 {
     (void) state;
-    char path[] = "/tmp/banter-access-XXXXXX", text[sizeof path + 1];
-    char why[ACCESS_WHY_SIZE];
+    char paths[2][sizeof "/tmp/banter-access-XXXXXX"], text[100];
+    int fds[2];
     struct error error;
-    struct address address = address_of("10.1.2.3");
-    struct access_client client = {&address, -1, NULL};
-    int fd = mkstemp(path);
-    snprintf(text, sizeof text, "@%s", path);
-    assert_int_equal(write(fd, "10.0.0.0/8\n", 11), 11);
+    for (int i = 0; i < 2; i++) {
+        strcpy(paths[i], "/tmp/banter-access-XXXXXX");
+        fds[i] = mkstemp(paths[i]);
+        write_file(fds[i], i ? "" : "10.0.0.0/8\n");
+    }
+    snprintf(text, sizeof text, "9.9.9.9,@%s,@%s", paths[0], paths[1]);
     struct access *access = access_of(NULL, text);
-    assert_false(access_allows(access, &client, why));
+    struct access_file *files[] = {access_file(access, 0), access_file(access, 1)};
+    assert_null(access_file(access, 2));
+    assert_string_equal(access_file_name(files[1]), paths[1]);
+    assert_false(has(access, "10.1.2.3"));
 
-    assert_int_equal(ftruncate(fd, 0), 0);
-    struct access_rules *rules = access_read(access, &error);
-    assert_non_null(rules);
-    access_discard(access_read(access, &error));
-    assert_false(access_allows(access, &client, why));
-    access_use(access, rules);
-    assert_true(access_allows(access, &client, why));
+    /* All that is denied is as before until it is committed, */
+    write_file(fds[0], "11.0.0.0/8\n");
+    write_file(fds[1], "12.0.0.0/8\n");
+    for (int round = 0; round < 2; round++) {
+        assert_true(access_prepare(files[0], &error) && access_prepare(files[1], &error));
+        assert_false(has(access, "10.1.2.3"));
+        for (int i = 0; i < 2; i++)
+            round ? access_commit(files[i]) : access_cancel(files[i]);
+    }
+    assert_true(has(access, "10.1.2.3") && !has(access, "11.1.1.1") && !has(access, "12.1.1.1"));
+    assert_false(has(access, "9.9.9.9"));
 
-    assert_int_equal(unlink(path), 0);
-    assert_null(access_read(access, &error));
-    assert_non_null(strstr(error.text, "No such file"));
-    assert_true(access_allows(access, &client, why));
-    close(fd);
+    /* and stays so if a file can't be used. */
+    write_file(fds[1], "13.0.0.0/8\n12.0.0.1/8\n");
+    assert_true(access_prepare(files[0], &error));
+    assert_false(access_prepare(files[1], &error));
+    assert_string_equal(
+        error.text, "line 2: \"12.0.0.1/8\" has bits behind its mask: the network is 12.0.0.0/8");
+    access_cancel(files[0]);
+    assert_int_equal(unlink(paths[0]), 0);
+    assert_false(access_prepare(files[0], &error));
+    assert_string_equal(error.text, "No such file or directory");
+    assert_true(has(access, "10.1.2.3") && !has(access, "11.1.1.1") && has(access, "13.0.0.1"));
+    assert_int_equal(unlink(paths[1]), 0);
+    close(fds[0]);
+    close(fds[1]);
     access_free(access);
 }
 
@@ -287,7 +318,7 @@ int main(void)
         cmocka_unit_test(rules_for_users),
         cmocka_unit_test(who_is_not_known_is_refused_where_users_are_named),
         cmocka_unit_test(proxies_are_addresses_or_unix_sockets),
-        cmocka_unit_test(a_file_is_read_anew),
+        cmocka_unit_test(files_are_read_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
