@@ -15,6 +15,9 @@
 
 #include <cmocka.h>
 
+static const char build_info[] =
+    "banterd_build_info{version=\"" BANTER_VERSION "\",handler=\"hello\",framing=\"line\"} 1";
+
 static struct exposition figures;
 static char *text;
 
@@ -80,7 +83,7 @@ static void each_figure_has_its_line(void **state)
 {
     (void) state;
     static const char *const lines[] = {
-        "banterd_build_info{version=\"" BANTER_VERSION "\",handler=\"hello\",framing=\"line\"} 1",
+        build_info,
         "process_start_time_seconds 1764200000.25",
         "process_cpu_seconds_total 1.500000",
         "process_resident_memory_bytes 4096",
