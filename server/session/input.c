@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/protocol.h"
 #include "server/engine/monitor.h"
 #include "server/handler.h"
@@ -15,7 +16,8 @@
 #include "server/session/shard.h"
 #include "server/session/socket.h"
 
-/* A turn that has taken so long, by the monitor's clock, lets others have theirs. */
+/* A turn that has taken so long, by the monitor's clock, lets others have theirs; and so does one
+ * in a batch that has, instead of reading on. */
 enum { TURN_MS = 2 };
 
 struct view {
@@ -303,11 +305,13 @@ static bool turn_is_over(const struct session *session, const struct scratch *sc
 
 /* Whether more of a large message is read at once. If that comes to its end in one turn, it is
  * still in the processor's cache when it is answered, and its buffer is free for that of the next
- * session. A reply is sent first. */
+ * session. A reply is sent first; and all that read on in a batch delay the others no longer than
+ * one may. */
 static __attribute__((cold, noinline)) bool reads_on(struct session *session,
                                                      const struct scratch *scratch)
 {
-    if (buffer_size(&scratch->output) > 0 || turn_is_over(session, scratch))
+    if (buffer_size(&scratch->output) > 0 ||
+        clock_ms() - session_shard(session)->loop.now_ms >= TURN_MS)
         return false;
     session_count_held(session);
     return input_wants_bytes(session) && socket_readable(session) > 0;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "server/session/input.h"
 #include "tests/unit/shard_fixture.h"
 
@@ -121,6 +122,10 @@ static void a_turn_reads_once_and_of_an_overlong_message_what_is_there(void **st
     }
 }
 
+/* A batch that began at this time has taken none, or long. */
+static int64_t just_now(void) { return clock_ms() + 3600000; }
+static int64_t long_ago(void) { return clock_ms() - 1000; }
+
 /* However many more of them are there, or however long it is. */
 static void a_turn_reads_one_large_message_to_its_end(void **state)
 {
@@ -129,6 +134,7 @@ static void a_turn_reads_one_large_message_to_its_end(void **state)
     memset(text, 'x', LARGE_BYTES - 1);
     text[LARGE_BYTES - 2] = '\n';
     fixture.shared.settings.rules.max_bytes = 1 << 20;
+    fixture.shard.loop.now_ms = just_now();
     struct session *session = begin_flood(text);
     for (unsigned turns = 1; turns <= MANY_TURNS; turns++) {
         flood.bytes = 0;
@@ -140,6 +146,19 @@ static void a_turn_reads_one_large_message_to_its_end(void **state)
     session = begin_flood("never ends");
     assert_true(turn_event(session, &fixture.scratch, EPOLLIN));
     assert_true(flood.bytes <= (1 << 20) + LARGE_READ_BYTES);
+    end_flood();
+}
+
+static void a_turn_reads_once_if_the_batch_has_taken_long(void **state)
+{
+    (void) state;
+    fixture.shared.settings.rules.max_bytes = 1 << 20;
+    fixture.shard.loop.now_ms = long_ago();
+    struct session *session = begin_flood("never ends");
+    for (unsigned turns = 1; turns <= 3; turns++) {
+        assert_true(turn_event(session, &fixture.scratch, EPOLLIN));
+        assert_int_equal(flood.reads, turns);
+    }
     end_flood();
 }
 
@@ -195,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(a_turn_reads_once_and_of_an_overlong_message_what_is_there),
         FIXTURE_TEST(a_turn_reads_one_large_message_to_its_end),
+        FIXTURE_TEST(a_turn_reads_once_if_the_batch_has_taken_long),
         FIXTURE_TEST(an_overlong_message_in_raw_is_all_that_is_there),
         FIXTURE_TEST(what_is_thrown_away_at_the_close_is_read_once_a_turn),
         FIXTURE_TEST(the_stop_reads_what_had_come_before_it),
