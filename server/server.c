@@ -240,7 +240,9 @@ static bool limit_addresses(struct server *server, unsigned most, struct error *
 /* What the lobby's thread does. */
 static void admit(void *context, const struct accepted *accepted)
 {
-    deal(context, accepted, NULL, NULL);
+    const struct shared *shared = context;
+    if (!deal(shared, accepted, NULL, NULL))
+        log_tell(shared->log, LOG_BROKEN, 0, "%s", "out of memory");
 }
 
 static bool open_lobby(struct server *server, struct error *error)

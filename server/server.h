@@ -79,7 +79,7 @@ struct server_stats {
     uint64_t log_lines, log_dropped; /* lines written, and lines for which there was no room */
     unsigned clients;                /* connected now */
     unsigned max_clients;            /* that may be connected at a time */
-    unsigned refused;                /* being told now that there are too many */
+    unsigned refused;                /* being refused now */
     unsigned computing;              /* requests that compute outside of the loops now */
     unsigned calling;                /* requests that run outside of the loops, those included */
     unsigned waiting;                /* requests that wait for a thread outside of the loops */

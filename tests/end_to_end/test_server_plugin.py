@@ -367,6 +367,24 @@ def test_it_can_ask_after_the_client_has_left(known, folder):
     wait_until(lambda: sorted(plugin.entries()[-3:]) == sorted(expected), "all are known")
 
 
+def test_it_is_told_of_the_client_behind_a_proxy(tester):
+    """In the call, later from another thread, and when the client has left."""
+    plugin = tester("-t", "1", "--proxy-from", "127.0.0.1")
+    client = plugin.server.connect()
+    client.send(b"PROXY TCP6 2001:db8::1 ::1 7 8\r\n")
+    assert client.ask("who") == b"[2001:db8::1]:7,,1"
+    client.send_message("who-has-left")
+    plugin.wait_entry("wanted")
+    client.reset()
+    plugin.wait_entry("unwanted")
+    other = plugin.server.connect()
+    other.send(b"PROXY TCP4 10.1.2.3 127.0.0.1 1 2\r\n")
+    assert other.ask("release") == b"released"
+    plugin.wait_entry("[2001:db8::1]:7,,1")
+    other.send_message("who")
+    assert other.readline() == b"10.1.2.3:1,,2"
+
+
 # ---- the header
 
 def test_the_header_in_older_c(folder):

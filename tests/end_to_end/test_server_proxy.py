@@ -340,10 +340,13 @@ def test_resets_and_half_headers_leave_nothing_behind(server):
         client.send((LINE + b"Zack\n")[:count % 48])
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
+    def is_served():
+        with banterd.connect().socket as connection:
+            connection.sendall(LINE + b"Zack\n")
+            return connection.recv(100) == b"Hello ZACK\n"
+
+    wait_until(is_served, "the places are free again")
     wait_until(lambda: banterd.descriptors() == before, "all are closed")
-    client = banterd.connect()
-    client.send(LINE)
-    works(client)
 
 
 # ---- the stop
