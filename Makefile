@@ -128,7 +128,7 @@ server_parts := $(filter-out $(BUILD)/obj/server/main.o,$(server))
 client_parts := $(filter-out $(BUILD)/obj/client/main.o,$(client))
 # The client's module for TLS has a copy of common/ of its own.
 tls_rooms := common/tls client/tls
-tls_parts := $(call objects,$(wildcard common/tls/*.c))
+tls_parts := $(call objects,$(wildcard $(addsuffix /*.c,$(tls_rooms))))
 tls := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard $(addsuffix /*.c,common $(tls_rooms))))
 
 unit_sources := $(wildcard tests/unit/test_*.c)
@@ -169,6 +169,7 @@ all: $(BUILD)/banterd $(BUILD)/banter $(BUILD)/banter-tls.so ## build both progr
 # What the server is linked with; and of its functions plugins see those of banter/handler.h.
 server_libs := -lunistring -Wl,--export-dynamic-symbol='banter_reply_*'
 client_libs := -lreadline -ltinfo
+tls_libs := -lssl -lcrypto
 
 $(BUILD)/banterd: libs = $(server_libs)
 $(BUILD)/banterd: $(call whole,$(server) $(common))
@@ -179,7 +180,7 @@ $(BUILD)/banter: $(call whole,$(client) $(common))
 	$(call say,LINK)$(call link,$(lto))
 
 # clang brings a sanitizer's functions with a program only.
-$(BUILD)/banter-tls.so: libs = -shared $(if $(SANITIZE),,-Wl,-z,defs) -lssl -lcrypto
+$(BUILD)/banter-tls.so: libs = -shared $(if $(SANITIZE),,-Wl,-z,defs) $(tls_libs)
 $(BUILD)/banter-tls.so: $(tls)
 	$(call say,LINK)$(filter-out -pie,$(link))
 
@@ -208,11 +209,14 @@ $(unit): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(unit_helpers) $(common)
 program_of = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call including,$(1),$(unit_sources)))
 with_server := $(call program_of,server)
 with_client := $(call program_of,client)
+with_tls := $(sort $(foreach room,$(tls_rooms),$(call program_of,$(room))))
 with_bench := $(call program_of,tests/bench)
 $(with_server): $(server_parts)
 $(with_server): unit_libs += $(server_libs)
 $(with_client): $(client_parts)
 $(with_client): unit_libs += $(client_libs)
+$(with_tls): $(tls_parts)
+$(with_tls): unit_libs += $(tls_libs)
 $(with_bench): $(bench_parts)
 # The first test decides which call for memory fails, the third which read or write; the second knows of each read.
 $(BUILD)/tests/test_memory_out: unit_libs += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc

@@ -158,14 +158,12 @@ ssize_t tls_write(struct tls_session *session, const void *data, size_t size)
     return -1;
 }
 
-/* OpenSSL would take no more than data from a server that it has said this to, and no other record:
- * no new keys, and none of the tickets that come behind a handshake. So it forgets that it did. */
+/* OpenSSL goes on reading behind it: data, new keys, tickets. */
 void tls_end(struct tls_session *session)
 {
     if (!session->has_closed && session->incoming != TLS_FAILED) {
         ERR_clear_error();
         SSL_shutdown(session->ssl);
-        SSL_set_shutdown(session->ssl, SSL_get_shutdown(session->ssl) & ~SSL_SENT_SHUTDOWN);
     }
     session->has_closed = true;
     tls_flush(session);
