@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +24,30 @@
 #include "common/tls/certificate.h"
 
 extern const struct tls_module banter_tls;
+
+/* ---- OpenSSL's memory ---- */
+
+static _Thread_local long until_failure; /* calls; 0: none fails */
+
+static bool fails(void) { return until_failure > 0 && --until_failure == 0; }
+
+static void *allocate(size_t size, const char *file, int line)
+{
+    (void) file, (void) line;
+    return fails() ? NULL : malloc(size);
+}
+
+static void *reallocate(void *memory, size_t size, const char *file, int line)
+{
+    (void) file, (void) line;
+    return fails() ? NULL : realloc(memory, size);
+}
+
+static void release(void *memory, const char *file, int line)
+{
+    (void) file, (void) line;
+    free(memory);
+}
 
 /* ---- the server ---- */
 
@@ -76,13 +101,9 @@ static void *shake_hands(void *server)
     return NULL;
 }
 
-static void open_pair(struct pair *pair)
+static void open_server(struct pair *pair)
 {
     int fds[2];
-    pthread_t thread;
-    struct error error = {""};
-    enum tls_opening opening;
-    struct tls_settings settings = {.pin = pin};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     SSL_CTX_use_certificate(context, certificate);
@@ -93,15 +114,23 @@ static void open_pair(struct pair *pair)
     pair->client_socket = fds[1];
     SSL_set_fd(pair->server, fds[0]);
     assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+}
 
+static void open_pair(struct pair *pair)
+{
+    pthread_t thread;
+    struct error error = {""};
+    enum tls_opening opening;
+    struct tls_settings settings = {.pin = pin};
+    open_server(pair);
     pair->client = banter_tls.new(&settings, "localhost", &opening, &error);
     assert_non_null(pair->client);
     assert_int_equal(pthread_create(&thread, NULL, shake_hands, pair->server), 0);
-    opening = banter_tls.shake_hands(pair->client, fds[1], CLOCK_NEVER, 0, &error);
+    opening = banter_tls.shake_hands(pair->client, pair->client_socket, CLOCK_NEVER, 0, &error);
     pthread_join(thread, NULL);
     assert_string_equal(error.text, "");
     assert_int_equal(opening, TLS_OPEN);
-    assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(fcntl(pair->server_socket, F_SETFL, O_NONBLOCK), 0);
 }
 
 static void close_pair(struct pair *pair)
@@ -332,8 +361,52 @@ static void test_a_byte_at_a_time(void **state)
     close_pair(&pair);
 }
 
+/* Shakes hands and talks, as far as memory goes. */
+static void talk(struct pair *pair)
+{
+    char data[10];
+    enum tls_opening opening = TLS_OPEN;
+    struct error error = {""};
+    struct tls_settings settings = {.pin = pin};
+    pair->client = banter_tls.new(&settings, "localhost", &opening, &error);
+    if (pair->client)
+        opening = banter_tls.shake_hands(pair->client, pair->client_socket, CLOCK_NEVER, 0, &error);
+    assert_int_equal(error.text[0] == '\0', pair->client && opening == TLS_OPEN);
+    if (pair->client && opening == TLS_OPEN) {
+        banter_tls.write(pair->client, "word\n", 5);
+        banter_tls.read(pair->client, data, sizeof data);
+        banter_tls.end(pair->client);
+    }
+    if (pair->client)
+        banter_tls.free(pair->client);
+}
+
+static void test_memory_out(void **state)
+{
+    (void) state;
+    long last = 1;
+    for (bool has_failed = true; has_failed; last += 1 + last / 30) {
+        struct pair pair;
+        pthread_t thread;
+        open_server(&pair);
+        assert_int_equal(pthread_create(&thread, NULL, shake_hands, pair.server), 0);
+        until_failure = last;
+        talk(&pair);
+        has_failed = until_failure == 0;
+        until_failure = 0;
+        shutdown(pair.client_socket, SHUT_RDWR);
+        pthread_join(thread, NULL);
+        SSL_free(pair.server);
+        close(pair.server_socket);
+        close(pair.client_socket);
+    }
+    assert_true(last > 300);
+}
+
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* the server's; the client does without */
+    CRYPTO_set_mem_functions(allocate, reallocate, release); /* before it uses any */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_new_keys),
@@ -343,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_behind_our_end),
         cmocka_unit_test(test_small_reads),
         cmocka_unit_test(test_a_byte_at_a_time),
+        cmocka_unit_test(test_memory_out),
     };
     return cmocka_run_group_tests(tests, make_certificate, free_certificate);
 }
