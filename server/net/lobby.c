@@ -1,6 +1,7 @@
 /* lobby: its thread, which only ever waits in epoll. */
 #include "server/net/lobby.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -28,12 +29,11 @@ struct group {
     LIST_ENTRY(group) entry;
     struct tally_key key;
     unsigned count;
-    TAILQ_HEAD(, guest) guests; /* the oldest first */
 };
 
 struct guest {
     struct inbox_node node; /* first */
-    TAILQ_ENTRY(guest) entry, group_entry;
+    SLIST_ENTRY(guest) gone_entry;
     struct group *group; /* NULL: it does not wait yet */
     struct accepted accepted;
     int64_t deadline_ms;
@@ -51,9 +51,10 @@ struct lobby {
 
     /* The thread's. */
     int64_t now_ms;
-    unsigned count;             /* of those that wait */
-    TAILQ_HEAD(, guest) guests; /* the oldest, and so the first that is due, first */
+    struct guest *guests[LOBBY_MAX]; /* those that wait, the oldest, which is due first, first */
+    unsigned count;
     LIST_HEAD(, group) groups;
+    SLIST_HEAD(, guest) gone; /* they are freed when the batch is over */
     char received[PROXY_MAX_SIZE];
     struct proxy_header header;
 };
@@ -80,15 +81,12 @@ static struct group *group_of(struct lobby *lobby, struct tally_key key)
     if (!group)
         return NULL;
     group->key = key;
-    TAILQ_INIT(&group->guests);
     LIST_INSERT_HEAD(&lobby->groups, group, entry);
     return group;
 }
 
-static void leave_group(struct guest *guest)
+static void leave_group(struct group *group)
 {
-    struct group *group = guest->group;
-    TAILQ_REMOVE(&group->guests, guest, group_entry);
     if (--group->count > 0)
         return;
     LIST_REMOVE(group, entry);
@@ -102,21 +100,42 @@ static struct guest *oldest_of_most(const struct lobby *lobby)
     LIST_FOREACH(group, &lobby->groups, entry)
         if (group->count > most->count)
             most = group;
-    return TAILQ_FIRST(&most->guests);
+    unsigned place = 0;
+    while (lobby->guests[place]->group != most)
+        place++;
+    return lobby->guests[place];
 }
 
 /* ---- ends ---- */
+
+static void remove_guest(struct lobby *lobby, const struct guest *guest)
+{
+    unsigned place = 0;
+    while (lobby->guests[place] != guest)
+        place++;
+    lobby->count--;
+    memmove(&lobby->guests[place], &lobby->guests[place + 1],
+            (lobby->count - place) * sizeof lobby->guests[0]);
+}
 
 /* It waits no more; its socket is the caller's. */
 static void release(struct lobby *lobby, struct guest *guest)
 {
     if (guest->group) {
         epoll_ctl(lobby->epoll_fd, EPOLL_CTL_DEL, guest->accepted.fd, NULL);
-        TAILQ_REMOVE(&lobby->guests, guest, entry);
-        leave_group(guest);
-        lobby->count--;
+        remove_guest(lobby, guest);
+        leave_group(guest->group);
     }
-    free(guest);
+    SLIST_INSERT_HEAD(&lobby->gone, guest, gone_entry);
+}
+
+static void free_gone(struct lobby *lobby)
+{
+    struct guest *guest;
+    while ((guest = SLIST_FIRST(&lobby->gone))) {
+        SLIST_REMOVE_HEAD(&lobby->gone, gone_entry);
+        free(guest);
+    }
 }
 
 static void admit(struct lobby *lobby, struct guest *guest, const struct proxy_header *header)
@@ -243,9 +262,7 @@ static void let_wait(struct lobby *lobby, struct guest *guest)
     }
     guest->group = group;
     group->count++;
-    lobby->count++;
-    TAILQ_INSERT_TAIL(&group->guests, guest, group_entry);
-    TAILQ_INSERT_TAIL(&lobby->guests, guest, entry);
+    lobby->guests[lobby->count++] = guest;
     if (!watch(lobby, guest))
         end_wait(lobby, guest, strerror(errno));
 }
@@ -279,18 +296,21 @@ bool lobby_enter(struct lobby *lobby, const struct accepted *accepted)
 /* The process has stood still, and so has their time. */
 static void postpone(struct lobby *lobby, int64_t ms)
 {
-    struct guest *guest;
-    TAILQ_FOREACH(guest, &lobby->guests, entry)
-        if (guest->deadline_ms != CLOCK_NEVER)
-            guest->deadline_ms += ms;
+    for (unsigned i = 0; i < lobby->count; i++)
+        if (lobby->guests[i]->deadline_ms != CLOCK_NEVER)
+            lobby->guests[i]->deadline_ms += ms;
+}
+
+static int64_t first_deadline_ms(const struct lobby *lobby)
+{
+    return lobby->count > 0 ? lobby->guests[0]->deadline_ms : CLOCK_NEVER;
 }
 
 static int wait_for_events(struct lobby *lobby, struct epoll_event *events)
 {
-    const struct guest *first = TAILQ_FIRST(&lobby->guests);
-    bool has_deadline = first && first->deadline_ms != CLOCK_NEVER;
+    int64_t deadline_ms = first_deadline_ms(lobby);
     int64_t begun_ms = clock_ms();
-    int wait = has_deadline ? clock_part_ms(first->deadline_ms - begun_ms) : -1;
+    int wait = deadline_ms != CLOCK_NEVER ? clock_part_ms(deadline_ms - begun_ms) : -1;
     int count = epoll_wait(lobby->epoll_fd, events, BATCH_EVENTS, wait);
     lobby->now_ms = clock_ms();
     int64_t paused_ms = wait >= 0 ? clock_paused_ms(lobby->now_ms, begun_ms + wait) : 0;
@@ -304,17 +324,28 @@ static void run_batch(struct lobby *lobby, const struct epoll_event *events, int
 {
     eventfd_t wakes;
     for (int i = 0; i < count; i++) {
-        if (events[i].data.ptr)
-            look(lobby, events[i].data.ptr);
+        struct guest *guest = events[i].data.ptr;
+        assert(!guest || guest->group); /* who is watched waits */
+        if (guest)
+            look(lobby, guest);
         else
             (void) !eventfd_read(lobby->wake_fd, &wakes);
     }
     /* A batch that is full may not hold all that has been there: they are looked at first. */
-    struct guest *first;
-    while (count < BATCH_EVENTS && (first = TAILQ_FIRST(&lobby->guests)) &&
-           first->deadline_ms <= lobby->now_ms)
-        end_wait(lobby, first, "it did not come in time");
+    while (count < BATCH_EVENTS && first_deadline_ms(lobby) <= lobby->now_ms)
+        end_wait(lobby, lobby->guests[0], "it did not come in time");
     take_inbox(lobby);
+    free_gone(lobby);
+}
+
+static void end_at_stop(struct lobby *lobby, struct guest *guest)
+{
+    if (!look(lobby, guest))
+        return;
+    if (guest->is_itself)
+        admit(lobby, guest, NULL);
+    else
+        end(lobby, guest);
 }
 
 static void *run(void *context)
@@ -325,13 +356,9 @@ static void *run(void *context)
         run_batch(lobby, events, wait_for_events(lobby, events));
     /* Who has entered by now is there. */
     take_inbox(lobby);
-    for (struct guest *guest; (guest = TAILQ_FIRST(&lobby->guests));)
-        if (look(lobby, guest)) {
-            if (guest->is_itself)
-                admit(lobby, guest, NULL);
-            else
-                end(lobby, guest);
-        }
+    while (lobby->count > 0)
+        end_at_stop(lobby, lobby->guests[0]);
+    free_gone(lobby);
     return NULL;
 }
 
@@ -344,8 +371,8 @@ struct lobby *lobby_new(const struct lobby_config *config)
         return NULL;
     lobby->config = *config;
     lobby->wake_fd = -1;
-    TAILQ_INIT(&lobby->guests);
     LIST_INIT(&lobby->groups);
+    SLIST_INIT(&lobby->gone);
     lobby->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     lobby->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event event = {EPOLLIN, {.ptr = NULL}};
