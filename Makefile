@@ -149,7 +149,7 @@ bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 
 pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
-scripts := $(shell grep -l '^\#!/bin/bash' .ci/run tests/tools/*) common/completion.bash
+scripts := $(shell grep -l '^\#!/bin/' .ci/run tests/tools/* debian/tests/* debian/banterd.*) common/completion.bash
 c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) $(tls_rooms) \
                                          tests/unit tests/fuzz tests/handlers tests/end_to_end/plugins tests/faults \
                                          tests/bench tests/bench/peers))
@@ -160,7 +160,7 @@ c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/b
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
-.PHONY: all deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers restarts lint format install uninstall clean help bench instructions fuzz fuzz-programs FORCE
+.PHONY: all deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers restarts lint format install uninstall deb check-deb clean help bench instructions fuzz fuzz-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -320,6 +320,10 @@ $(BUILD)/deps-servers: | $(BUILD)/deps-build
 	@$(get_deps) servers && touch $@
 $(BUILD)/deps-instructions: | $(BUILD)/deps-build
 	@$(get_deps) bench instructions && touch $@
+$(BUILD)/deps-deb: | $(BUILD)/deps-build
+	@$(get_deps) deb && touch $@
+$(BUILD)/deps-root: | $(BUILD)/deps-deb
+	@$(get_deps) root && touch $@
 $(BUILD)/deps-lint: | $(BUILD)/deps-build
 	@$(get_deps) lint && touch $@
 
@@ -388,7 +392,7 @@ format: | $(BUILD)/deps-lint ## put the C sources into the format that lint want
 pc_values = -e 's|@VERSION@|$(VERSION)|; s|@PREFIX@|$(PREFIX)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@DOCDIR@|$(DOCDIR)|' \
             -e '2,$$s|=$(PREFIX)/|=$${prefix}/|'
 
-places := PREFIX BINDIR SBINDIR $(if $(LIBDIR),LIBDIR) MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR BASHCOMPLETIONDIR \
+places := PREFIX BINDIR SBINDIR LIBDIR MANDIR INCLUDEDIR PKGCONFIGDIR DOCDIR BASHCOMPLETIONDIR \
           ZSHCOMPLETIONDIR FISHCOMPLETIONDIR
 # A relative one would be in this folder, and wrong in banter.pc.
 ifneq ($(filter install uninstall,$(MAKECMDGOALS)),)
@@ -398,7 +402,7 @@ endif
 
 # Which folders install has made, so that uninstall removes these, and no others.
 made := '$(DESTDIR)$(DOCDIR)/.made'
-folders = '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(SBINDIR)' $(if $(LIBDIR),'$(DESTDIR)$(LIBDIR)/banter') \
+folders = '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(LIBDIR)/banter' \
           $(patsubst .%,'$(DESTDIR)$(MANDIR)'/man%,$(sort $(suffix $(pages)))) \
           '$(DESTDIR)$(INCLUDEDIR)/banter' '$(DESTDIR)$(PKGCONFIGDIR)' '$(DESTDIR)$(DOCDIR)/examples' \
           '$(DESTDIR)$(BASHCOMPLETIONDIR)' '$(DESTDIR)$(ZSHCOMPLETIONDIR)' '$(DESTDIR)$(FISHCOMPLETIONDIR)'
@@ -432,7 +436,6 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 
 uninstall: ## remove what install put there
 	rm -f '$(DESTDIR)$(BINDIR)/banter' '$(DESTDIR)$(SBINDIR)/banterd' '$(DESTDIR)$(LIBDIR)/banter/banter-tls.so'
-	-rmdir '$(DESTDIR)$(LIBDIR)/banter' 2>/dev/null
 	for page in $(notdir $(pages)); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; done
 	rm -f '$(DESTDIR)$(INCLUDEDIR)/banter/handler.h' '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc' \
 	    $(patsubst %,'$(DESTDIR)$(DOCDIR)/examples/%',$(notdir $(examples))) \
@@ -442,6 +445,20 @@ uninstall: ## remove what install put there
 	    '$(DESTDIR)$(DOCDIR)/LICENSE' '$(DESTDIR)$(DOCDIR)/README.md'
 	@[ ! -e $(made) ] || { folders=$$(sort -ru $(made)) && rm -f $(made) && \
 	    printf '%s\n' "$$folders" | while IFS= read -r folder; do rmdir "$$folder" 2>/dev/null || :; done; }
+
+# From a copy of the sources, with the flags of a package and not those of this make.
+deb: | $(BUILD)/deps-deb ## build Debian packages, into build/deb
+	rm -rf '$(BUILD)/deb'
+	mkdir -p '$(BUILD)/deb/banter-$(VERSION)'
+	if [ -e .git ]; then git ls-files -z; else find . -name build -prune -o -type f -print0; fi | \
+	    tar -c --null --files-from=- | tar -x -C '$(BUILD)/deb/banter-$(VERSION)'
+	cd '$(BUILD)/deb/banter-$(VERSION)' && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u BUILD -u SANITIZE -u LTO -u WERROR \
+	    DEB_BUILD_OPTIONS="nocheck parallel=$(CORES) $$DEB_BUILD_OPTIONS" dpkg-buildpackage -us -uc
+	rm -rf '$(BUILD)/deb/banter-$(VERSION)'
+	@ls $(BUILD)/deb/*.deb
+
+check-deb: deb | $(BUILD)/deps-root ## try the packages in a Debian of their own, as root (five minutes)
+	@tests/tools/check-deb '$(BUILD)'
 
 clean: ## remove all output (of this BUILD)
 	rm -rf '$(BUILD)'
