@@ -104,6 +104,16 @@ static const struct {
      FIELDS("2\0"
             "3"),
      "Server stopped after 2 clients, 3 requests"},
+    {LOG_STATUS,
+     FIELDS("2\0"
+            "14\0"
+            "99\0"
+            "1\0"
+            "6\0"
+            "4096"),
+     "Status: 2 clients now, 14 so far, 99 requests, 1 loops in use, 6 threads, 4096 bytes held"},
+    {LOG_RELOADED, FIELDS("allow deny"), "Reloaded: allow deny"},
+    {LOG_RELOAD_FAILED, FIELDS("deny\0why"), "Reload failed, nothing has changed: deny: why"},
     {LOG_CONNECTED, FIELDS("127.0.0.1:54012"), "Connected with 127.0.0.1:54012"},
     {LOG_CONNECTED, FIELDS("unix:/tmp/s\0uid=0"), "Connected with unix:/tmp/s as uid=0"},
     {LOG_PROCESSING, FIELDS("Zack"), "Processing the input received from client: Zack"},
