@@ -50,7 +50,8 @@ uint64_t log_events_limited(void)
 {
     uint64_t limited = 0;
 #define LIMIT(name, least, always, before, fields, after, event, counter)                          \
-    if (LOG_##least == LOG_ERRORS && !(always) && LOG_##name != LOG_WORKER)                        \
+    if (LOG_##least == LOG_ERRORS && !(always) && LOG_##name != LOG_WORKER &&                      \
+        LOG_##name != LOG_RELOAD_FAILED)                                                           \
         limited |= UINT64_C(1) << LOG_##name;
     LOG_EVENT_TABLE(LIMIT)
 #undef LIMIT

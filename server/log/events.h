@@ -188,7 +188,7 @@ uint64_t log_events_wanted(enum log_level level);
 
 /* The events of which only some a second are written (repeats.h): errors that clients, programs or
  * the machine can bring about again and again. What a program says on its standard error is not
- * among them. */
+ * among them, nor what came of a reload: somebody waits for that. */
 uint64_t log_events_limited(void);
 
 /* The events that all logs but silent ones write. */

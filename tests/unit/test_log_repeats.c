@@ -46,10 +46,10 @@ static void only_errors_are_limited(void **state)
     static const struct {
         enum log_event event;
         unsigned written; /* of 100 */
-    } rows[] = {{LOG_TOO_LONG, 10},   {LOG_HANDLER_FAILED, 10}, {LOG_ACCEPT_FAILED, 10},
-                {LOG_BUSY, 10},       {LOG_WORKER_LOST, 10},    {LOG_WORKER, 100},
-                {LOG_PROCESSED, 100}, {LOG_CONNECTED, 100},     {LOG_LISTENING, 100},
-                {LOG_STOPPED, 100},   {LOG_WORKER_STARTED, 100}};
+    } rows[] = {{LOG_TOO_LONG, 10},   {LOG_HANDLER_FAILED, 10},  {LOG_ACCEPT_FAILED, 10},
+                {LOG_BUSY, 10},       {LOG_WORKER_LOST, 10},     {LOG_WORKER, 100},
+                {LOG_PROCESSED, 100}, {LOG_CONNECTED, 100},      {LOG_LISTENING, 100},
+                {LOG_STOPPED, 100},   {LOG_WORKER_STARTED, 100}, {LOG_RELOAD_FAILED, 100}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct repeats repeats = {0};
         assert_int_equal(take(&repeats, rows[i].event, 5000, 100), rows[i].written);
