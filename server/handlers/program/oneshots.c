@@ -78,7 +78,7 @@ static uint64_t oldest_spare(const struct oneshots *oneshots)
     return oldest ? oldest->instance->number : 0;
 }
 
-void oneshots_restart_begin(struct oneshots *oneshots, struct restart *restart)
+static void begin_restart(struct oneshots *oneshots, struct restart *restart)
 {
     restart_plan_spares(restart, oneshots->number, oneshots->spare_count, 0);
     oneshots->more = oneshots->rules.ahead > 0;
@@ -86,8 +86,10 @@ void oneshots_restart_begin(struct oneshots *oneshots, struct restart *restart)
     oneshots->spare_ms = 0;
 }
 
-void oneshots_restart_step(struct oneshots *oneshots, struct restart *restart)
+void oneshots_restart(struct oneshots *oneshots, struct restart *restart)
 {
+    if (restart_begins(restart))
+        begin_restart(oneshots, restart);
     struct oneshot *oldest = TAILQ_FIRST(&oneshots->spares);
     const struct oneshot *newest = TAILQ_LAST(&oneshots->spares, oneshot_list);
     struct restart_spares spares = {

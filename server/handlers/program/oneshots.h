@@ -26,10 +26,9 @@ void oneshots_begin(struct oneshots *oneshots, struct request *request, const st
 /* Starts one ahead, if one is wanted and may start now. */
 void oneshots_start_ahead(struct oneshots *oneshots);
 
-/* A restart begins, of those that were started ahead; while it goes on, does what can be done by
- * now. Before others are started. */
-void oneshots_restart_begin(struct oneshots *oneshots, struct restart *restart);
-void oneshots_restart_step(struct oneshots *oneshots, struct restart *restart);
+/* A restart goes on, of those that were started ahead: does what can be done by now. Before
+ * others are started. */
+void oneshots_restart(struct oneshots *oneshots, struct restart *restart);
 
 /* Ends those whose requests nobody waits for any more. */
 void oneshots_end_over(struct oneshots *oneshots);

@@ -143,7 +143,7 @@ static uint64_t oldest_spare(const struct own *own)
     return oldest ? oldest->number : 0;
 }
 
-void own_restart_begin(struct own *own, struct restart *restart)
+static void begin_restart(struct own *own, struct restart *restart)
 {
     restart_plan_spares(restart, own->number, own->spares.count, own->count - own->spares.count);
     own->more = own->ahead > 0;
@@ -155,8 +155,10 @@ static void end_spare(struct own *own, struct worker *spare)
     free_worker(own, spare);
 }
 
-void own_restart_step(struct own *own, struct restart *restart)
+void own_restart(struct own *own, struct restart *restart)
 {
+    if (restart_begins(restart))
+        begin_restart(own, restart);
     struct worker *oldest = TAILQ_FIRST(&own->spares.list);
     struct worker *newest = TAILQ_LAST(&own->spares.list, spare_list);
     struct restart_spares spares = {
@@ -166,6 +168,7 @@ void own_restart_step(struct own *own, struct restart *restart)
         .newest = newest ? newest->number : 0,
         .newest_waits = newest && newest->phase == WORKER_IDLE,
         .is_full = own->count >= own->max,
+        .are_kept = true,
         .has_failed = newest && newest->number > restart->last_number && newest->failures > 0,
     };
     if (restart_takes_oldest(restart, &spares))

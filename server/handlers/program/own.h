@@ -29,10 +29,9 @@ void own_init(struct own *own, struct workers *workers, unsigned ahead, unsigned
  * and starts the next instance. */
 void own_serve(struct own *own);
 
-/* A restart begins, of the workers that belong to no session yet; while it goes on, does what can
- * be done by now. Before own_serve(). */
-void own_restart_begin(struct own *own, struct restart *restart);
-void own_restart_step(struct own *own, struct restart *restart);
+/* A restart goes on, of the workers that belong to no session yet: does what can be done by now.
+ * Before own_serve(). */
+void own_restart(struct own *own, struct restart *restart);
 
 /* Ends all workers. All sessions have ended. */
 void own_end(struct own *own);

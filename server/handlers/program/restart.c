@@ -45,9 +45,14 @@ void restart_result(struct restart *restart, struct handler_restart *result)
 
 /* ---- the supervisor's ---- */
 
+bool restart_goes_on(const struct restart *restart)
+{
+    return restart->runs || atomic_load_explicit(&restart->asked, memory_order_acquire);
+}
+
 bool restart_begins(struct restart *restart)
 {
-    if (!atomic_load_explicit(&restart->asked, memory_order_acquire))
+    if (restart->runs)
         return false;
     atomic_store(&restart->asked, false);
     restart->runs = true;
@@ -73,22 +78,33 @@ void restart_progress(struct restart *restart, unsigned restarted)
 
 static void end(struct restart *restart, const char *why)
 {
-    char text[64];
     restart->runs = false;
+    restart->is_over = true;
+    atomic_store(&restart->asked, false);
+    pthread_mutex_lock(&restart->lock);
+    snprintf(restart->result.why, sizeof restart->result.why, "%s", why);
+    pthread_mutex_unlock(&restart->lock);
+}
+
+void restart_done(struct restart *restart) { end(restart, ""); }
+
+void restart_give_up(struct restart *restart, const char *why) { end(restart, why); }
+
+void restart_announce_end(struct restart *restart)
+{
+    char text[64];
+    if (!restart->is_over)
+        return;
+    restart->is_over = false;
     pthread_mutex_lock(&restart->lock);
     struct handler_restart *result = &restart->result;
     result->runs = false;
-    snprintf(result->why, sizeof result->why, "%s", why);
     int size =
         snprintf(text, sizeof text, "%u%c%u", result->restarted, LOG_SEPARATOR, result->count);
     pthread_mutex_unlock(&restart->lock);
     log_put(restart->log, LOG_WORKERS_RESTARTED, 0, text, (size_t) size);
     eventfd_write(restart->ended_fd, 1);
 }
-
-void restart_done(struct restart *restart) { end(restart, ""); }
-
-void restart_give_up(struct restart *restart, const char *why) { end(restart, why); }
 
 /* ---- of those that were started ahead ---- */
 
@@ -104,6 +120,16 @@ unsigned restart_more(const struct restart *restart, uint64_t oldest)
     return restart->runs && oldest > 0 && oldest <= restart->last_number;
 }
 
+/* Those that were not replaced are not spares any more. */
+static void keep_the_others(struct restart *restart)
+{
+    pthread_mutex_lock(&restart->lock);
+    struct handler_restart *result = &restart->result;
+    result->kept += result->count - result->restarted;
+    result->count = result->restarted;
+    pthread_mutex_unlock(&restart->lock);
+}
+
 bool restart_takes_oldest(struct restart *restart, const struct restart_spares *spares)
 {
     bool has_old = restart_more(restart, spares->oldest) > 0;
@@ -113,6 +139,8 @@ bool restart_takes_oldest(struct restart *restart, const struct restart_spares *
     if (spares->has_failed) {
         restart_give_up(restart, "one that was started has failed, and the others stay");
     } else if (!has_old) {
+        if (spares->are_kept)
+            keep_the_others(restart);
         restart_done(restart);
     } else if (has_spare && (has_new ? spares->newest_waits : spares->is_full)) {
         restart_progress(restart, restart->restarted + 1);

@@ -26,7 +26,7 @@ struct restart {
     pthread_mutex_t lock;          /* nobody who holds it waits */
     struct handler_restart result; /* guarded by `lock` */
     /* the supervisor's */
-    bool runs;
+    bool runs, is_over; /* it is over, which is not announced yet */
     unsigned restarted;
     uint64_t last_number; /* of those started ahead: the last one that is to be replaced */
 };
@@ -44,7 +44,10 @@ void restart_result(struct restart *restart, struct handler_restart *result);
 
 /* ---- the supervisor's ---- */
 
-/* Whether one was asked for, which begins: once each. */
+/* Whether there is anything to do: one was asked for, or has begun and not ended. */
+bool restart_goes_on(const struct restart *restart);
+
+/* Whether it begins now: once each. */
 bool restart_begins(struct restart *restart);
 
 /* What is to be done: `count` workers have another process to come, `kept` do not. */
@@ -57,6 +60,9 @@ void restart_progress(struct restart *restart, unsigned restarted);
 void restart_done(struct restart *restart);
 void restart_give_up(struct restart *restart, const char *why);
 
+/* Tells whoever has asked, once each, when all that it has brought can be relied upon. */
+void restart_announce_end(struct restart *restart);
+
 /* ---- of those that were started ahead ---- */
 
 /* How they are. They have numbers, which go up. */
@@ -67,6 +73,7 @@ struct restart_spares {
     bool newest_waits; /* it has started */
     bool is_full;      /* there can't be one more */
     bool has_failed;   /* one has not started since the restart began */
+    bool are_kept;     /* those that were taken meanwhile belong to sessions now */
 };
 
 /* Those up to this number are to be replaced. */

@@ -8,7 +8,7 @@
 #include "server/handlers/program/tagged.h"
 #include "server/handlers/program/worker.h"
 
-void shared_restart_begin(struct shared *shared, struct restart *restart)
+static void begin(struct shared *shared, struct restart *restart)
 {
     struct worker *worker;
     LIST_FOREACH(worker, &shared->workers->all, entry)
@@ -112,8 +112,10 @@ static bool is_going(const struct shared *shared)
     return false;
 }
 
-void shared_restart_step(struct shared *shared, struct restart *restart)
+void shared_restart(struct shared *shared, struct restart *restart)
 {
+    if (restart_begins(restart))
+        begin(shared, restart);
     if (shared->workers->recalled)
         restart_give_up(restart, RESTART_STOPPING_TEXT);
     else if (shared->old)

@@ -13,10 +13,7 @@
 #include "server/handlers/program/restart.h"
 #include "server/handlers/program/shared.h"
 
-/* It begins: all workers that there are now have another instance to come. */
-void shared_restart_begin(struct shared *shared, struct restart *restart);
-
-/* While it goes on, before requests are given out: does what can be done by now. */
-void shared_restart_step(struct shared *shared, struct restart *restart);
+/* A restart goes on: does what can be done by now. Before requests are given out. */
+void shared_restart(struct shared *shared, struct restart *restart);
 
 #endif

@@ -49,34 +49,19 @@ static void serve_requests(struct supervisor *supervisor)
         oneshots_start_ahead(oneshots);
 }
 
-static void begin_restart(struct supervisor *supervisor)
-{
-    struct restart *restart = &supervisor->restart;
-    if (supervisor->plan.shared)
-        shared_restart_begin(&supervisor->shared, restart);
-    else if (supervisor->plan.per_request)
-        oneshots_restart_begin(&supervisor->oneshots, restart);
-    else if (supervisor->plan.talks)
-        talks_restart_begin(&supervisor->talks, restart);
-    else
-        own_restart_begin(&supervisor->own, restart);
-}
-
 static void serve_restart(struct supervisor *supervisor)
 {
     struct restart *restart = &supervisor->restart;
-    if (restart_begins(restart))
-        begin_restart(supervisor);
-    if (!restart->runs)
+    if (!restart_goes_on(restart))
         return;
     if (supervisor->plan.shared)
-        shared_restart_step(&supervisor->shared, restart);
+        shared_restart(&supervisor->shared, restart);
     else if (supervisor->plan.per_request)
-        oneshots_restart_step(&supervisor->oneshots, restart);
+        oneshots_restart(&supervisor->oneshots, restart);
     else if (supervisor->plan.talks)
-        talks_restart_step(&supervisor->talks, restart);
+        talks_restart(&supervisor->talks, restart);
     else
-        own_restart_step(&supervisor->own, restart);
+        own_restart(&supervisor->own, restart);
 }
 
 static void serve(struct supervisor *supervisor)
@@ -90,6 +75,7 @@ static void serve(struct supervisor *supervisor)
         talks_serve(&supervisor->talks);
     else
         own_serve(&supervisor->own);
+    restart_announce_end(&supervisor->restart);
 }
 
 /* A request wakes the thread only if something can take it. */
@@ -206,8 +192,9 @@ static void run_batch(struct supervisor *supervisor)
 static void end_all(struct supervisor *supervisor)
 {
     instances_update_time(&supervisor->instances, CLOCK_NEVER);
-    if (restart_begins(&supervisor->restart) || supervisor->restart.runs)
+    if (restart_goes_on(&supervisor->restart))
         restart_give_up(&supervisor->restart, RESTART_STOPPING_TEXT);
+    restart_announce_end(&supervisor->restart);
     oneshots_end(&supervisor->oneshots);
     talks_end(&supervisor->talks);
     own_end(&supervisor->own);

@@ -141,7 +141,7 @@ static uint64_t oldest_spare(const struct talks *talks)
     return oldest ? oldest->instance->number : 0;
 }
 
-void talks_restart_begin(struct talks *talks, struct restart *restart)
+static void begin_restart(struct talks *talks, struct restart *restart)
 {
     restart_plan_spares(restart, talks->number, talks->spare_count,
                         talks->count - talks->spare_count);
@@ -150,8 +150,10 @@ void talks_restart_begin(struct talks *talks, struct restart *restart)
     talks->spare_ms = 0;
 }
 
-void talks_restart_step(struct talks *talks, struct restart *restart)
+void talks_restart(struct talks *talks, struct restart *restart)
 {
+    if (restart_begins(restart))
+        begin_restart(talks, restart);
     struct talk *oldest = TAILQ_FIRST(&talks->spares);
     const struct talk *newest = TAILQ_LAST(&talks->spares, talk_list);
     struct restart_spares spares = {
@@ -161,6 +163,7 @@ void talks_restart_step(struct talks *talks, struct restart *restart)
         .newest = newest ? newest->instance->number : 0,
         .newest_waits = newest && !newest->starts,
         .is_full = talks->count >= talks->rules.max,
+        .are_kept = true,
         .has_failed = talks->failures > 0,
     };
     if (restart_takes_oldest(restart, &spares))

@@ -34,10 +34,9 @@ enum talk_result talks_over(struct talks *talks, struct stream *stream);
 /* Takes the news, and starts instances. */
 void talks_serve(struct talks *talks);
 
-/* A restart begins, of those that were started ahead; while it goes on, does what can be done by
- * now. Before talks_serve(). */
-void talks_restart_begin(struct talks *talks, struct restart *restart);
-void talks_restart_step(struct talks *talks, struct restart *restart);
+/* A restart goes on, of those that were started ahead: does what can be done by now. Before
+ * talks_serve(). */
+void talks_restart(struct talks *talks, struct restart *restart);
 
 /* All sessions are over: ends what is left. */
 void talks_end(struct talks *talks);
