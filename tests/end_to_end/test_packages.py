@@ -11,7 +11,7 @@ pytestmark = pytest.mark.no_sanitizer
 
 DEBIAN = TOP / "debian"
 UNITS = {"banterd@x.service": "banterd@.service", "banterd@x.socket": "banterd@.socket",
-         "banterd-control@x.socket": "banterd-control@.socket"}
+         "banterd-control@x.socket": "banterd-control@.socket", "banterd-metrics@x.socket": "banterd-metrics@.socket"}
 
 
 @pytest.fixture
