@@ -18,7 +18,7 @@ static bool judge(const char *text, uint32_t ip)
     for (char *item; (item = strsep(&rest, ","));) {
         struct in_addr base;
         char *slash = strchr(item, '/');
-        int bits = slash ? atoi(slash + 1) : 32;
+        long bits = slash ? strtol(slash + 1, NULL, 10) : 32;
         if (slash)
             *slash = '\0';
         if (strncasecmp(item, "::ffff:", 7) == 0 && strchr(item, '.')) {

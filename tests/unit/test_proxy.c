@@ -29,6 +29,7 @@ static enum proxy_result parse(const char *data, size_t size, struct proxy_heade
 /* It is this client's, whatever comes behind it, and incomplete as long as a byte is missing. */
 static void check_right(const char *data, size_t size, const char *address, const char *identity)
 {
+    static const char behind[] = {'\r', '\n', 'X'};
     struct proxy_header header;
     size_t used;
     const char *why;
@@ -37,7 +38,7 @@ static void check_right(const char *data, size_t size, const char *address, cons
         if (parse(data, cut, &header, &used, &why) != PROXY_INCOMPLETE)
             fail_msg("%zu of %zu bytes: %s", cut, size, why);
     memcpy(longer, data, size);
-    memcpy(longer + size, "\r\nX", 3);
+    memcpy(longer + size, behind, sizeof behind);
     for (size_t more = 0; more <= 3; more++) {
         if (parse(longer, size + more, &header, &used, &why) != PROXY_COMPLETE)
             fail_msg("%s: %s", address, why);
@@ -148,9 +149,10 @@ static void add(const char *bytes, size_t size)
 
 static void begin(int command, int family)
 {
-    header_size = 0;
+    static const char signature[] = {'\r', '\n', '\r', '\n', '\0', '\r',
+                                     '\n', 'Q',  'U',  'I',  'T',  '\n'};
     header_size = 16;
-    memcpy(header, "\r\n\r\n\0\r\nQUIT\n", 12);
+    memcpy(header, signature, sizeof signature);
     header[12] = (char) command;
     header[13] = (char) family;
     add("", 0);
@@ -179,9 +181,11 @@ static void add_sum(int off)
 
 static void add_ssl(int flags, const char *verify, const char *name, size_t size)
 {
+    /* With the type of what comes behind it. */
+    static const char version[] = {'\x21', 0, 7, 'T', 'L', 'S', 'v', '1', '.', '3', '\x22'};
     char value[600] = {(char) flags};
     memcpy(value + 1, verify, 4);
-    memcpy(value + 5, "\x21\0\7TLSv1.3\x22", 11);
+    memcpy(value + 5, version, sizeof version);
     value[16] = (char) (size >> 8);
     value[17] = (char) size;
     memcpy(value + 18, name, size);
