@@ -54,9 +54,12 @@ class SecureConnection(Connection):
         self.cut()
 
     def cut(self):
-        """Ends the connection without a word."""
-        self.socket.shutdown(socket.SHUT_WR)
+        """Ends the connection without a word, if the client is still there."""
         self.refused = "it was cut"
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
 
 
 def context_of(certificate, *, client_ca=None, version=ssl.TLSVersion.TLSv1_3, tickets=2, protocols=("banter",)):
