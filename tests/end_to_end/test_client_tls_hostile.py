@@ -137,6 +137,27 @@ def test_silence(run_banter, ca):
         assert run == refusal(69, address_of(peer), "no handshake within 0.2 s")
 
 
+def test_a_handshake_without_end(run_banter, ca):
+    """Bytes keep coming, of a record that is never whole."""
+    def drip(connection):
+        connection.send(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")
+        while not peer.released.wait(0.01):
+            connection.send(b"\0")
+    with Peer(drip) as peer:
+        run = run_banter("-c", address_of(peer), "--ca", ca, "--connect-timeout", "0.3", "a")
+        assert run == refusal(69, address_of(peer), "no handshake within 0.3 s")
+
+
+def test_a_flood_instead_of_a_handshake(run_banter, ca):
+    """Records that a handshake may have here and there, and nothing else."""
+    def flood(connection):
+        while True:
+            connection.send(b"\x14\x03\x03\x00\x01\x01" * 1000)
+    with Peer(flood) as peer:
+        run = run_banter("-c", address_of(peer), "--ca", ca, "a")
+        assert run == refusal(69, address_of(peer), "the handshake has failed: unexpected message")
+
+
 def test_a_handshake_byte_by_byte(run_banter, ca, certificates):
     def drip(server, client):
         while data := server.recv(1):
