@@ -51,8 +51,8 @@ static bool prepare_tls(struct opening *opening)
     opening->tls = tls_module_open(opening->error);
     if (!opening->tls)
         return fail_tls(opening, TLS_IMPOSSIBLE, settings->address);
-    opening->session = opening->tls->new (&settings->tls, address_host(settings->address, host),
-                                          &outcome, opening->error);
+    opening->session = opening->tls->create(&settings->tls, address_host(settings->address, host),
+                                            &outcome, opening->error);
     return opening->session || fail_tls(opening, outcome, settings->address);
 }
 

@@ -44,8 +44,8 @@ struct tls_module {
 
     /* A session that is not connected yet, for a server of this name ("": it has none). NULL on
      * failure, with `opening` and `error` set. */
-    struct tls_session *(*new)(const struct tls_settings *settings, const char *host,
-                               enum tls_opening *opening, struct error *error);
+    struct tls_session *(*create)(const struct tls_settings *settings, const char *host,
+                                  enum tls_opening *opening, struct error *error);
 
     /* Shakes hands over a socket that is connected and does not block, until a time of clock_ms();
      * `error` is set unless it is TLS_OPEN. `limit_ms` is the whole time, for that text, and 0 if

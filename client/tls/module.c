@@ -11,7 +11,7 @@ extern const struct tls_module banter_tls;
 
 const struct tls_module __attribute__((visibility("default"))) banter_tls = {
     .version = BANTER_VERSION,
-    .new = tls_session_new,
+    .create = tls_session_new,
     .shake_hands = tls_shake_hands,
     .identity = identity,
     .read = tls_read,

@@ -123,7 +123,7 @@ static void open_pair(struct pair *pair)
     enum tls_opening opening;
     struct tls_settings settings = {.pin = pin};
     open_server(pair);
-    pair->client = banter_tls.new(&settings, "localhost", &opening, &error);
+    pair->client = banter_tls.create(&settings, "localhost", &opening, &error);
     assert_non_null(pair->client);
     assert_int_equal(pthread_create(&thread, NULL, shake_hands, pair->server), 0);
     opening = banter_tls.shake_hands(pair->client, pair->client_socket, CLOCK_NEVER, 0, &error);
@@ -368,7 +368,7 @@ static void talk(struct pair *pair)
     enum tls_opening opening = TLS_OPEN;
     struct error error = {""};
     struct tls_settings settings = {.pin = pin};
-    pair->client = banter_tls.new(&settings, "localhost", &opening, &error);
+    pair->client = banter_tls.create(&settings, "localhost", &opening, &error);
     if (pair->client)
         opening = banter_tls.shake_hands(pair->client, pair->client_socket, CLOCK_NEVER, 0, &error);
     assert_int_equal(error.text[0] == '\0', pair->client && opening == TLS_OPEN);
