@@ -220,6 +220,7 @@ static void a_stop_answers_what_was_begun_and_takes_back_the_rest(void **state)
     for (int i = 3; i < 5; i++)
         request_defer(fixture.held[i]);
     fixture_answer(4, "not begun, but answered");
+    fixture.shard.draining = true;
     turn_refuse(session);
     assert_true(fixture_run());
     fixture_expect_end(client, LATE_AT_STOP LATE_AT_STOP LATE_AT_STOP "a\n" STOPPING);
@@ -239,6 +240,7 @@ static void a_stop_takes_back_all_if_nothing_was_begun(void **state)
         request_defer(fixture.held[i]);
     assert_true(request_begin(fixture.held[0]));
     request_defer(fixture.held[0]); /* in vain */
+    fixture.shard.draining = true;
     turn_refuse(session);
     assert_true(fixture_run());
     fixture_expect_end(client, STOPPING);
@@ -252,6 +254,7 @@ static void a_session_that_ends_by_itself_is_not_told_of_the_stop(void **state)
     struct session *one = fixture_session(&quits), *other = fixture_session(&stays);
     fixture_ask(quits, "a\nhold 1\n--QUIT--\n", "a\n");
     fixture_ask(stays, "a\nhold 2\nhalf", "a\n");
+    fixture.shard.draining = true;
     turn_drain(one, &fixture.scratch);
     turn_drain(other, &fixture.scratch);
     fixture_answer(0, "1");

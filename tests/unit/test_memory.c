@@ -255,6 +255,7 @@ static void at_the_stop_all_is_read(void **state)
         fixture_say(clients[i], "\n");
     }
     size_t place = 0;
+    fixture.shard.draining = true;
     for (struct session *session; (session = store_next(&fixture.shard.store, &place));)
         turn_drain(session, &fixture.scratch);
     run();
