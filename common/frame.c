@@ -67,8 +67,9 @@ static enum frame_outcome next_raw(const struct frame_rules *rules, struct frame
     return FRAME_OVERSIZE;
 }
 
-enum frame_outcome frame_next(const struct frame_rules *rules, struct frame_decoder *decoder,
-                              const char *data, size_t size, struct frame *frame)
+FRAME_INLINED enum frame_outcome frame_next(const struct frame_rules *rules,
+                                            struct frame_decoder *decoder, const char *data,
+                                            size_t size, struct frame *frame)
 {
     assert(decoder->scanned <= size);
     *frame = (struct frame){0};

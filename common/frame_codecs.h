@@ -23,6 +23,11 @@ enum {
 
 /* ---- FRAME_LINE, FRAME_CRLF ---- */
 
+/* In front of a definition: the function is inlined into each caller, if the program is optimised
+ * as a whole. If a program has more than one, the compiler would not do so by itself, and a request
+ * would cost the server 3 % more instructions. */
+#define FRAME_INLINED __attribute__((always_inline)) inline
+
 /* frame_next() AT_START. */
 enum frame_outcome frame_line_next(const struct frame_rules *rules, struct frame_decoder *decoder,
                                    const char *data, size_t size, struct frame *frame);

@@ -96,8 +96,9 @@ static enum frame_outcome pass_limit(const struct frame_rules *rules, struct fra
     return start_skipping(decoder, data, size, frame);
 }
 
-enum frame_outcome frame_line_next(const struct frame_rules *rules, struct frame_decoder *decoder,
-                                   const char *data, size_t size, struct frame *frame)
+FRAME_INLINED enum frame_outcome frame_line_next(const struct frame_rules *rules,
+                                                 struct frame_decoder *decoder, const char *data,
+                                                 size_t size, struct frame *frame)
 {
     if (decoder->scanned == size)
         return FRAME_MORE;
