@@ -144,16 +144,24 @@ def test_late_answers_are_timed_one_by_one(server):
 
 
 def test_handovers_and_what_is_offloaded(server):
+    """Each call that sleeps is one or the other; on a busy machine which one is open, and whether it is seen."""
     banterd = server("-H", "test", "-t", "1", *metrics.OPTIONS)
-    client = banterd.connect()
-    assert client.ask("sleep 100 x") == b"x"
-    metrics.wait_for(banterd, {"banterd_handovers_total": 1, "banterd_offloaded_total": 0, "banterd_loops": 1,
-                               "banterd_loops_in_use": 1})
-    assert client.ask("sleep 100 x") == b"x"
-    figures = metrics.wait_for(banterd, {"banterd_handovers_total": 1, "banterd_offloaded_total": 1,
-                                         "banterd_offload_waiting": 0})
+    asked = 0
+
+    def both():
+        nonlocal asked
+        asked += 2
+        client = banterd.connect()
+        assert [client.ask("sleep 50 x") for _ in range(2)] == [b"x"] * 2
+        figures = metrics.figures(banterd)
+        taken, offloaded = figures["banterd_handovers_total"], figures["banterd_offloaded_total"]
+        assert taken + offloaded <= asked
+        return taken >= 1 and offloaded >= 1
+
+    wait_until(both, "one loses its loop, another is called elsewhere")
+    figures = metrics.wait_for(banterd, {"banterd_loops": 1, "banterd_loops_in_use": 1, "banterd_offload_waiting": 0})
     assert figures["banterd_threads"] >= 3
-    assert answered(figures) == 2
+    wait_until(lambda: answered(metrics.figures(banterd)) == asked, "each has a time")
 
 
 def test_requests_that_wait_for_a_thread(server):
