@@ -1,7 +1,7 @@
 """The plots, as SVG, by gnuplot."""
 import shutil
-import subprocess
 
+import gnuplot
 from goals import RATE
 from throughput import GROWTH, MAIN, PAYLOAD_CELLS, PAYLOADS
 
@@ -9,30 +9,6 @@ COLOURS = {"banterd": "#c0392b", "banterd -t 1": "#e59866", "banterd transcript"
            "event_line": "#7fb3d5", "redis": "#196f3d", "memcached": "#82e0aa", "python asyncio": "#b7950b",
            "python threads": "#f7dc6f", "thread_line": "#6c3483", "socat": "#a569bd", "ncat": "#d2b4de",
            "floor": "#909497", "banterd, one session": "#f5b7b1"}
-HEAD = """set terminal svg size 960,420 dynamic background rgb 'white' font 'sans,11'
-set output '{file}'
-set title {title}
-set grid ytics
-set key outside right top noenhanced
-set border 3
-set tics nomirror noenhanced
-"""
-
-
-def _quoted(text):
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _data(name, rows):
-    """What is missing is a word that gnuplot leaves out."""
-    lines = [" ".join(_quoted(value) if isinstance(value, str) else "NaN" if value is None else f"{value:.6g}"
-                      for value in row) for row in rows]
-    return f"${name} << END\n" + "\n".join(lines) + "\nEND\n"
-
-
-def _draw(file, title, commands):
-    script = HEAD.format(file=file, title=_quoted(title)) + commands
-    subprocess.run(["gnuplot"], input=script, text=True, check=True, timeout=60)
 
 
 def _bars(file, title, groups, servers, value, unit, logarithmic=False):
@@ -41,14 +17,15 @@ def _bars(file, title, groups, servers, value, unit, logarithmic=False):
     if not servers:
         return
     rows = [[label, *(value(group, server) for server in servers)] for label, group in groups]
-    commands = _data("bars", rows)
+    commands = gnuplot.data("bars", rows)
     commands += "set style data histogram\nset style histogram cluster gap 2\nset style fill solid\n"
-    commands += f"set ylabel {_quoted(unit)}\n"
+    commands += f"set ylabel {gnuplot.quoted(unit)}\n"
     commands += "set logscale y\n" if logarithmic else "set yrange [0:*]\n"
     commands += "plot " + ", ".join(
-        f"$bars using {column}{':xtic(1)' if column == 2 else ''} title {_quoted(server)} lc rgb '{COLOURS[server]}'"
+        f"$bars using {column}{':xtic(1)' if column == 2 else ''} title {gnuplot.quoted(server)} "
+        f"lc rgb '{COLOURS[server]}'"
         for column, server in enumerate(servers, 2)) + "\n"
-    _draw(file, title, commands)
+    gnuplot.draw(file, title, commands)
 
 
 def _throughput(results, folder):
@@ -77,14 +54,14 @@ def _growth(results, folder):
                                 ("growth-cost.svg", "Processor time of the server for a request, depth 1", "cpu_us")):
         rows = [[connections, *((results.median(cell, server, figure) or None) for server in servers)]
                 for connections, cell in cells]
-        commands = _data("lines", rows) + "set logscale xy\nset grid\nset datafile missing 'NaN'\n"
+        commands = gnuplot.data("lines", rows) + "set logscale xy\nset grid\nset datafile missing 'NaN'\n"
         commands += "set xlabel 'connections'\n"
-        commands += f"set ylabel {_quoted('requests/s' if figure == RATE else 'us')}\n"
+        commands += f"set ylabel {gnuplot.quoted('requests/s' if figure == RATE else 'us')}\n"
         commands += "plot " + ", ".join(
-            f"$lines using 1:{column} title {_quoted(server)} with linespoints lc rgb '{COLOURS[server]}' "
+            f"$lines using 1:{column} title {gnuplot.quoted(server)} with linespoints lc rgb '{COLOURS[server]}' "
             "pt 7 ps 0.5 lw 2"
             for column, server in enumerate(servers, 2)) + "\n"
-        _draw(folder / file, title, commands)
+        gnuplot.draw(folder / file, title, commands)
 
 
 def _isolation(results, folder):
