@@ -1,4 +1,5 @@
-"""fleet: servers that are restarted one by one behind HAProxy, under sessions that notice nothing.
+"""fleet: servers that are restarted one by one behind HAProxy, or one whose socket stays open while it is restarted,
+under sessions that notice nothing.
 
 Each server runs a program that keeps a list of the lines it was given, so that a line that is lost or run twice shows.
 """
@@ -8,6 +9,7 @@ import threading
 from pathlib import Path
 
 from harness import BANTER, DIES_WITH_US, LIMIT, LineClient, Talkers, wait_until
+from manager import address_of, listening_socket, start_with_sockets
 
 HAPROXY = "/usr/sbin/haproxy"
 BATCH = 40  # lines that a session has under way
@@ -63,6 +65,28 @@ class Fleet:
         return [line for ran in self._lists for line in ran.read_text().splitlines()]
 
 
+class Passed:
+    """A server whose sockets a service manager holds: what comes while it is restarted waits there."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self._ran = bench.folder / "ran"
+        self._listener = listening_socket(bench.folder / "front")
+        self.address = address_of(self._listener)
+        self._server = self._start()
+
+    def _start(self):
+        return start_with_sockets(self.bench, [self._listener], "-q", "-q", "--workers", "2", "--", "tee", "-a",
+                                  self._ran)
+
+    def restart_each(self):
+        assert self._server.stop() == 0
+        self._server = self._start()
+
+    def ran(self):
+        return self._ran.read_text().splitlines()
+
+
 class Session:
     """A banter that is given lines, and answered, a batch at a time."""
 
@@ -93,9 +117,8 @@ class Session:
         self._banter.wait()
 
 
-def restart_under_load(bench, servers, sessions, rounds):
+def restart_under_load(fleet, sessions, rounds):
     """Returns how many lines were asked. Raises an AssertionError if one was lost or run twice."""
-    fleet = Fleet(bench, servers)
     is_over = threading.Event()
     talks = [Session(fleet, name) for name in range(sessions)]
 
