@@ -1,7 +1,9 @@
 """--allow, --deny, --max-per-address: who may connect, and how many of one address."""
 import os
+import signal
 import socket
 import struct
+import threading
 
 import pytest
 
@@ -163,6 +165,56 @@ def test_a_pause_with_denied_clients(server):
     banterd.resume()
     assert is_refused(clients[0], "denied")
     works(clients[1]).close()
+
+
+# ---- rules that change
+
+def test_rules_are_read_anew(server, folder):
+    """Whoever is connected stays; a file that is wrong changes nothing."""
+    rules, proxies = folder / "rules", folder / "proxies"
+    rules.write_text("127.0.0.2\n")
+    proxies.write_text("")
+    banterd = server("--deny", "10.0.0.0/8,@rules", "--proxy-from", "@proxies")
+    client = works(banterd.connect())
+    assert is_refused(connect_from(banterd, "127.0.0.2"), "denied")
+
+    rules.write_text("127.0.0.1\n")
+    proxies.write_text("127.0.0.3\n")
+    banterd.process.send_signal(signal.SIGHUP)
+    banterd.log.wait_line("Reloaded: rules proxies")
+    assert is_refused(connect_from(banterd, "127.0.0.1"), "denied")
+    works(connect_from(banterd, "127.0.0.2"))
+    works(client)
+    behind = connect_from(banterd, "127.0.0.3")
+    behind.send("PROXY TCP4 10.1.2.3 127.0.0.1 1 2\r\n")
+    assert is_refused(behind, "denied")
+
+    rules.write_text("")
+    proxies.write_text("127.0.0.3\nnobody\n")
+    banterd.process.send_signal(signal.SIGHUP)
+    banterd.log.wait_for("^Reload failed, nothing has changed: proxies: line 2: \"nobody\" is none of: ")
+    assert is_refused(connect_from(banterd, "127.0.0.1"), "denied")
+    works(client)
+
+
+def test_rules_change_under_load(server, folder):
+    """Those that come meanwhile are judged by one set of rules or the other."""
+    rules = folder / "rules"
+    rules.write_text("10.0.0.0/8\n")
+    banterd = server("-qq", "--deny", "@rules", "-t", "2")
+    over = threading.Event()
+
+    def come(source):
+        while not over.is_set():
+            works(connect_from(banterd, source)).close()
+
+    talkers = Talkers(come, ["127.0.0.1", "127.0.0.2"])
+    for count in range(scaled(100, 20)):
+        rules.write_text("".join(f"10.{count}.{net}.0/24\n" for net in range(100)))
+        banterd.process.send_signal(signal.SIGHUP)
+    over.set()
+    talkers.join()
+    works(banterd.connect())
 
 
 # ---- how many of one address
