@@ -127,7 +127,7 @@ static int get_pid(struct request *request)
     assert_true(buffer_size(&request->reply) < sizeof text);
     memcpy(text, buffer_head(&request->reply), buffer_size(&request->reply));
     request_unref(request);
-    return atoi(text);
+    return (int) strtol(text, NULL, 10);
 }
 
 #define ECHO "while read x; do echo $x; done"

@@ -48,11 +48,11 @@ static struct worker *next_outdated(const struct shared *shared)
     return best;
 }
 
-/* Starts the next one's successor; or the next one itself if it has no instance, since there is
- * nothing to lose. Returns 0, or the errno of what failed. */
-static int start_next(struct shared *shared)
+/* Starts its successor; or the worker itself if it has no instance, since there is nothing to lose.
+ * Returns 0, or the errno of what failed. */
+static int replace(struct shared *shared, struct worker *worker)
 {
-    struct worker *worker = shared->old = next_outdated(shared);
+    shared->old = worker;
     if (worker->phase == WORKER_EMPTY)
         return worker_start(shared->workers, worker);
     shared->successor = shared_add_successor(shared, worker->number);
@@ -122,8 +122,9 @@ void shared_restart(struct shared *shared, struct restart *restart)
         go_on(shared, restart);
     if (!restart->runs || shared->old || is_going(shared))
         return;
-    if (count_outdated(shared) == 0)
+    struct worker *next = next_outdated(shared);
+    if (!next)
         restart_done(restart);
-    else if (start_next(shared) != 0)
+    else if (replace(shared, next) != 0)
         give_up(shared, restart);
 }

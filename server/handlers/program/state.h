@@ -42,7 +42,6 @@ struct worker {
     TAILQ_ENTRY(worker) spare_entry; /* in spares.list, if it has no flow and is not shared */
     uint64_t number;
     struct score *score; /* what others see of it; NULL: memory was out */
-    bool has_started;    /* an instance, ever: the next one takes its place */
     /* the supervisor's: the session that has it to itself; NULL: all do, or, on_demand, none yet */
     struct flow *flow;
     enum worker_phase phase;
@@ -50,6 +49,7 @@ struct worker {
     /* Its request waits for an instance unless `given`; a shared worker's is always given. */
     struct exchange exchange;
     bool given;
+    bool has_started; /* an instance, ever: the next one takes its place */
     /* given: when the turn must be over, however long the request has waited before; the engine
      * answers it in time. */
     int64_t late_ms;
