@@ -97,6 +97,13 @@ def wait_until(condition, what, limit=LIMIT):
         pause = min(1.2 * pause, 0.02)
 
 
+def is_ready(descriptor, events, within=0):
+    """Whether these events of poll(2) are there now or within some seconds. Descriptors above 1023 are fine."""
+    poll = select.poll()
+    poll.register(descriptor, events)
+    return bool(poll.poll(within * 1000))
+
+
 def is_listening(path):
     """Whether somebody listens on the Unix socket there: a file is there from the bind on. For servers whose log
     isn't read; nothing connects to them."""
@@ -119,12 +126,12 @@ class Output:
         self._thread.start()
 
     def _read(self):
-        descriptor = self._pipe.fileno()
-        while data := os.read(descriptor, 65536):
-            with self._changed:
-                *lines, self._rest = (self._rest + data).split(b"\n")
-                self._lines += map(text_of, lines)
-                self._changed.notify_all()
+        with self._pipe:
+            while data := os.read(self._pipe.fileno(), 65536):
+                with self._changed:
+                    *lines, self._rest = (self._rest + data).split(b"\n")
+                    self._lines += map(text_of, lines)
+                    self._changed.notify_all()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -457,7 +464,7 @@ class LineClient:
 
     def readable(self, within=0):
         """Whether there is something to read, or the end of the stream, now or within some seconds."""
-        return bool(self._held or select.select([self.socket], [], [], within)[0])
+        return bool(self._held or is_ready(self.socket, select.POLLIN, within))
 
     def at_eof(self):
         """Waits for the end of the stream: true when nothing came before it."""

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 
-from harness import BANTERD, BANTERD_TEST, LIMIT, Server
+from harness import BANTERD, BANTERD_TEST, LIMIT, Server, is_ready
 
 # Runs in the process that becomes banterd, whose number LISTEN_PID has. Its arguments are the descriptors, with
 # commas between, and the command.
@@ -73,7 +73,7 @@ class Manager:
         last = time.monotonic()
         while (left := last + seconds - time.monotonic()) > 0:
             assert time.monotonic() < deadline, f"{line} comes on and on"
-            if select.select([self.socket], [], [], left)[0] and line in self.next():
+            if is_ready(self.socket, select.POLLIN, left) and line in self.next():
                 last = time.monotonic()
 
     def fill(self):

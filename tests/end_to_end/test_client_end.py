@@ -3,7 +3,7 @@ import select
 
 import pytest
 
-from harness import BANNER, Run
+from harness import BANNER, Run, is_ready
 from peers.scripted import Peer
 
 pytestmark = pytest.mark.no_threads
@@ -275,7 +275,7 @@ def test_a_greeting(run_banter, greeting, shown, how):
 
 def test_requests_wait_for_the_greeting(start_banter):
     def greet(connection):
-        assert not select.select([connection.socket], [], [], 0.3)[0]
+        assert not is_ready(connection.socket, select.POLLIN, 0.3)
         connection.send(b"220\n")
         answering_all(connection)
     with Peer(greet) as peer:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BANTER, LIMIT, Run, scaled
+from harness import BANTER, LIMIT, Run, is_ready, scaled
 from plain import MEMORY_BOUND, peak_memory, plain
 from peers.scripted import Peer, hello
 
@@ -177,7 +177,7 @@ def test_our_half_ends_behind_the_last_reply(run_banter):
     def mortal(connection):
         lines = [connection.line() for _ in range(2)]
         connection.send(b"1\n")
-        assert not select.select([connection.socket], [], [], 0.3)[0]
+        assert not is_ready(connection.socket, select.POLLIN, 0.3)
         connection.send(b"2\n")
         connection.wait_end()
         assert lines == [b"a", b"b"]

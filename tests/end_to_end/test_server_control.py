@@ -1,4 +1,5 @@
 """--control: what the server says of itself, and does, while all else hangs; and who may not ask it."""
+import contextlib
 import datetime
 import json
 import os
@@ -13,7 +14,7 @@ import subprocess
 
 import pytest
 
-from harness import BANTER, BANTERD, LIMIT, assert_stopped, is_error, is_listening, scaled, wait_until
+from harness import BANTER, BANTERD, LIMIT, assert_stopped, is_error, is_listening, is_ready, scaled, wait_until
 
 USAGE = 64
 CONNECTIONS = 16
@@ -482,7 +483,7 @@ def test_a_flood_that_nobody_reads_is_not_read_either(operated, bench, control, 
             try:
                 sent += flood.socket.send(b"status\n" * 1000)
             except BlockingIOError:
-                if not select.select([], [flood.socket], [], 0.2)[1]:
+                if not is_ready(flood.socket, select.POLLOUT, 0.2):
                     break
         assert sent < 8_000_000
     assert ask("sessions") == b"[]"
@@ -529,10 +530,11 @@ def test_many_that_come_and_go(operated, bench, control, ask):
     for _ in range(scaled(500, 100)):
         bench.connect(control).abandon()
         client = bench.connect(control)
-        client.send(b"sessions\nstatus\n")
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may be one too many at that moment
+            client.send(b"sessions\nstatus\n")
         client.abandon()
-    assert ask("sessions") == b"[]"
     wait_until(lambda: banterd.descriptors() <= before, "all are closed")
+    assert ask("sessions") == b"[]"
 
 
 def test_a_stop_while_some_are_connected(operated, bench, control):

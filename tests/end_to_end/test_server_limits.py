@@ -74,7 +74,7 @@ def push(client, data):
     client.socket.setblocking(False)
     view = memoryview(data)
     sent = 0
-    while sent < len(data) and select.select([], [client.socket], [], 0.5)[1]:
+    while sent < len(data) and harness.is_ready(client.socket, select.POLLOUT, 0.5):
         sent += client.socket.send(view[sent:sent + 65536])
     client.socket.settimeout(harness.LIMIT)
     return sent
