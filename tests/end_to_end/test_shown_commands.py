@@ -86,7 +86,11 @@ def test_server(bench, folder, here, block):
 @shown(lambda block: not is_server(block) and not is_conversation(block))
 def test_commands(bench, folder, here, open_screen, block):
     script = patient("\n".join(block.commands))
-    if "banterd" in script:
+    if "banterd.control" in script:
+        banterd = bench.server("--control", f"unix:{folder}/banterd.control")
+        assert [banterd.connect().ask("x") for _ in range(7)] == [b"Hello X"] * 7  # whom one can ask about
+        script = script.replace("/run/", f"{folder}/")
+    elif "banterd" in script:
         here.update(BANTER_ADDRESS=f"unix:{folder}/socket", LISTEN=f"unix:{folder}/socket")
         script += "\nstatus=$?; kill $!; wait $! && exit $status"
     else:
