@@ -93,7 +93,7 @@ lto := -flto=auto
 endif
 
 includes := -I. -Iserver/include -D_GNU_SOURCE -DBANTER_VERSION='"$(VERSION)"'
-# For what finds the client's module for TLS.
+# For what finds the modules for TLS.
 libdir := -DBANTER_LIBDIR='"$(LIBDIR)"'
 # $(1): $(lto), or nothing.
 compile = $(CC) -std=gnu17 $(includes) $(WARNINGS) $(sanitize) $(hardening) $(1) -pthread $(CPPFLAGS) $(CFLAGS)
@@ -129,7 +129,8 @@ client_parts := $(filter-out $(BUILD)/obj/client/main.o,$(client))
 # The client's module for TLS has a copy of common/ of its own.
 tls_rooms := common/tls client/tls
 tls_parts := $(call objects,$(wildcard $(addsuffix /*.c,$(tls_rooms))))
-tls := $(patsubst %.c,$(BUILD)/pic/%.o,$(wildcard $(addsuffix /*.c,common $(tls_rooms))))
+in_modules := $(filter-out common/module.c,$(wildcard common/*.c common/tls/*.c))
+tls := $(patsubst %.c,$(BUILD)/pic/%.o,$(in_modules) $(wildcard client/tls/*.c))
 
 unit_sources := $(wildcard tests/unit/test_*.c)
 unit_helpers := $(call objects,$(filter-out $(unit_sources),$(wildcard tests/unit/*.c)))
@@ -287,12 +288,12 @@ $(call objects,$(bench_sources)): | $(BUILD)/deps-bench
 -include $(patsubst %.o,%.d,$(sort $(call objects,$(c_sources)) \
                                    $(call whole,$(server) $(client) $(common) $(test_handlers)) $(tls)))
 
-# Where the module is installed; only its finder depends on that.
+# Where modules are installed; only their finder depends on that.
 $(BUILD)/libdir: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(LIBDIR)' | cmp -s - $@ || printf '%s\n' '$(LIBDIR)' > $@
-$(BUILD)/obj/client/tls_module.o $(BUILD)/lto/client/tls_module.o: $(BUILD)/libdir
-$(BUILD)/obj/client/tls_module.o $(BUILD)/lto/client/tls_module.o: private includes += $(libdir)
+$(BUILD)/obj/common/module.o $(BUILD)/lto/common/module.o: $(BUILD)/libdir
+$(BUILD)/obj/common/module.o $(BUILD)/lto/common/module.o: private includes += $(libdir)
 
 # ---- what must be installed
 
