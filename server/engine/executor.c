@@ -52,6 +52,11 @@ struct executor {
     unsigned newcomers; /* threads begun for them since the last sample */
 };
 
+static const struct job_ops *ops_of(const struct executor *executor, const struct job *job)
+{
+    return job->ops ? job->ops : executor->ops;
+}
+
 /* ---- who waits ---- */
 
 static bool needs_permit(const struct job *job) { return job->cost >= COST_COMPUTES; }
@@ -210,7 +215,7 @@ static void run_jobs(void *user, struct pool_thread *thread, struct job *job)
         pthread_mutex_unlock(&executor->lock);
         if (!job)
             return;
-        executor->ops->run(job);
+        ops_of(executor, job)->run(job);
         job = NULL;
     }
 }
@@ -360,7 +365,7 @@ void executor_free(struct executor *executor)
     struct job *job;
     while ((job = take_first(&executor->sleeping)) || (job = take_first(&executor->unknown)) ||
            (job = take_first(&executor->quick)) || (job = take_cheapest(executor)))
-        executor->ops->release(job);
+        ops_of(executor, job)->release(job);
     heap_fini(&executor->computing);
     pthread_mutex_destroy(&executor->lock);
     free(executor);

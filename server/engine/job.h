@@ -1,5 +1,5 @@
 /*
- * job: what the executor runs, embedded in a request.
+ * job: what the executor runs, embedded in a request, or in something else that takes long.
  *
  * `node` comes first and serves two inboxes, one after the other: the executor's from
  * executor_submit() until a thread takes the job, then the loop's when the answer is posted. That
@@ -16,8 +16,11 @@
 #include "server/engine/heap.h"
 #include "server/engine/inbox.h"
 
+struct job_ops;
+
 struct job {
-    struct inbox_node node; /* first */
+    struct inbox_node node;    /* first */
+    const struct job_ops *ops; /* NULL: those that the executor was given */
     /* what is known of its cost before it runs; what was learned when it has run */
     enum cost cost;
     struct call_sample sample; /* of a call that has lost its loop */
@@ -29,8 +32,8 @@ struct job {
 
 STAILQ_HEAD(job_queue, job);
 
-/* What the executor does with jobs; given once. Each is called at most once for a job, and the job
- * may be gone when it returns. */
+/* What the executor does with jobs: given once, and for jobs of other kinds with each. Each is
+ * called at most once for a job, and the job may be gone when it returns. */
 struct job_ops {
     void (*run)(struct job *job);     /* in a thread of the pool; may take any time */
     void (*release)(struct job *job); /* instead of run(): the executor closes */
