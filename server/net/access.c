@@ -316,16 +316,30 @@ static bool allows_certificate(const struct access_rules *rules, const struct ac
     return judge(&answer, denied, why);
 }
 
+static bool allows_origin(const struct access_rules *rules, const struct access_client *client,
+                          char *why)
+{
+    bool is_unix = client->address->socket.any.sa_family == AF_UNIX;
+    return is_unix ? allows_user(rules, client, why) : allows_address(rules, client, why);
+}
+
 bool access_allows(struct access *access, const struct access_client *client, char *why)
 {
     if (!access)
         return true;
     pthread_mutex_lock(&access->lock);
     const struct access_rules *rules = access->rules;
-    bool is_unix = client->address->socket.any.sa_family == AF_UNIX;
-    bool allowed =
-        (is_unix ? allows_user(rules, client, why) : allows_address(rules, client, why)) &&
-        allows_certificate(rules, client, why);
+    bool allowed = allows_origin(rules, client, why) && allows_certificate(rules, client, why);
+    pthread_mutex_unlock(&access->lock);
+    return allowed;
+}
+
+bool access_allows_origin(struct access *access, const struct access_client *client, char *why)
+{
+    if (!access)
+        return true;
+    pthread_mutex_lock(&access->lock);
+    bool allowed = allows_origin(access->rules, client, why);
     pthread_mutex_unlock(&access->lock);
     return allowed;
 }

@@ -70,4 +70,7 @@ enum { ACCESS_WHY_SIZE = WHO_TEXT_SIZE + 32 };
  * NULL `access` lets everybody. */
 bool access_allows(struct access *access, const struct access_client *client, char *why);
 
+/* The same without the question of the certificate, which may still come. */
+bool access_allows_origin(struct access *access, const struct access_client *client, char *why);
+
 #endif
