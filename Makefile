@@ -131,6 +131,9 @@ tls_rooms := common/tls client/tls
 tls_parts := $(call objects,$(wildcard $(addsuffix /*.c,$(tls_rooms))))
 in_modules := $(filter-out common/module.c,$(wildcard common/*.c common/tls/*.c))
 tls := $(patsubst %.c,$(BUILD)/pic/%.o,$(in_modules) $(wildcard client/tls/*.c))
+# The server's, too.
+server_tls_parts := $(call objects,$(wildcard server/tls/*.c))
+server_tls := $(patsubst %.c,$(BUILD)/pic/%.o,$(in_modules) $(wildcard server/tls/*.c))
 
 unit_sources := $(wildcard tests/unit/test_*.c)
 unit_helpers := $(call objects,$(filter-out $(unit_sources),$(wildcard tests/unit/*.c)))
@@ -151,10 +154,10 @@ bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
 scripts := $(shell grep -l '^\#!/bin/' .ci/run tests/tools/* debian/tests/* debian/banterd.*) common/completion.bash
-c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) $(tls_rooms) \
+c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) $(tls_rooms) server/tls \
                                          tests/unit tests/fuzz tests/handlers tests/end_to_end/plugins tests/faults \
                                          tests/bench tests/bench/peers))
-c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter $(client_rooms) $(tls_rooms) \
+c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter $(client_rooms) $(tls_rooms) server/tls \
                                          tests/unit tests/fuzz tests/handlers tests/faults tests/bench \
                                          tests/bench/peers))
 
@@ -165,7 +168,7 @@ tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_J
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/banterd $(BUILD)/banter $(BUILD)/banter-tls.so ## build both programs (the default)
+all: $(BUILD)/banterd $(BUILD)/banter $(BUILD)/banter-tls.so $(BUILD)/banterd-tls.so ## build both programs (the default)
 
 # What the server is linked with; and of its functions plugins see those of banter/handler.h.
 server_libs := -lunistring -Wl,--export-dynamic-symbol='banter_reply_*'
@@ -181,8 +184,10 @@ $(BUILD)/banter: $(call whole,$(client) $(common))
 	$(call say,LINK)$(call link,$(lto))
 
 # clang brings a sanitizer's functions with a program only.
-$(BUILD)/banter-tls.so: libs = -shared $(if $(SANITIZE),,-Wl,-z,defs) $(tls_libs)
+$(BUILD)/banter-tls.so $(BUILD)/banterd-tls.so: libs = -shared $(if $(SANITIZE),,-Wl,-z,defs) $(tls_libs)
 $(BUILD)/banter-tls.so: $(tls)
+$(BUILD)/banterd-tls.so: $(server_tls)
+$(BUILD)/banter-tls.so $(BUILD)/banterd-tls.so:
 	$(call say,LINK)$(filter-out -pie,$(link))
 
 # The server with the handler that tests steer; see tests/handlers/.
@@ -191,6 +196,12 @@ $(BUILD)/tests/banterd-test: $(call whole,$(filter-out $(BUILD)/obj/server/handl
                                           $(test_handlers) $(common))
 	@mkdir -p $(@D)
 	$(call say,LINK)$(call link,$(lto))
+
+# It looks for its module beside itself.
+$(BUILD)/tests/banterd-tls.so: $(BUILD)/banterd-tls.so
+	@mkdir -p $(@D)
+	@ln -sf ../banterd-tls.so $@
+$(BUILD)/tests/banterd-test: | $(BUILD)/tests/banterd-tls.so
 
 # The same, with calls that can be made to fail; see tests/faults/. The linker puts a function of faults.c in the place
 # of each, which it can't do with what is optimised as a whole.
@@ -286,7 +297,7 @@ $(call objects,$(unit_sources)): | $(BUILD)/deps-test
 $(call objects,$(bench_sources)): | $(BUILD)/deps-bench
 
 -include $(patsubst %.o,%.d,$(sort $(call objects,$(c_sources)) \
-                                   $(call whole,$(server) $(client) $(common) $(test_handlers)) $(tls)))
+                                   $(call whole,$(server) $(client) $(common) $(test_handlers)) $(tls) $(server_tls)))
 
 # Where modules are installed; only their finder depends on that.
 $(BUILD)/libdir: FORCE
@@ -417,6 +428,7 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 	$(INSTALL) -m 755 $(BUILD)/banterd '$(DESTDIR)$(SBINDIR)/banterd'
 	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/banter'
 	$(INSTALL) -m 644 $(BUILD)/banter-tls.so '$(DESTDIR)$(LIBDIR)/banter/banter-tls.so'
+	$(INSTALL) -m 644 $(BUILD)/banterd-tls.so '$(DESTDIR)$(LIBDIR)/banter/banterd-tls.so'
 	for page in $(notdir $(pages)); do \
 	    folder='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
 	    $(INSTALL) -d "$$folder" && $(INSTALL) -m 644 man/$$page "$$folder/$$page" || exit; \
@@ -436,7 +448,8 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 	ln -sf banter.fish '$(DESTDIR)$(FISHCOMPLETIONDIR)/banterd.fish'
 
 uninstall: ## remove what install put there
-	rm -f '$(DESTDIR)$(BINDIR)/banter' '$(DESTDIR)$(SBINDIR)/banterd' '$(DESTDIR)$(LIBDIR)/banter/banter-tls.so'
+	rm -f '$(DESTDIR)$(BINDIR)/banter' '$(DESTDIR)$(SBINDIR)/banterd' '$(DESTDIR)$(LIBDIR)/banter/banter-tls.so' \
+	    '$(DESTDIR)$(LIBDIR)/banter/banterd-tls.so'
 	for page in $(notdir $(pages)); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; done
 	rm -f '$(DESTDIR)$(INCLUDEDIR)/banter/handler.h' '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc' \
 	    $(patsubst %,'$(DESTDIR)$(DOCDIR)/examples/%',$(notdir $(examples))) \
