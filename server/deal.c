@@ -133,7 +133,7 @@ bool deal(const struct shared *shared, const struct accepted *accepted, struct s
                  access_is_proxy(shared->settings.config.access, &accepted->address);
     if (waits && admission_enter(shared->admission))
         return lobby_enter(shared->lobby, accepted) || drop(shared, accepted, true);
-    struct transfer *transfer = transfer_new(accepted);
+    struct transfer *transfer = transfer_new(accepted, shared);
     if (!transfer)
         return drop(shared, accepted, accepted->is_counted);
     if (!judge(transfer, shared, accepted, waits))

@@ -28,6 +28,7 @@ static enum outcome accept_next(const struct listener *listener, struct accepted
     for (int tries = 0; tries < TRIES; tries++) {
         accepted->address = (struct address){.size = sizeof accepted->address.socket};
         accepted->header = NULL;
+        accepted->tls = NULL;
         accepted->is_counted = false;
         accepted->fd = accept4(listener->fd, &accepted->address.socket.any, &accepted->address.size,
                                SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -21,6 +21,7 @@
 struct log;
 struct loop;
 struct proxy_header;
+struct tls_client;
 
 struct acceptor {
     struct listeners listeners;
@@ -45,7 +46,8 @@ struct accepted {
     struct address address; /* of the other end */
     /* who the client is, if a proxy tells; the caller's. NULL: it is the other end itself */
     const struct proxy_header *header;
-    bool is_counted; /* as a client (net/admission.h), in the lobby */
+    struct tls_client *tls; /* hands are shaken; the caller's, too. NULL: it speaks in the clear */
+    bool is_counted;        /* as a client (net/admission.h), in the lobby */
 };
 
 /* Before anything else, all zero before. Then `log` is set, and its listeners are opened. */

@@ -13,6 +13,7 @@
 struct listener {
     int fd;
     bool is_passed;         /* it was bound by somebody else, who may have it, too */
+    bool is_tls;            /* its clients speak TLS */
     struct address address; /* as bound */
     dev_t device;           /* Unix: of the path, so that only our own is removed */
     ino_t inode;
@@ -20,7 +21,7 @@ struct listener {
 
 enum {
     LISTENERS_MAX = 64,
-    LISTENER_OF_PROXIES = LISTENERS_MAX, /* in the place of a listener: see net/peer.h */
+    LISTENER_OF_ANY = LISTENERS_MAX, /* in the place of a listener: see net/peer.h */
 };
 
 /* All zero is empty. */
@@ -31,7 +32,8 @@ struct listeners {
     unsigned count;
 };
 
-/* Listens on all addresses of a text (see common/address.h), all on the same port if that is 0.
+/* Listens on all addresses of a text (see common/address.h), all on the same port if that is 0;
+ * for clients that speak TLS if it begins so.
  * On failure nothing of it is left open. */
 bool listeners_open(struct listeners *listeners, const char *text, struct error *error);
 

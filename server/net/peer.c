@@ -18,8 +18,10 @@ struct peer_v6 {
     in_port_t port; /* network byte order */
 };
 
-struct peer_told {
+struct peer_any {
     struct peer_shared shared; /* first */
+    struct tls_client *tls;
+    struct tally_key key;
     struct address address;
     char identity[]; /* empty: none */
 };
@@ -29,9 +31,9 @@ static const struct peer_v6 *v6_of(const struct peer *peer)
     return (const struct peer_v6 *) peer->shared;
 }
 
-static const struct peer_told *told_of(const struct peer *peer)
+static const struct peer_any *any_of(const struct peer *peer)
 {
-    return (const struct peer_told *) peer->shared;
+    return (const struct peer_any *) peer->shared;
 }
 
 static bool is_shared(const struct address *listener)
@@ -71,19 +73,42 @@ bool peer_init(struct peer *peer, const struct address *address, int fd)
     return true;
 }
 
-bool peer_init_told(struct peer *peer, const struct proxy_header *header)
+bool peer_init_facts(struct peer *peer, const struct peer_facts *facts)
 {
-    size_t size = strlen(header->identity) + 1;
-    struct peer_told *told = malloc(sizeof *told + size);
+    size_t size = strlen(facts->identity) + 1;
+    struct peer_any *any = malloc(sizeof *any + size);
     *peer = (struct peer){0};
-    if (!told)
+    if (!any)
         return false;
-    told->shared.owners = 1;
-    told->address = header->address;
-    memcpy(told->identity, header->identity, size);
-    peer->shared = &told->shared;
+    any->shared.owners = 1;
+    any->tls = facts->tls;
+    any->key = facts->key;
+    any->address = *facts->address;
+    memcpy(any->identity, facts->identity, size);
+    peer->shared = &any->shared;
     return true;
 }
+
+/* Of clients that a proxy has from Unix sockets nobody knows the user. */
+static struct tally_key told_key(const struct address *address)
+{
+    if (address->socket.any.sa_family == AF_INET)
+        return tally_key_v4(&address->socket.v4.sin_addr);
+    if (address->socket.any.sa_family == AF_INET6)
+        return tally_key_v6(&address->socket.v6.sin6_addr);
+    return (struct tally_key){UINT64_MAX, AF_UNIX};
+}
+
+struct peer_facts peer_told(const struct proxy_header *header)
+{
+    return (struct peer_facts){
+        .address = &header->address,
+        .identity = header->identity,
+        .key = told_key(&header->address),
+    };
+}
+
+struct tls_client *peer_tls(const struct peer *peer) { return any_of(peer)->tls; }
 
 void peer_share(const struct peer *peer, const struct address *listener)
 {
@@ -105,7 +130,7 @@ void peer_print(const struct peer *peer, const struct address *listener, char *t
                                                   .sin6_port = v6_of(peer)->port,
                                                   .sin6_scope_id = v6_of(peer)->scope_id};
     } else if (listener->socket.any.sa_family == AF_UNSPEC) {
-        address = told_of(peer)->address;
+        address = any_of(peer)->address;
     } else {
         address = *listener;
     }
@@ -120,23 +145,13 @@ void peer_describe(const struct peer *peer, const struct address *listener, stru
     if (family == AF_UNIX && peer->local.is_known)
         snprintf(text->identity, sizeof text->identity, "uid=%lu", (unsigned long) peer->local.uid);
     if (family == AF_UNSPEC)
-        snprintf(text->identity, sizeof text->identity, "%s", told_of(peer)->identity);
-}
-
-/* Of clients that a proxy has from Unix sockets nobody knows the user. */
-static struct tally_key told_key(const struct address *address)
-{
-    if (address->socket.any.sa_family == AF_INET)
-        return tally_key_v4(&address->socket.v4.sin_addr);
-    if (address->socket.any.sa_family == AF_INET6)
-        return tally_key_v6(&address->socket.v6.sin6_addr);
-    return (struct tally_key){UINT64_MAX, AF_UNIX};
+        snprintf(text->identity, sizeof text->identity, "%s", any_of(peer)->identity);
 }
 
 struct tally_key peer_tally_key(const struct peer *peer, const struct address *listener)
 {
     if (listener->socket.any.sa_family == AF_UNSPEC)
-        return told_key(&told_of(peer)->address);
+        return any_of(peer)->key;
     if (listener->socket.any.sa_family == AF_INET)
         return tally_key_v4(&peer->v4.ip);
     if (listener->socket.any.sa_family == AF_INET6)

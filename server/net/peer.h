@@ -3,8 +3,9 @@
  * idle session keeps one until its end is logged.
  *
  * It is of the family of the address on which it connected, so the family is not stored. The peer
- * that a proxy tells of may be of any family: its listener is LISTENER_OF_PROXIES, whose address is
- * of none. What a peer is never changes, and the texts are made when somebody asks.
+ * that a proxy tells of may be of any family, and one that speaks TLS has more to be stored: its
+ * listener is LISTENER_OF_ANY, whose address is of none. What a peer is never changes, and the
+ * texts are made when somebody asks.
  */
 #ifndef BANTER_SERVER_NET_PEER_H
 #define BANTER_SERVER_NET_PEER_H
@@ -18,6 +19,7 @@
 #include "server/net/tally.h"
 
 struct peer_shared;
+struct tls_client;
 
 struct peer {
     union {
@@ -25,7 +27,7 @@ struct peer {
             struct in_addr ip;
             in_port_t port; /* network byte order */
         } v4;
-        /* IPv6, or told of by a proxy: shared by its copies; NULL: it has moved */
+        /* IPv6, or of LISTENER_OF_ANY: shared by its copies; NULL: it has moved */
         struct peer_shared *shared;
         struct {
             uid_t uid;
@@ -45,8 +47,22 @@ struct peer_text {
 /* The peer of a connected socket, which has this address. False when memory is out. */
 bool peer_init(struct peer *peer, const struct address *address, int fd);
 
-/* The peer that a proxy tells of. False when memory is out. */
-bool peer_init_told(struct peer *peer, const struct proxy_header *header);
+/* What is known of a peer of LISTENER_OF_ANY. */
+struct peer_facts {
+    const struct address *address;
+    const char *identity;   /* "": none */
+    struct tally_key key;   /* which of its address's clients it is counted among */
+    struct tls_client *tls; /* whatever else becomes of the peer, its owner frees it; NULL: none */
+};
+
+/* Such a peer. False when memory is out. */
+bool peer_init_facts(struct peer *peer, const struct peer_facts *facts);
+
+/* What a proxy tells of one. */
+struct peer_facts peer_told(const struct proxy_header *header);
+
+/* What it speaks TLS with. */
+struct tls_client *peer_tls(const struct peer *peer);
 
 /* Makes a copy of the struct a peer of its own, to be given back by a peer_fini() of its own; the
  * original must be there still. Any thread may call this, and peer_fini(). */

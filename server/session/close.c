@@ -88,7 +88,7 @@ void close_linger(struct session *session, struct scratch *scratch)
     ssize_t got = -1;
     errno = ENOMEM;
     if (buffer_reserve(&scratch->input, SCRAP_BYTES))
-        got = socket_read(session, buffer_tail(&scratch->input), SCRAP_BYTES);
+        got = socket_discard(session, buffer_tail(&scratch->input), SCRAP_BYTES);
     if (got == 0 || (got < 0 && !socket_would_block()))
         close_now(session);
 }

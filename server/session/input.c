@@ -317,9 +317,15 @@ static __attribute__((cold, noinline)) bool reads_on(struct session *session,
     return input_wants_bytes(session) && socket_readable(session) > 0;
 }
 
+/* Half a request gets no answer if somebody else may have cut its end off. */
+static const char *why_it_ended(const struct session *session)
+{
+    return session->eof && !socket_was_cut(session) ? "the stream ended before it did" : NULL;
+}
+
 bool input_run(struct session *session, struct scratch *scratch, bool readable)
 {
-    bool may_read = readable || session->draining;
+    bool may_read = readable || session->draining || socket_holds(session);
     do {
         if (!input_open(session) || !session_activate(session) || !reading_begin(session, scratch))
             return true;
@@ -335,8 +341,7 @@ bool input_run(struct session *session, struct scratch *scratch, bool readable)
         bool used_up = step == STEP_NEED_MORE;
         bool ended = session->eof || (session->draining && session->active->drain_left == 0);
         if (used_up && ended)
-            end_of_input(session, scratch, buffer_size(scratch->reading),
-                         session->eof ? "the stream ended before it did" : NULL);
+            end_of_input(session, scratch, buffer_size(scratch->reading), why_it_ended(session));
         if (used_up && session->eof)
             session_end_input(session);
         session->unparsed = !used_up && !session->input_over;

@@ -437,3 +437,14 @@ void output_tell_stop(struct session *session)
         output_flush(session);
     }
 }
+
+bool output_end(struct session *session)
+{
+    if (socket_say_end(session))
+        return true;
+    if (session_activate(session) && buffer_append(&session->active->output, "", 1))
+        start_write_clock(session);
+    else
+        session_break(session, "out of memory");
+    return false;
+}

@@ -89,4 +89,8 @@ bool output_refuse(struct session *session);
 /* The session closes: nobody waits for its requests any more. */
 void output_cancel(struct session *session);
 
+/* Says that nothing comes any more, behind all that was sent. Returns whether that is done; if not,
+ * something is unsent. */
+bool output_end(struct session *session);
+
 #endif

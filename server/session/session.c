@@ -5,13 +5,14 @@
 
 #include "common/clock.h"
 #include "server/net/acceptor.h"
+#include "server/session/socket.h"
 
 bool session_is_idle(const struct session *session)
 {
     const struct session_active *active = session->active;
-    return !active ||
-           (STAILQ_EMPTY(&active->requests) && buffer_size(&active->output) == 0 &&
-            !session->unparsed && !session_is_partial(active) && active->drain_left == 0);
+    return !active || (STAILQ_EMPTY(&active->requests) && buffer_size(&active->output) == 0 &&
+                       !session->unparsed && !session_is_partial(active) &&
+                       active->drain_left == 0 && !socket_holds(session));
 }
 
 struct session_active *session_activate(struct session *session)

@@ -100,7 +100,8 @@ struct session {
     bool counted : 1;       /* among the clients that --max-clients bounds */
     uint64_t since_ms : 39; /* closing: when it began; otherwise: since when nothing has happened */
     uint64_t begun : 1;     /* the end of its first message is there, which was no HTTP */
-    uint64_t listener : 8;  /* the index of the one on which it connected */
+    uint64_t listener : 7;  /* the index of the one on which it connected */
+    uint64_t wrapped : 1;   /* its socket carries TLS: peer_tls() */
     uint64_t crlf : 1;      /* the last request's line ended in CR LF, not LF */
     /* how many requests were taken, if --max-requests bounds them */
     uint64_t taken : SERVER_REQUESTS_BITS;

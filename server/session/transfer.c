@@ -8,24 +8,59 @@
 #include "server/engine/scaler.h"
 #include "server/log/log.h"
 #include "server/net/admission.h"
+#include "server/net/tls.h"
 #include "server/session/close.h"
 
-static bool init_peer(struct peer *peer, const struct accepted *accepted)
+/* Who speaks TLS is who its certificate says; else whoever it is without. */
+static bool init_wrapped(struct peer *peer, const struct accepted *accepted,
+                         const struct address *listener)
 {
-    return accepted->header ? peer_init_told(peer, accepted->header)
-                            : peer_init(peer, &accepted->address, accepted->fd);
+    struct peer plain;
+    struct peer_text text = {0};
+    struct peer_facts facts = {0};
+    const char *subject = accepted->tls->names ? accepted->tls->names->subject : NULL;
+    if (accepted->header) {
+        facts = peer_told(accepted->header);
+    } else {
+        if (!peer_init(&plain, &accepted->address, accepted->fd))
+            return false;
+        bool is_unix = accepted->address.socket.any.sa_family == AF_UNIX;
+        peer_describe(&plain, listener, &text);
+        facts.address = is_unix ? listener : &accepted->address;
+        facts.identity = text.identity;
+        facts.key = peer_tally_key(&plain, listener);
+        peer_fini(&plain, listener);
+    }
+    if (subject)
+        facts.identity = subject;
+    facts.tls = accepted->tls;
+    return peer_init_facts(peer, &facts);
 }
 
-struct transfer *transfer_new(const struct accepted *accepted)
+static bool init_peer(struct peer *peer, const struct accepted *accepted,
+                      const struct shared *shared)
+{
+    const struct listener *listener = &shared->acceptor->listeners.items[accepted->listener];
+    if (accepted->tls)
+        return init_wrapped(peer, accepted, &listener->address);
+    if (!accepted->header)
+        return peer_init(peer, &accepted->address, accepted->fd);
+    struct peer_facts facts = peer_told(accepted->header);
+    return peer_init_facts(peer, &facts);
+}
+
+struct transfer *transfer_new(const struct accepted *accepted, const struct shared *shared)
 {
     struct transfer *transfer = calloc(1, sizeof *transfer);
-    if (!transfer || !init_peer(&transfer->peer, accepted)) {
+    if (!transfer || !init_peer(&transfer->peer, accepted, shared)) {
         free(transfer);
         return NULL;
     }
+    bool is_any = accepted->header || accepted->tls;
     transfer->node.kind = INBOX_TRANSFER;
     transfer->fd = accepted->fd;
-    transfer->listener = (uint8_t) (accepted->header ? LISTENER_OF_PROXIES : accepted->listener);
+    transfer->wrapped = accepted->tls;
+    transfer->listener = (uint8_t) (is_any ? LISTENER_OF_ANY : accepted->listener);
     return transfer;
 }
 
@@ -48,6 +83,10 @@ struct tally_key transfer_tally_key(const struct transfer *transfer, const struc
 
 void transfer_free(struct transfer *transfer, const struct shared *shared)
 {
+    if (transfer->wrapped) {
+        struct tls_client *tls = peer_tls(&transfer->peer);
+        tls->library->free(tls);
+    }
     close(transfer->fd);
     peer_fini(&transfer->peer, listener_of(transfer, shared));
     free(transfer);
@@ -81,6 +120,7 @@ struct session *transfer_end(struct transfer *transfer, struct shard *shard, boo
     session->counted = transfer->number != 0;
     session->peer = transfer->peer;
     session->listener = transfer->listener;
+    session->wrapped = transfer->wrapped;
     session->since_ms = (uint64_t) shard->loop.now_ms;
     uint32_t *since_s = store_since(session);
     if (since_s)
@@ -124,6 +164,7 @@ static void move(struct session *session, struct shard *to)
     transfer->peer = session->peer;
     transfer->fd = session->fd;
     transfer->listener = session->listener;
+    transfer->wrapped = session->wrapped;
     transfer->has_moved = true;
     transfer->cost = session->cost;
     transfer->relapses = session->relapses;

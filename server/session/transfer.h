@@ -24,6 +24,7 @@ struct transfer {
     bool has_moved; /* from another shard; then the next ones are the session's too */
     bool crlf;
     bool begun;
+    bool wrapped;
     uint16_t taken;
     uint8_t cost; /* enum cost */
     uint8_t relapses;
@@ -31,9 +32,9 @@ struct transfer {
     uint32_t since_s;  /* when it began, in seconds of the same clock, if that is kept */
 };
 
-/* A connection that has no number yet; takes the socket. NULL: out of memory, and the socket is
- * still the caller's. From any thread. */
-struct transfer *transfer_new(const struct accepted *accepted);
+/* A connection that has no number yet; takes the socket, and its TLS. NULL: out of memory, and
+ * these are still the caller's. From any thread. */
+struct transfer *transfer_new(const struct accepted *accepted, const struct shared *shared);
 
 /* Who is at the other end, and which of its address's clients it is counted among. */
 void transfer_describe_peer(const struct transfer *transfer, const struct shared *shared,

@@ -64,7 +64,8 @@ static bool can_go_on(const struct session *session)
         return false;
     bool more_input =
         session->unparsed || (!session->eof && session->active && session->active->drain_left > 0);
-    return output_deliverable(session) || (more_input && input_open(session));
+    return output_deliverable(session) || (more_input && input_open(session)) ||
+           (socket_holds(session) && input_wants_bytes(session));
 }
 
 static void go_on(struct session *session)
@@ -78,9 +79,10 @@ static __attribute__((noinline)) bool finish(struct session *session)
 {
     if (session->draining)
         output_tell_stop(session);
+    bool is_said = !session->broken && !output_unsent(session) && output_end(session);
     if (session->broken)
         close_now(session);
-    else if (!output_unsent(session))
+    else if (is_said)
         close_in_order(session);
     return session->closed;
 }
@@ -208,8 +210,11 @@ static bool begin(struct session *session, bool is_new)
 
 void turn_begin(struct session *session, bool is_new)
 {
-    if (begin(session, is_new))
-        rearm(session);
+    if (!begin(session, is_new))
+        return;
+    if (socket_holds(session)) /* its first request came with the end of the handshake */
+        session_activate(session);
+    rearm(session);
 }
 
 void turn_begin_refused(struct session *session, const struct admission_words *words,

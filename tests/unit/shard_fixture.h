@@ -216,7 +216,7 @@ static inline struct session *fixture_session(int *client)
     accepted.fd = fds[0];
     *client = fds[1];
     assert_true(admission_enter(&fixture.admission));
-    struct transfer *transfer = transfer_new(&accepted);
+    struct transfer *transfer = transfer_new(&accepted, &fixture.shared);
     assert_non_null(transfer);
     transfer->number = admission_number(&fixture.admission);
     struct session *session = transfer_end(transfer, &fixture.shard, &is_new);
