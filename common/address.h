@@ -5,8 +5,7 @@
  * from 1 to connect. PORT alone is 127.0.0.1; :PORT is every address, IPv4 and IPv6, to listen, and
  * localhost to connect. To connect, HOST and V6, with or without brackets, may also stand alone,
  * for the protocol's default port. unix:@NAME is a name in Linux's abstract namespace: no file, and
- * nobody's permission. To connect, "tls:" may stand in front of each form: TLS is to be spoken
- * there.
+ * nobody's permission. "tls:" may stand in front of each form: TLS is to be spoken there.
  *
  * Any thread may call these.
  */

@@ -190,8 +190,6 @@ bool address_notation_parse(const char *text, enum address_use use,
                             struct address_notation *notation, struct error *error)
 {
     size_t prefix = address_is_tls(text) ? strlen(ADDRESS_TLS_PREFIX) : 0;
-    if (prefix > 0 && use == ADDRESS_TO_LISTEN)
-        return malformed(error, text, "the server itself speaks no TLS, but a proxy before it can");
     if (prefix > 0 && text[prefix] == '\0')
         return malformed(error, text, "the rest is missing, as in tls:localhost:8443");
     return parse(text + prefix, use, notation, error);

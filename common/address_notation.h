@@ -12,7 +12,7 @@
 #include "common/error.h"
 
 #define ADDRESS_PATH_PREFIX "unix:" /* in front of a path */
-#define ADDRESS_TLS_PREFIX "tls:"   /* in front of any of the forms, to connect */
+#define ADDRESS_TLS_PREFIX "tls:"   /* in front of any of the forms */
 
 enum {
     ADDRESS_NAME_MAX_BYTES = 253 /* of a host name: RFC 1035's 255 octets, written with dots */

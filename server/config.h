@@ -14,6 +14,7 @@ struct access;
 struct address_permissions;
 struct handler;
 struct log;
+struct tls_server;
 
 /* Each session counts up to this in few bits. */
 #define SERVER_REQUESTS_BITS 15
@@ -29,6 +30,7 @@ struct server_config {
     /* and stream sockets that are bound already: the server listens on them and owns them */
     const int *sockets;
     unsigned socket_count;
+    const bool *socket_is_tls; /* whether each of these is for TLS; NULL: none is */
     /* of the Unix paths among the addresses; NULL: those that the umask leaves */
     const struct address_permissions *socket_permissions;
     enum frame_codec codec; /* of replies, and so of requests: frame_codec_of_requests() */
@@ -48,6 +50,9 @@ struct server_config {
     unsigned max_per_address;
     /* who may connect: the caller's, until server_close() has returned; NULL: everybody */
     struct access *access;
+    /* what clients of those that begin with tls: shake hands with; the caller's, as `access` is.
+     * NULL: there are none */
+    struct tls_server *tls;
     int64_t handshake_timeout_ms; /* from accept to session, of those who must show something */
     int64_t request_timeout_ms;
     int64_t handler_timeout_ms;

@@ -2,6 +2,7 @@
 #include "server/deal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "server/net/lobby.h"
 #include "server/net/proxy.h"
 #include "server/net/tally.h"
+#include "server/net/tls.h"
 #include "server/session/turn.h"
 
 /* ---- refusals ---- */
@@ -39,6 +41,12 @@ static void log_refusal(const struct shared *shared, const struct transfer *tran
 static void refuse_at_once(struct transfer *transfer, const struct shared *shared)
 {
     struct buffer frame = {0};
+    if (transfer->wrapped) { /* it sees that it was closed in order */
+        struct tls_client *tls = peer_tls(&transfer->peer);
+        tls->library->end(tls, transfer->fd);
+        transfer_free(transfer, shared);
+        return;
+    }
     const struct admission_words *words = admission_words(transfer->refusal);
     if (protocol_append_error(&frame, shared->settings.config.codec, words->code, words->text))
         (void) !send(transfer->fd, buffer_head(&frame), buffer_size(&frame),
@@ -52,11 +60,14 @@ static void refuse_at_once(struct transfer *transfer, const struct shared *share
 static bool allows(const struct shared *shared, const struct accepted *accepted, char *why)
 {
     const struct proxy_header *header = accepted->header;
-    const struct who_certificate certificate = {.common_name = header ? header->common_name : NULL};
+    const struct tls_names *names = accepted->tls ? accepted->tls->names : NULL;
+    const struct who_certificate told = {.common_name = header ? header->common_name : NULL};
     const struct access_client client = {
         .address = header ? &header->address : &accepted->address,
         .fd = header ? -1 : accepted->fd,
-        .certificate = header && header->common_name[0] ? &certificate : NULL,
+        .certificate = names                              ? &names->certificate
+                       : header && header->common_name[0] ? &told
+                                                          : NULL,
     };
     return access_allows(shared->settings.config.access, &client, why);
 }
@@ -121,23 +132,56 @@ static bool drop(const struct shared *shared, const struct accepted *accepted, b
 {
     if (is_counted)
         admission_client_left(shared->admission);
+    if (accepted->tls)
+        accepted->tls->library->free(accepted->tls);
     close(accepted->fd);
     errno = ENOMEM;
     return false;
 }
 
+/* What a listener's clients, or those of a proxy, must show first. */
+static bool must_wait(const struct shared *shared, const struct accepted *accepted)
+{
+    return shared->lobby && !accepted->is_counted &&
+           (shared->acceptor->listeners.items[accepted->listener].is_tls ||
+            access_is_proxy(shared->settings.config.access, &accepted->address));
+}
+
+/* There is no room to wait for a handshake, behind which it could be said. */
+static bool close_unheard(const struct shared *shared, const struct accepted *accepted)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    const struct listener *listener = &shared->acceptor->listeners.items[accepted->listener];
+    bool is_unix = accepted->address.socket.any.sa_family == AF_UNIX;
+    address_print(is_unix ? &listener->address : &accepted->address, text);
+    log_tell(shared->log, LOG_BUSY, 0, "%s", text);
+    close(accepted->fd);
+    return true;
+}
+
+/* Who it is was asked, and a session keeps its identity. */
+static void forget_names(const struct accepted *accepted)
+{
+    if (!accepted->tls)
+        return;
+    free(accepted->tls->names);
+    accepted->tls->names = NULL;
+}
+
 bool deal(const struct shared *shared, const struct accepted *accepted, struct shard *shard,
           struct scratch *scratch)
 {
-    bool waits = shared->lobby && !accepted->is_counted &&
-                 access_is_proxy(shared->settings.config.access, &accepted->address);
+    bool waits = must_wait(shared, accepted);
     if (waits && admission_enter(shared->admission))
         return lobby_enter(shared->lobby, accepted) || drop(shared, accepted, true);
+    if (waits && shared->acceptor->listeners.items[accepted->listener].is_tls)
+        return close_unheard(shared, accepted);
     struct transfer *transfer = transfer_new(accepted, shared);
     if (!transfer)
         return drop(shared, accepted, accepted->is_counted);
     if (!judge(transfer, shared, accepted, waits))
         return true;
+    forget_names(accepted);
     struct shard *to = &shared->shards[scaler_assigned(shared->scaler, transfer->number)];
     if (to == shard)
         deal_begin(transfer, shard, scratch);

@@ -215,7 +215,7 @@ static enum status follow(struct options *options)
     if (options->version)
         return print("banterd " BANTER_VERSION "\n");
     struct error error;
-    if (!options_take_sockets(options, &error))
+    if (!options_take_sockets(options, &error) || !options_open_tls(options, &error))
         return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
     options->terms = manager_read_terms();
     int signal_fd = run_open_signals(); /* before there are threads, which inherit the mask */

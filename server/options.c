@@ -223,6 +223,34 @@ static bool take_handshake_timeout(const char *value, void *context, struct erro
     return args_duration(value, &((struct options *) context)->config.handshake_timeout_ms, error);
 }
 
+static bool take_cert(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct options *) context)->tls.files.certificate = value;
+    return true;
+}
+
+static bool take_key(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct options *) context)->tls.files.key = value;
+    return true;
+}
+
+static bool take_client_ca(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct options *) context)->tls.files.authorities = value;
+    return true;
+}
+
+static bool take_crl(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct options *) context)->tls.files.revoked = value;
+    return true;
+}
+
 static bool take_max_per_address(const char *value, void *context, struct error *error)
 {
     return take_count(value, MAX_CLIENTS, &((struct options *) context)->config.max_per_address,
@@ -280,6 +308,8 @@ static bool take_log(const char *value, void *context, struct error *error)
 static bool take_metrics(const char *value, void *context, struct error *error)
 {
     ((struct options *) context)->metrics = value;
+    if (address_is_tls(value))
+        return error_set(error, "\"%s\": figures are served in the clear", value);
     return address_check(value, ADDRESS_TO_LISTEN, error);
 }
 
@@ -309,9 +339,16 @@ static bool take_version(const char *value, void *context, struct error *error)
 static const struct args_option table[] = {
     {'l', "listen", "ADDRESS",
      "where to listen: HOST:PORT, :PORT (every address), "
-     "PORT (127.0.0.1), [V6]:PORT or unix:PATH; may be repeated; "
-     "port 0 is any free one",
+     "PORT (127.0.0.1), [V6]:PORT or unix:PATH; with tls: in front, for clients that speak TLS; "
+     "may be repeated; port 0 is any free one",
      PROTOCOL_DEFAULT_ADDRESS, take_listen},
+    {0, "cert", "FILE", "for tls: the server's certificate, and those that lead to its authority",
+     NULL, take_cert},
+    {0, "key", "FILE", "its key, without a passphrase", "in the certificate's file", take_key},
+    {0, "client-ca", "FILE",
+     "each client that speaks TLS must show a certificate that one of these signed",
+     "none is asked for", take_client_ca},
+    {0, "crl", "FILE", "and that is in no list of revoked ones in here", NULL, take_crl},
     {0, "socket-mode", "MODE", "who may connect to unix:PATH, in octal, such as 660",
      "what the umask leaves", take_socket_mode},
     {0, "socket-group", "GROUP", "the group of unix:PATH", "the server's", take_socket_group},
@@ -434,6 +471,12 @@ static bool take_program(struct options *options, char **words, bool separator, 
     return found;
 }
 
+static bool check_tls(struct options *options, struct error *error)
+{
+    options->config.listen = options->addresses;
+    return tls_options_check(&options->tls, &options->config, error);
+}
+
 bool options_parse(struct options *options, int argc, char **argv, struct error *error)
 {
     *options = (struct options){.config = server_defaults(),
@@ -444,13 +487,13 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
         return false;
     if (!options->help && !options->version &&
         !(take_program(options, argv + operand, separator, error) &&
-          options_check(&options->config, &options->program, options->handler.kind, error)))
+          options_check(&options->config, &options->program, options->handler.kind, error) &&
+          check_tls(options, error)))
         return false;
     if (options->program.argv)
         options->handler = (struct handler_spec){&handler_program, NULL, &options->program};
     else if (!options->handler.kind)
         options->handler.kind = &handler_hello;
-    options->config.listen = options->addresses;
     access_options_apply(&options->access, &options->config);
     return access_options_register(&options->access, &options->reload, error);
 }
@@ -461,6 +504,7 @@ bool options_take_sockets(struct options *options, struct error *error)
     if (!passed_take(&options->passed, error))
         return false;
     config->sockets = options->passed.clients.fds;
+    config->socket_is_tls = options->passed.clients.is_tls;
     config->socket_count = options->passed.clients.count;
     if (config->socket_count + config->listen_count > 0)
         return true;
@@ -471,7 +515,17 @@ bool options_take_sockets(struct options *options, struct error *error)
     return true;
 }
 
-void options_free(struct options *options) { operands_fini(&options->operands); }
+bool options_open_tls(struct options *options, struct error *error)
+{
+    return tls_options_open(&options->tls, passed_has_tls(&options->passed), &options->config,
+                            &options->reload, error);
+}
+
+void options_free(struct options *options)
+{
+    tls_options_close(&options->tls);
+    operands_fini(&options->operands);
+}
 
 /* ---- help ---- */
 

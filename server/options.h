@@ -16,6 +16,7 @@
 #include "server/net/passed.h"
 #include "server/operands.h"
 #include "server/options_access.h"
+#include "server/options_tls.h"
 #include "server/reload.h"
 #include "server/server.h"
 
@@ -27,6 +28,7 @@ struct options {
     struct manager_terms terms;
     struct passed passed;
     struct access_options access;
+    struct tls_options tls;
     struct reload reload;        /* the files that options name and that can be read anew */
     struct handler_spec handler; /* if it is a program, `handler.program` points to `program` */
     struct program_options program;
@@ -46,6 +48,10 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
 /* Takes the sockets that were passed to the process (server/net/passed.h). If there are none, nor
  * an address, the default one is listened on. False, with `error` set, if they can't be used. */
 bool options_take_sockets(struct options *options, struct error *error);
+
+/* Opens what clients that speak TLS need, if there may be any; behind options_take_sockets().
+ * False, with `error` set, if a file can't be used. */
+bool options_open_tls(struct options *options, struct error *error);
 
 void options_free(struct options *options);
 

@@ -16,6 +16,7 @@
 #include "common/protocol.h"
 #include "server/engine/cpus.h"
 #include "server/engine/executor.h"
+#include "server/engine/job.h"
 #include "server/engine/monitor.h"
 #include "server/engine/pool.h"
 #include "server/engine/scaler.h"
@@ -193,7 +194,10 @@ static bool open_listeners(struct server *server, const struct server_config *co
     }
     *failure = SERVER_NOT_BOUND;
     for (unsigned i = 0; i < config->socket_count; i++)
-        if (!listeners_take(listeners, config->sockets[i], error))
+        if (listeners_take(listeners, config->sockets[i], error))
+            listeners->items[listeners->count - 1].is_tls =
+                config->socket_is_tls && config->socket_is_tls[i];
+        else
             return false;
     return true;
 }
@@ -245,6 +249,15 @@ static void admit(void *context, const struct accepted *accepted)
         log_tell(shared->log, LOG_BROKEN, 0, "%s", "out of memory");
 }
 
+static void submit(void *context, struct job *job)
+{
+    const struct shared *shared = context;
+    if (!shared->executor) /* a server without a monitor: it has no other thread for it */
+        job->ops->run(job);
+    else if (executor_submit(shared->executor, job))
+        monitor_wake(shared->monitor);
+}
+
 static bool open_lobby(struct server *server, struct error *error)
 {
     const struct lobby_config config = {
@@ -253,9 +266,13 @@ static bool open_lobby(struct server *server, struct error *error)
         .log = server->shared.log,
         .timeout_ms = config_of(server)->handshake_timeout_ms,
         .admit = admit,
+        .submit = submit,
+        .steps = server->cores,
+        .access = config_of(server)->access,
+        .tls = config_of(server)->tls,
         .context = &server->shared,
     };
-    if (!access_has_proxies(config_of(server)->access))
+    if (!access_has_proxies(config_of(server)->access) && !config_of(server)->tls)
         return true;
     server->shared.lobby = lobby_new(&config);
     return server->shared.lobby ||
@@ -361,7 +378,8 @@ static void log_listening(struct server *server)
     for (unsigned i = 0; i < listeners->count; i++) {
         char text[ADDRESS_TEXT_SIZE];
         address_print(&listeners->items[i].address, text);
-        log_tell(server->shared.log, LOG_LISTENING, 0, "%s", text);
+        log_tell(server->shared.log, LOG_LISTENING, 0, "%s%s",
+                 listeners->items[i].is_tls ? "tls:" : "", text);
     }
 }
 
@@ -480,12 +498,12 @@ void server_close(struct server *server)
         buffer_pool_close();
     monitor_free(server->monitor);
     acceptor_fini(&server->acceptor);
-    lobby_free(server->shared.lobby);
     tally_free(server->shared.tally);
     free(server->loops);
     free(server->shards);
     executor_free(server->executor);
     pool_free(server->pool);
+    lobby_free(server->shared.lobby); /* behind its jobs */
     log_free(server->own_log);
     descriptor_close(&server->stop_fd);
     free(server);
@@ -526,6 +544,7 @@ void server_stats(const struct server *server, struct server_stats *stats)
     /* Said by whoever accepts, which at the stop is no owner of a shard. */
     stats->errors[PROTOCOL_CODE_BUSY] += stats->events[LOG_BUSY] + stats->events[LOG_ADDRESS_BUSY];
     stats->errors[PROTOCOL_CODE_DENIED] += stats->events[LOG_DENIED];
+    stats->errors[PROTOCOL_CODE_TLS_REQUIRED] += lobby_refused_plain(server->shared.lobby);
 }
 
 void server_latency(const struct server *server, enum server_answered how, struct latency *latency)

@@ -85,6 +85,9 @@ enum log_level {
     EVENT(PROXY_FAILED, ERRORS, false, "PROXY header from ",                                       \
           TEXT("address", "") TEXT("why", " is wrong: "), "", "proxy-failed",                      \
           "proxy_headers_wrong")                                                                   \
+    EVENT(TLS_FAILED, ERRORS, false, "TLS handshake with ",                                        \
+          TEXT("address", "") TEXT("why", " failed: "), "", "tls-failed", "tls_failures")          \
+    EVENT(CUT, ERRORS, false, "The stream was cut", NONE, "", "cut", "streams_cut")                \
     /* how much is held, and of how much */                                                        \
     EVENT(MEMORY_SHORT, ERRORS, false, "Memory is short, some clients wait until they are read: ", \
           NUMBER("bytes", "") NUMBER("max_bytes", " bytes of "), "", "memory-short",               \

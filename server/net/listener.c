@@ -110,6 +110,8 @@ bool listeners_open(struct listeners *listeners, const char *text, struct error 
         address_print(&failed, name);
         error_set(error, "%s: %s", name, strerror(why));
     }
+    for (size_t i = 0; opened && i < list.count; i++)
+        listeners->items[listeners->count - 1 - i].is_tls = address_is_tls(text);
     address_list_fini(&list);
     return opened;
 }

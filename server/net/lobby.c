@@ -16,47 +16,14 @@
 
 #include "common/clock.h"
 #include "common/descriptor.h"
-#include "server/engine/inbox.h"
 #include "server/log/log.h"
+#include "server/net/access.h"
 #include "server/net/admission.h"
-#include "server/net/proxy.h"
-#include "server/net/tally.h"
+#include "server/net/lobby_state.h"
 
-enum { BATCH_EVENTS = 64 };
-
-/* Those that wait and come from one address. */
-struct group {
-    LIST_ENTRY(group) entry;
-    struct tally_key key;
-    unsigned count;
-};
-
-struct guest {
-    struct inbox_node node; /* first */
-    SLIST_ENTRY(guest) gone_entry;
-    struct group *group; /* NULL: it does not wait yet */
-    struct accepted accepted;
-    int64_t deadline_ms;
-    /* Its header is read, and says nothing of a client: it is one itself as soon as it speaks. */
-    bool is_itself;
-};
-
-struct lobby {
-    struct lobby_config config;
-    int epoll_fd, wake_fd;
-    struct inbox inbox; /* of those that enter */
-    atomic_bool stops;
-    bool is_started;
-    pthread_t thread;
-
-    /* The thread's. */
-    int64_t now_ms;
-    struct guest *guests[LOBBY_MAX]; /* those that wait, the oldest, which is due first, first */
-    unsigned count;
-    LIST_HEAD(, group) groups;
-    SLIST_HEAD(, guest) gone; /* they are freed when the batch is over */
-    char received[PROXY_MAX_SIZE];
-    struct proxy_header header;
+enum {
+    BATCH_EVENTS = 64,
+    STOP_MS = 1000, /* how long a stop waits for steps of handshakes */
 };
 
 /* ---- groups ---- */
@@ -74,36 +41,56 @@ static struct tally_key key_of(const struct address *address)
 static struct group *group_of(struct lobby *lobby, struct tally_key key)
 {
     struct group *group;
-    LIST_FOREACH(group, &lobby->groups, entry)
+    TAILQ_FOREACH(group, &lobby->groups, entry)
         if (group->key.number == key.number && group->key.family == key.family)
             return group;
     group = calloc(1, sizeof *group);
     if (!group)
         return NULL;
     group->key = key;
-    LIST_INSERT_HEAD(&lobby->groups, group, entry);
+    STAILQ_INIT(&group->ready);
+    TAILQ_INSERT_TAIL(&lobby->groups, group, entry);
     return group;
 }
 
-static void leave_group(struct group *group)
+static void leave_group(struct lobby *lobby, struct guest *guest)
 {
+    struct group *group = guest->group;
+    if (guest->state == GUEST_READY)
+        STAILQ_REMOVE(&group->ready, guest, guest, ready_entry);
+    guest->group = NULL;
     if (--group->count > 0)
         return;
-    LIST_REMOVE(group, entry);
+    TAILQ_REMOVE(&lobby->groups, group, entry);
     free(group);
 }
 
-/* The one that makes room. */
+bool lobby_regroup(struct lobby *lobby, struct guest *guest, const struct address *address)
+{
+    struct group *group = group_of(lobby, key_of(address));
+    if (!group)
+        return false;
+    group->count++;
+    if (guest->group)
+        leave_group(lobby, guest);
+    guest->group = group;
+    return true;
+}
+
+static bool may_end(const struct guest *guest) { return guest->state != GUEST_BUSY; }
+
+/* The one that makes room. Only a few are busy. */
 static struct guest *oldest_of_most(const struct lobby *lobby)
 {
-    struct group *group, *most = LIST_FIRST(&lobby->groups);
-    LIST_FOREACH(group, &lobby->groups, entry)
-        if (group->count > most->count)
-            most = group;
-    unsigned place = 0;
-    while (lobby->guests[place]->group != most)
-        place++;
-    return lobby->guests[place];
+    struct guest *oldest = NULL;
+    for (unsigned i = 0; i < lobby->count; i++) {
+        struct guest *guest = lobby->guests[i];
+        if (guest->state == GUEST_LINGERS)
+            return guest;
+        if (may_end(guest) && (!oldest || guest->group->count > oldest->group->count))
+            oldest = guest;
+    }
+    return oldest;
 }
 
 /* ---- ends ---- */
@@ -124,9 +111,17 @@ static void release(struct lobby *lobby, struct guest *guest)
     if (guest->group) {
         epoll_ctl(lobby->epoll_fd, EPOLL_CTL_DEL, guest->accepted.fd, NULL);
         remove_guest(lobby, guest);
-        leave_group(guest->group);
+        leave_group(lobby, guest);
     }
     SLIST_INSERT_HEAD(&lobby->gone, guest, gone_entry);
+}
+
+static void free_guest(struct guest *guest)
+{
+    if (guest->tls)
+        guest->tls->library->free(guest->tls);
+    free(guest->header);
+    free(guest);
 }
 
 static void free_gone(struct lobby *lobby)
@@ -134,45 +129,71 @@ static void free_gone(struct lobby *lobby)
     struct guest *guest;
     while ((guest = SLIST_FIRST(&lobby->gone))) {
         SLIST_REMOVE_HEAD(&lobby->gone, gone_entry);
-        free(guest);
+        free_guest(guest);
     }
 }
 
-static void admit(struct lobby *lobby, struct guest *guest, const struct proxy_header *header)
+void lobby_admit(struct lobby *lobby, struct guest *guest, const struct proxy_header *header)
 {
     struct accepted accepted = guest->accepted;
     accepted.header = header;
+    accepted.tls = guest->tls;
+    guest->tls = NULL;
     release(lobby, guest);
     lobby->config.admit(lobby->config.context, &accepted);
 }
 
-/* Without a word. The client is counted out before it can see that. */
-static void end(struct lobby *lobby, struct guest *guest)
+/* The client is counted out before it can see that. */
+void lobby_end(struct lobby *lobby, struct guest *guest)
 {
     int fd = guest->accepted.fd;
     release(lobby, guest);
-    admission_client_left(lobby->config.admission);
+    if (guest->accepted.is_counted)
+        admission_client_left(lobby->config.admission);
     close(fd);
+}
+
+static const struct listener *listener_of(const struct lobby *lobby, const struct guest *guest)
+{
+    return &lobby->config.listeners->items[guest->accepted.listener];
+}
+
+void lobby_describe(const struct lobby *lobby, const struct guest *guest, char *text)
+{
+    const struct address *address = &guest->accepted.address;
+    if (guest->header)
+        address = &guest->header->address;
+    else if (address->socket.any.sa_family == AF_UNIX)
+        address = &listener_of(lobby, guest)->address;
+    address_print(address, text);
 }
 
 static void fail(struct lobby *lobby, struct guest *guest, const char *why)
 {
     char text[ADDRESS_TEXT_SIZE];
-    const struct accepted *accepted = &guest->accepted;
-    bool is_unix = accepted->address.socket.any.sa_family == AF_UNIX;
-    const struct listener *listener = &lobby->config.listeners->items[accepted->listener];
-    address_print(is_unix ? &listener->address : &accepted->address, text);
+    lobby_describe(lobby, guest, text);
     log_tell(lobby->config.log, LOG_PROXY_FAILED, 0, "%s%c%s", text, LOG_SEPARATOR, why);
-    end(lobby, guest);
+    lobby_end(lobby, guest);
 }
 
 /* It can't wait any longer. */
 static void end_wait(struct lobby *lobby, struct guest *guest, const char *why)
 {
-    if (guest->is_itself)
-        admit(lobby, guest, NULL);
-    else
+    switch (guest->state) {
+    case GUEST_WORD:
+        lobby_admit(lobby, guest, NULL);
+        break;
+    case GUEST_TLS:
+    case GUEST_READY:
+        lobby_fail_tls(lobby, guest, why);
+        break;
+    case GUEST_LINGERS:
+        lobby_end(lobby, guest);
+        break;
+    default:
         fail(lobby, guest, why);
+        break;
+    }
 }
 
 /* ---- looking ---- */
@@ -191,9 +212,9 @@ static bool look_for_a_word(struct lobby *lobby, struct guest *guest)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
     if (got > 0)
-        admit(lobby, guest, NULL);
+        lobby_admit(lobby, guest, NULL);
     else
-        end(lobby, guest);
+        lobby_end(lobby, guest);
     return false;
 }
 
@@ -205,6 +226,21 @@ static bool names_itself(const struct proxy_header *header, const struct address
            !header->identity[0];
 }
 
+/* Its header is there, but a handshake comes before it is a client. True as above. */
+static bool begin_tls(struct lobby *lobby, struct guest *guest, bool tells)
+{
+    if (tells) {
+        guest->header = malloc(sizeof *guest->header);
+        if (!guest->header || !lobby_regroup(lobby, guest, &lobby->parsed.address)) {
+            fail(lobby, guest, "memory is out");
+            return false;
+        }
+        *guest->header = lobby->parsed;
+    }
+    guest->state = GUEST_TLS;
+    return lobby_look_at_tls(lobby, guest);
+}
+
 /* The header is there, and nothing behind it is read with it. True as above. */
 static bool take_header(struct lobby *lobby, struct guest *guest, size_t size)
 {
@@ -212,19 +248,20 @@ static bool take_header(struct lobby *lobby, struct guest *guest, size_t size)
         fail(lobby, guest, "it is gone again");
         return false;
     }
-    if (lobby->header.tells && !names_itself(&lobby->header, &guest->accepted.address)) {
-        admit(lobby, guest, &lobby->header);
+    bool tells = lobby->parsed.tells && !names_itself(&lobby->parsed, &guest->accepted.address);
+    if (listener_of(lobby, guest)->is_tls)
+        return begin_tls(lobby, guest, tells);
+    if (tells) {
+        lobby_admit(lobby, guest, &lobby->parsed);
         return false;
     }
-    guest->is_itself = true;
+    guest->state = GUEST_WORD;
     return look_for_a_word(lobby, guest);
 }
 
 /* True as above. */
-static bool look(struct lobby *lobby, struct guest *guest)
+static bool look_for_header(struct lobby *lobby, struct guest *guest)
 {
-    if (guest->is_itself)
-        return look_for_a_word(lobby, guest);
     int fd = guest->accepted.fd;
     ssize_t got = recv(fd, lobby->received, sizeof lobby->received, MSG_PEEK | MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -233,7 +270,7 @@ static bool look(struct lobby *lobby, struct guest *guest)
     const char *why = got == 0 ? "there is none" : "it is cut off";
     enum proxy_result result = PROXY_WRONG;
     if (got > 0)
-        result = proxy_parse(lobby->received, (size_t) got, &lobby->header, &used, &why);
+        result = proxy_parse(lobby->received, (size_t) got, &lobby->parsed, &used, &why);
     if (result == PROXY_COMPLETE)
         return take_header(lobby, guest, used);
     if (result == PROXY_INCOMPLETE && !has_ended(fd))
@@ -242,40 +279,73 @@ static bool look(struct lobby *lobby, struct guest *guest)
     return false;
 }
 
+/* True as above. */
+static bool look(struct lobby *lobby, struct guest *guest)
+{
+    switch (guest->state) {
+    case GUEST_WORD:
+        return look_for_a_word(lobby, guest);
+    case GUEST_TLS:
+        return lobby_look_at_tls(lobby, guest);
+    case GUEST_LINGERS:
+        return lobby_linger(lobby, guest);
+    case GUEST_HEADER:
+        return look_for_header(lobby, guest);
+    default: /* when its step is taken it is looked at again */
+        return true;
+    }
+}
+
 /* ---- entering ---- */
 
 /* Each change of the socket is reported once, since bytes that are not enough stay in it. */
 static bool watch(struct lobby *lobby, struct guest *guest)
 {
-    struct epoll_event event = {EPOLLIN | EPOLLRDHUP | EPOLLET, {.ptr = guest}};
+    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.ptr = guest}};
     return epoll_ctl(lobby->epoll_fd, EPOLL_CTL_ADD, guest->accepted.fd, &event) == 0;
 }
 
-static void let_wait(struct lobby *lobby, struct guest *guest)
+/* False: it is ended. */
+static bool let_wait(struct lobby *lobby, struct guest *guest)
 {
-    if (lobby->count == LOBBY_MAX)
-        end_wait(lobby, oldest_of_most(lobby), "it did not come, and others wait");
-    struct group *group = group_of(lobby, key_of(&guest->accepted.address));
-    if (!group) {
+    struct guest *other = lobby->count == LOBBY_MAX ? oldest_of_most(lobby) : NULL;
+    if (other)
+        end_wait(lobby, other, "it did not come, and others wait");
+    if (lobby->count == LOBBY_MAX || !lobby_regroup(lobby, guest, &guest->accepted.address)) {
         end_wait(lobby, guest, "memory is out");
-        return;
+        return false;
     }
-    guest->group = group;
-    group->count++;
     lobby->guests[lobby->count++] = guest;
-    if (!watch(lobby, guest))
-        end_wait(lobby, guest, strerror(errno));
+    if (watch(lobby, guest))
+        return true;
+    end_wait(lobby, guest, strerror(errno));
+    return false;
+}
+
+static void welcome(struct lobby *lobby, struct guest *guest)
+{
+    int64_t timeout_ms = lobby->config.timeout_ms;
+    guest->deadline_ms = timeout_ms ? lobby->now_ms + timeout_ms : CLOCK_NEVER;
+    bool is_tls = listener_of(lobby, guest)->is_tls;
+    bool is_proxy = access_is_proxy(lobby->config.access, &guest->accepted.address);
+    guest->state = is_tls && !is_proxy ? GUEST_TLS : GUEST_HEADER;
+    if (!is_tls && look(lobby, guest))
+        let_wait(lobby, guest);
+    else if (is_tls && let_wait(lobby, guest))
+        look(lobby, guest);
 }
 
 static void take_inbox(struct lobby *lobby)
 {
-    int64_t timeout_ms = lobby->config.timeout_ms;
     for (struct inbox_node *node = inbox_take_all(&lobby->inbox), *next; node; node = next) {
         struct guest *guest = (struct guest *) node;
         next = node->next;
-        guest->deadline_ms = timeout_ms ? lobby->now_ms + timeout_ms : CLOCK_NEVER;
-        if (look(lobby, guest))
-            let_wait(lobby, guest);
+        if (guest->state == GUEST_ENTERS) {
+            welcome(lobby, guest);
+            continue;
+        }
+        lobby->busy--;
+        lobby_end_step(lobby, guest);
     }
 }
 
@@ -284,9 +354,10 @@ bool lobby_enter(struct lobby *lobby, const struct accepted *accepted)
     struct guest *guest = calloc(1, sizeof *guest);
     if (!guest)
         return false;
+    guest->lobby = lobby;
     guest->accepted = *accepted;
     guest->accepted.is_counted = true;
-    if (inbox_push(&lobby->inbox, &guest->node))
+    if (inbox_push(&lobby->inbox, &guest->job.node))
         eventfd_write(lobby->wake_fd, 1);
     return true;
 }
@@ -301,9 +372,24 @@ static void postpone(struct lobby *lobby, int64_t ms)
             lobby->guests[i]->deadline_ms += ms;
 }
 
+/* The one that is due first. NULL: none ever is. */
+static struct guest *first_due(const struct lobby *lobby)
+{
+    struct guest *first = NULL;
+    for (unsigned i = 0; i < lobby->count; i++) {
+        struct guest *guest = lobby->guests[i];
+        if (may_end(guest) && guest->deadline_ms != CLOCK_NEVER &&
+            (!first || guest->deadline_ms < first->deadline_ms))
+            first = guest;
+    }
+    return first;
+}
+
 static int64_t first_deadline_ms(const struct lobby *lobby)
 {
-    return lobby->count > 0 ? lobby->guests[0]->deadline_ms : CLOCK_NEVER;
+    const struct guest *first = first_due(lobby);
+    int64_t deadline_ms = first ? first->deadline_ms : CLOCK_NEVER;
+    return lobby->stop_ms && lobby->stop_ms < deadline_ms ? lobby->stop_ms : deadline_ms;
 }
 
 static int wait_for_events(struct lobby *lobby, struct epoll_event *events)
@@ -332,20 +418,48 @@ static void run_batch(struct lobby *lobby, const struct epoll_event *events, int
             (void) !eventfd_read(lobby->wake_fd, &wakes);
     }
     /* A batch that is full may not hold all that has been there: they are looked at first. */
-    while (count < BATCH_EVENTS && first_deadline_ms(lobby) <= lobby->now_ms)
-        end_wait(lobby, lobby->guests[0], "it did not come in time");
+    const struct guest *due;
+    while (count < BATCH_EVENTS && (due = first_due(lobby)) && due->deadline_ms <= lobby->now_ms)
+        end_wait(lobby, first_due(lobby), "it did not come in time");
     take_inbox(lobby);
+    lobby_begin_steps(lobby);
     free_gone(lobby);
 }
 
-static void end_at_stop(struct lobby *lobby, struct guest *guest)
+/* Whether a step of it is still to be taken. */
+static bool end_at_stop(struct lobby *lobby, struct guest *guest)
 {
     if (!look(lobby, guest))
-        return;
-    if (guest->is_itself)
-        admit(lobby, guest, NULL);
+        return false;
+    if (guest->state == GUEST_READY || guest->state == GUEST_BUSY)
+        return true;
+    if (guest->state == GUEST_WORD)
+        lobby_admit(lobby, guest, NULL);
     else
-        end(lobby, guest);
+        lobby_end(lobby, guest);
+    return false;
+}
+
+/* Those that have a step to take may be clients behind it, and are served then. */
+static void end_all(struct lobby *lobby)
+{
+    struct epoll_event events[BATCH_EVENTS];
+    lobby->stop_ms = clock_ms() + STOP_MS;
+    do {
+        for (unsigned i = 0; i < lobby->count;)
+            i += end_at_stop(lobby, lobby->guests[i]);
+        lobby_begin_steps(lobby);
+        if (lobby->count > 0)
+            run_batch(lobby, events, wait_for_events(lobby, events));
+    } while (lobby->count > 0 && lobby->now_ms < lobby->stop_ms);
+    /* The jobs of these have them, and lobby_free() gets them back. */
+    while (lobby->count > 0) {
+        struct guest *guest = lobby->guests[0];
+        bool is_busy = guest->state == GUEST_BUSY;
+        lobby_end(lobby, guest);
+        if (is_busy)
+            SLIST_REMOVE_HEAD(&lobby->gone, gone_entry);
+    }
 }
 
 static void *run(void *context)
@@ -356,8 +470,7 @@ static void *run(void *context)
         run_batch(lobby, events, wait_for_events(lobby, events));
     /* Who has entered by now is there. */
     take_inbox(lobby);
-    while (lobby->count > 0)
-        end_at_stop(lobby, lobby->guests[0]);
+    end_all(lobby);
     free_gone(lobby);
     return NULL;
 }
@@ -371,7 +484,7 @@ struct lobby *lobby_new(const struct lobby_config *config)
         return NULL;
     lobby->config = *config;
     lobby->wake_fd = -1;
-    LIST_INIT(&lobby->groups);
+    TAILQ_INIT(&lobby->groups);
     SLIST_INIT(&lobby->gone);
     lobby->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     lobby->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -392,6 +505,11 @@ int lobby_start(struct lobby *lobby)
     return failure;
 }
 
+uint64_t lobby_refused_plain(const struct lobby *lobby)
+{
+    return lobby ? counter_get(&lobby->plain) : 0;
+}
+
 void lobby_stop(struct lobby *lobby)
 {
     if (!lobby || !lobby->is_started)
@@ -407,6 +525,10 @@ void lobby_free(struct lobby *lobby)
     if (!lobby)
         return;
     lobby_stop(lobby);
+    for (struct inbox_node *node = inbox_take_all(&lobby->inbox), *next; node; node = next) {
+        next = node->next;
+        free_guest((struct guest *) node);
+    }
     descriptor_close(&lobby->epoll_fd);
     descriptor_close(&lobby->wake_fd);
     free(lobby);

@@ -1,11 +1,11 @@
 /*
  * lobby: where a connection waits that must show something before it is a client's: a proxy's, for
- * its header (net/proxy.h). It has a thread of its own, so that whoever accepts never waits; what
- * is to come with other steps, such as a handshake, goes on here.
+ * its header (net/proxy.h), and then one that speaks TLS, for its handshake (net/tls.h). It has a
+ * thread of its own, so that whoever accepts never waits; that thread does not compute.
  *
  * Who waits counts as a client, and has no number. LOBBY_MAX at a time may wait for their other
- * end: when one more does, the oldest of the address that has most of them is ended. Those that say
- * nothing wrong are never ended for that.
+ * end: when one more does, the oldest of the address that has most of them is ended. Those whose
+ * header says nothing wrong are never ended for that.
  */
 #ifndef BANTER_SERVER_NET_LOBBY_H
 #define BANTER_SERVER_NET_LOBBY_H
@@ -13,22 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "server/net/acceptor.h"
-
-enum { LOBBY_MAX = 256 };
+#include "server/net/lobby_config.h"
 
 struct lobby;
-
-struct lobby_config {
-    const struct listeners *listeners; /* on which they came; outlives the lobby */
-    struct admission *admission;       /* where they are counted; the same */
-    struct log *log;                   /* the same */
-    int64_t timeout_ms;                /* how long each may wait; 0: for ever */
-    /* Takes a connection that has shown what it must, with its socket; it is counted. Called by the
-     * lobby's thread; must not block. */
-    void (*admit)(void *context, const struct accepted *accepted);
-    void *context;
-};
 
 /* NULL with errno set. */
 struct lobby *lobby_new(const struct lobby_config *config);
@@ -40,11 +27,15 @@ int lobby_start(struct lobby *lobby);
  * still the caller's. From any thread. */
 bool lobby_enter(struct lobby *lobby, const struct accepted *accepted);
 
+/* How many were told, in the clear, that TLS is required. NULL: none. From any thread. */
+uint64_t lobby_refused_plain(const struct lobby *lobby);
+
 /* Admits those that have shown what they must by now, closes the others, and ends the thread.
  * Nobody enters any more. NULL, or one that was not started, is left alone. */
 void lobby_stop(struct lobby *lobby);
 
-/* Ends the thread as lobby_stop() does, if it still runs. NULL is left alone. */
+/* Ends the thread as lobby_stop() does, if it still runs. Jobs that were submitted have run by now,
+ * or were released. NULL is left alone. */
 void lobby_free(struct lobby *lobby);
 
 #endif

@@ -101,13 +101,8 @@ static bool take_socket(struct passed *passed, int fd, const char *name, struct 
     describe(fd, name, what, sizeof what);
     if (!check_socket(fd, what, error))
         return false;
-    if (strncmp(name, tls, sizeof tls - 1) == 0)
-        return error_set(error,
-                         "%s is for TLS by its name, which needs a certificate, and there is none: "
-                         "for clients in the clear its socket unit needs another "
-                         "FileDescriptorName=",
-                         what);
     struct passed_sockets *sockets = sockets_for(passed, name);
+    sockets->is_tls[sockets->count] = strncmp(name, tls, sizeof tls - 1) == 0;
     sockets->fds[sockets->count++] = fd;
     return true;
 }
@@ -136,6 +131,14 @@ bool passed_take(struct passed *passed, struct error *error)
     bool taken = !are_ours(&variables) || take_all(passed, &variables, error);
     remove_variables();
     return taken;
+}
+
+bool passed_has_tls(const struct passed *passed)
+{
+    for (unsigned i = 0; i < passed->clients.count; i++)
+        if (passed->clients.is_tls[i])
+            return true;
+    return false;
 }
 
 bool passed_any(const struct passed *passed)

@@ -15,12 +15,13 @@
 
 struct passed_sockets {
     int fds[LISTENERS_MAX];
+    bool is_tls[LISTENERS_MAX];
     unsigned count;
 };
 
 /* By what their names say they are for. */
 struct passed {
-    struct passed_sockets clients; /* of any other name, or of none */
+    struct passed_sockets clients; /* of any other name, or of none; for TLS: "tls..." */
     struct passed_sockets control; /* "control" */
     struct passed_sockets metrics; /* "metrics" */
 };
@@ -30,6 +31,9 @@ struct passed {
  * False, with `error` set, if one of them is not, or a name asks for what there is not. Before any
  * other descriptor is opened. */
 bool passed_take(struct passed *passed, struct error *error);
+
+/* Whether one of them is for clients that speak TLS. */
+bool passed_has_tls(const struct passed *passed);
 
 /* Whether there is any socket. */
 bool passed_any(const struct passed *passed);

@@ -134,6 +134,8 @@ static size_t large_read_bound(const struct session *session, const struct buffe
 
 static void end_of_stream(struct session *session)
 {
+    if (socket_was_cut(session))
+        log_put(session_shard(session)->log, LOG_CUT, session->number, "", 0);
     session->eof = true;
     session->unparsed = true; /* what is left over is looked at once more */
 }

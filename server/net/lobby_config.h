@@ -1,0 +1,34 @@
+/*
+ * lobby_config: what a lobby is given.
+ */
+#ifndef BANTER_SERVER_NET_LOBBY_CONFIG_H
+#define BANTER_SERVER_NET_LOBBY_CONFIG_H
+
+#include <stdint.h>
+
+#include "server/net/acceptor.h"
+
+struct access;
+struct admission;
+struct job;
+struct tls_server;
+
+enum { LOBBY_MAX = 256 };
+
+struct lobby_config {
+    const struct listeners *listeners; /* on which they came; outlives the lobby */
+    struct admission *admission;       /* where they are counted; the same */
+    struct log *log;                   /* the same */
+    int64_t timeout_ms;                /* how long each may wait; 0: for ever */
+    /* Takes a connection that has shown what it must, with its socket; it is counted. Called by the
+     * lobby's thread; must not block. */
+    void (*admit)(void *context, const struct accepted *accepted);
+    /* Has a job run in another thread; may run it at once if there is none. The same. */
+    void (*submit)(void *context, struct job *job);
+    unsigned steps;         /* of handshakes that are taken at a time */
+    struct access *access;  /* asked of clients before they shake hands; may be NULL */
+    struct tls_server *tls; /* NULL: no listener is for TLS */
+    void *context;
+};
+
+#endif

@@ -1,0 +1,255 @@
+/*
+ * lobby_tls: handshakes. This thread only moves bytes: each step that computes is a job, for which
+ * the addresses take turns.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/protocol.h"
+#include "server/log/log.h"
+#include "server/net/access.h"
+#include "server/net/admission.h"
+#include "server/net/lobby_state.h"
+#include "server/net/peer.h"
+
+enum {
+    RECEIVE_BYTES = 16 << 10, /* before each step */
+    LINGER_MS = 1000,         /* how long the other end may take to close */
+    PATIENCE_MS = 1000,       /* a step that waits longer gives way to nobody any more */
+    HANDSHAKE_BYTE = 0x16,    /* with which TLS begins */
+};
+
+/* ---- ends ---- */
+
+/* What it is told has to arrive: our half is closed, and it may close its own. */
+static bool begin_linger(struct lobby *lobby, struct guest *guest)
+{
+    if (guest->accepted.is_counted)
+        admission_client_left(lobby->config.admission);
+    guest->accepted.is_counted = false;
+    guest->state = GUEST_LINGERS;
+    guest->deadline_ms = lobby->now_ms + LINGER_MS;
+    shutdown(guest->accepted.fd, SHUT_WR);
+    return lobby_linger(lobby, guest);
+}
+
+bool lobby_linger(struct lobby *lobby, struct guest *guest)
+{
+    ssize_t got;
+    do
+        got = recv(guest->accepted.fd, lobby->received, sizeof lobby->received, MSG_DONTWAIT);
+    while (got > 0);
+    if (got < 0 && errno == EAGAIN)
+        return true;
+    lobby_end(lobby, guest);
+    return false;
+}
+
+/* A few bytes, for which a new connection has room. */
+static bool refuse(struct lobby *lobby, struct guest *guest, const void *data, size_t size)
+{
+    (void) !send(guest->accepted.fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return begin_linger(lobby, guest);
+}
+
+static void log_failure(const struct lobby *lobby, const struct guest *guest, const char *why)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    lobby_describe(lobby, guest, text);
+    log_tell(lobby->config.log, LOG_TLS_FAILED, 0, "%s%c%s", text, LOG_SEPARATOR, why);
+}
+
+void lobby_fail_tls(struct lobby *lobby, struct guest *guest, const char *why)
+{
+    log_failure(lobby, guest, why);
+    lobby_end(lobby, guest);
+}
+
+/* ---- before TLS ---- */
+
+static bool refuse_plain(struct lobby *lobby, struct guest *guest)
+{
+    struct buffer frame = {0};
+    counter_add(&lobby->plain, 1);
+    log_failure(lobby, guest, "it does not speak TLS");
+    if (protocol_append_error(&frame, FRAME_LINE, PROTOCOL_TLS_REQUIRED, "this address speaks TLS"))
+        (void) !send(guest->accepted.fd, buffer_head(&frame), buffer_size(&frame),
+                     MSG_NOSIGNAL | MSG_DONTWAIT);
+    buffer_fini(&frame);
+    return begin_linger(lobby, guest);
+}
+
+/* Writes what is known of a user. */
+static void identify(const struct lobby *lobby, const struct guest *guest, struct peer_text *text)
+{
+    const struct accepted *accepted = &guest->accepted;
+    const struct address *listener = &lobby->config.listeners->items[accepted->listener].address;
+    struct peer peer;
+    text->identity[0] = '\0';
+    if (guest->header || !peer_init(&peer, &accepted->address, accepted->fd))
+        return;
+    peer_describe(&peer, listener, text);
+    peer_fini(&peer, listener);
+}
+
+static bool refuse_denied(struct lobby *lobby, struct guest *guest, const char *why)
+{
+    /* A record with an alert in it: fatal, access_denied. */
+    static const unsigned char alert[] = {0x15, 3, 3, 0, 2, 2, 49};
+    struct peer_text text;
+    char address[ADDRESS_TEXT_SIZE];
+    identify(lobby, guest, &text);
+    lobby_describe(lobby, guest, address);
+    log_tell(lobby->config.log, LOG_DENIED, 0, "%s%c%s%c%s", address, LOG_SEPARATOR, text.identity,
+             LOG_SEPARATOR, why);
+    return refuse(lobby, guest, alert, sizeof alert);
+}
+
+static bool is_allowed(const struct lobby *lobby, const struct guest *guest, char *why)
+{
+    const struct access_client client = {
+        .address = guest->header ? &guest->header->address : &guest->accepted.address,
+        .fd = guest->header ? -1 : guest->accepted.fd,
+    };
+    return access_allows_origin(lobby->config.access, &client, why);
+}
+
+/* Looks at the first byte, and makes the object that takes it. One that leaves without a byte is a
+ * health check. */
+static bool begin(struct lobby *lobby, struct guest *guest)
+{
+    unsigned char byte;
+    char why[ACCESS_WHY_SIZE];
+    ssize_t got = recv(guest->accepted.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return true;
+    if (got <= 0) {
+        lobby_end(lobby, guest);
+        return false;
+    }
+    if (byte != HANDSHAKE_BYTE)
+        return refuse_plain(lobby, guest);
+    if (!is_allowed(lobby, guest, why))
+        return refuse_denied(lobby, guest, why);
+    guest->tls = lobby->config.tls->library->new_client(lobby->config.tls);
+    if (guest->tls)
+        return true;
+    lobby_fail_tls(lobby, guest, "memory is out");
+    return false;
+}
+
+/* ---- steps ---- */
+
+static void take_step(struct job *job)
+{
+    struct guest *guest = (struct guest *) job;
+    struct lobby *lobby = guest->lobby;
+    guest->step = guest->tls->library->shake_hands(guest->tls, &guest->why);
+    if (inbox_push(&lobby->inbox, &guest->job.node))
+        eventfd_write(lobby->wake_fd, 1);
+}
+
+/* The executor closes: nobody waits for it any more. */
+static void release_step(struct job *job)
+{
+    struct guest *guest = (struct guest *) job;
+    inbox_push(&guest->lobby->inbox, &guest->job.node);
+}
+
+static const struct job_ops step_ops = {.run = take_step, .release = release_step};
+
+/* The next one, of the address whose turn it is. NULL: none is ready. */
+static struct guest *take_ready(struct lobby *lobby)
+{
+    struct group *group;
+    TAILQ_FOREACH(group, &lobby->groups, entry) {
+        struct guest *guest = STAILQ_FIRST(&group->ready);
+        if (!guest)
+            continue;
+        STAILQ_REMOVE_HEAD(&group->ready, ready_entry);
+        TAILQ_REMOVE(&lobby->groups, group, entry);
+        TAILQ_INSERT_TAIL(&lobby->groups, group, entry);
+        return guest;
+    }
+    return NULL;
+}
+
+void lobby_begin_steps(struct lobby *lobby)
+{
+    struct guest *guest;
+    while (lobby->busy < lobby->config.steps && (guest = take_ready(lobby))) {
+        bool is_late = lobby->now_ms - guest->ready_ms >= PATIENCE_MS;
+        guest->job.ops = &step_ops;
+        /* What is known to sleep runs at the priority of the loops, until it has computed a bit. */
+        guest->job.cost = is_late ? COST_SLEEPS : COST_COMPUTES;
+        guest->state = GUEST_BUSY;
+        lobby->busy++;
+        lobby->config.submit(lobby->config.context, &guest->job);
+    }
+}
+
+/* Gives the kernel what is to be said. */
+static bool flush(struct guest *guest)
+{
+    struct buffer *sending = &guest->tls->sending;
+    if (buffer_size(sending) == 0)
+        return true;
+    ssize_t sent = send(guest->accepted.fd, buffer_head(sending), buffer_size(sending),
+                        MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0)
+        buffer_consume(sending, (size_t) sent);
+    return sent >= 0 || errno == EAGAIN || errno == EINTR;
+}
+
+/* What has come is there for the next step. */
+static bool receive(struct lobby *lobby, struct guest *guest)
+{
+    struct buffer *received = &guest->tls->received;
+    ssize_t got = -1;
+    errno = ENOMEM;
+    if (buffer_reserve(received, RECEIVE_BYTES))
+        got = recv(guest->accepted.fd, buffer_tail(received), RECEIVE_BYTES, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return true;
+    if (got <= 0) {
+        lobby_fail_tls(lobby, guest, got == 0 ? "it was cut off" : strerror(errno));
+        return false;
+    }
+    buffer_added(received, (size_t) got);
+    guest->state = GUEST_READY;
+    guest->ready_ms = lobby->now_ms;
+    STAILQ_INSERT_TAIL(&guest->group->ready, guest, ready_entry);
+    return true;
+}
+
+bool lobby_look_at_tls(struct lobby *lobby, struct guest *guest)
+{
+    if (!guest->tls) {
+        bool goes_on = begin(lobby, guest);
+        if (!guest->tls || !goes_on)
+            return goes_on;
+    }
+    if (!flush(guest)) {
+        lobby_fail_tls(lobby, guest, strerror(errno));
+        return false;
+    }
+    return receive(lobby, guest);
+}
+
+bool lobby_end_step(struct lobby *lobby, struct guest *guest)
+{
+    guest->state = GUEST_TLS;
+    if (guest->step == TLS_WAITS)
+        return lobby_look_at_tls(lobby, guest);
+    if (guest->step == TLS_DONE) {
+        lobby_admit(lobby, guest, guest->header);
+        return false;
+    }
+    log_failure(lobby, guest, guest->why.text);
+    flush(guest); /* an alert */
+    return begin_linger(lobby, guest);
+}
