@@ -132,7 +132,7 @@ tls_parts := $(call objects,$(wildcard $(addsuffix /*.c,$(tls_rooms))))
 in_modules := $(filter-out common/module.c,$(wildcard common/*.c common/tls/*.c))
 tls := $(patsubst %.c,$(BUILD)/pic/%.o,$(in_modules) $(wildcard client/tls/*.c))
 # The server's, too.
-server_tls_parts := $(call objects,$(wildcard server/tls/*.c))
+server_tls_parts := $(call objects,$(wildcard server/tls/*.c common/tls/*.c))
 server_tls := $(patsubst %.c,$(BUILD)/pic/%.o,$(in_modules) $(wildcard server/tls/*.c))
 
 unit_sources := $(wildcard tests/unit/test_*.c)
@@ -222,6 +222,7 @@ program_of = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(call including,$(1),$(
 with_server := $(call program_of,server)
 with_client := $(call program_of,client)
 with_tls := $(sort $(foreach room,$(tls_rooms),$(call program_of,$(room))))
+with_server_tls := $(call program_of,server/tls)
 with_bench := $(call program_of,tests/bench)
 $(with_server): $(server_parts)
 $(with_server): unit_libs += $(server_libs)
@@ -229,6 +230,8 @@ $(with_client): $(client_parts)
 $(with_client): unit_libs += $(client_libs)
 $(with_tls): $(tls_parts)
 $(with_tls): unit_libs += $(tls_libs)
+$(with_server_tls): $(server_tls_parts)
+$(with_server_tls): unit_libs += $(tls_libs)
 $(with_bench): $(bench_parts)
 # The first test decides which call for memory fails, the third which read or write; the second knows of each read.
 $(BUILD)/tests/test_memory_out: unit_libs += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
