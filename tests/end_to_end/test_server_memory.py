@@ -1,4 +1,5 @@
 """--max-memory: what all clients together make the server hold; the memory of large messages. --max-message."""
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ def part(size):
     return b"size 1 ".ljust(size, b"y")
 
 
-def long_requests(banterd, count, size):
-    """Clients that each send a request in two halves, and read the reply."""
+def long_requests(banterd, count, size, *, may_end=None):
+    """Clients that each send a request in two halves, the second one when that event is set, and read the reply."""
     def talk(client):
         client.send(part(size // 2))
+        assert not may_end or may_end.wait(harness.LIMIT)
         client.send(b"y" * (size - size // 2) + b"\n")
         assert client.readline() == b"x"
 
@@ -31,8 +33,10 @@ def test_halves_of_requests(server):
     count, bound = harness.scaled(40, 20), 32 * MIB
     banterd = server("-H", "test", "-q", "--max-message", "4m", "--max-memory", "32m")
     quick = banterd.connect()
-    talkers = long_requests(banterd, count, 4 * MIB - 1000)
+    held = threading.Event()
+    talkers = long_requests(banterd, count, 4 * MIB - 1000, may_end=held)
     banterd.log.wait_for(SHORT + str(bound))
+    held.set()
     assert [quick.ask(f"quick {i}") for i in range(100)] == [f"quick {i}".encode() for i in range(100)]
     talkers.join()
     if not harness.SLOW:
