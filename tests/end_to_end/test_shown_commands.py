@@ -6,6 +6,7 @@ ones. How a handler is built is shown too, which is for test_examples.py.
 """
 import re
 import shlex
+import shutil
 
 import pytest
 
@@ -51,6 +52,16 @@ def test_there_are_all_kinds():
 
 
 @pytest.fixture
+def secure(server, folder, certificates):
+    """secure() starts a server that speaks TLS, and puts the certificates that the pages name into the folder."""
+    def start():
+        for name, source in (("server.pem", "server.pem"), ("ca.pem", "ca.crt")):
+            shutil.copy(certificates.path(source), folder / name)
+        return server("--cert", folder / "server.pem", listen="tls:127.0.0.1:0")
+    return start
+
+
+@pytest.fixture
 def here(folder):
     """Makes the folder in which the commands run. Returns the environment in which they find the programs; banterd
     listens on a free port, or at $LISTEN, unless it is said where."""
@@ -84,9 +95,11 @@ def test_server(bench, folder, here, block):
 
 
 @shown(lambda block: not is_server(block) and not is_conversation(block))
-def test_commands(bench, folder, here, open_screen, block):
+def test_commands(bench, folder, here, open_screen, secure, block):
     script = patient("\n".join(block.commands))
-    if "banterd.control" in script:
+    if "tls:" in script or "server.pem" in script:
+        script = script.replace("server.example:8443", f"localhost:{secure().port}")
+    elif "banterd.control" in script:
         banterd = bench.server("--control", f"unix:{folder}/banterd.control")
         assert [banterd.connect().ask("x") for _ in range(7)] == [b"Hello X"] * 7  # whom one can ask about
         script = script.replace("/run/", f"{folder}/")
@@ -112,15 +125,18 @@ def test_commands(bench, folder, here, open_screen, block):
 
 
 @shown(is_conversation)
-def test_conversation(server, open_screen, here, block):
-    banterd = server()
-    screen = open_screen(block.commands[0].split(), BANTER_ADDRESS=banterd.address, **here)
+def test_conversation(server, open_screen, secure, here, block):
+    command, = block.commands
+    banterd = secure() if "tls:" in command else server()
+    command = command.replace("8443", str(banterd.port))
+    screen = open_screen(command.split(), BANTER_ADDRESS=banterd.address, **here)
     for line in block.output:
         if line.startswith("-> "):
             screen.wait_last("->")
             screen.enter(line[3:])
     assert screen.wait_end() == 0
-    assert screen.lines == [line.replace("127.0.0.1:8000", banterd.address) for line in block.output]
+    assert screen.lines == [line.replace("127.0.0.1:8000", banterd.address).replace("8443", str(banterd.port))
+                            for line in block.output]
 
 
 def test_client_in_python(bench, server):
