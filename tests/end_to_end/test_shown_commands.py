@@ -130,13 +130,16 @@ def test_conversation(server, open_screen, secure, here, block):
     banterd = secure() if "tls:" in command else server()
     command = command.replace("8443", str(banterd.port))
     screen = open_screen(command.split(), BANTER_ADDRESS=banterd.address, **here)
-    for line in block.output:
+    expected = [line.replace("127.0.0.1:8000", banterd.address).replace("8443", str(banterd.port))
+                for line in block.output]
+    for line in expected:
         if line.startswith("-> "):
             screen.wait_last("->")
             screen.enter(line[3:])
+        else:
+            screen.wait(lambda: line in screen.lines, line)
     assert screen.wait_end() == 0
-    assert screen.lines == [line.replace("127.0.0.1:8000", banterd.address).replace("8443", str(banterd.port))
-                            for line in block.output]
+    assert screen.lines == expected
 
 
 def test_client_in_python(bench, server):
