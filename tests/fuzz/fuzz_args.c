@@ -153,7 +153,8 @@ static const struct option same_options[] = {
     {"call", optional_argument, NULL, 3}, {"all-of-it", no_argument, NULL, 4},
     {"be", required_argument, NULL, 5},   {0},
 };
-static const struct args_program program = {"fuzz", "", "", NULL, options, 5, NULL};
+static const struct args_program program = {
+    .name = "fuzz", .synopsis = "", .about = "", .options = options, .option_count = 5};
 
 /* The index of the first operand, or -1. */
 static int ask_getopt(int argc, char **argv, struct taken *taken)
