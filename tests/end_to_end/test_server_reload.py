@@ -83,6 +83,7 @@ def test_names_with_control_characters_stay_on_one_line(server, folder):
 def test_the_manager_is_told_of_both(listed, files, folder):
     manager = Manager(folder / "manager")
     banterd = listed(env={"NOTIFY_SOCKET": manager.address})
+    manager.wait_for("READY=1")  # a start that is not over is what matters to a manager
     files(deny="x y\n")
     reload(banterd, "Reload failed, .*")
     manager.wait_for("RELOADING=1")
