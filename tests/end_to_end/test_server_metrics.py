@@ -317,7 +317,7 @@ def test_a_thousand_scrapes(server):
         assert client.lines(20) == [b"Hello X"] * 20
         last = now
     assert last["banterd_sessions_total"] == 1
-    wait_until(lambda: banterd.descriptors() == before, "their connections are closed")
+    wait_until(lambda: banterd.descriptors() <= before, "their connections are closed")
 
 
 @pytest.mark.slow

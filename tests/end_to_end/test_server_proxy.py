@@ -346,7 +346,7 @@ def test_resets_and_half_headers_leave_nothing_behind(server):
             return connection.recv(100) == b"Hello ZACK\n"
 
     wait_until(is_served, "the places are free again")
-    wait_until(lambda: banterd.descriptors() == before, "all are closed")
+    wait_until(lambda: banterd.descriptors() <= before, "all are closed")
 
 
 # ---- the stop

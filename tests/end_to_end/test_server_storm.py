@@ -72,7 +72,7 @@ def test_everything_at_once(server, threads):
             converse(banterd, seed)
 
     Talkers(talk, range(0, 1200, 100)).join()
-    wait_until(lambda: banterd.descriptors() == before, "all descriptors are closed")
+    wait_until(lambda: banterd.descriptors() <= before, "all descriptors are closed")
 
 
 def test_a_stop_in_the_middle_of_everything(server):
