@@ -12,7 +12,7 @@
 #include "common/error.h"
 #include "common/line_file.h"
 
-/* The three below return false, with `error` set to a text that says what would be right. */
+/* Those with an `error` return false, with it set to a text that says what would be right. */
 
 /* A duration: "90", "90s", "0.5s", "500ms", "2m", "1h". Without a unit it is in seconds; 0 is
  * "never". `*ms` is from 0 to 2^31-1; a duration of less than 1 ms, but not 0, becomes 1 ms. */
@@ -27,6 +27,9 @@ bool args_word(const char *text, const char *const *words, size_t count, unsigne
 
 /* A whole number from `min` to `max`, in decimal. */
 bool args_number(const char *text, long min, long max, long *number, struct error *error);
+
+/* How many of something: a whole number from 1 to `max`, which is at most UINT_MAX. */
+bool args_count(const char *text, long max, unsigned *count, struct error *error);
 
 struct args_option {
     int letter;       /* 0: no short form */

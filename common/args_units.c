@@ -45,6 +45,15 @@ bool args_number(const char *text, long min, long max, long *number, struct erro
     return true;
 }
 
+bool args_count(const char *text, long max, unsigned *count, struct error *error)
+{
+    long number = 0; /* gcc can't see that it is set */
+    if (!args_number(text, 1, max, &number, error))
+        return false;
+    *count = (unsigned) number;
+    return true;
+}
+
 /* The factor of a size's unit; 0 if it is not a unit. */
 static int64_t size_factor(const char *unit)
 {
