@@ -3,16 +3,12 @@
 
 #include <errno.h>
 #include <openssl/x509v3.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/tls/verdict.h"
 #include "common/tls/files.h"
-
-/* At the program's end a thread may still be in the middle of a handshake that nobody waits for:
- * OpenSSL must not free under it what it uses. */
-static void init_library(void) { OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL); }
+#include "common/tls/init.h"
 
 /* ---- what all connections of such settings have ---- */
 
@@ -103,8 +99,7 @@ static bool set_name(struct tls_session *session, const char *name)
 struct tls_session *tls_session_new(const struct tls_settings *settings, const char *host,
                                     enum tls_opening *opening, struct error *error)
 {
-    static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-    pthread_once(&library_once, init_library);
+    tls_init();
     struct tls_session *session = calloc(1, sizeof *session);
     *opening = TLS_UNUSABLE;
     if (!session) {

@@ -10,11 +10,8 @@
 
 #include "common/tls/certificate.h"
 #include "common/tls/files.h"
+#include "common/tls/init.h"
 #include "common/tls/reason.h"
-
-/* At the program's end threads may be left in the middle of a handshake: OpenSSL must not free
- * under them what they use. */
-static void init_library(void) { OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL); }
 
 /* ---- our own certificate ---- */
 
@@ -128,8 +125,7 @@ static SSL_CTX *load(const struct tls_files *files, struct error *error)
 
 struct tls_server *context_open(const struct tls_files *files, struct error *error)
 {
-    static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-    pthread_once(&library_once, init_library);
+    tls_init();
     struct context *context = calloc(1, sizeof *context);
     if (!context) {
         error_set(error, "out of memory");
