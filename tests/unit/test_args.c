@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/args.h"
+#include "tests/unit/args_sample.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -223,101 +224,6 @@ static void test_numbers(void **state)
 
 /* ---- parsing ---- */
 
-/* What was taken, in order, as "name=value;" or "name;". */
-struct record {
-    char text[512];
-};
-
-static bool note(void *context, const char *name, const char *value)
-{
-    struct record *record = context;
-    size_t used = strlen(record->text);
-    snprintf(record->text + used, sizeof record->text - used, "%s%s%s;", name, value ? "=" : "",
-             value ? value : "");
-    return true;
-}
-
-static bool take_listen(const char *value, void *context, struct error *error)
-{
-    (void) error;
-    return note(context, "listen", value);
-}
-
-static bool take_port(const char *value, void *context, struct error *error)
-{
-    (void) error;
-    return note(context, "port", value);
-}
-
-static bool take_message(const char *value, void *context, struct error *error)
-{
-    (void) error;
-    return note(context, "message", value);
-}
-
-static bool take_clients(const char *value, void *context, struct error *error)
-{
-    long number;
-    return args_number(value, 1, 1000000, &number, error) && note(context, "clients", value);
-}
-
-static bool take_wait(const char *value, void *context, struct error *error)
-{
-    (void) error;
-    return note(context, "wait", value);
-}
-
-static bool take_quiet(const char *value, void *context, struct error *error)
-{
-    (void) error;
-    return note(context, "quiet", value);
-}
-
-static bool take_twice(const char *value, void *context, struct error *error)
-{
-    const struct record *record = context;
-    (void) value;
-    if (strstr(record->text, "listen"))
-        return error_set(error, "it can't stand beside --listen");
-    return note(context, "twice", NULL);
-}
-
-static bool take_no_noise(const char *value, void *context, struct error *error)
-{
-    (void) value;
-    (void) context;
-    return error_set(error, "quiet enough");
-}
-
-static bool take_long_story(const char *value, void *context, struct error *error)
-{
-    (void) value;
-    (void) context;
-    return error_set(error, "%0600d", 0);
-}
-
-static const struct args_option options[] = {
-    {'l', "listen", "ADDRESS", "where it listens", "127.0.0.1:8000", take_listen},
-    {'p', "port", "N", "a port", NULL, take_port},
-    {'m', "max-message", "BYTES", "the longest request", "5120", take_message},
-    {0, "max-clients", "N", "how many at once", "10000", take_clients},
-    {'w', "wait", "[T]", "keep trying", NULL, take_wait},
-    {'q', "quiet", NULL, "log less", NULL, take_quiet},
-    {0, "qui", NULL, "a name that begins another's", NULL, take_twice},
-    {'Q', "no-noise", NULL, "always refused", NULL, take_no_noise},
-    {'S', "story", "TEXT", "always bad, at length", NULL, take_long_story},
-};
-
-static const struct args_program program = {
-    .name = "banterd",
-    .synopsis = "[OPTION]...",
-    .about = "A test.",
-    .options = options,
-    .option_count = COUNT(options),
-};
-
-#define SEE "; see banterd --help"
-
 struct command_line {
     const char *argv[8]; /* behind the program's name */
     int first;           /* -1: refused, with `expected` as the error */
@@ -331,7 +237,7 @@ static void check_command_line(const struct args_program *of, const struct comma
     int argc = 1;
     for (; line->argv[argc - 1]; argc++)
         argv[argc] = strdup(line->argv[argc - 1]);
-    struct record record = {""};
+    struct args_record record = {0};
     struct error error = {"none"};
     bool had_separator = !line->had_separator;
     print_message("# %s %s\n", argc > 1 ? argv[1] : "", argc > 2 ? argv[2] : "");
@@ -386,41 +292,41 @@ static void test_command_lines(void **state)
         {{"--max-clients=abc"},
          -1,
          false,
-         "--max-clients: \"abc\" is not a whole number from 1 to 1000000" SEE},
+         "--max-clients: \"abc\" is not a whole number from 1 to 1000000" ARGS_SEE},
         {{"--max-cl", "0"},
          -1,
          false,
-         "--max-cl: \"0\" is not a whole number from 1 to 1000000" SEE},
+         "--max-cl: \"0\" is not a whole number from 1 to 1000000" ARGS_SEE},
         {{"--max-clients="},
          -1,
          false,
-         "--max-clients: \"\" is not a whole number from 1 to 1000000" SEE},
-        {{"--listen=x", "--qui"}, -1, false, "--qui: it can't stand beside --listen" SEE},
-        {{"--nonsense"}, -1, false, "--nonsense: there is no such option" SEE},
-        {{"--nonsense=5"}, -1, false, "--nonsense: there is no such option" SEE},
-        {{"--listening"}, -1, false, "--listening: there is no such option" SEE},
-        {{"--=5"}, -1, false, "--: there is no such option" SEE},
-        {{"---"}, -1, false, "---: there is no such option" SEE},
-        {{"--Quiet"}, -1, false, "--Quiet: there is no such option" SEE},
-        {{"--a\x1b[1m"}, -1, false, "--a\\x1b[1m: there is no such option" SEE},
-        {{"-x"}, -1, false, "-x: there is no such option" SEE},
-        {{"-qx", "-q"}, -1, false, "-x: there is no such option" SEE},
-        {{"-q-"}, -1, false, "--: there is no such option" SEE},
-        {{"-\u00e4q"}, -1, false, "-\u00e4: there is no such option" SEE},
-        {{"--max"}, -1, false, "--max: may be short for --max-message or --max-clients" SEE},
-        {{"--m=5"}, -1, false, "--m: may be short for --max-message or --max-clients" SEE},
-        {{"--qu"}, -1, false, "--qu: may be short for --quiet or --qui" SEE},
-        {{"-q", "--listen"}, -1, false, "--listen: its argument ADDRESS is missing" SEE},
-        {{"--li"}, -1, false, "--li: its argument ADDRESS is missing" SEE},
-        {{"-qm"}, -1, false, "-m: its argument BYTES is missing" SEE},
-        {{"-qQ"}, -1, false, "-Q: quiet enough" SEE},
-        {{"-Qq"}, -1, false, "-Q: quiet enough" SEE},
-        {{"--quiet=1"}, -1, false, "--quiet: it takes no argument" SEE},
-        {{"--quiet="}, -1, false, "--quiet: it takes no argument" SEE},
-        {{"-5"}, -1, false, "-5: there is no such option" SEE},
+         "--max-clients: \"\" is not a whole number from 1 to 1000000" ARGS_SEE},
+        {{"--listen=x", "--qui"}, -1, false, "--qui: it can't stand beside --listen" ARGS_SEE},
+        {{"--nonsense"}, -1, false, "--nonsense: there is no such option" ARGS_SEE},
+        {{"--nonsense=5"}, -1, false, "--nonsense: there is no such option" ARGS_SEE},
+        {{"--listening"}, -1, false, "--listening: there is no such option" ARGS_SEE},
+        {{"--=5"}, -1, false, "--: there is no such option" ARGS_SEE},
+        {{"---"}, -1, false, "---: there is no such option" ARGS_SEE},
+        {{"--Quiet"}, -1, false, "--Quiet: there is no such option" ARGS_SEE},
+        {{"--a\x1b[1m"}, -1, false, "--a\\x1b[1m: there is no such option" ARGS_SEE},
+        {{"-x"}, -1, false, "-x: there is no such option" ARGS_SEE},
+        {{"-qx", "-q"}, -1, false, "-x: there is no such option" ARGS_SEE},
+        {{"-q-"}, -1, false, "--: there is no such option" ARGS_SEE},
+        {{"-\u00e4q"}, -1, false, "-\u00e4: there is no such option" ARGS_SEE},
+        {{"--max"}, -1, false, "--max: may be short for --max-message or --max-clients" ARGS_SEE},
+        {{"--m=5"}, -1, false, "--m: may be short for --max-message or --max-clients" ARGS_SEE},
+        {{"--qu"}, -1, false, "--qu: may be short for --quiet or --qui" ARGS_SEE},
+        {{"-q", "--listen"}, -1, false, "--listen: its argument ADDRESS is missing" ARGS_SEE},
+        {{"--li"}, -1, false, "--li: its argument ADDRESS is missing" ARGS_SEE},
+        {{"-qm"}, -1, false, "-m: its argument BYTES is missing" ARGS_SEE},
+        {{"-qQ"}, -1, false, "-Q: quiet enough" ARGS_SEE},
+        {{"-Qq"}, -1, false, "-Q: quiet enough" ARGS_SEE},
+        {{"--quiet=1"}, -1, false, "--quiet: it takes no argument" ARGS_SEE},
+        {{"--quiet="}, -1, false, "--quiet: it takes no argument" ARGS_SEE},
+        {{"-5"}, -1, false, "-5: there is no such option" ARGS_SEE},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
-        check_command_line(&program, &cases[i]);
+        check_command_line(&args_sample, &cases[i]);
 }
 
 /* Of a program whose operands can't look like options. */
@@ -429,7 +335,7 @@ static void test_operands(void **state)
     (void) state;
 #define MISPLACED                                                                                  \
     ": options stand in front of the messages; if it is one of them, put -- in front of the "      \
-    "first" SEE
+    "first" ARGS_SEE
     static const struct command_line cases[] = {
         {{"hello", "world"}, 1, false, ""},
         {{"-q", "hello", "-", "", "a-q"}, 2, false, "quiet;"},
@@ -446,9 +352,9 @@ static void test_operands(void **state)
         {{"-5", "-q"}, -1, false, "-q" MISPLACED},
         {{"", "---"}, -1, false, "---" MISPLACED},
         {{"hello", "-a\x1b"}, -1, false, "-a\\x1b" MISPLACED},
-        {{"-x", "hello", "-q"}, -1, false, "-x: there is no such option" SEE},
+        {{"-x", "hello", "-q"}, -1, false, "-x: there is no such option" ARGS_SEE},
     };
-    struct args_program strict = program;
+    struct args_program strict = args_sample;
     strict.operands = "messages";
     for (size_t i = 0; i < COUNT(cases); i++)
         check_command_line(&strict, &cases[i]);
@@ -462,20 +368,20 @@ static void test_long_texts_keep_both_ends(void **state)
     char name[] = "banterd";
     char story[] = "-Sx";
     char *argv[] = {name, story, NULL};
-    struct record record = {""};
+    struct args_record record = {0};
     struct error error;
-    assert_int_equal(args_parse(&program, 2, argv, &record, NULL, &error), -1);
+    assert_int_equal(args_parse(&args_sample, 2, argv, &record, NULL, &error), -1);
     assert_int_equal(strlen(error.text), sizeof error.text - 1);
     assert_memory_equal(error.text, "-S: 000", 7);
-    assert_string_equal(error.text + strlen(error.text) - strlen(SEE), SEE);
+    assert_string_equal(error.text + strlen(error.text) - strlen(ARGS_SEE), ARGS_SEE);
 
     char unknown[3000] = "--";
     memset(unknown + 2, 'x', sizeof unknown - 3);
     unknown[sizeof unknown - 1] = '\0';
     argv[1] = unknown;
-    assert_int_equal(args_parse(&program, 2, argv, &record, NULL, &error), -1);
+    assert_int_equal(args_parse(&args_sample, 2, argv, &record, NULL, &error), -1);
     assert_memory_equal(error.text, "--xxxx", 6);
-    assert_non_null(strstr(error.text, "x...: there is no such option" SEE));
+    assert_non_null(strstr(error.text, "x...: there is no such option" ARGS_SEE));
 }
 
 /* ---- help ---- */
@@ -488,23 +394,23 @@ static void test_help(void **state)
          "HOST:PORT, :PORT, PORT, [V6]:PORT or unix:PATH; may be given more than once; port 0 is "
          "any "
          "free one",
-         "127.0.0.1:8000", take_listen},
+         "127.0.0.1:8000", NULL},
         {'H', "handler", "NAME",
          "what makes the replies:\nhello   greets\necho    gives the request "
          "back, whatever there is in it, byte by byte",
-         "hello", take_listen},
+         "hello", NULL},
         {0, "threads", "N", "loops, each of which has a thread of its own", "one for each core",
-         take_listen},
-        {0, "a-name-that-is-too-long-for-the-column", "T", "a line of its own", "30s", take_listen},
-        {0, "wait", "[T]", "keep trying", NULL, take_wait},
-        {'q', "quiet", NULL, "log less", NULL, take_quiet},
+         NULL},
+        {0, "a-name-that-is-too-long-for-the-column", "T", "a line of its own", "30s", NULL},
+        {0, "wait", "[T]", "keep trying", NULL, NULL},
+        {'q', "quiet", NULL, "log less", NULL, NULL},
         /* Just as wide as the page. */
         {'x', "exact", NULL, "0123456789 0123456789 0123456789 0123456789 0123456789 0", NULL,
-         take_quiet},
+         NULL},
         {'y', "exact-y", NULL, "0123456789 0123456789 0123456789 0123456789 0123456789 01", NULL,
-         take_quiet},
-        {'z', "exact-z", NULL, "0123456789 0123456789 0123456789 0123456789", "x", take_quiet},
-        {'Z', "exact-Z", NULL, "0123456789 0123456789 0123456789 0123456789", "xy", take_quiet},
+         NULL},
+        {'z', "exact-z", NULL, "0123456789 0123456789 0123456789 0123456789", "x", NULL},
+        {'Z', "exact-Z", NULL, "0123456789 0123456789 0123456789 0123456789", "xy", NULL},
     };
     static const struct args_program with_all = {
         .name = "banterd",
@@ -562,7 +468,7 @@ static void test_help_of_a_bare_program(void **state)
     struct args_program bare = {.name = "x",
                                 .synopsis = "FILE",
                                 .about = "Does it.",
-                                .options = options,
+                                .options = args_sample.options,
                                 .option_count = 1};
     char *help = args_help(&bare);
     assert_non_null(help);

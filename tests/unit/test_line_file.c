@@ -16,6 +16,7 @@
 
 #include "common/args.h"
 #include "common/line_file.h"
+#include "tests/unit/args_sample.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -166,115 +167,64 @@ static void test_refused(void **state)
 
 /* ---- options ---- */
 
-/* What was taken, in order, as "name=value;" or "name;". */
-struct record {
-    char text[256];
-    struct line_file *file;
-};
-
-static bool note(struct record *record, const char *name, const char *value)
-{
-    size_t used = strlen(record->text);
-    snprintf(record->text + used, sizeof record->text - used, "%s%s%s;", name, value ? "=" : "",
-             value ? value : "");
-    return true;
-}
-
-static bool take_listen(const char *value, void *context, struct error *error)
-{
-    (void) error;
-    return note(context, "listen", value);
-}
-
-static bool take_wait(const char *value, void *context, struct error *error)
-{
-    (void) error;
-    return note(context, "wait", value);
-}
-
-static bool take_quiet(const char *value, void *context, struct error *error)
-{
-    (void) error;
-    return note(context, "quiet", value);
-}
-
-static bool take_threads(const char *value, void *context, struct error *error)
-{
-    long number;
-    return args_number(value, 1, 9, &number, error) && note(context, "threads", value);
-}
-
-static void take_file(struct line_file *file, void *context)
-{
-    ((struct record *) context)->file = file;
-}
-
-static const struct args_option options[] = {
-    {'l', "listen", "ADDRESS", "where it listens", NULL, take_listen},
-    {'w', "wait", "[T]", "keep trying", NULL, take_wait},
-    {'q', "quiet", NULL, "log less", NULL, take_quiet},
-    {'t', "threads", "N", "loops", NULL, take_threads},
-};
-static const struct args_program program = {
-    .name = "x",
-    .options = options,
-    .option_count = COUNT(options),
-    .take_file = take_file,
-};
-
-/* Of a command line "-q @FILE -t1 operand". */
+/* Of a command line "-q @FILE -p1 operand". */
 static void test_options(void **state)
 {
     (void) state;
-#define SEE "; see x --help"
 #define WRITE "its argument is attached or in the next line: write "
 #define NO_OPTION                                                                                  \
     "an option begins with a dash, and the line behind it is its argument only if it takes "       \
-    "one" SEE
+    "one" ARGS_SEE
     static const struct {
         const char *text;
         const char *expected; /* what was taken; or the error, behind the file's name */
         bool is_refused;
         const char *rest; /* the first word of it, or NULL */
     } cases[] = {
-        {"", "quiet;threads=1;", false, NULL},
-        {"--listen\n80", "quiet;listen=80;threads=1;", false, NULL},
-        {"--listen\n# not this\n\n   80  \r\n", "quiet;listen=80;threads=1;", false, NULL},
-        {"--listen=a b\n-la b", "quiet;listen=a b;listen=a b;threads=1;", false, NULL},
-        {"--li=80\n-q\n-qq", "quiet;listen=80;quiet;quiet;quiet;threads=1;", false, NULL},
-        {"-l\n--\n-l\n@y\n--listen\n-q", "quiet;listen=--;listen=@y;listen=-q;threads=1;", false,
+        {"", "quiet;port=1;", false, NULL},
+        {"--listen\n80", "quiet;listen=80;port=1;", false, NULL},
+        {"--listen\n# not this\n\n   80  \r\n", "quiet;listen=80;port=1;", false, NULL},
+        {"--listen=a b\n-la b", "quiet;listen=a b;listen=a b;port=1;", false, NULL},
+        {"--li=80\n-q\n-qq", "quiet;listen=80;quiet;quiet;quiet;port=1;", false, NULL},
+        {"-l\n--\n-l\n@y\n--listen\n-q", "quiet;listen=--;listen=@y;listen=-q;port=1;", false,
          NULL},
-        {"--wait\n-w5\n--wait=5", "quiet;wait;wait=5;wait=5;threads=1;", false, NULL},
-        {"--listen=#1\n", "quiet;listen=#1;threads=1;", false, NULL},
-        {"-q\n -- \n -q", "quiet;quiet;threads=1;", false, " -q"},
-        {"--listen 80", "line 1: --listen: " WRITE "--listen=80, or two lines" SEE, true, NULL},
-        {"\n--li\t 80", "line 2: --li: " WRITE "--li=80, or two lines" SEE, true, NULL},
-        {"-l 80", "line 1: -l: " WRITE "-l80, or two lines" SEE, true, NULL},
-        {"-ql a b", "line 1: -l: " WRITE "-la b, or two lines" SEE, true, NULL},
-        {"--wait 5", "line 1: --wait: its argument is attached: write --wait=5" SEE, true, NULL},
-        {"-w 5", "line 1: -w: its argument is attached: write -w5" SEE, true, NULL},
-        {"-q --listen", "line 1: -q: it takes no argument, and nothing else can be in its line" SEE,
-         true, NULL},
+        {"--wait\n-w5\n--wait=5", "quiet;wait;wait=5;wait=5;port=1;", false, NULL},
+        {"--listen=#1\n", "quiet;listen=#1;port=1;", false, NULL},
+        {"-q\n -- \n -q", "quiet;quiet;port=1;", false, " -q"},
+        {"--listen 80", "line 1: --listen: " WRITE "--listen=80, or two lines" ARGS_SEE, true,
+         NULL},
+        {"\n--li\t 80", "line 2: --li: " WRITE "--li=80, or two lines" ARGS_SEE, true, NULL},
+        {"-l 80", "line 1: -l: " WRITE "-l80, or two lines" ARGS_SEE, true, NULL},
+        {"-ql a b", "line 1: -l: " WRITE "-la b, or two lines" ARGS_SEE, true, NULL},
+        {"--wait 5", "line 1: --wait: its argument is attached: write --wait=5" ARGS_SEE, true,
+         NULL},
+        {"-w 5", "line 1: -w: its argument is attached: write -w5" ARGS_SEE, true, NULL},
+        {"-q --listen",
+         "line 1: -q: it takes no argument, and nothing else can be in its line" ARGS_SEE, true,
+         NULL},
         {"--quiet # yes",
-         "line 1: --quiet: it takes no argument, and nothing else can be in its line" SEE, true,
+         "line 1: --quiet: it takes no argument, and nothing else can be in its line" ARGS_SEE,
+         true, NULL},
+        {"#\n\n--nope 5", "line 3: --nope: there is no such option" ARGS_SEE, true, NULL},
+        {"--listen\n\n\n", "line 1: --listen: its argument ADDRESS is missing" ARGS_SEE, true,
          NULL},
-        {"#\n\n--nope 5", "line 3: --nope: there is no such option" SEE, true, NULL},
-        {"--listen\n\n\n", "line 1: --listen: its argument ADDRESS is missing" SEE, true, NULL},
-        {"-t\n\n7a", "line 3: -t: \"7a\" is not a whole number from 1 to 9" SEE, true, NULL},
-        {"@y", "line 1: @y: a file of options can't name another one" SEE, true, NULL},
+        {"--max-clients\n\n7a",
+         "line 3: --max-clients: \"7a\" is not a whole number from 1 to 1000000" ARGS_SEE, true,
+         NULL},
+        {"@y", "line 1: @y: a file of options can't name another one" ARGS_SEE, true, NULL},
         {"-q\n80", "line 2: 80: " NO_OPTION, true, NULL},
         {"-", "line 1: -: " NO_OPTION, true, NULL},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         char word[sizeof path + 1];
-        char name[] = "x", q[] = "-q", t[] = "-t1", operand[] = "operand";
-        char *argv[] = {name, q, word, t, operand, NULL};
-        struct record record = {"", NULL};
+        char name[] = "x", q[] = "-q", p[] = "-p1", operand[] = "operand";
+        char *argv[] = {name, q, word, p, operand, NULL};
+        struct args_record record = {0};
         struct error error = {"none"};
         print_message("# %s\n", cases[i].text);
         write_file(cases[i].text, strlen(cases[i].text));
         snprintf(word, sizeof word, "@%s", path);
-        int first = args_parse(&program, 5, argv, &record, NULL, &error);
+        int first = args_parse(&args_sample, 5, argv, &record, NULL, &error);
         assert_int_equal(first, cases[i].is_refused ? -1 : 4);
         if (cases[i].is_refused) {
             char expected[512];
@@ -294,21 +244,23 @@ static void test_options(void **state)
 static void test_words_that_name_no_file(void **state)
 {
     (void) state;
-    struct args_program without = program;
+    struct args_program without = args_sample;
     without.take_file = NULL;
     char name[] = "x", none[] = "@", missing[] = "@/nowhere/y", value[] = "-l";
-    struct record record = {"", NULL};
+    struct args_record record = {0};
     struct error error = {"none"};
-    assert_int_equal(args_parse(&program, 2, (char *[]){name, none, NULL}, &record, NULL, &error),
-                     -1);
-    assert_string_equal(error.text, "@: the name of a file is missing" SEE);
     assert_int_equal(
-        args_parse(&program, 2, (char *[]){name, missing, NULL}, &record, NULL, &error), -1);
-    assert_string_equal(error.text, "/nowhere/y: unable to read it: No such file or directory" SEE);
+        args_parse(&args_sample, 2, (char *[]){name, none, NULL}, &record, NULL, &error), -1);
+    assert_string_equal(error.text, "@: the name of a file is missing" ARGS_SEE);
+    assert_int_equal(
+        args_parse(&args_sample, 2, (char *[]){name, missing, NULL}, &record, NULL, &error), -1);
+    assert_string_equal(error.text,
+                        "/nowhere/y: unable to read it: No such file or directory" ARGS_SEE);
     assert_int_equal(
         args_parse(&without, 2, (char *[]){name, missing, NULL}, &record, NULL, &error), 1);
     assert_int_equal(
-        args_parse(&program, 3, (char *[]){name, value, missing, NULL}, &record, NULL, &error), 3);
+        args_parse(&args_sample, 3, (char *[]){name, value, missing, NULL}, &record, NULL, &error),
+        3);
     assert_string_equal(record.text, "listen=@/nowhere/y;");
     assert_null(record.file);
 }
