@@ -242,27 +242,17 @@ def test_a_last_word_that_a_cut_follows_is_a_reply(run_banter, ca, certificates,
     assert (run.status, run.stdout) == ((76 if word == "stopping" else status) if not cut else 76, said)
 
 
-def test_again_after_a_stop(run_banter, ca, certificates):
-    def stop_first(connection):
-        if connection is peer.connections[0]:
-            connection.send(b"Hello " + connection.line() + b"\n-ERR stopping\n")
-            connection.say_end()
-        else:
+@pytest.mark.parametrize("last, options", [(b"-ERR stopping\n", []), (None, ["--again", "lost"])], ids=["stop", "cut"])
+def test_again(run_banter, ca, certificates, last, options):
+    """After a server that says that it stops, and after one that is cut off."""
+    def leave_first(connection):
+        if connection is not peer.connections[0]:
             hello(connection)
-    with SecurePeer(stop_first, certificates.path("server.pem")) as peer:
-        run = run_banter("-q", "-c", peer.address, "--ca", ca, "a", "b", "c")
-        assert run == Run(0, b"Hello a\nHello b\nHello c\n", b"")
-
-
-def test_again_after_a_cut(run_banter, ca, certificates):
-    def cut_first(connection):
-        if connection is peer.connections[0]:
-            connection.send(b"Hello " + connection.line() + b"\n")
-            connection.cut()
-        else:
-            hello(connection)
-    with SecurePeer(cut_first, certificates.path("server.pem")) as peer:
-        run = run_banter("-q", "-c", peer.address, "--ca", ca, "--again", "lost", "a", "b", "c")
+            return
+        connection.send(b"Hello " + connection.line() + b"\n" + (last or b""))
+        connection.say_end() if last else connection.cut()
+    with SecurePeer(leave_first, certificates.path("server.pem")) as peer:
+        run = run_banter("-q", "-c", peer.address, "--ca", ca, *options, "a", "b", "c")
         assert run == Run(0, b"Hello a\nHello b\nHello c\n", b"")
 
 
