@@ -24,13 +24,6 @@ def connect(server, receive_buffer=None):
     return connection
 
 
-def read_all(connection):
-    data = b""
-    while more := connection.recv(65536):
-        data += more
-    return data
-
-
 def _still_open(connection):
     """Without reading what has come."""
     try:
@@ -94,7 +87,7 @@ def half_closes(server, until, tally, a_second):
         with connect(server) as connection:
             connection.sendall(requests)
             connection.shutdown(socket.SHUT_WR)
-            replies = read_all(connection)
+            replies = connection.makefile("rb").read()
         tally["half-closes" if replies == requests else "wrong replies to half-closes"] += 1
         time.sleep(pace)
 
@@ -177,7 +170,7 @@ def stop_again_and_again(until, tally):
             crowd[0].recv(1, socket.MSG_PEEK)
             server.process.send_signal(signal.SIGTERM)
             for connection in crowd:
-                lines = read_all(connection).split(b"\n")[:-1]
+                lines = connection.makefile("rb").read().split(b"\n")[:-1]
                 if lines and lines[-1].startswith(b"-ERR stopping"):
                     lines.pop()
                 if lines != [b"Hello X"] * 300:

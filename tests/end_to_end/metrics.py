@@ -24,13 +24,6 @@ def connect(server, address=None):
     return socket.create_connection((host.strip("[]"), int(port)), harness.LIMIT)
 
 
-def read_to_end(connection):
-    data = b""
-    while piece := connection.recv(65536):
-        data += piece
-    return data
-
-
 def parse(data):
     head, _, body = data.decode().partition("\r\n\r\n")
     first, *fields = head.split("\r\n")
@@ -39,11 +32,16 @@ def parse(data):
                     {name.lower(): value for name, value in fields.items()}, body)
 
 
+def read(connection):
+    """All that comes until the server closes."""
+    return parse(connection.makefile("rb").read())
+
+
 def ask(server, path="/metrics", method="GET", address=None):
-    """One request, and all that comes until the server closes."""
+    """One request, and what comes of it."""
     with connect(server, address) as connection:
         connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
-        return parse(read_to_end(connection))
+        return read(connection)
 
 
 def figures_of(text):

@@ -241,7 +241,7 @@ def test_lines_that_nobody_reads(server, folder):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(folder / "metrics"))
             connection.sendall(b"GET /metrics HTTP/1.0\n\n")
-            text = metrics.parse(metrics.read_to_end(connection)).body
+            text = metrics.read(connection).body
         return metrics.figures_of(text)["banterd_log_dropped_total"]
 
     wait_until(dropped, "lines are dropped")
