@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,7 +15,6 @@
 
 #include "common/clock.h"
 #include "common/descriptor.h"
-#include "server/log/log.h"
 #include "server/net/access.h"
 #include "server/net/admission.h"
 #include "server/net/lobby_state.h"
@@ -25,73 +23,6 @@ enum {
     BATCH_EVENTS = 64,
     STOP_MS = 1000, /* how long a stop waits for steps of handshakes */
 };
-
-/* ---- groups ---- */
-
-static struct tally_key key_of(const struct address *address)
-{
-    if (address->socket.any.sa_family == AF_INET)
-        return tally_key_v4(&address->socket.v4.sin_addr);
-    if (address->socket.any.sa_family == AF_INET6)
-        return tally_key_v6(&address->socket.v6.sin6_addr);
-    return (struct tally_key){0, AF_UNIX};
-}
-
-/* NULL: out of memory. */
-static struct group *group_of(struct lobby *lobby, struct tally_key key)
-{
-    struct group *group;
-    TAILQ_FOREACH(group, &lobby->groups, entry)
-        if (group->key.number == key.number && group->key.family == key.family)
-            return group;
-    group = calloc(1, sizeof *group);
-    if (!group)
-        return NULL;
-    group->key = key;
-    STAILQ_INIT(&group->ready);
-    TAILQ_INSERT_TAIL(&lobby->groups, group, entry);
-    return group;
-}
-
-static void leave_group(struct lobby *lobby, struct guest *guest)
-{
-    struct group *group = guest->group;
-    if (guest->state == GUEST_READY)
-        STAILQ_REMOVE(&group->ready, guest, guest, ready_entry);
-    guest->group = NULL;
-    if (--group->count > 0)
-        return;
-    TAILQ_REMOVE(&lobby->groups, group, entry);
-    free(group);
-}
-
-bool lobby_regroup(struct lobby *lobby, struct guest *guest, const struct address *address)
-{
-    struct group *group = group_of(lobby, key_of(address));
-    if (!group)
-        return false;
-    group->count++;
-    if (guest->group)
-        leave_group(lobby, guest);
-    guest->group = group;
-    return true;
-}
-
-static bool may_end(const struct guest *guest) { return guest->state != GUEST_BUSY; }
-
-/* The one that makes room. Only a few are busy. */
-static struct guest *oldest_of_most(const struct lobby *lobby)
-{
-    struct guest *oldest = NULL;
-    for (unsigned i = 0; i < lobby->count; i++) {
-        struct guest *guest = lobby->guests[i];
-        if (guest->state == GUEST_LINGERS)
-            return guest;
-        if (may_end(guest) && (!oldest || guest->group->count > oldest->group->count))
-            oldest = guest;
-    }
-    return oldest;
-}
 
 /* ---- ends ---- */
 
@@ -111,7 +42,7 @@ static void release(struct lobby *lobby, struct guest *guest)
     if (guest->group) {
         epoll_ctl(lobby->epoll_fd, EPOLL_CTL_DEL, guest->accepted.fd, NULL);
         remove_guest(lobby, guest);
-        leave_group(lobby, guest);
+        lobby_leave_group(lobby, guest);
     }
     SLIST_INSERT_HEAD(&lobby->gone, guest, gone_entry);
 }
@@ -153,27 +84,14 @@ void lobby_end(struct lobby *lobby, struct guest *guest)
     close(fd);
 }
 
-static const struct listener *listener_of(const struct lobby *lobby, const struct guest *guest)
-{
-    return &lobby->config.listeners->items[guest->accepted.listener];
-}
-
 void lobby_describe(const struct lobby *lobby, const struct guest *guest, char *text)
 {
     const struct address *address = &guest->accepted.address;
     if (guest->header)
         address = &guest->header->address;
     else if (address->socket.any.sa_family == AF_UNIX)
-        address = &listener_of(lobby, guest)->address;
+        address = &lobby_listener_of(lobby, guest)->address;
     address_print(address, text);
-}
-
-static void fail(struct lobby *lobby, struct guest *guest, const char *why)
-{
-    char text[ADDRESS_TEXT_SIZE];
-    lobby_describe(lobby, guest, text);
-    log_tell(lobby->config.log, LOG_PROXY_FAILED, 0, "%s%c%s", text, LOG_SEPARATOR, why);
-    lobby_end(lobby, guest);
 }
 
 /* It can't wait any longer. */
@@ -191,106 +109,23 @@ static void end_wait(struct lobby *lobby, struct guest *guest, const char *why)
         lobby_end(lobby, guest);
         break;
     default:
-        fail(lobby, guest, why);
+        lobby_fail_header(lobby, guest, why);
         break;
     }
 }
 
-/* ---- looking ---- */
-
-static bool has_ended(int fd)
-{
-    struct pollfd poll_fd = {fd, POLLRDHUP, 0};
-    return poll(&poll_fd, 1, 0) > 0;
-}
-
-/* True: it goes on waiting. One that leaves without a word is a health check. */
-static bool look_for_a_word(struct lobby *lobby, struct guest *guest)
-{
-    char byte;
-    ssize_t got = recv(guest->accepted.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return true;
-    if (got > 0)
-        lobby_admit(lobby, guest, NULL);
-    else
-        lobby_end(lobby, guest);
-    return false;
-}
-
-/* Whether a header names the connection itself, as those of some health checks do. */
-static bool names_itself(const struct proxy_header *header, const struct address *address)
-{
-    return header->address.size == address->size &&
-           memcmp(&header->address.socket, &address->socket, address->size) == 0 &&
-           !header->identity[0];
-}
-
-/* Its header is there, but a handshake comes before it is a client. True as above. */
-static bool begin_tls(struct lobby *lobby, struct guest *guest, bool tells)
-{
-    if (tells) {
-        guest->header = malloc(sizeof *guest->header);
-        if (!guest->header || !lobby_regroup(lobby, guest, &lobby->parsed.address)) {
-            fail(lobby, guest, "memory is out");
-            return false;
-        }
-        *guest->header = lobby->parsed;
-    }
-    guest->state = GUEST_TLS;
-    return lobby_look_at_tls(lobby, guest);
-}
-
-/* The header is there, and nothing behind it is read with it. True as above. */
-static bool take_header(struct lobby *lobby, struct guest *guest, size_t size)
-{
-    if (recv(guest->accepted.fd, lobby->received, size, MSG_DONTWAIT) != (ssize_t) size) {
-        fail(lobby, guest, "it is gone again");
-        return false;
-    }
-    bool tells = lobby->parsed.tells && !names_itself(&lobby->parsed, &guest->accepted.address);
-    if (listener_of(lobby, guest)->is_tls)
-        return begin_tls(lobby, guest, tells);
-    if (tells) {
-        lobby_admit(lobby, guest, &lobby->parsed);
-        return false;
-    }
-    guest->state = GUEST_WORD;
-    return look_for_a_word(lobby, guest);
-}
-
-/* True as above. */
-static bool look_for_header(struct lobby *lobby, struct guest *guest)
-{
-    int fd = guest->accepted.fd;
-    ssize_t got = recv(fd, lobby->received, sizeof lobby->received, MSG_PEEK | MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return true;
-    size_t used;
-    const char *why = got == 0 ? "there is none" : "it is cut off";
-    enum proxy_result result = PROXY_WRONG;
-    if (got > 0)
-        result = proxy_parse(lobby->received, (size_t) got, &lobby->parsed, &used, &why);
-    if (result == PROXY_COMPLETE)
-        return take_header(lobby, guest, used);
-    if (result == PROXY_INCOMPLETE && !has_ended(fd))
-        return true;
-    fail(lobby, guest, result == PROXY_INCOMPLETE ? "it is cut off" : why);
-    return false;
-}
-
-/* True as above. */
+/* True: it goes on waiting. */
 static bool look(struct lobby *lobby, struct guest *guest)
 {
     switch (guest->state) {
     case GUEST_WORD:
-        return look_for_a_word(lobby, guest);
+        return lobby_look_for_a_word(lobby, guest);
     case GUEST_TLS:
         return lobby_look_at_tls(lobby, guest);
     case GUEST_LINGERS:
         return lobby_linger(lobby, guest);
     case GUEST_HEADER:
-        return look_for_header(lobby, guest);
+        return lobby_look_for_header(lobby, guest);
     default: /* when its step is taken it is looked at again */
         return true;
     }
@@ -308,7 +143,7 @@ static bool watch(struct lobby *lobby, struct guest *guest)
 /* False: it is ended. */
 static bool let_wait(struct lobby *lobby, struct guest *guest)
 {
-    struct guest *other = lobby->count == LOBBY_MAX ? oldest_of_most(lobby) : NULL;
+    struct guest *other = lobby->count == LOBBY_MAX ? lobby_oldest_of_most(lobby) : NULL;
     if (other)
         end_wait(lobby, other, "it did not come, and others wait");
     if (lobby->count == LOBBY_MAX || !lobby_regroup(lobby, guest, &guest->accepted.address)) {
@@ -326,7 +161,7 @@ static void welcome(struct lobby *lobby, struct guest *guest)
 {
     int64_t timeout_ms = lobby->config.timeout_ms;
     guest->deadline_ms = timeout_ms ? lobby->now_ms + timeout_ms : CLOCK_NEVER;
-    bool is_tls = listener_of(lobby, guest)->is_tls;
+    bool is_tls = lobby_listener_of(lobby, guest)->is_tls;
     bool is_proxy = access_is_proxy(lobby->config.access, &guest->accepted.address);
     guest->state = is_tls && !is_proxy ? GUEST_TLS : GUEST_HEADER;
     if (!is_tls && look(lobby, guest))
@@ -378,7 +213,7 @@ static struct guest *first_due(const struct lobby *lobby)
     struct guest *first = NULL;
     for (unsigned i = 0; i < lobby->count; i++) {
         struct guest *guest = lobby->guests[i];
-        if (may_end(guest) && guest->deadline_ms != CLOCK_NEVER &&
+        if (lobby_may_end(guest) && guest->deadline_ms != CLOCK_NEVER &&
             (!first || guest->deadline_ms < first->deadline_ms))
             first = guest;
     }

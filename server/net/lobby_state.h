@@ -86,12 +86,39 @@ void lobby_admit(struct lobby *lobby, struct guest *guest, const struct proxy_he
 /* Closes its connection, without a word. */
 void lobby_end(struct lobby *lobby, struct guest *guest);
 
+/* Writes whose connection it is; `text` has ADDRESS_TEXT_SIZE bytes. */
+void lobby_describe(const struct lobby *lobby, const struct guest *guest, char *text);
+
+static inline const struct listener *lobby_listener_of(const struct lobby *lobby,
+                                                       const struct guest *guest)
+{
+    return &lobby->config.listeners->items[guest->accepted.listener];
+}
+
+/* ---- lobby_groups ---- */
+
 /* Whether it is among those of this address from now on. False: out of memory, and nothing has
  * changed. */
 bool lobby_regroup(struct lobby *lobby, struct guest *guest, const struct address *address);
 
-/* Writes whose connection it is; `text` has ADDRESS_TEXT_SIZE bytes. */
-void lobby_describe(const struct lobby *lobby, const struct guest *guest, char *text);
+/* It waits no more. */
+void lobby_leave_group(struct lobby *lobby, struct guest *guest);
+
+/* Whether another thread has no part in it now. */
+static inline bool lobby_may_end(const struct guest *guest) { return guest->state != GUEST_BUSY; }
+
+/* The one that makes room for another. NULL: none may end. */
+struct guest *lobby_oldest_of_most(const struct lobby *lobby);
+
+/* ---- lobby_header: those that look return whether the guest goes on waiting ---- */
+
+bool lobby_look_for_header(struct lobby *lobby, struct guest *guest);
+
+/* Its header said nothing of a client. */
+bool lobby_look_for_a_word(struct lobby *lobby, struct guest *guest);
+
+/* It can't wait any longer for its header, or has sent none. */
+void lobby_fail_header(struct lobby *lobby, struct guest *guest, const char *why);
 
 /* ---- lobby_tls: each returns whether the guest goes on waiting ---- */
 

@@ -1,0 +1,69 @@
+/* lobby_groups: those that wait, by whom they come from. */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "server/net/lobby_state.h"
+
+static struct tally_key key_of(const struct address *address)
+{
+    if (address->socket.any.sa_family == AF_INET)
+        return tally_key_v4(&address->socket.v4.sin_addr);
+    if (address->socket.any.sa_family == AF_INET6)
+        return tally_key_v6(&address->socket.v6.sin6_addr);
+    return (struct tally_key){0, AF_UNIX};
+}
+
+/* NULL: out of memory. */
+static struct group *group_of(struct lobby *lobby, struct tally_key key)
+{
+    struct group *group;
+    TAILQ_FOREACH(group, &lobby->groups, entry)
+        if (group->key.number == key.number && group->key.family == key.family)
+            return group;
+    group = calloc(1, sizeof *group);
+    if (!group)
+        return NULL;
+    group->key = key;
+    STAILQ_INIT(&group->ready);
+    TAILQ_INSERT_TAIL(&lobby->groups, group, entry);
+    return group;
+}
+
+void lobby_leave_group(struct lobby *lobby, struct guest *guest)
+{
+    struct group *group = guest->group;
+    if (guest->state == GUEST_READY)
+        STAILQ_REMOVE(&group->ready, guest, guest, ready_entry);
+    guest->group = NULL;
+    if (--group->count > 0)
+        return;
+    TAILQ_REMOVE(&lobby->groups, group, entry);
+    free(group);
+}
+
+bool lobby_regroup(struct lobby *lobby, struct guest *guest, const struct address *address)
+{
+    struct group *group = group_of(lobby, key_of(address));
+    if (!group)
+        return false;
+    group->count++;
+    if (guest->group)
+        lobby_leave_group(lobby, guest);
+    guest->group = group;
+    return true;
+}
+
+/* Only a few are busy. */
+struct guest *lobby_oldest_of_most(const struct lobby *lobby)
+{
+    struct guest *oldest = NULL;
+    for (unsigned i = 0; i < lobby->count; i++) {
+        struct guest *guest = lobby->guests[i];
+        if (guest->state == GUEST_LINGERS)
+            return guest;
+        if (lobby_may_end(guest) && (!oldest || guest->group->count > oldest->group->count))
+            oldest = guest;
+    }
+    return oldest;
+}
