@@ -23,8 +23,9 @@ static bool is_path(const struct listener *listener)
 }
 
 /* What a client does not read waits in its session, whose output is bounded, and not in the kernel,
- * which would take 4 MB of it: beside what is in flight it takes this much. Accepted sockets
- * inherit it. If it fails, the kernel's own bound holds. */
+ * which would take 4 MB of it: beside what is in flight it takes this much, until the session has
+ * a large reply to send (socket_hold_large()). Accepted sockets inherit it. If it fails, the
+ * kernel's own bound holds. */
 static void bound_not_sent(int fd, const struct address *address)
 {
     int bytes = NOT_SENT_BYTES;

@@ -6,6 +6,8 @@
 #define BANTER_SERVER_SESSION_SOCKET_H
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +20,9 @@
 
 /* What a wrapper may hold, at most: a little more than a turn reads. */
 enum { SOCKET_HELD_BYTES = 128 << 10 };
+
+/* What the kernel may hold of a large reply. */
+enum { SOCKET_LARGE_BYTES = 1 << 20 };
 
 /* The same of a session whose bytes are wrapped in TLS: rare enough to be kept out of the others'
  * way. */
@@ -86,6 +91,14 @@ static inline size_t socket_readable(const struct session *session)
 static inline bool socket_was_cut(const struct session *session)
 {
     return session->wrapped && socket_wrapper_was_cut(session);
+}
+
+/* Lets the kernel hold a large reply, or a megabyte of it, that it can't send yet: more than the
+ * listener lets it (server/net/listener.c). False: it can't be told, or need not be. */
+static inline bool socket_hold_large(struct session *session)
+{
+    int bytes = SOCKET_LARGE_BYTES;
+    return setsockopt(session->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes) == 0;
 }
 
 /* Whether the other end has closed its sending half, even if that is not read yet. */

@@ -206,15 +206,11 @@ static inline void fixture_pass_ms(int64_t ms)
 
 /* ---- sessions ---- */
 
-/* `*client` is the other end. */
-static inline struct session *fixture_session(int *client)
+/* Of a socket, which it takes over. */
+static inline struct session *fixture_session_on(int fd)
 {
-    int fds[2];
     bool is_new;
-    struct accepted accepted = {.address.socket.any.sa_family = AF_UNIX};
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    accepted.fd = fds[0];
-    *client = fds[1];
+    struct accepted accepted = {.fd = fd, .address.socket.any.sa_family = AF_UNIX};
     assert_true(admission_enter(&fixture.admission));
     struct transfer *transfer = transfer_new(&accepted, &fixture.shared);
     assert_non_null(transfer);
@@ -227,6 +223,15 @@ static inline struct session *fixture_session(int *client)
     else
         turn_begin(session, is_new);
     return session;
+}
+
+/* `*client` is the other end. */
+static inline struct session *fixture_session(int *client)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    *client = fds[1];
+    return fixture_session_on(fds[0]);
 }
 
 /* One without a socket: nothing of it is read, and what is sent to it fails. */

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "server/session/input.h"
 #include "server/session/output.h"
+#include "server/session/socket.h"
 #include "tests/unit/shard_fixture.h"
 
 /* ---- the order ---- */
@@ -301,6 +302,57 @@ static void replies_that_are_ready_wait_for_what_is_unsent(void **state)
     close(client);
 }
 
+/* Two ends of a TCP connection, ours as a listener makes them. */
+static void connect_tcp(int *server, int *client)
+{
+    struct listeners listeners = {0};
+    struct error error;
+    assert_true(listeners_open(&listeners, "127.0.0.1:0", &error));
+    const struct address *address = &listeners.items[0].address;
+    *client = socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(*client, &address->socket.any, address->size), 0);
+    *server = accept4(listeners.items[0].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(*server >= 0);
+    listeners_close(&listeners);
+}
+
+static int kernel_may_hold(int fd)
+{
+    int bytes = 0;
+    socklen_t length = sizeof bytes;
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, &length), 0);
+    return bytes;
+}
+
+static const struct {
+    const char *request;
+    enum memory_level level;
+    bool may_hold_more;
+} not_read[] = {
+    {"big 1000\n", MEMORY_FREE, false},
+    {"big 8000000\n", MEMORY_FREE, true},
+    {"big 8000000\n", MEMORY_SHORT, false},
+};
+
+static void the_kernel_holds_more_of_a_large_reply_while_there_is_memory(void **state)
+{
+    (void) state;
+    for (unsigned i = 0; i < sizeof not_read / sizeof not_read[0]; i++) {
+        int server, client;
+        connect_tcp(&server, &client);
+        int before = kernel_may_hold(server);
+        fixture_session_on(server);
+        fixture.memory.level = not_read[i].level;
+        fixture_say(client, not_read[i].request);
+        assert_true(fixture_run());
+        assert_int_equal(fixture.calls, i + 1);
+        assert_int_equal(kernel_may_hold(server),
+                         not_read[i].may_hold_more ? SOCKET_LARGE_BYTES : before);
+        close(client);
+        assert_true(fixture_run());
+    }
+}
+
 static void sent_and_received_bytes_are_counted(void **state)
 {
     (void) state;
@@ -327,6 +379,7 @@ int main(void)
         FIXTURE_TEST(replies_that_wait_are_bounded),
         FIXTURE_TEST(nothing_is_read_or_called_while_output_is_unsent),
         FIXTURE_TEST(replies_that_are_ready_wait_for_what_is_unsent),
+        FIXTURE_TEST(the_kernel_holds_more_of_a_large_reply_while_there_is_memory),
         FIXTURE_TEST(sent_and_received_bytes_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
