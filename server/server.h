@@ -25,12 +25,12 @@
 
 #include "common/address.h"
 #include "common/error.h"
+#include "common/latency.h"
 #include "common/protocol.h"
 #include "server/config.h"
 #include "server/handler.h"
 #include "server/log/events.h"
 #include "server/session/inquiry.h"
-#include "server/session/latency.h"
 
 struct server;
 

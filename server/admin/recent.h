@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "server/session/latency.h"
+#include "common/latency.h"
 
 enum { RECENT_MARK_MS = 5000, RECENT_MARKS = 60000 / RECENT_MARK_MS + 1 };
 

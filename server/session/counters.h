@@ -6,8 +6,8 @@
 #define BANTER_SERVER_SESSION_COUNTERS_H
 
 #include "common/counter.h"
+#include "common/latency.h"
 #include "common/protocol.h"
-#include "server/session/latency.h"
 
 struct counters {
     struct counter received;               /* bytes read from clients */

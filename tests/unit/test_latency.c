@@ -1,7 +1,7 @@
 /*
  * test_latency: times in their buckets, against the times themselves.
  */
-#include "server/session/latency.h"
+#include "common/latency.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

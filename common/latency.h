@@ -1,11 +1,12 @@
 /*
- * latency: how long requests took, in log-linear buckets of the binary fractions of a second.
+ * latency: how long requests and the like took, in log-linear buckets of the binary fractions of a
+ * second.
  *
  * A struct latency_counter is added to by one thread and read by any, as every counter; a struct
  * latency is a sum of some of them, or the difference of two such sums, for one thread at a time.
  */
-#ifndef BANTER_SERVER_SESSION_LATENCY_H
-#define BANTER_SERVER_SESSION_LATENCY_H
+#ifndef BANTER_COMMON_LATENCY_H
+#define BANTER_COMMON_LATENCY_H
 
 #include <stdint.h>
 
@@ -32,7 +33,7 @@ struct latency {
     uint64_t buckets[LATENCY_BUCKETS];
 };
 
-/* `count` requests took that long each; a time that is negative counts as none. */
+/* `count` of them took that long each; a time that is negative counts as none. */
 void latency_add(struct latency_counter *counter, int64_t nanoseconds, uint64_t count);
 
 /* Adds what was counted so far. From any thread. */

@@ -1,5 +1,5 @@
 /* latency: nanoseconds to binary fractions of a second, and back. */
-#include "server/session/latency.h"
+#include "common/latency.h"
 
 #include "common/histogram.h"
 
