@@ -30,6 +30,7 @@
 #include "server/config.h"
 #include "server/handler.h"
 #include "server/log/events.h"
+#include "server/net/lobby_config.h"
 #include "server/session/inquiry.h"
 
 struct server;
@@ -77,13 +78,14 @@ struct server_stats {
     uint64_t accept_rests;           /* for want of descriptors or memory */
     uint64_t memory_held;            /* bytes that clients make it hold now; some too few or many */
     uint64_t log_lines, log_dropped; /* lines written, and lines for which there was no room */
-    unsigned clients;                /* connected now */
-    unsigned max_clients;            /* that may be connected at a time */
-    unsigned refused;                /* being refused now */
-    unsigned computing;              /* requests that compute outside of the loops now */
-    unsigned calling;                /* requests that run outside of the loops, those included */
-    unsigned waiting;                /* requests that wait for a thread outside of the loops */
-    unsigned threads;                /* of the pool: loops' owners, in handlers, spares */
+    struct lobby_figures lobby;
+    unsigned clients;     /* connected now */
+    unsigned max_clients; /* that may be connected at a time */
+    unsigned refused;     /* being refused now */
+    unsigned computing;   /* requests that compute outside of the loops now */
+    unsigned calling;     /* requests that run outside of the loops, those included */
+    unsigned waiting;     /* requests that wait for a thread outside of the loops */
+    unsigned threads;     /* of the pool: loops' owners, in handlers, spares */
     unsigned loops, loops_in_use;
 };
 
@@ -97,6 +99,12 @@ void server_stats(const struct server *server, struct server_stats *stats);
  * refused before it is a request, or gets no reply, is not among them. As server_stats(). */
 enum server_answered { SERVER_ANSWERED_AT_ONCE, SERVER_ANSWERED_LATE, SERVER_ANSWERED };
 void server_latency(const struct server *server, enum server_answered how, struct latency *latency);
+
+/* How long the handshakes of TLS took that went well, from what the client said first. As above. */
+void server_handshake_latency(const struct server *server, struct latency *latency);
+
+/* Until when the certificate for TLS is good, in seconds since 1970; 0: there is none. As above. */
+int64_t server_certificate_end_s(const struct server *server);
 
 /* Whether every loop goes on: each is woken, and has two seconds to move. Calls of handlers don't
  * stop a loop as long as there are threads. A call sees what came of the one before, so ask every

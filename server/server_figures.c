@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "server/net/lobby.h"
+#include "server/net/tls.h"
 #include "server/server_state.h"
 #include "server/session/inquiry.h"
 
@@ -45,10 +46,11 @@ void server_stats(const struct server *server, struct server_stats *stats)
     }
     for (int event = 0; event < LOG_EVENTS; event++)
         stats->events[event] = log_count(server->shared.log, (enum log_event) event);
+    lobby_figures(server->shared.lobby, &stats->lobby);
     /* Said by whoever accepts, which at the stop is no owner of a shard. */
     stats->errors[PROTOCOL_CODE_BUSY] += stats->events[LOG_BUSY] + stats->events[LOG_ADDRESS_BUSY];
     stats->errors[PROTOCOL_CODE_DENIED] += stats->events[LOG_DENIED];
-    stats->errors[PROTOCOL_CODE_TLS_REQUIRED] += lobby_refused_plain(server->shared.lobby);
+    stats->errors[PROTOCOL_CODE_TLS_REQUIRED] += stats->lobby.refused_plain;
 }
 
 void server_latency(const struct server *server, enum server_answered how, struct latency *latency)
@@ -59,6 +61,18 @@ void server_latency(const struct server *server, enum server_answered how, struc
         latency_sum(latency, how == SERVER_ANSWERED_AT_ONCE ? &counters->latency_at_once
                                                             : &counters->latency_late);
     }
+}
+
+void server_handshake_latency(const struct server *server, struct latency *latency)
+{
+    *latency = (struct latency){0};
+    lobby_latency(server->shared.lobby, latency);
+}
+
+int64_t server_certificate_end_s(const struct server *server)
+{
+    const struct tls_server *tls = server_config_of(server)->tls;
+    return tls ? atomic_load(&tls->good_until_s) : 0;
 }
 
 bool server_moves(struct server *server)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/admin/control.h"
+#include "server/admin/expiry.h"
 #include "server/admin/exporter.h"
 #include "server/admin/manager.h"
 #include "server/admin/reloading.h"
@@ -19,8 +20,8 @@ static void stop(void *context) { run_stop(context); }
 static bool open_signals(struct services *services, const struct services_host *host,
                          struct error *error)
 {
-    services->reloading =
-        reloading_open(host->admin, &host->options->reload, host->log, host->manager);
+    services->reloading = reloading_open(host->admin, &host->options->reload, host->log,
+                                         host->manager, services->expiry);
     const struct signals_config config = {
         .reload_fd = run_reload_fd(host->run),
         .status_fd = run_status_fd(host->run),
@@ -30,6 +31,17 @@ static bool open_signals(struct services *services, const struct services_host *
     };
     services->signals = services->reloading ? signals_open(host->admin, &config) : NULL;
     return services->signals || error_set(error, "unable to take signals: %s", strerror(errno));
+}
+
+static bool open_expiry(struct services *services, const struct services_host *host,
+                        struct error *error)
+{
+    const struct tls_options *tls = &host->options->tls;
+    if (!tls->server)
+        return true;
+    services->expiry = expiry_open(host->admin, host->log, tls->server, tls->files.certificate);
+    return services->expiry ||
+           error_set(error, "unable to watch the certificate: %s", strerror(errno));
 }
 
 static bool wants_exporter(const struct options *options)
@@ -94,8 +106,8 @@ bool services_open(struct services *services, const struct services_host *host, 
 {
     *services = (struct services){.manager = host->manager};
     manager_watch(host->manager, host->server);
-    if (open_signals(services, host, error) && open_exporter(services, host, error) &&
-        open_control(services, host, error))
+    if (open_expiry(services, host, error) && open_signals(services, host, error) &&
+        open_exporter(services, host, error) && open_control(services, host, error))
         return true;
     services_close(services);
     return false;
@@ -108,5 +120,6 @@ void services_close(struct services *services)
     exporter_close(services->exporter);
     signals_close(services->signals);
     reloading_close(services->reloading);
+    expiry_close(services->expiry);
     *services = (struct services){0};
 }

@@ -12,6 +12,7 @@
 
 struct admin;
 struct control;
+struct expiry;
 struct exporter;
 struct handler;
 struct log;
@@ -38,6 +39,7 @@ struct services_host {
 /* All zero: none is open. */
 struct services {
     struct manager *manager; /* which is told about the server; not owned */
+    struct expiry *expiry;   /* NULL: there is no certificate */
     struct reloading *reloading;
     struct signals *signals;
     struct exporter *exporter; /* NULL: nobody asked for it; so is the next */

@@ -103,6 +103,8 @@ static char *make_metrics(struct exporter *exporter, size_t *size)
     server_stats(config->server, &figures->stats);
     for (int how = 0; how < SERVER_ANSWERED; how++)
         server_latency(config->server, (enum server_answered) how, &figures->latency[how]);
+    server_handshake_latency(config->server, &figures->handshakes);
+    figures->certificate_end_s = server_certificate_end_s(config->server);
     count_workers(config->handler, figures);
     figures->reloaded_s = reloaded_s(config->reloading);
     char *text = exposition_text(figures, size);

@@ -89,17 +89,18 @@ static void put_requests(FILE *out, const struct server_stats *stats)
                 stats->bytes_sent);
 }
 
-static void put_histogram(FILE *out, const char *name, const char *answered,
+/* `label` is empty, or one in the form answered="late". */
+static void put_histogram(FILE *out, const char *name, const char *label,
                           const struct latency *latency)
 {
+    const char *comma = *label ? "," : "", *open = *label ? "{" : "", *close = *label ? "}" : "";
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
-        fprintf(out, "%s_bucket{answered=\"%s\",le=\"%.17g\"} %" PRIu64 "\n", name, answered,
+        fprintf(out, "%s_bucket{%s%sle=\"%.17g\"} %" PRIu64 "\n", name, label, comma,
                 ldexp(1, bounds[i]), latency_up_to(latency, bounds[i]));
-    fprintf(out, "%s_bucket{answered=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, answered,
-            latency->count);
-    fprintf(out, "%s_sum{answered=\"%s\"} %" PRIu64 ".%09" PRIu64 "\n", name, answered,
+    fprintf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, label, comma, latency->count);
+    fprintf(out, "%s_sum%s%s%s %" PRIu64 ".%09" PRIu64 "\n", name, open, label, close,
             latency->nanoseconds / 1000000000, latency->nanoseconds % 1000000000);
-    fprintf(out, "%s_count{answered=\"%s\"} %" PRIu64 "\n", name, answered, latency->count);
+    fprintf(out, "%s_count%s%s%s %" PRIu64 "\n", name, open, label, close, latency->count);
 }
 
 static void put_latency(FILE *out, const struct latency latency[SERVER_ANSWERED])
@@ -108,8 +109,32 @@ static void put_latency(FILE *out, const struct latency latency[SERVER_ANSWERED]
     describe(
         out, name, "histogram",
         "How long requests took: those answered at once, at most; late ones, until the reply.");
-    put_histogram(out, name, "at-once", &latency[SERVER_ANSWERED_AT_ONCE]);
-    put_histogram(out, name, "late", &latency[SERVER_ANSWERED_LATE]);
+    put_histogram(out, name, "answered=\"at-once\"", &latency[SERVER_ANSWERED_AT_ONCE]);
+    put_histogram(out, name, "answered=\"late\"", &latency[SERVER_ANSWERED_LATE]);
+}
+
+/* ---- TLS ---- */
+
+static void put_tls(FILE *out, const struct exposition *figures)
+{
+    static const char results[] = "banterd_tls_handshakes_total";
+    static const char seconds[] = "banterd_tls_handshake_seconds";
+    static const char end[] = "banterd_certificate_end_timestamp_seconds";
+    const struct lobby_figures *lobby = &figures->stats.lobby;
+    describe(out, results, "counter", "Handshakes of TLS, by what came of them.");
+    put_labelled(out, results, "result", "ok", lobby->handshakes[HANDSHAKE_OK]);
+    put_labelled(out, results, "result", "failed", lobby->handshakes[HANDSHAKE_FAILED]);
+    put_labelled(out, results, "result", "timeout", lobby->handshakes[HANDSHAKE_TIMEOUT]);
+    put_labelled(out, results, "result", "denied", lobby->handshakes[HANDSHAKE_DENIED]);
+    describe(out, seconds, "histogram",
+             "How long handshakes took that went well, from what the client said first.");
+    put_histogram(out, seconds, "", &figures->handshakes);
+    put_gauge(out, "banterd_tls_waiting", "Connections that are to shake hands, and have not yet.",
+              lobby->waiting);
+    if (!figures->certificate_end_s) /* 0 would look like one that is over */
+        return;
+    describe(out, end, "gauge", "Until when the certificate is good, in seconds since 1970.");
+    fprintf(out, "%s %" PRId64 "\n", end, figures->certificate_end_s);
 }
 
 /* ---- inside ---- */
@@ -180,6 +205,7 @@ char *exposition_text(const struct exposition *figures, size_t *size)
     put_sessions(out, &figures->stats);
     put_requests(out, &figures->stats);
     put_latency(out, figures->latency);
+    put_tls(out, figures);
     put_engine(out, &figures->stats);
     put_workers(out, figures);
     put_log(out, &figures->stats);

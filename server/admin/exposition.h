@@ -22,6 +22,8 @@ struct exposition {
     struct process_figures process;
     struct server_stats stats;
     struct latency latency[SERVER_ANSWERED];
+    struct latency handshakes;
+    int64_t certificate_end_s;               /* since 1970; 0: there is none */
     unsigned workers[HANDLER_WORKER_STATES]; /* how many are in each state */
     uint64_t worker_replacements;
     uint64_t reloaded_s; /* when files were last read anew, since 1970; 0: never */

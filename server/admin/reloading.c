@@ -10,6 +10,7 @@
 
 #include "common/descriptor.h"
 #include "server/admin/admin.h"
+#include "server/admin/expiry.h"
 #include "server/admin/manager.h"
 #include "server/log/log.h"
 #include "server/log/record.h"
@@ -22,6 +23,7 @@ struct reloading {
     const struct reload *reload;
     struct log *log;
     struct manager *manager; /* NULL: there is none */
+    struct expiry *expiry;   /* NULL: no certificate is among the files */
     struct admin_item item;  /* of ended_fd */
     int ended_fd;            /* eventfd: the thread has read all files */
 
@@ -64,6 +66,7 @@ static void end(struct reloading *reloading)
     reloading->last_s = time(NULL);
     reloading->last_done = reloading->outcome.done;
     report(reloading);
+    expiry_look(reloading->expiry);
     manager_reloaded(reloading->manager, &reloading->outcome);
     while ((asker = TAILQ_FIRST(&reloading->asking))) {
         TAILQ_REMOVE(&reloading->asking, asker, entry);
@@ -149,7 +152,7 @@ static void unwatch(struct admin *admin, void *context)
 }
 
 struct reloading *reloading_open(struct admin *admin, const struct reload *reload, struct log *log,
-                                 struct manager *manager)
+                                 struct manager *manager, struct expiry *expiry)
 {
     struct reloading *reloading = calloc(1, sizeof *reloading);
     if (!reloading)
@@ -159,6 +162,7 @@ struct reloading *reloading_open(struct admin *admin, const struct reload *reloa
         .reload = reload,
         .log = log,
         .manager = manager,
+        .expiry = expiry,
         .item.ready = take_end,
     };
     TAILQ_INIT(&reloading->asking);

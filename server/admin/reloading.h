@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 struct admin;
+struct expiry;
 struct log;
 struct manager;
 struct reload;
@@ -26,10 +27,10 @@ struct reloading_asker {
 
 /* ---- in the thread that opens it ---- */
 
-/* NULL, with errno set, if it can't be had. All that it is given outlives it; `manager` may be
- * NULL. */
+/* NULL, with errno set, if it can't be had. All that it is given outlives it; `manager` and
+ * `expiry`, which are told, may be NULL. */
 struct reloading *reloading_open(struct admin *admin, const struct reload *reload, struct log *log,
-                                 struct manager *manager);
+                                 struct manager *manager, struct expiry *expiry);
 
 /* Waits until the files that are being read are read; nobody asks any more. NULL is left alone. */
 void reloading_close(struct reloading *reloading);

@@ -1,10 +1,10 @@
 /* status: each line of the function that puts them together is a key, or a group of them. */
 #include "server/admin/status.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/date.h"
 #include "common/histogram.h"
 #include "common/json.h"
 #include "server/handler_workers.h"
@@ -119,20 +119,38 @@ static void put_log(struct json *json, const struct server_stats *stats)
     json_end_object(json);
 }
 
+/* null if nobody speaks it here. */
+static void put_tls(struct json *json, const struct server *server,
+                    const struct lobby_figures *lobby)
+{
+    char text[DATE_SIZE];
+    int64_t end_s = server_certificate_end_s(server);
+    if (!end_s) {
+        json_null(json, "tls");
+        return;
+    }
+    json_begin_object(json, "tls");
+    json_number(json, "handshakes", lobby->handshakes[HANDSHAKE_OK]);
+    json_number(json, "failed",
+                lobby->handshakes[HANDSHAKE_FAILED] + lobby->handshakes[HANDSHAKE_TIMEOUT] +
+                    lobby->handshakes[HANDSHAKE_DENIED]);
+    json_number(json, "waiting", lobby->waiting);
+    json_text(json, "certificate_until", date_text(end_s, text));
+    json_end_object(json);
+}
+
 /* null before the first. */
 static void put_reload(struct json *json, const struct reloading *reloading)
 {
     bool done;
-    char text[sizeof "2026-11-25T23:22:48Z" + 40];
-    time_t at = (time_t) reloading_last_s(reloading, &done);
-    struct tm parts;
-    if (!at || !gmtime_r(&at, &parts)) {
+    char text[DATE_SIZE];
+    int64_t at_s = reloading_last_s(reloading, &done);
+    if (!at_s) {
         json_null(json, "reload");
         return;
     }
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
     json_begin_object(json, "reload");
-    json_text(json, "at", text);
+    json_text(json, "at", date_text(at_s, text));
     json_bool(json, "ok", done);
     json_end_object(json);
 }
@@ -164,6 +182,7 @@ static void put_status(struct json *json, const struct status_source *source,
     json_number(json, "threads", stats.threads);
     put_workers(json, "workers", source->handler);
     put_log(json, &stats);
+    put_tls(json, source->server, &stats.lobby);
     json_number(json, "memory_bytes", stats.memory_held);
     put_reload(json, source->reloading);
 }

@@ -88,6 +88,16 @@ enum log_level {
     EVENT(TLS_FAILED, ERRORS, false, "TLS handshake with ",                                        \
           TEXT("address", "") TEXT("why", " failed: "), "", "tls-failed", "tls_failures")          \
     EVENT(CUT, ERRORS, false, "The stream was cut", NONE, "", "cut", "streams_cut")                \
+    /* the server's own; when it is over */                                                        \
+    EVENT(CERTIFICATE, CONNECTIONS, false, "Certificate ",                                         \
+          TEXT("file", "") TEXT("until", " is good until "), "", "certificate",                    \
+          "certificates_loaded")                                                                   \
+    EVENT(CERTIFICATE_NEAR, ERRORS, false, "Certificate ",                                         \
+          TEXT("file", "") TEXT("until", " is over soon: it is good until "), "",                  \
+          "certificate-near", "certificate_warnings")                                              \
+    EVENT(CERTIFICATE_OVER, ERRORS, false, "Certificate ",                                         \
+          TEXT("file", "") TEXT("until", " is over since "), "", "certificate-over",               \
+          "certificates_over")                                                                     \
     /* how much is held, and of how much */                                                        \
     EVENT(MEMORY_SHORT, ERRORS, false, "Memory is short, some clients wait until they are read: ", \
           NUMBER("bytes", "") NUMBER("max_bytes", " bytes of "), "", "memory-short",               \

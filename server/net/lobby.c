@@ -258,6 +258,7 @@ static void run_batch(struct lobby *lobby, const struct epoll_event *events, int
         end_wait(lobby, first_due(lobby), "it did not come in time");
     take_inbox(lobby);
     lobby_begin_steps(lobby);
+    lobby_count_waiting(lobby);
     free_gone(lobby);
 }
 
@@ -340,9 +341,21 @@ int lobby_start(struct lobby *lobby)
     return failure;
 }
 
-uint64_t lobby_refused_plain(const struct lobby *lobby)
+void lobby_figures(const struct lobby *lobby, struct lobby_figures *figures)
 {
-    return lobby ? counter_get(&lobby->plain) : 0;
+    *figures = (struct lobby_figures){0};
+    if (!lobby)
+        return;
+    for (int i = 0; i < HANDSHAKE_RESULTS; i++)
+        figures->handshakes[i] = counter_get(&lobby->handshakes[i]);
+    figures->refused_plain = counter_get(&lobby->plain);
+    figures->waiting = atomic_load_explicit(&lobby->waiting, memory_order_relaxed);
+}
+
+void lobby_latency(const struct lobby *lobby, struct latency *sum)
+{
+    if (lobby)
+        latency_sum(sum, &lobby->latency);
 }
 
 void lobby_stop(struct lobby *lobby)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/latency.h"
 #include "server/net/lobby_config.h"
 
 struct lobby;
@@ -27,8 +28,12 @@ int lobby_start(struct lobby *lobby);
  * still the caller's. From any thread. */
 bool lobby_enter(struct lobby *lobby, const struct accepted *accepted);
 
-/* How many were told, in the clear, that TLS is required. NULL: none. From any thread. */
-uint64_t lobby_refused_plain(const struct lobby *lobby);
+/* Sums without a lock. NULL: none. From any thread. */
+void lobby_figures(const struct lobby *lobby, struct lobby_figures *figures);
+
+/* Adds how long the handshakes took that went well, from what the client said first. NULL: none.
+ * From any thread. */
+void lobby_latency(const struct lobby *lobby, struct latency *sum);
 
 /* Admits those that have shown what they must by now, closes the others, and ends the thread.
  * Nobody enters any more. NULL, or one that was not started, is left alone. */

@@ -1,5 +1,5 @@
 /*
- * lobby_config: what a lobby is given.
+ * lobby_config: what a lobby is given, and what it counts.
  */
 #ifndef BANTER_SERVER_NET_LOBBY_CONFIG_H
 #define BANTER_SERVER_NET_LOBBY_CONFIG_H
@@ -29,6 +29,21 @@ struct lobby_config {
     struct access *access;  /* asked of clients before they shake hands; may be NULL */
     struct tls_server *tls; /* NULL: no listener is for TLS */
     void *context;
+};
+
+/* What came of handshakes: of all that were begun, and of what was no TLS. */
+enum handshake_result {
+    HANDSHAKE_OK,
+    HANDSHAKE_FAILED,
+    HANDSHAKE_TIMEOUT, /* it could not wait any longer */
+    HANDSHAKE_DENIED,  /* by its address, or its user */
+    HANDSHAKE_RESULTS,
+};
+
+struct lobby_figures {
+    uint64_t handshakes[HANDSHAKE_RESULTS]; /* so far */
+    uint64_t refused_plain; /* those of them that were told, in the clear, that TLS is required */
+    unsigned waiting;       /* connections that are to shake hands, and have not yet */
 };
 
 #endif

@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "common/counter.h"
+#include "common/latency.h"
 #include "server/engine/inbox.h"
 #include "server/engine/job.h"
 #include "server/net/lobby_config.h"
@@ -53,6 +54,7 @@ struct guest {
     int64_t ready_ms;            /* since when it is ready */
     struct proxy_header *header; /* on a listener for TLS: who the client is; owned; or NULL */
     struct tls_client *tls;      /* NULL: it has said nothing of TLS yet */
+    int64_t begun_ns;            /* when it did */
     /* The job's, while it is busy. */
     enum tls_step step;
     struct error why;
@@ -71,11 +73,16 @@ struct lobby {
     struct guest *guests[LOBBY_MAX]; /* those that wait, the oldest first */
     unsigned count;
     unsigned busy;              /* how many steps are being taken */
-    struct counter plain;       /* those that do not speak TLS, so far. Read by any thread */
     TAILQ_HEAD(, group) groups; /* in the order of their turns */
     SLIST_HEAD(, guest) gone;   /* they are freed when the batch is over */
     char received[PROXY_MAX_SIZE];
     struct proxy_header parsed;
+
+    /* Read by any thread. */
+    struct counter handshakes[HANDSHAKE_RESULTS];
+    struct counter plain; /* of those that failed: they do not speak TLS */
+    struct latency_counter latency;
+    _Atomic unsigned waiting;
 };
 
 /* ---- lobby ---- */
@@ -128,8 +135,11 @@ bool lobby_look_at_tls(struct lobby *lobby, struct guest *guest);
 /* Its step was taken. */
 bool lobby_end_step(struct lobby *lobby, struct guest *guest);
 
-/* It can't wait any longer. */
+/* It can't wait any longer, or never began. */
 void lobby_fail_tls(struct lobby *lobby, struct guest *guest, const char *why);
+
+/* Counts those that are to shake hands. */
+void lobby_count_waiting(struct lobby *lobby);
 
 /* Begins steps, as many as may be taken at a time. */
 void lobby_begin_steps(struct lobby *lobby);

@@ -56,17 +56,27 @@ static bool refuse(struct lobby *lobby, struct guest *guest, const void *data, s
     return begin_linger(lobby, guest);
 }
 
-static void log_failure(const struct lobby *lobby, const struct guest *guest, const char *why)
+static void report_failure(struct lobby *lobby, const struct guest *guest,
+                           enum handshake_result result, const char *why)
 {
     char text[ADDRESS_TEXT_SIZE];
+    counter_add(&lobby->handshakes[result], 1);
     lobby_describe(lobby, guest, text);
     log_tell(lobby->config.log, LOG_TLS_FAILED, 0, "%s%c%s", text, LOG_SEPARATOR, why);
 }
 
 void lobby_fail_tls(struct lobby *lobby, struct guest *guest, const char *why)
 {
-    log_failure(lobby, guest, why);
+    report_failure(lobby, guest, HANDSHAKE_TIMEOUT, why);
     lobby_end(lobby, guest);
+}
+
+/* What it says can't be had any more. */
+static bool fail(struct lobby *lobby, struct guest *guest, const char *why)
+{
+    report_failure(lobby, guest, HANDSHAKE_FAILED, why);
+    lobby_end(lobby, guest);
+    return false;
 }
 
 /* ---- before TLS ---- */
@@ -75,7 +85,7 @@ static bool refuse_plain(struct lobby *lobby, struct guest *guest)
 {
     struct buffer frame = {0};
     counter_add(&lobby->plain, 1);
-    log_failure(lobby, guest, "it does not speak TLS");
+    report_failure(lobby, guest, HANDSHAKE_FAILED, "it does not speak TLS");
     if (protocol_append_error(&frame, FRAME_LINE, PROTOCOL_TLS_REQUIRED, "this address speaks TLS"))
         (void) !send(guest->accepted.fd, buffer_head(&frame), buffer_size(&frame),
                      MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -102,6 +112,7 @@ static bool refuse_denied(struct lobby *lobby, struct guest *guest, const char *
     static const unsigned char alert[] = {0x15, 3, 3, 0, 2, 2, 49};
     struct peer_text text;
     char address[ADDRESS_TEXT_SIZE];
+    counter_add(&lobby->handshakes[HANDSHAKE_DENIED], 1);
     identify(lobby, guest, &text);
     lobby_describe(lobby, guest, address);
     log_tell(lobby->config.log, LOG_DENIED, 0, "%s%c%s%c%s", address, LOG_SEPARATOR, text.identity,
@@ -135,11 +146,21 @@ static bool begin(struct lobby *lobby, struct guest *guest)
         return refuse_plain(lobby, guest);
     if (!is_allowed(lobby, guest, why))
         return refuse_denied(lobby, guest, why);
+    guest->begun_ns = clock_ns(CLOCK_MONOTONIC);
     guest->tls = lobby->config.tls->library->new_client(lobby->config.tls);
-    if (guest->tls)
-        return true;
-    lobby_fail_tls(lobby, guest, "memory is out");
-    return false;
+    return guest->tls || fail(lobby, guest, "memory is out");
+}
+
+/* ---- figures ---- */
+
+void lobby_count_waiting(struct lobby *lobby)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < lobby->count; i++) {
+        enum guest_state state = lobby->guests[i]->state;
+        count += state == GUEST_TLS || state == GUEST_READY || state == GUEST_BUSY;
+    }
+    atomic_store_explicit(&lobby->waiting, count, memory_order_relaxed);
 }
 
 /* ---- steps ---- */
@@ -215,10 +236,8 @@ static bool receive(struct lobby *lobby, struct guest *guest)
         got = recv(guest->accepted.fd, buffer_tail(received), RECEIVE_BYTES, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
-    if (got <= 0) {
-        lobby_fail_tls(lobby, guest, got == 0 ? "it was cut off" : strerror(errno));
-        return false;
-    }
+    if (got <= 0)
+        return fail(lobby, guest, got == 0 ? "it was cut off" : strerror(errno));
     buffer_added(received, (size_t) got);
     guest->state = GUEST_READY;
     guest->ready_ms = lobby->now_ms;
@@ -233,11 +252,7 @@ bool lobby_look_at_tls(struct lobby *lobby, struct guest *guest)
         if (!guest->tls || !goes_on)
             return goes_on;
     }
-    if (!flush(guest)) {
-        lobby_fail_tls(lobby, guest, strerror(errno));
-        return false;
-    }
-    return receive(lobby, guest);
+    return flush(guest) ? receive(lobby, guest) : fail(lobby, guest, strerror(errno));
 }
 
 bool lobby_end_step(struct lobby *lobby, struct guest *guest)
@@ -246,10 +261,12 @@ bool lobby_end_step(struct lobby *lobby, struct guest *guest)
     if (guest->step == TLS_WAITS)
         return lobby_look_at_tls(lobby, guest);
     if (guest->step == TLS_DONE) {
+        counter_add(&lobby->handshakes[HANDSHAKE_OK], 1);
+        latency_add(&lobby->latency, clock_ns(CLOCK_MONOTONIC) - guest->begun_ns, 1);
         lobby_admit(lobby, guest, guest->header);
         return false;
     }
-    log_failure(lobby, guest, guest->why.text);
+    report_failure(lobby, guest, HANDSHAKE_FAILED, guest->why.text);
     flush(guest); /* an alert */
     return begin_linger(lobby, guest);
 }

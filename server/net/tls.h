@@ -9,8 +9,10 @@
 #ifndef BANTER_SERVER_NET_TLS_H
 #define BANTER_SERVER_NET_TLS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/buffer.h"
@@ -33,6 +35,9 @@ struct tls_files {
 /* What all clients of a server have. */
 struct tls_server {
     const struct tls_library *library;
+    /* From when until when the certificate that is in use is good, in seconds since 1970. Read by
+     * any thread. */
+    _Atomic int64_t good_from_s, good_until_s;
 };
 
 /* What a client's certificate says: one block of memory, for free(3). */

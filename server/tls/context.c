@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/tls/certificate.h"
 #include "common/tls/files.h"
@@ -28,6 +29,20 @@ static bool check_dates(SSL_CTX *context, const char *file, struct error *error)
         return error_set(error, "the certificate in %.200s is not good before %s", file,
                          tls_date(begin, date));
     return true;
+}
+
+static int64_t seconds(const ASN1_TIME *time)
+{
+    struct tm parts;
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t) timegm(&parts) : 0;
+}
+
+/* Says what others want to know of what is current. */
+static void describe(struct context *context)
+{
+    const X509 *certificate = SSL_CTX_get0_certificate(context->current);
+    atomic_store(&context->shared.good_from_s, seconds(X509_get0_notBefore(certificate)));
+    atomic_store(&context->shared.good_until_s, seconds(X509_get0_notAfter(certificate)));
 }
 
 /* ---- clients' ---- */
@@ -138,6 +153,7 @@ struct tls_server *context_open(const struct tls_files *files, struct error *err
         return NULL;
     }
     pthread_mutex_init(&context->lock, NULL);
+    describe(context);
     return &context->shared;
 }
 
@@ -181,6 +197,7 @@ void context_commit(struct tls_server *server)
     context->current = context->next;
     pthread_mutex_unlock(&context->lock);
     context->next = NULL;
+    describe(context);
     SSL_CTX_free(before);
 }
 

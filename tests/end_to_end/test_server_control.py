@@ -151,7 +151,8 @@ def test_status(operated, status, bench, control):
     told = status()
     assert list(told) == ["version", "pid", "started", "uptime_s", "listeners", "handler", "framing", "sessions",
                           "max_clients", "sessions_total", "requests_total", "errors", "refused", "received_bytes",
-                          "sent_bytes", "request_us", "loops", "late", "threads", "workers", "log", "memory_bytes", "reload"]
+                          "sent_bytes", "request_us", "loops", "late", "threads", "workers", "log", "tls",
+                          "memory_bytes", "reload"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", told["started"])
     assert told["version"] and told["uptime_s"] > 0 and told["threads"] > 0
     assert {key: told[key] for key in ("pid", "listeners", "handler", "framing", "sessions", "max_clients",
@@ -168,6 +169,7 @@ def test_status(operated, status, bench, control):
     quantiles = [told["request_us"][key] for key in ("p50", "p99", "p999", "max")]
     assert quantiles == sorted(quantiles) and quantiles[0] > 0
     assert told["log"]["lines"] > 0 and told["log"]["dropped"] == 0
+    assert told["tls"] is told["reload"] is None
 
 
 def test_clients_that_are_refused(operated, status):

@@ -292,8 +292,8 @@ def test_promtool_has_nothing_to_say(server):
     assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
 
 
-def test_the_page_has_every_metric(server):
-    banterd = server(*metrics.OPTIONS)
+def test_the_page_has_every_metric(server, certificates):
+    banterd = server(*metrics.OPTIONS, "--cert", certificates.path("server.pem"), listen="tls:127.0.0.1:0")
     text = pages.section(pages.rendered("banterd.8"), "METRICS")
     listed = re.findall(r"^ {5}((?:banterd|process)_[a-z_]+)(?:{([a-z,]*)})?$", text, re.M)
     assert len({name for name, _ in listed}) == len(listed)

@@ -50,7 +50,9 @@ static int make(void **state)
                   .waiting = 1009,
                   .threads = 1010,
                   .loops = 1011,
-                  .loops_in_use = 1012},
+                  .loops_in_use = 1012,
+                  .lobby = {.handshakes = {1023, 1024, 1025, 1026}, .waiting = 1027}},
+        .certificate_end_s = 1764200001,
         .workers = {[HANDLER_WORKER_WAITS] = 4, [HANDLER_WORKER_WORKS] = 5},
         .worker_replacements = 1013,
         .reloaded_s = 1021,
@@ -66,6 +68,7 @@ static int make(void **state)
     memset(figures.latency, 0, sizeof figures.latency);
     latency_sum(&figures.latency[SERVER_ANSWERED_AT_ONCE], &at_once);
     latency_sum(&figures.latency[SERVER_ANSWERED_LATE], &late);
+    latency_sum(&figures.handshakes, &at_once);
     text = exposition_text(&figures, &size);
     assert_non_null(text);
     assert_int_equal(strlen(text), size);
@@ -114,6 +117,16 @@ static void each_figure_has_its_line(void **state)
         "banterd_request_seconds_bucket{answered=\"late\",le=\"+Inf\"} 1",
         "banterd_request_seconds_sum{answered=\"late\"} 33.000000000",
         "banterd_request_seconds_count{answered=\"late\"} 1",
+        "banterd_tls_handshakes_total{result=\"ok\"} 1023",
+        "banterd_tls_handshakes_total{result=\"failed\"} 1024",
+        "banterd_tls_handshakes_total{result=\"timeout\"} 1025",
+        "banterd_tls_handshakes_total{result=\"denied\"} 1026",
+        "banterd_tls_handshake_seconds_bucket{le=\"6.103515625e-05\"} 5",
+        "banterd_tls_handshake_seconds_bucket{le=\"+Inf\"} 12",
+        "banterd_tls_handshake_seconds_sum 0.000732427",
+        "banterd_tls_handshake_seconds_count 12",
+        "banterd_tls_waiting 1027",
+        "banterd_certificate_end_timestamp_seconds 1764200001",
         "banterd_loops 1011",
         "banterd_loops_in_use 1012",
         "banterd_batches_total 1005",

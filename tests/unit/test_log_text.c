@@ -114,6 +114,18 @@ static const struct {
      "Status: 2 clients now, 14 so far, 99 requests, 1 loops in use, 6 threads, 4096 bytes held"},
     {LOG_RELOADED, FIELDS("allow deny"), "Reloaded: allow deny"},
     {LOG_RELOAD_FAILED, FIELDS("deny\0why"), "Reload failed, nothing has changed: deny: why"},
+    {LOG_CERTIFICATE,
+     FIELDS("own.pem\0"
+            "2026-11-25T23:22:48Z"),
+     "Certificate own.pem is good until 2026-11-25T23:22:48Z"},
+    {LOG_CERTIFICATE_NEAR,
+     FIELDS("own.pem\0"
+            "2026-11-25T23:22:48Z"),
+     "Certificate own.pem is over soon: it is good until 2026-11-25T23:22:48Z"},
+    {LOG_CERTIFICATE_OVER,
+     FIELDS("own.pem\0"
+            "2026-11-25T23:22:48Z"),
+     "Certificate own.pem is over since 2026-11-25T23:22:48Z"},
     {LOG_CONNECTED, FIELDS("127.0.0.1:54012"), "Connected with 127.0.0.1:54012"},
     {LOG_CONNECTED, FIELDS("unix:/tmp/s\0uid=0"), "Connected with unix:/tmp/s as uid=0"},
     {LOG_PROCESSING, FIELDS("Zack"), "Processing the input received from client: Zack"},

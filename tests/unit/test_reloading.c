@@ -81,7 +81,8 @@ static int set_up(void **state)
     fixture = (struct fixture){.admin = admin_open()};
     log_capture_init(&fixture.capture);
     reload_add(&fixture.reload, &file, &error);
-    fixture.reloading = reloading_open(fixture.admin, &fixture.reload, fixture.capture.log, NULL);
+    fixture.reloading =
+        reloading_open(fixture.admin, &fixture.reload, fixture.capture.log, NULL, NULL);
     return fixture.admin && fixture.reloading ? 0 : -1;
 }
 
