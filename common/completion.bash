@@ -130,7 +130,12 @@ _banter_option_files() {
 
 # Offers the values that an argument can have.
 _banter_values() { # NAME
-    local lead=${word%"$value"} hosts kinds groups
+    local tls='' lead hosts kinds groups
+    if [[ $1:$value == ADDRESS:tls:* ]]; then
+        tls=tls:
+        value=${value#tls:} # what is in front of it leads to it
+    fi
+    lead=${word%"$value"}
     case $1:$value in
     CASE:*) _banter_offer "$lead"{never,stopping,lost} ;;
     CODEC:*) _banter_offer "$lead"{line,crlf,block,netstring,raw} ;;
@@ -148,8 +153,9 @@ _banter_values() { # NAME
     ADDRESS:unix:*) _banter_files "${lead}unix:" ;;
     ADDRESS:*)
         mapfile -t hosts < <(compgen -A hostname -P "$lead" -S :8000)
-        _banter_offer ${BANTER_ADDRESS:+"$lead$BANTER_ADDRESS"} "$lead"{127.0.0.1:8000,unix:} \
-            "${hosts[@]}"
+        [[ -n $tls ]] || hosts+=("${lead}tls:")
+        _banter_offer ${BANTER_ADDRESS:+"$lead${BANTER_ADDRESS#"$tls"}"} \
+            "$lead"{127.0.0.1:8000,unix:} "${hosts[@]}"
         ;;
     FILE:*) _banter_files "$lead" ;;
     WHO:@*) _banter_files "$lead@" ;;

@@ -37,8 +37,12 @@ function __banter_values --argument-names name
                 __banter_files (string replace FILE '' -- $handler)
             end
         case ADDRESS
-            printf '%s\n' $BANTER_ADDRESS 127.0.0.1:8000 (__fish_print_hostnames):8000
-            __banter_files unix:
+            set -l tls (commandline -ct |
+                string match -rg '^(?:--[a-z-]+=|-[A-Za-z]+?(?=tls:))?(tls:)')
+            printf "$tls%s\n" (string replace -r "^$tls" '' -- $BANTER_ADDRESS) 127.0.0.1:8000 \
+                (__fish_print_hostnames):8000
+            __banter_files "$tls"unix:
+            set -q tls[1]; or echo tls:
         case WHO
             printf '%s\n' user: group: CN= DNS: URI:
             __banter_files @

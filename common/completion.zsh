@@ -30,12 +30,15 @@ _banter_handlers() {
 }
 
 _banter_addresses() {
+    local tls
+    ! compset -P tls: || tls=tls:
     if compset -P unix:; then
         _files "$@"
         return
     fi
-    compadd "$@" - $BANTER_ADDRESS 127.0.0.1:8000
+    compadd "$@" - ${BANTER_ADDRESS#$tls} 127.0.0.1:8000
     compadd "$@" -S '' - unix:
+    [[ -n $tls ]] || compadd "$@" -S '' - tls:
     _hosts "$@" -S :8000
 }
 

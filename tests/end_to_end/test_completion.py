@@ -95,6 +95,14 @@ OFFERED = {
     "banter -c unix:so": {"unix:socket"},
     "banter -cunix:so": {"-cunix:socket"},
     "banter --connect=unix:fold": {"--connect=unix:folder"},
+    "banter -c tl": {"tls:"},
+    "banter -c tls:127": {"tls:127.0.0.1:8000"},
+    "banter -ctls:un": {"-ctls:unix:"},
+    "banter --connect=tls:unix:so": {"--connect=tls:unix:socket"},
+    "banter -c tls:tl": set(),
+    "banter --ca so": {"socket"},
+    "banter --cert=fold": {"--cert=folder"},
+    "banter --key so": {"socket"},
     "banter --history so": {"socket"},
     "banter --history=so": {"--history=socket"},
     "banter message --fram": set(),
@@ -103,6 +111,11 @@ OFFERED = {
     "banterd --handler plugin:so": {"plugin:socket"},
     "banterd -H e": {"echo"},
     "banterd --reply-end l": {"line:"},
+    "banterd -l tls:unix:fold": {"tls:unix:folder"},
+    "banterd --cert so": {"socket"},
+    "banterd --key=so": {"--key=socket"},
+    "banterd --client-ca fold": {"folder"},
+    "banterd --crl so": {"socket"},
     "banterd --allow us": {"user:"},
     "banterd --deny @so": {"@socket"},
     "banterd -m 5k -w 3 --worker-per-c": {"--worker-per-client"},
@@ -132,6 +145,11 @@ def test_offers(start_shell, folder, name):
 @pytest.mark.parametrize("name", ["zsh", "fish"])
 def test_offers_the_address_of_the_environment(start_shell, name):
     assert start_shell(name, BANTER_ADDRESS="elsewhere:99").offers("banter -c else") == {"elsewhere:99"}
+
+
+@pytest.mark.parametrize("name", ["zsh", "fish"])
+def test_offers_an_address_with_tls_once(start_shell, name):
+    assert start_shell(name, BANTER_ADDRESS="tls:elsewhere:99").offers("banter -c tls:else") == {"tls:elsewhere:99"}
 
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])

@@ -59,6 +59,12 @@ COMPLETED = {
     "banter -c unix:so": "banter -c unix:socket |",
     "banter -cunix:so": "banter -cunix:socket |",
     "banter --connect=unix:fold": "banter --connect=unix:folder/|",
+    "banter -c tls:12": "banter -c tls:127.0.0.1:8000 |",
+    "banter -c tl": "banter -c tls:|",
+    "banter -c tls:unix:so": "banter -c tls:unix:socket |",
+    "banter --connect=tls:unix:fold": "banter --connect=tls:unix:folder/|",
+    "banterd --cert so": "banterd --cert socket |",
+    "banterd --client-ca fold": "banterd --client-ca folder/|",
     "banter -c unix:a\\ s": "banter -c unix:a\\ space |",
     "banter -c 'unix:a s": "banter -c 'unix:a space' |",
     "banter message --fram": "banter message --fram|",
@@ -105,7 +111,7 @@ def test_completes_in_the_middle_of_a_line(bash):
 
 def test_offers_the_address_of_the_environment(shell):
     assert shell(BANTER_ADDRESS="elsewhere:99").offers("banter -c ") == {
-        "elsewhere:99", "127.0.0.1:8000", "unix:", "tower:8000"}
+        "elsewhere:99", "127.0.0.1:8000", "unix:", "tls:", "tower:8000"}
 
 
 def test_completes_where_colons_do_not_part_words(shell, folder):
