@@ -31,7 +31,12 @@ NAMES = ["Zack", "Mary", "Jane Doe", "straße"]
 
 def is_server(block):
     """Whether it is one command that goes on until it is stopped."""
-    return block.commands[0].startswith("banterd") and " & " not in block.commands[0]
+    return block.commands[0].startswith("banterd") and " & " not in block.commands[0] and not is_story(block)
+
+
+def is_story(block):
+    """Whether a server is prepared, started and asked, and stays there meanwhile."""
+    return any(line.startswith("banterd") and not re.search("&( |$)", line) for line in block.commands[1:])
 
 
 def is_conversation(block):
@@ -48,7 +53,7 @@ def shown(condition):
 
 def test_there_are_all_kinds():
     blocks = [block.values[0] for block in SHOWN]
-    assert len(blocks) > 20 and all(any(map(kind, blocks)) for kind in (is_server, is_conversation))
+    assert len(blocks) > 20 and all(any(map(kind, blocks)) for kind in (is_server, is_story, is_conversation))
 
 
 @pytest.fixture
@@ -94,7 +99,22 @@ def test_server(bench, folder, here, block):
         assert server.stop() == 0, command
 
 
-@shown(lambda block: not is_server(block) and not is_conversation(block))
+@shown(is_story)
+def test_story(bench, here, block):
+    port, output = None, b""
+    for command in block.commands:
+        if command.startswith("banterd"):
+            server = bench.start(["sh", "-c", "exec " + command.replace(":8443", ":0")], kind=harness.Server, env=here)
+            port = str(server.port)
+        else:
+            run = bench.run(["sh", "-c", command.replace("8443", port or "8443")], env=here)
+            assert run.status == 0, run
+            output += run.stdout
+    assert harness.text_of(output).splitlines() == block.output
+    assert server.stop() == 0
+
+
+@shown(lambda block: not is_server(block) and not is_story(block) and not is_conversation(block))
 def test_commands(bench, folder, here, open_screen, secure, block):
     script = patient("\n".join(block.commands))
     if "tls:" in script or "server.pem" in script:
