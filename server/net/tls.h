@@ -82,7 +82,8 @@ struct tls_library {
 
     /* As recv(2) and send(2) on this socket, with the client's own words. 0 is the end of the
      * stream, with a close_notify or without. What a write does not count was perhaps taken all the
-     * same: the next one begins with the same bytes. EPROTO: what came is no TLS. */
+     * same: the next one begins with the same bytes. EPROTO: what came is no TLS,
+     * or new keys without end. */
     ssize_t (*read)(struct tls_client *client, int fd, void *data, size_t size);
     ssize_t (*write)(struct tls_client *client, int fd, const void *data, size_t size);
 

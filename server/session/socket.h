@@ -68,8 +68,8 @@ static inline bool socket_would_block(void) { return errno == EAGAIN || errno ==
 static inline const char *socket_failure(void)
 {
     return errno == ENOBUFS || errno == ENOMEM ? "the system has no memory for its socket"
-           : errno == EPROTO                   ? "what it sent is no TLS, or an alert"
-                                               : NULL;
+           : errno == EPROTO ? "what it sent is no TLS, an alert, or new keys without end"
+                             : NULL;
 }
 
 /* Whether a read may give something that epoll does not know of. */

@@ -115,6 +115,7 @@ static void set_rules(SSL_CTX *context)
     SSL_CTX_set_max_early_data(context, 0);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY); /* new keys are counted */
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
 }
 

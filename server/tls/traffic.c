@@ -14,6 +14,8 @@ enum {
     LEAST_RECEIVE_BYTES = 4 << 10,
     WRITE_BYTES = 256 << 10, /* of one write that are taken */
     KEPT_BYTES = 512 << 10,  /* a thread's buffer that has grown beyond this is given back */
+    OWED_BYTES = 512 << 10,  /* what a client can make us say that takes nothing */
+    NEW_KEYS_MAX = 16,       /* of a client, in one read: they are computed in a loop */
 };
 
 /* ---- the thread's buffers: empty between two calls ---- */
@@ -152,22 +154,38 @@ ssize_t client_write(struct tls_client *shared, int fd, const void *data, size_t
 
 /* ---- receiving ---- */
 
-/* Returns how many bytes there were. */
+/* What a read has come to that gave no data. */
+static enum incoming judge(const struct client *client)
+{
+    switch (SSL_get_error(client->ssl, 0)) {
+    case SSL_ERROR_WANT_READ:
+        return GOES_ON;
+    case SSL_ERROR_ZERO_RETURN:
+        return ENDED;
+    default:
+        return FAILED;
+    }
+}
+
+/* Returns how many bytes there were. OpenSSL comes back behind new keys, too. If there are many,
+ * what is behind them waits for the next read; if there is nothing else, that is a failure. */
 static size_t decrypt(struct client *client, char *data, size_t size)
 {
     size_t got = 0, piece;
+    unsigned new_keys = 0;
     while (got < size) {
         ERR_clear_error();
         if (SSL_read_ex(client->ssl, data + got, size - got, &piece) == 1) {
             got += piece;
             continue;
         }
-        int error = SSL_get_error(client->ssl, 0);
-        if (error == SSL_ERROR_ZERO_RETURN)
-            client->incoming = ENDED;
-        else if (error != SSL_ERROR_WANT_READ)
-            client->incoming = FAILED;
-        break;
+        client->incoming = judge(client);
+        if (client->incoming != GOES_ON || buffer_size(client->buffers.received) == 0)
+            break;
+        if (++new_keys > NEW_KEYS_MAX) {
+            client->incoming = got > 0 ? GOES_ON : FAILED;
+            break;
+        }
     }
     return got;
 }
@@ -235,10 +253,13 @@ ssize_t client_read(struct tls_client *shared, int fd, void *data, size_t size)
         if (client->incoming == GOES_ON)
             got = decrypt_next(client, wire, data, size);
     }
-    shared->holds = got > 0 && (got == size || client->incoming != GOES_ON);
     /* OpenSSL's own words, such as an alert; if that fails, so does the next read or write. */
     if (buffer_size(&wire->sending) > 0)
         send_out(client, wire, fd);
+    if (buffer_size(&shared->sending) > OWED_BYTES)
+        client->incoming = FAILED;
+    shared->holds = got > 0 && (got == size || client->incoming != GOES_ON ||
+                                buffer_size(&shared->received) > 0);
     if (got > 0 || client->incoming == ENDED)
         return (ssize_t) got;
     errno = client->incoming == FAILED ? EPROTO : EAGAIN;

@@ -248,6 +248,56 @@ static void new_keys(void **state)
     }
 }
 
+/* The client's word that it has new keys, or that it wants some of ours, too. */
+static bool say_new_keys(int kind)
+{
+    return SSL_key_update(tls.other, kind) == 1 && SSL_do_handshake(tls.other) == 1;
+}
+
+/* Each is computed in a loop, beside which others wait: a few at a time will do. */
+static void new_keys_for_nothing(void **state)
+{
+    char read[100];
+    (void) state;
+    for (int turn = 0; turn < 10; turn++) {
+        for (int i = 0; i < 10; i++)
+            assert_true(say_new_keys(SSL_KEY_UPDATE_NOT_REQUESTED));
+        say("Zack\n", 5);
+        assert_int_equal(client_read(tls.client, tls.fd, read, sizeof read), 5);
+    }
+    for (int i = 0; i < 100; i++) {
+        assert_true(say_new_keys(SSL_KEY_UPDATE_NOT_REQUESTED));
+        say("x", 1);
+    }
+    for (int left = 100; left > 0;) {
+        ssize_t got = client_read(tls.client, tls.fd, read, sizeof read);
+        assert_in_range(got, 1, 17);
+        assert_true(tls.client->holds || left < 100);
+        left -= (int) got;
+    }
+    for (int i = 0; i < 100; i++)
+        assert_true(say_new_keys(SSL_KEY_UPDATE_NOT_REQUESTED));
+    say("Zack\n", 5);
+    assert_int_equal(client_read(tls.client, tls.fd, read, sizeof read), -1);
+    assert_int_equal(errno, EPROTO);
+}
+
+/* What a client can make us owe that takes nothing has an end. */
+static void a_flood_of_wishes(void **state)
+{
+    char read[100];
+    ssize_t got = -1;
+    (void) state;
+    errno = EAGAIN;
+    for (int i = 0; i < 200000 && got < 0 && errno == EAGAIN; i++) {
+        assert_true(say_new_keys(SSL_KEY_UPDATE_REQUESTED));
+        got = client_read(tls.client, tls.fd, read, sizeof read);
+        assert_true(buffer_size(&tls.client->sending) < MUCH);
+    }
+    assert_int_equal(got, -1);
+    assert_int_equal(errno, EPROTO);
+}
+
 #define CONNECTED(test) cmocka_unit_test_setup_teardown(test, connect_both, close_both)
 
 int main(void)
@@ -260,6 +310,8 @@ int main(void)
         CONNECTED(a_cut),
         CONNECTED(what_is_no_record),
         CONNECTED(new_keys),
+        CONNECTED(new_keys_for_nothing),
+        CONNECTED(a_flood_of_wishes),
     };
     return cmocka_run_group_tests(tests, open_server, close_server);
 }
