@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from certificates import Folder
 from harness import BANTERD, LIMIT, LineClient, Server, wait_until
 
 # Not every user's PATH has the administrator's programs, and nobody's has Nagios's.
@@ -109,6 +110,20 @@ class Finger(Client):
                 *super().words(banterd)]
 
 
+class Secure(Client):
+    """It speaks TLS with a server whose certificate it checks, whose file AUTHORITY stands for."""
+
+    def serve(self, bench):
+        folder = bench.folder / "certificates"
+        folder.mkdir()
+        certificates = Folder(folder)
+        self.authority = str(certificates.path("ca.crt"))
+        return bench.server("--cert", certificates.sign("server"), *self.options, listen="tls:127.0.0.1:0")
+
+    def words(self, banterd):
+        return [word.replace("AUTHORITY", self.authority) for word in super().words(banterd)]
+
+
 class Twisted(Client):
     """A program of ours in Twisted, which is a module of the Python that runs this."""
 
@@ -153,6 +168,7 @@ def hello(*names, end="\n"):
 
 
 PYTHON = dict(typed="Zack\nPython\n", until="Hello PYTHON")
+TWICE = ("--max-requests", "2")
 
 CLIENTS = [
     Client("plink", TELNET, ("plink", "-batch", "-telnet", "-P", "PORT", "127.0.0.1"), hello("Zack", "Python"),
@@ -176,6 +192,17 @@ CLIENTS = [
             complains=".*", file=HAPROXY),
     Client("check_tcp", (), ("check_tcp", "-H", "127.0.0.1", "-p", "PORT", "-E", "-s", r"Zack\n", "-e", "Hello ZACK"),
            r"TCP OK - .* \[Hello ZACK\].*\n"),
+    Secure("socat", (), ("socat", "-", "OPENSSL:localhost:PORT,cafile=AUTHORITY"), hello("Zack", "Python"), **PYTHON),
+    Secure("ncat --ssl", (), ("ncat", "--ssl", "--ssl-verify", "--ssl-trustfile", "AUTHORITY", "localhost", "PORT"),
+           hello("Zack", "Python"), **PYTHON),
+    Secure("openssl s_client", TWICE, ("openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", "AUTHORITY",
+                                       "-connect", "localhost:PORT"),
+           hello("Zack", "Python"), complains=".*verify return:1.*", **PYTHON),
+    Secure("gnutls-cli", TWICE, ("gnutls-cli", "--x509cafile", "AUTHORITY", "--port", "PORT", "localhost"),
+           ".*The certificate is trusted.*Handshake was completed.*" + hello("Zack", "Python") + ".*", **PYTHON),
+    # It offers protocols, and not ours: the server is none of the web's.
+    Secure("curl https", (), ("curl", "-sS", "--cacert", "AUTHORITY", "https://localhost:PORT/"), "",
+           complains=".*no application protocol.*", status=35),
     Twisted("Twisted's LineReceiver", (), ("python3", "twisted_lines.py", "PORT", "Zack", "Python"),
             hello("Zack", "Python")),
 ]

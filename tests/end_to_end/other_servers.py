@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from certificates import Folder
 from harness import BANTER, LIMIT, wait_until
 
 SCRIPTS = Path(__file__).parent / "servers"
@@ -112,8 +113,12 @@ class Server:
     def run(self, bench):
         """Starts the server, and runs banter to its end; returns what that left behind, and the server's process."""
         program, port = self.serve(bench)
-        run = bench.run([BANTER, "--connect", f"127.0.0.1:{port}", *self.options], input=self.typed)
+        run = bench.run([BANTER, *self.connect(bench, port), *self.options], input=self.typed)
         return run, program
+
+    def connect(self, bench, port):
+        """What banter is given to find it."""
+        return "--connect", f"127.0.0.1:{port}"
 
     def what_is_wrong(self, run):
         """A sentence, or None."""
@@ -127,6 +132,16 @@ class Server:
 
     def __str__(self):
         return f"{self.name}, with {shlex.join(('banter', *self.options))}"
+
+
+class Secure(Server):
+    """Through TLS: with files server.pem, and ca.crt."""
+
+    def prepare(self, bench):
+        Folder(bench.folder).sign("server")
+
+    def connect(self, bench, port):
+        return "--connect", f"tls:localhost:{port}", "--ca", bench.folder / "ca.crt"
 
 
 class Sshd(Server):
@@ -152,9 +167,31 @@ CRLF = ("--framing", "crlf")
 GREETED = ("--greeting", "1")
 
 REDIS = ("redis-server", "--port", "PORT", "--bind", "127.0.0.1", "--save", "")
+STUNNEL = {"stunnel.conf": """\
+foreground = yes
+pid =
+debug = err
+[cat]
+accept = 127.0.0.1:PORT
+cert = FOLDER/server.pem
+exec = /bin/cat
+execArgs = cat
+"""}
 SOCAT = ("socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork")
 
 SERVERS = [
+    # Through TLS.
+    Secure("socat OPENSSL-LISTEN", ("socat", "OPENSSL-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork,verify=0,"
+                                    "cert=server.pem", "EXEC:cat"), NO_QUIT, ECHO),
+    Secure("ncat --ssl --exec", ("ncat", "--ssl", "--ssl-cert", "server.pem", "--ssl-key", "server.pem", "-lk",
+                                 "--exec", "/bin/cat", "127.0.0.1", "PORT"), NO_QUIT, ECHO),
+    Secure("stunnel exec", ("stunnel4", "stunnel.conf"), NO_QUIT, ECHO, files=STUNNEL),
+    Secure("openssl s_server -rev", ("openssl", "s_server", "-rev", "-accept", "127.0.0.1:PORT", "-cert", "server.pem"),
+           ("--quit-word", "CLOSE"), lines("kcaZ", "nohtyP")),
+    Secure("redis, through TLS", ("redis-server", "--port", "0", "--tls-port", "PORT", "--tls-auth-clients", "no", "--save", "",
+                     "--bind", "127.0.0.1", "--tls-cert-file", "server.pem", "--tls-key-file", "server.pem",
+                     "--tls-ca-cert-file", "ca.crt"), (*CRLF, "--quit-word", "QUIT"), lines("+OK", "+PONG"),
+           typed="SET name Zack\nPING\n"),
     # They end a connection with the client's sending half.
     Server("Node's readline", ("node", "node_readline.js", "PORT"), NO_QUIT, HELLO),
     Server("Twisted's LineReceiver, LF", (PYTHON, "twisted_receivers.py", "PORT", "lf"), NO_QUIT, HELLO,
