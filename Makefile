@@ -145,10 +145,11 @@ fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_parts := $(call objects,tests/unit/frame_splitter.c)
 fuzz := $(fuzz_sources:tests/fuzz/fuzz_%.c=$(BUILD)/fuzz/%)
 
-# A bench source with a main() is a program; the others are parts of all of them.
+# A bench source with a main() is a program; the others are parts of all of them, but for those of the load generator.
 bench_sources := $(wildcard tests/bench/*.c tests/bench/peers/*.c)
 bench_mains := $(if $(bench_sources),$(shell grep -l '^int main\>' $(bench_sources)))
-bench_parts := $(call objects,$(filter-out $(bench_mains),$(bench_sources)) tests/handlers/work.c)
+load_sources := $(patsubst %,tests/bench/%.c,connection question secure traffic)
+bench_parts := $(call objects,$(filter-out $(bench_mains) $(load_sources),$(bench_sources)) tests/handlers/work.c)
 bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 
 pages := $(wildcard man/*.[1-8])
@@ -264,6 +265,8 @@ $(BUILD)/fuzz/text: $(patsubst %,$(BUILD)/obj/server/log/%.o,events json render 
 
 vpath %.o $(BUILD)/obj/tests/bench $(BUILD)/obj/tests/bench/peers
 $(bench): libs = $(bench_libs)
+$(BUILD)/bench/load: bench_libs = $(tls_libs)
+$(BUILD)/bench/load: $(call objects,$(load_sources))
 $(BUILD)/bench/uv_line: bench_libs = -luv
 $(BUILD)/bench/event_line: bench_libs = -levent_core
 $(foreach source,$(bench_mains),$(eval $(BUILD)/bench/$(basename $(notdir $(source))): $(call objects,$(source))))

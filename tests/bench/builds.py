@@ -7,8 +7,10 @@ import report
 from clients import CLIENTS
 from peers import CAT_PEERS, HEAVY_PEERS, PEERS
 from programs import PROGRAMS
+from secure_peers import SECURE_PEERS
 
-OURS = ("banterd", "banterd -t 1", "banterd -- cat", "banterd -- cat, a copy each", "banter")
+OURS = ("banterd", "banterd -t 1", "banterd, TLS", "banterd -t 1, TLS", "banterd -- cat", "banterd -- cat, a copy each",
+        "banter", "banter, TLS")
 CELLS = ("throughput/50x1/4", "throughput/50x16/4", "isolation/compute-8", "isolation/compute-64", "idle/memory")
 FIGURES = {  # those that a table has; whether more is better
     "per_second": ("requests a second", "{:,.0f}", True),
@@ -16,6 +18,7 @@ FIGURES = {  # those that a table has; whether more is better
     "latency_p50_ms": ("latency of the light client, ms: p50", "{:.3f}", False),
     "latency_p99_ms": ("the same, p99", "{:.3f}", False),
     "heavy_per_second": ("heavy requests a second", "{:.1f}", True),
+    "handshakes_per_second": ("handshakes a second beside it", "{:,.0f}", True),
     "silent_bytes": ("bytes of a connection that was never asked", "{:.1f}", False),
     "spoken_bytes": ("of one that was answered once", "{:.1f}", False),
     "faults": ("page faults a request", "{:.3f}", False),
@@ -42,7 +45,7 @@ def add(builds):
         PROGRAMS[f"banterd @{build}"] = folder / "banterd" if path.is_dir() else path
         PROGRAMS[f"banter @{build}"] = folder / "banter"
         PROGRAMS[f"banterd-test @{build}"] = folder / "tests" / "banterd-test"
-        for peers in (PEERS, HEAVY_PEERS, CAT_PEERS, CLIENTS):
+        for peers in (PEERS, HEAVY_PEERS, CAT_PEERS, SECURE_PEERS, CLIENTS):
             for name in (name for name in OURS if name in peers):
                 peers[f"{name} @{build}"] = peers[name].of_build(build)
     return [f" @{build}" for build, _ in builds]

@@ -14,6 +14,7 @@ class Sizes:
     lead: float = 0.3              # seconds at the least that the heavy ones are ahead of the light one
     cold_trials: int = 4           # in each round
     idle: int = 15000
+    secure_idle: int = 1500        # the same of those with TLS
     stop: int = 10000
     lines: int = 10_000_000
     once: int = 200
@@ -23,7 +24,7 @@ class Sizes:
 
 
 SMALL = Sizes(duration=0.05, warm_up=0.02, light_duration=0.2, light_duration_peers=0.2, heavy_ms=2, lead=0.02,
-              cold_trials=1, idle=200, stop=100, lines=20000, once=3, rest=0, starts=2, most=10)
+              cold_trials=1, idle=200, secure_idle=20, stop=100, lines=20000, once=3, rest=0, starts=2, most=10)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from cells import Cell
 from peers import PEERS, first_line
 from programs import BUILD, TOP, Trouble, path_of
+from secure_peers import SECURE_PEERS, certificate
 
+SERVERS = PEERS | SECURE_PEERS
 DATA = BUILD / "bench" / "data"
 LIMIT = 600  # seconds for all lines
 
 
 @dataclass(frozen=True)
 class Client:
-    """`lines` and `once` are shell commands; {client}, {input}, {output}, {port} are filled in."""
+    """`lines` and `once` are shell commands; {client}, {input}, {output}, {port}, {ca} are filled in."""
     name: str
     program: str
     lines: str
@@ -34,6 +36,8 @@ class Client:
 CLIENTS = {client.name: client for client in [
     Client("banter", "banter", "exec {client} -c 127.0.0.1:{port} <{input} >{output}",
            "{client} -c 127.0.0.1:{port} Zack"),
+    Client("banter, TLS", "banter", "exec {client} --ca {ca} -c tls:127.0.0.1:{port} <{input} >{output}",
+           "{client} --ca {ca} -c tls:127.0.0.1:{port} Zack", server="banterd -t 1, TLS"),
     Client("nc -N", "nc", "exec nc -N 127.0.0.1 {port} <{input} >{output}",
            r"printf 'Zack\n' | nc -N 127.0.0.1 {port}", version_options=("-h",)),
     Client("socat", "socat", "exec socat -t60 STDIO TCP4:127.0.0.1:{port} <{input} >{output}",
@@ -72,8 +76,8 @@ def _measure_lines(name, sizes):
     client = CLIENTS[name]
     source, expected = _data(client, sizes.lines)
     output = DATA / "output"
-    with PEERS[client.server].start() as server:
-        timed = _timed(client, client.lines, 1, port=server.port, input=source, output=output)
+    with SERVERS[client.server].start() as server:
+        timed = _timed(client, client.lines, 1, port=server.port, ca=certificate(), input=source, output=output)
     if client.server == "redis":
         good = re.search(rf"errors: 0, replies: {sizes.lines}\b", output.read_text())
     else:
@@ -86,8 +90,8 @@ def _measure_lines(name, sizes):
 
 def _measure_once(name, sizes):
     client = CLIENTS[name]
-    with PEERS[client.server].start() as server:
-        words = {"port": server.port}
+    with SERVERS[client.server].start() as server:
+        words = {"port": server.port, "ca": certificate()}
         command = client.once.format(client=path_of(client.program), **words)
         reply = subprocess.run(["sh", "-c", command], cwd=TOP, capture_output=True, timeout=60, check=False).stdout
         if reply not in (b"Hello ZACK\n", b"PONG\n"):
@@ -104,4 +108,4 @@ def cells():
 def check(name):
     """Missing, where it can't be started here."""
     path_of(CLIENTS[name].program)
-    PEERS[CLIENTS[name].server].check()
+    SERVERS[CLIENTS[name].server].check()

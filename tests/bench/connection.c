@@ -32,6 +32,12 @@ static bool is_idle(const struct traffic *traffic, const struct connection *conn
 
 static bool begin(struct traffic *traffic, struct connection *connection)
 {
+    if (traffic->plan->tls != NULL) {
+        connection->ssl = secure_begin(traffic->plan->tls, connection->fd);
+        if (connection->ssl == NULL) {
+            return false;
+        }
+    }
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
     traffic->open += is_idle(traffic, connection) ? 0 : 1;
     return epoll_ctl(traffic->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) == 0;
@@ -43,13 +49,18 @@ bool connection_open(struct traffic *traffic, struct connection *connection, str
     if (connection->fd < 0) {
         return false;
     }
-    return begin(traffic, connection) ||
-           error_set(error, "unable to watch a connection: %s", strerror(errno));
+    if (!begin(traffic, connection)) {
+        return error_set(error, "unable to watch a connection: %s", strerror(errno));
+    }
+    return connection->ssl == NULL ||
+           secure_shake_hands(connection->ssl, connection->fd, CONNECT_TIMEOUT_MS, error);
 }
 
 static void end(struct traffic *traffic, struct connection *connection)
 {
     if (connection->fd >= 0) {
+        secure_end(connection->ssl);
+        connection->ssl = NULL;
         close(connection->fd);
         connection->fd = -1;
         traffic->open -= is_idle(traffic, connection) ? 0 : 1;
@@ -69,6 +80,7 @@ static void end_early(struct traffic *traffic, struct connection *connection)
 
 void connection_fini(struct connection *connection)
 {
+    secure_end(connection->ssl);
     if (connection->fd > 0) {
         close(connection->fd);
     }
@@ -123,7 +135,9 @@ static void flush(struct traffic *traffic, struct connection *connection)
         const size_t row = buffer_size(&traffic->requests) - connection->out_offset;
         const size_t size = connection->out_left < row ? connection->out_left : row;
         const char *data = buffer_head(&traffic->requests) + connection->out_offset;
-        const ssize_t taken = send(connection->fd, data, size, MSG_NOSIGNAL);
+        const ssize_t taken = connection->ssl == NULL
+                                  ? send(connection->fd, data, size, MSG_NOSIGNAL)
+                                  : secure_send(connection->ssl, data, size);
         if (taken < 0 && errno == EINTR) {
             continue;
         }
@@ -423,7 +437,10 @@ static void receive(struct traffic *traffic, struct connection *connection)
         traffic->out_of_memory = true;
         return;
     }
-    const ssize_t size = recv(connection->fd, buffer_tail(input), CONNECTION_BYTES, 0);
+    const ssize_t size = connection->ssl == NULL
+                             ? recv(connection->fd, buffer_tail(input), CONNECTION_BYTES, 0)
+                             : secure_recv(connection->ssl, buffer_tail(input), CONNECTION_BYTES);
+    connection->holds = connection->ssl != NULL && size == (ssize_t) CONNECTION_BYTES;
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
@@ -463,11 +480,14 @@ static void receive(struct traffic *traffic, struct connection *connection)
 
 void connection_serve(struct traffic *traffic, struct connection *connection, uint32_t events)
 {
-    if ((events & EPOLLOUT) != 0) {
+    /* What has come may be what a handshake waits for, behind which requests are sent. */
+    if ((events & EPOLLOUT) != 0 || (connection->ssl != NULL && connection->out_left > 0)) {
         flush(traffic, connection);
     }
     if ((events & ~(uint32_t) EPOLLOUT) != 0 && connection->fd >= 0) {
-        receive(traffic, connection);
+        do {
+            receive(traffic, connection);
+        } while (connection->holds && connection->fd >= 0 && !traffic->out_of_memory);
     }
     if (traffic->plan->connect_each && connection->fd < 0 && !is_idle(traffic, connection)) {
         connection_ask_anew(traffic, connection);

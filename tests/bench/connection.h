@@ -10,6 +10,7 @@
 #ifndef BANTER_TESTS_BENCH_CONNECTION_H
 #define BANTER_TESTS_BENCH_CONNECTION_H
 
+#include "tests/bench/secure.h"
 #include "tests/bench/traffic.h"
 
 /* CLOCK_MONOTONIC in ns. */
@@ -21,6 +22,8 @@ struct request_times {
 struct connection {
     int fd; /* -1: it has ended, or has not begun */
     bool wants_out;
+    SSL *ssl;   /* NULL: in the clear, or it has ended */
+    bool holds; /* the last read was full: TLS may hold more, of which epoll knows nothing */
     struct frame_decoder decoder;
     struct buffer in; /* the beginning of a reply whose end has not come, or ... */
     size_t matched; /* ... how much has come of one that is the expected one so far, and not kept */

@@ -3,11 +3,12 @@ import statistics
 from dataclasses import dataclass
 
 import large
+import secure
 from isolation import HEAVY
 from throughput import MAIN, WORK_US
 
 TIE = 0.95        # ratios from here to its inverse are a tie
-OURS = ("banterd", "banterd -t 1", "banterd transcript", "banterd, one session")
+OURS = ("banterd", "banterd -t 1", "banterd transcript", "banterd, one session", "banterd, TLS", "banterd -t 1, TLS")
 RATE = "per_second"
 
 
@@ -80,6 +81,23 @@ def _large(results):
                  "{:.3f}")
 
 
+def _secure(results):
+    for server in ("banterd, TLS", "banterd -t 1, TLS"):
+        yield _worst(f"7. {server}: at least 0.77 of itself in the clear", {
+            cell: ratio(results, cell, server, server.removesuffix(", TLS")) for cell in secure.RATE_CELLS}, 0.77)
+    peers = [name for name in secure.SECURE if name not in OURS]
+    for cell in (*secure.RATE_CELLS, "tls/handshakes"):
+        yield _worst(f"7. {cell}: not behind others with TLS", {
+            name: ratio(results, cell, "banterd, TLS", name) for name in peers}, TIE)
+    for cell, limit in zip(secure.BESIDE_CELLS, (5, 5, 15)):
+        yield _limit(f"7. {cell}: the light client under {limit} ms, p99",
+                     results.median(cell, "banterd, TLS", "latency_p99_ms"), limit, "{:.1f}", " ms")
+    yield _limit("7. an idle session with TLS: at most 14 KB",
+                 results.median("tls/idle", "banterd, TLS", "spoken_bytes"), 14 * 1024, "{:,.0f}", " bytes")
+    yield _limit("7. one message through TLS, the whole command: at most 25 ms",
+                 results.median("client/once", "banter, TLS", "ms"), 25, "{:.1f}", " ms")
+
+
 def _loops(results):
     yield _worst("2. two loops no slower than one", {cell: ratio(results, cell, "banterd", "banterd -t 1")
                                                      for cell in rate_cells(results)}, TIE)
@@ -134,4 +152,4 @@ def _log(results):
 
 
 def all_goals(results):
-    return [goal for part in (_throughput, _large, _loops, _isolation, _idle, _client, _log) for goal in part(results)]
+    return [goal for part in (_throughput, _large, _loops, _isolation, _idle, _client, _log, _secure) for goal in part(results)]

@@ -6,6 +6,7 @@
  * Exit: 0 every request was answered rightly, 1 some was not, 64 usage, 69 unable to start.
  */
 #include <ctype.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "common/args.h"
 #include "common/protocol.h"
 #include "tests/bench/question.h"
+#include "tests/bench/secure.h"
 #include "tests/bench/traffic.h"
 
 #define MAX_CONNECTIONS 1000000
@@ -23,6 +25,7 @@
 struct load {
     const char *address;
     struct question question;
+    bool tls;
     bool json;
     bool help;
     struct address_list addresses;
@@ -208,6 +211,14 @@ static bool take_hold(const char *value, void *context, struct error *error)
     return true;
 }
 
+static bool take_tls(const char *value, void *context, struct error *error)
+{
+    (void) value;
+    (void) error;
+    ((struct load *) context)->tls = true;
+    return true;
+}
+
 static bool take_json(const char *value, void *context, struct error *error)
 {
     (void) value;
@@ -227,6 +238,7 @@ static bool take_help(const char *value, void *context, struct error *error)
 static const struct args_option options[] = {
     {'c', "connect", "ADDRESS", "the server: PORT, HOST:PORT, unix:PATH", PROTOCOL_DEFAULT_ADDRESS,
      take_address},
+    {0, "tls", NULL, "speak TLS 1.3; the certificate is not judged", NULL, take_tls},
     {'n', "connections", "N", "connections, all open from the start", "1", take_connections},
     {0, "idle", "N", "more connections, on which nothing is asked", "0", take_idle},
     {0, "connect-each", NULL,
@@ -396,7 +408,8 @@ static int run(struct load *load)
         return fail(EX_UNAVAILABLE, &error);
     }
     load->plan.addresses = &load->addresses;
-    if (!traffic_run(&load->plan, &result, &error)) {
+    load->plan.tls = load->tls ? secure_open(&error) : NULL;
+    if ((load->tls && load->plan.tls == NULL) || !traffic_run(&load->plan, &result, &error)) {
         return fail(EX_UNAVAILABLE, &error);
     }
     (load->json ? report_json : report_text)(&result);
@@ -434,6 +447,7 @@ int main(int argc, char **argv)
         return fail(EX_USAGE, &error);
     }
     const int status = run(&load);
+    SSL_CTX_free(load.plan.tls);
     address_list_fini(&load.addresses);
     question_fini(&load.plan);
     return status;

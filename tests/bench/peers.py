@@ -87,11 +87,11 @@ class Banterd(Peer):
     def log(self):
         return BUILD / "bench" / "log" / f"{self.name.replace(' ', '_')}.log"
 
-    def start(self, framing="line", options=(), log=True):
+    def start(self, framing="line", options=(), log=True, tls=False):
         self.log().parent.mkdir(parents=True, exist_ok=True)
         quiet = ["--quiet"] if self.output == "quiet" else []
         return Server(self.program, "--max-clients", MOST_CONNECTIONS, "--framing", framing, *quiet, *self.options,
-                      *options, log=self.log() if log and self.output else None, session=self.session)
+                      *options, log=self.log() if log and self.output else None, session=self.session, tls=tls)
 
     def start_echo(self, most):
         return self.start(options=["--handler", "echo", "--max-message", most])
@@ -171,9 +171,9 @@ class Redis(Peer):
     def version(self):
         return " ".join(first_line(self.program(), "--version").split()[:3])
 
-    def start(self):
-        return Server(self.name, ready=None, command=[
-            self.program(), "--port", "PORT", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+    def start(self, options=("--port", "PORT"), tls=False):
+        return Server(self.name, ready=None, tls=tls, command=[
+            self.program(), *options, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
             "--maxclients", MOST_CONNECTIONS, "--tcp-backlog", "4096", "--enable-debug-command", "yes",
             "--protected-mode", "no", "--loglevel", "warning"])
 
@@ -201,9 +201,9 @@ class Memcached(Peer):
     def check(self):
         path_of("memcached")
 
-    def start(self):
-        return Server(self.name, ready=None, kill=True, command=[
-            path_of("memcached"), "-p", "PORT", "-l", "127.0.0.1", "-U", "0", "-c", MOST_CONNECTIONS, "-b", "4096",
+    def start(self, options=(), tls=False):
+        return Server(self.name, ready=None, kill=True, tls=tls, command=[
+            path_of("memcached"), *options, "-p", "PORT", "-l", "127.0.0.1", "-U", "0", "-c", MOST_CONNECTIONS, "-b", "4096",
             *(["-u", "root"] if os.geteuid() == 0 else [])])
 
     def question(self, payload, framing="line"):

@@ -92,28 +92,37 @@ def killed_after(seconds, process):
         timer.cancel()
 
 
+def memory_of(process):
+    """Bytes resident in all, and of those the ones that are its own and no file's."""
+    text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    sizes = dict(re.findall(r"^(Rss|Anonymous):\s+(\d+) kB$", text, re.M))
+    return int(sizes["Rss"]) * 1024, int(sizes["Anonymous"]) * 1024
+
+
 class Server:
     """A server that listens, for a `with` statement, which ends it and what it has started.
 
     `command` is a list of words, in which PORT stands for a free port. `ready` is what it writes when it
     listens, the port in its group; None where it says nothing. `log`: a name for a file that takes its output;
     otherwise what it writes is thrown away. It is the leader of a session of its own, unless `session` is false.
-    `forks`: it has processes of its own, which end with it. `kill`: it takes its time to end, and holds nothing that
+    `file`: the name and the text of one that it finds in its folder, in which PORT stands for the same. `tls`: it speaks
+    TLS. `forks`: it has processes of its own, which end with it. `kill`: it takes its time to end, and holds nothing that
     it would lose. Without a command it is a banterd, or one of our peers, from PROGRAMS.
     """
 
     TELLS = rb"[Ll]istening on \S*?[: ]?(?:127\.0\.0\.1[: ])?(\d+)$|^(\d+)$"
 
     def __init__(self, name, *options, command=None, ready=TELLS, log=None, session=True, forks=False,
-                 kill=False):
+                 kill=False, file=None, tls=False):
         self.name = name
         self.options = list(map(str, options))
         if command is None and name.startswith("banterd"):
-            command = [path_of(name), "--listen", "127.0.0.1:0", *([] if log else ["--quiet", "--quiet"])]
+            command = [path_of(name), "--listen", f"{'tls:' * tls}127.0.0.1:0", *([] if log else ["--quiet", "--quiet"])]
         elif command is None:
             command = [path_of(name), "0"]
         self.command = [str(word) for word in [*command, *self.options]]
-        self.ready, self.session, self.forks, self.kill = ready, session, forks, kill
+        self.ready, self.session, self.forks, self.kill, self.tls = ready, session, forks, kill, tls
+        self.file = file
         self.log = log and Path(log)
         self.process = self.port = self._folder = None
 
@@ -126,7 +135,9 @@ class Server:
 
     def _start(self):
         self._folder = tempfile.TemporaryDirectory(prefix="bench-")
-        port = free_port() if "PORT" in self.command else None
+        port = free_port() if "PORT" in self.command or self.file else None
+        if self.file:
+            (Path(self._folder.name) / self.file[0]).write_text(self.file[1].replace("PORT", str(port)))
         command = [str(port) if word == "PORT" else word for word in self.command]
         output = open(self.log, "wb") if self.log else subprocess.PIPE
         try:
@@ -238,8 +249,7 @@ class Server:
 
     def memory(self):
         """Bytes resident in all, and of those the ones that are its own and no file's."""
-        sizes = dict(re.findall(r"^(Rss|Anonymous):\s+(\d+) kB$", self._proc("smaps_rollup").read_text(), re.M))
-        return int(sizes["Rss"]) * 1024, int(sizes["Anonymous"]) * 1024
+        return memory_of(self.process.pid)
 
     def resident(self):
         """Bytes, summed over its processes: what they share counts for each."""
@@ -257,7 +267,7 @@ class Load:
 
     def __init__(self, server, duration, *options):
         self.limit = duration + GRACE
-        self.command = [str(path_of("load")), "--json", "--wait", "--connect", server.address,
+        self.command = [str(path_of("load")), "--json", "--wait", "--connect", server.address, *["--tls"] * server.tls,
                         *(["--duration", f"{duration * 1000:.0f}ms"] if duration else []), *map(str, options)]
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         with killed_after(GRACE, self.process):

@@ -15,6 +15,7 @@ from pathlib import Path
 import programs
 from clients import CLIENTS
 from peers import CAT_PEERS, PEERS
+from secure_peers import SECURE_PEERS
 
 FILE = programs.BUILD / "bench" / "results" / "rounds.jsonl"
 
@@ -43,7 +44,7 @@ def _build(name):
 
 def _versions(wanted):
     versions = {}
-    for thing in [*PEERS.values(), *CAT_PEERS.values(), *CLIENTS.values()]:
+    for thing in [*PEERS.values(), *CAT_PEERS.values(), *SECURE_PEERS.values(), *CLIENTS.values()]:
         if thing.name in wanted:
             try:
                 versions[thing.name] = thing.version()

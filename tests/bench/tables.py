@@ -5,8 +5,11 @@ import goals
 import plots
 import report
 from goals import RATE, TIE, best_peer, ratio
+from secure import BESIDE_CELLS as SECURE_BESIDE
+from secure import RATE_CELLS as SECURE_RATES
 from throughput import GROWTH, MAIN
 
+SECURE = ", TLS"  # at the end of a server's name
 PERCENTILES = ("p50", "p99", "p99.9", "max")
 
 
@@ -129,6 +132,48 @@ def _growth(results):
             "\n\n" + report.table_text(["connections", *(f"{connections:,}" for connections, _ in cells)], rows))
 
 
+# ---- TLS
+
+def _secure_rates(results):
+    rows = []
+    for cell in (cell for cell in SECURE_RATES if results.has(cell)):
+        for server in (name for name in results.servers(cell) if name.endswith(SECURE)):
+            rows.append([cell, server, _median(results, cell, server, RATE, "{:.1f}", 1e-3),
+                         _ratio(ratio(results, cell, server, server.removesuffix(SECURE))),
+                         "" if server == "banterd, TLS" else _ratio(ratio(results, cell, "banterd, TLS", server)),
+                         *(_plain(results, cell, server, figure, form) for figure, form in (
+                             ("cpu_us", "{:.2f}"), ("p50_us", "{:.0f}"), ("p99_us", "{:.0f}")))])
+    return report.table_text(["cell", "server", "thousand requests/s", "/ itself in the clear", "banterd / it",
+                              "CPU us a request", "p50 us", "p99 us"], rows) if rows else ""
+
+
+def _secure_handshakes(results):
+    cell = "tls/handshakes"
+    rows = [[server, _median(results, cell, server, RATE, "{:,.0f}"),
+             "" if server == "banterd, TLS" else _ratio(ratio(results, cell, "banterd, TLS", server)),
+             _plain(results, cell, server, "cpu_us", "{:.0f}")] for server in results.servers(cell)]
+    return "Handshakes, each with one request, of 4 clients at a time.\n\n" + report.table_text(
+        ["server", "a second", "banterd / it", "CPU us for each"], rows) if rows else ""
+
+
+def _secure_beside(results):
+    rows = [[cell, server, *(_median(results, cell, server, f"latency_{name}_ms", "{:.2f}") for name in ("p50", "p99", "max")),
+             _median(results, cell, server, "handshakes_per_second", "{:,.0f}")]
+            for cell in SECURE_BESIDE for server in results.servers(cell)]
+    return ("A light client, 400 requests a second, beside 8 that shake hands without pause: its latency in ms from when "
+            "each was due.\n\n" + report.table_text(["cell", "server", "p50", "p99", "max", "handshakes/s"], rows)) if rows else ""
+
+
+def _secure_idle(results):
+    rows = [[server, _median(results, "tls/idle", server, "spoken_bytes", "{:,.0f}")] for server in results.servers("tls/idle")]
+    return "Bytes for each idle session, answered once.\n\n" + report.table_text(["server", "bytes"], rows) if rows else ""
+
+
+def _secure(results):
+    parts = [part(results) for part in (_secure_rates, _secure_handshakes, _secure_beside, _secure_idle)]
+    return "### TLS\n\n" + "\n".join(filter(None, parts)) if any(parts) else ""
+
+
 # ---- large messages
 
 LARGE_BESIDE = {"large": "uv_line", "large-cat": "tcpserver"}
@@ -246,7 +291,7 @@ def write(results, folder, readme=False):
     """report.md and plots/ in the folder; and in place of what README.md has had between its two marks."""
     folder.mkdir(parents=True, exist_ok=True)
     without = plots.draw(results, folder / "plots")
-    parts = [_machine(results), _throughput(results), _large(results), _loops(results), _transcript(results), _growth(results),
+    parts = [_machine(results), _throughput(results), _secure(results), _large(results), _loops(results), _transcript(results), _growth(results),
              _isolation(results), _idle(results), _clients(results),
              f"### Plots\n\nNone: {without}.\n" if without else _plots(folder / "plots"), _skipped(results), goals_text(results)]
     text = "\n".join(filter(None, parts))

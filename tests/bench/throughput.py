@@ -23,7 +23,7 @@ ROUNDS = 5
 WORK_US = 200
 
 
-def _figures(server, load):
+def rates(server, load):
     """Lets it run. The server's processor time begins when all are connected."""
     before = server.cpu_seconds()
     result = load.go().result()
@@ -54,7 +54,7 @@ def _measure(connections, depth, payload, framing="line"):
             load = Load(server, sizes.duration, "--connections", min(connections, sizes.most), "--depth", depth,
                         "--warm-up", sizes.warm_up, *peer.question(payload, framing))
             writes = server.writes()
-            figures = _figures(server, load)
+            figures = rates(server, load)
             figures["writes"] = (server.writes() - writes) / max(figures["answered"], 1)
         if name == "banterd transcript":
             dropped, lines = _dropped(peer)
@@ -66,7 +66,7 @@ def _measure(connections, depth, payload, framing="line"):
 def _measure_connects(name, sizes):
     peer = PEERS[name]
     with peer.start() as server:
-        return _figures(server, Load(server, sizes.duration, "--connect-each", "--connections", CONNECT_CLIENTS,
+        return rates(server, Load(server, sizes.duration, "--connect-each", "--connections", CONNECT_CLIENTS,
                                      "--warm-up", sizes.warm_up, *peer.question(4)))
 
 
@@ -74,7 +74,7 @@ def _measure_work(name, sizes):
     peer = HEAVY_PEERS[name]
     iterations = calibrate.iterations(peer, WORK_US / 1000)
     with peer.start() as server:
-        return _figures(server, Load(server, sizes.duration, "--connections", 50, "--warm-up", sizes.warm_up,
+        return rates(server, Load(server, sizes.duration, "--connections", 50, "--warm-up", sizes.warm_up,
                                      *peer.heavy("compute", iterations)))
 
 

@@ -13,6 +13,7 @@
 #ifndef BANTER_TESTS_BENCH_TRAFFIC_H
 #define BANTER_TESTS_BENCH_TRAFFIC_H
 
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,7 @@ struct traffic_plan {
     const struct address_list *addresses;
     size_t connections;
     size_t idle;          /* more connections, open from start to end, on which nothing is asked */
+    SSL_CTX *tls;         /* of all connections; NULL: they are in the clear */
     size_t depth;         /* requests of a connection that may be unanswered at a time; 1 and up */
     bool connect_each;    /* a connection for each request, `connections` at a time; depth is 1 */
     uint64_t warm_up_ns;  /* what happens in this time after the start is not in the figures */

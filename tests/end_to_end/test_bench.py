@@ -265,6 +265,35 @@ def test_a_connection_for_each_request_over_a_unix_socket(server, load, folder):
     assert (status, counts(report)) == (0, {"answered": 20})
 
 
+@pytest.fixture
+def secured(server, certificates):
+    """A banterd that speaks TLS."""
+    return server("--quiet", "--quiet", "--cert", certificates.path("server.pem"), "--max-message", "1m",
+                  listen="tls:127.0.0.1:0")
+
+
+@pytest.mark.parametrize("options, requests", [
+    (["--connections", "7", "--depth", "16"], 2000),
+    (["--connections", "7", "--rate", "2000"], 500),
+    (["--connections", "3", "--connect-each"], 30),
+    (["--connections", "2", "--idle", "5"], 100),
+    (["--payload", "300k", "--depth", "3"], 30),  # more than a read of the generator gives
+])
+def test_the_same_through_tls(secured, load, options, requests):
+    secured.address = secured.address.removeprefix("tls:")
+    status, report, stderr = load(secured, "--tls", "--requests", requests, *options)
+    assert (status, counts(report), stderr) == (0, {"answered": requests}, "")
+
+
+def test_a_server_that_speaks_no_tls(server, load, bench):
+    banterd = server("--quiet")
+    ended = bench.run([LOAD, "--connect", banterd.address, "--tls", "--requests", "10"])
+    assert ended.status == 69
+    assert "unable to shake hands: " in harness.text_of(ended.stderr)
+    status, report, _ = load(banterd, "--tls", "--connect-each", "--requests", "10")
+    assert (status, counts(report)) == (1, {"lost": 10, "closed": 10})
+
+
 def test_each_connection_that_fails_is_counted(bench):
     """Nobody listens there any more."""
     with socket.socket() as probe:
@@ -421,6 +450,17 @@ def test_messages_given_back(bench, build, folder):
     assert ended.status == 0, ended
     text = (folder / "report" / "report.md").read_text()
     assert re.search(r"^\| large/20x1/65536 \| banterd \| [\d,]+ (\| [\d.]+ ){3}\| [\d.]+ \| -?[\d,]+ \| ", text, re.M), text
+
+
+def test_tls_beside_the_clear(bench, build, folder):
+    ended = driver(bench, "measure", "tls/50x1", "tls/handshakes", "tls/beside-p-256", "--duration", "0.05",
+                   "--light-duration", "0.1", "--rounds", "1", "--peers", "banterd, TLS", BANTER_BUILD=build)
+    assert ended.status == 0, ended
+    ended = driver(bench, "report", "--folder", folder / "report", BANTER_BUILD=build)
+    assert ended.status == 0, ended
+    text = (folder / "report" / "report.md").read_text()
+    for row in (r"tls/50x1 \| banterd, TLS \| [\d.]+ \| [\d.]+ \|", r"banterd, TLS \| \d+ \|", "tls/beside-p-256 "):
+        assert re.search(rf"^\| {row}", text, re.M), text
 
 
 def test_another_build_of_the_client(bench, build):
