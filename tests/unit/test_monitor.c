@@ -237,9 +237,12 @@ static void a_loop_stays_where_it_is_when_there_is_no_spare_and_that_is_logged_o
 
 /* ---- what loops may call ---- */
 
+/* Also that the monitor's pass which has said so is over, with what it logs. */
 static void await_calls(enum loop_calls calls)
 {
     while (atomic_load(&toy.loop.may_call) != calls)
+        sched_yield();
+    for (unsigned said_ms = monitor_clock_ms(monitor); monitor_clock_ms(monitor) - said_ms < 2;)
         sched_yield();
 }
 
