@@ -5,6 +5,7 @@ import pytest
 
 import harness
 from certificates import Folder
+from nats_servers import HeldPorts, NatsCluster, NatsServer
 from peers.by_hand import Script
 from peers.scripted import Peer, hello
 from screen import Screen
@@ -70,6 +71,39 @@ def netcat(bench):
         how.setdefault("stdin", subprocess.PIPE)
         return bench.start(["nc", *options, host.strip("[]"), port], **how)
     return start
+
+
+@pytest.fixture
+def held_ports():
+    """Ports that stay the test's own while nobody listens on them."""
+    ports = HeldPorts()
+    yield ports
+    ports.close()
+
+
+@pytest.fixture
+def start_nats(bench, held_ports):
+    """start_nats(kind, ...) starts a NatsServer or a NatsCluster whose clients are closed at the end."""
+    started = []
+
+    def start(kind, **how):
+        started.append(kind(bench, held_ports, **how))
+        return started[-1]
+    yield start
+    for each in started:
+        each.close_clients()
+
+
+@pytest.fixture
+def nats_server(start_nats):
+    """nats_server(...) starts one and returns it when it is ready."""
+    return lambda **how: start_nats(NatsServer, **how)
+
+
+@pytest.fixture
+def nats_cluster(start_nats):
+    """nats_cluster(...) starts three that are connected with each other."""
+    return lambda **how: start_nats(NatsCluster, **how)
 
 
 @pytest.fixture(scope="session")

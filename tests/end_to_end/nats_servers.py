@@ -1,0 +1,187 @@
+"""nats_servers: real nats-servers, one or a cluster, that are killed, suspended and started again on the ports they had.
+
+A port stays the test's own while nobody listens on it: a socket that is bound to it, and does not listen, keeps the
+kernel from giving it to anybody else, and a server that sets SO_REUSEADDR, as all of them do, may still have it. So
+the nodes of a cluster know each other's ports before they are started, and clients know them for good.
+"""
+import json
+import signal
+import socket
+import urllib.request
+
+from harness import LIMIT, Program, wait_until
+from nats_client import NatsClient
+
+NATS_SERVER = "/usr/sbin/nats-server"
+
+# Frozen peers are found within three seconds, as is usual where that matters. Lame duck of less than 30 s is refused, but
+# with few clients it takes no longer than a second for each.
+CONFIGURATION = """\
+server_name: {name}
+listen: "{server.address}"
+http: "127.0.0.1:{server.monitor_port}"
+ping_interval: "1s"
+ping_max: 2
+write_deadline: "2s"
+lame_duck_duration: "30s"
+lame_duck_grace_period: "100ms"
+{more}
+"""
+
+ROUTES = """\
+cluster {{
+    name: "test"
+    listen: "127.0.0.1:{own}"
+    routes: [{routes}]
+}}
+"""
+
+
+class HeldPorts:
+    """Ports of 127.0.0.1 that nobody else gets until close()."""
+
+    def __init__(self):
+        self._sockets = []
+
+    def hold(self):
+        holder = socket.socket()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        self._sockets.append(holder)
+        return holder.getsockname()[1]
+
+    def close(self):
+        for holder in self._sockets:
+            holder.close()
+
+
+class Node(Program):
+    """A process of nats-server. It logs to standard error; how it ends is its own business."""
+
+    def check(self):
+        pass
+
+
+class NatsServer:
+    """A nats-server that has its ports, name and configuration for good, and one process after the other.
+
+    `address` is HOST:PORT for clients; `more` is added to the configuration (a login, TLS, max_payload). With
+    start=False it is not there yet.
+    """
+
+    def __init__(self, bench, ports, name="n1", more="", start=True):
+        self.address = f"127.0.0.1:{ports.hold()}"
+        self.port = int(self.address.rsplit(":", 1)[1])
+        self.monitor_port = ports.hold()
+        self.name = name
+        self.process = None
+        self._bench = bench
+        self._file = bench.folder / f"{name}.conf"
+        self._file.write_text(CONFIGURATION.format(name=name, server=self, more=more))
+        self._clients = []
+        if start:
+            self.start()
+
+    def start(self, ready=True):
+        self.process = self._bench.start([NATS_SERVER, "-c", self._file], kind=Node)
+        if ready:
+            self.wait_ready()
+
+    def wait_ready(self):
+        self.process.stderr.wait_for(r"Server is ready$")
+
+    @property
+    def log(self):
+        """What the present process has logged: an Output."""
+        return self.process.stderr
+
+    def connect(self, **how):
+        """A NatsClient, closed at the latest when the test ends."""
+        client = NatsClient(self.address, **how)
+        self._clients.append(client)
+        return client
+
+    # What may happen to it
+
+    def kill(self):
+        self.process.kill()
+
+    def stop(self):
+        self.process.stop(signal.SIGTERM)
+
+    def suspend(self):
+        self.process.suspend()
+
+    def resume(self):
+        self.process.resume()
+
+    def become_lame_duck(self):
+        """Clients are told to go, and sent away one after the other; then it ends: see process.wait()."""
+        self.process.send_signal(signal.SIGUSR2)
+
+    # What it knows
+
+    def monitor(self, path):
+        """What its monitoring says there, such as "/varz" or "/connz?subs=1"; see NATS' documentation."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.monitor_port}{path}", timeout=LIMIT) as answer:
+            return json.load(answer)
+
+    def subscriptions(self, subject):
+        """Its own clients' subscriptions to exactly this subject."""
+        listed = self.monitor("/subsz?subs=1&limit=100000").get("subscriptions_list") or []
+        return [each for each in listed if each["subject"] == subject]
+
+    def wait_served(self, subject, count=1):
+        """Waits until `count` of its own clients have subscribed to this subject."""
+        wait_until(lambda: len(self.subscriptions(subject)) == count, f"{count} subscription(s) to {subject}")
+
+    def knows(self, subject):
+        """Whether a request to this subject that comes to it has somebody to go to, at whichever node."""
+        routes = self.monitor("/routez?subs=1")["routes"] or []
+        return bool(self.subscriptions(subject) or
+                    any(subject in route.get("subscriptions_list", ()) for route in routes))
+
+    def connections(self):
+        """The names that clients have given themselves when they connected."""
+        return [each.get("name", "") for each in self.monitor("/connz")["connections"]]
+
+    def close_clients(self):
+        for client in self._clients:
+            client.close()
+
+
+class NatsCluster:
+    """`nodes` are NatsServers that are connected with each other; `addresses` has all of them, with commas between."""
+
+    def __init__(self, bench, ports, size=3, more=""):
+        routes = [ports.hold() for _ in range(size)]
+        others = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in routes)
+        self.nodes = [NatsServer(bench, ports, f"n{number}", more + ROUTES.format(own=own, routes=others), start=False)
+                      for number, own in enumerate(routes, 1)]
+        for node in self.nodes:
+            node.start(ready=False)
+        self.wait_ready()
+
+    @property
+    def addresses(self):
+        return ",".join(node.address for node in self.nodes)
+
+    def wait_ready(self):
+        """Waits until each node has a route to all others. All of them must run."""
+        for node in self.nodes:
+            node.wait_ready()
+        for node in self.nodes:
+            wait_until(lambda: self._known_to(node) == len(self.nodes) - 1, f"{node.name} knows the others")
+
+    @staticmethod
+    def _known_to(node):
+        return len({route["remote_id"] for route in node.monitor("/routez")["routes"] or []})
+
+    def wait_served(self, subject):
+        """Waits until a request to this subject is taken by somebody, whichever node it comes to."""
+        for node in self.nodes:
+            wait_until(lambda: node.knows(subject), f"{node.name} knows who serves {subject}")
+
+    def close_clients(self):
+        for node in self.nodes:
+            node.close_clients()
