@@ -5,7 +5,7 @@ import pytest
 
 import harness
 from certificates import Folder
-from nats_servers import HeldPorts, NatsCluster, NatsServer
+from nats_servers import NatsCluster, NatsServer
 from peers.by_hand import Script
 from peers.scripted import Peer, hello
 from screen import Screen
@@ -74,36 +74,15 @@ def netcat(bench):
 
 
 @pytest.fixture
-def held_ports():
-    """Ports that stay the test's own while nobody listens on them."""
-    ports = HeldPorts()
-    yield ports
-    ports.close()
-
-
-@pytest.fixture
-def start_nats(bench, held_ports):
-    """start_nats(kind, ...) starts a NatsServer or a NatsCluster whose clients are closed at the end."""
-    started = []
-
-    def start(kind, **how):
-        started.append(kind(bench, held_ports, **how))
-        return started[-1]
-    yield start
-    for each in started:
-        each.close_clients()
-
-
-@pytest.fixture
-def nats_server(start_nats):
+def nats_server(bench):
     """nats_server(...) starts one and returns it when it is ready."""
-    return lambda **how: start_nats(NatsServer, **how)
+    return lambda **how: NatsServer(bench, **how)
 
 
 @pytest.fixture
-def nats_cluster(start_nats):
+def nats_cluster(bench):
     """nats_cluster(...) starts three that are connected with each other."""
-    return lambda **how: start_nats(NatsCluster, **how)
+    return lambda **how: NatsCluster(bench, **how)
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,14 @@ import subprocess
 import threading
 from pathlib import Path
 
-from harness import BANTER, DIES_WITH_US, LIMIT, LineClient, Talkers, wait_until
+from haproxy import HAPROXY, STATS, row_of
+from harness import BANTER, DIES_WITH_US, LIMIT, Talkers, wait_until
 from manager import address_of, listening_socket, start_with_sockets
 
-HAPROXY = "/usr/sbin/haproxy"
 BATCH = 40  # lines that a session has under way
+CHECK = "ping"  # the line that HAProxy asks a server, to see whether it is one
 
-CONFIGURATION = """\
+CONFIGURATION = STATS + """\
 defaults
     mode tcp
     timeout connect 5s
@@ -25,6 +26,10 @@ defaults
 listen fleet
     bind unix@{folder}/front
     balance leastconn
+    option tcp-check
+    tcp-check send {check}\\n
+    tcp-check expect string {check}
+    default-server check inter 50ms send-proxy-v2
 {servers}
 """
 
@@ -34,35 +39,39 @@ class Fleet:
         self.bench = bench
         self.address = f"unix:{bench.folder}/front"
         self._lists = [bench.folder / f"ran-{index}" for index in range(servers)]
-        self._servers = [self._start(ran, "127.0.0.1:0") for ran in self._lists]
+        self._addresses = [f"127.0.0.1:{bench.hold_port()}" for _ in self._lists]
+        self._servers = [self._start(index) for index in range(servers)]
         self._start_proxy()
 
-    def _start(self, ran, listen):
-        return self.bench.server("-q", "-q", "--workers", "2", "--", "tee", "-a", ran, listen=listen)
+    def _start(self, index):
+        return self.bench.server("-q", "-q", "--workers", "2", "--proxy-from", "127.0.0.1", "--", "tee", "-a",
+                                 self._lists[index], listen=self._addresses[index])
 
     def _start_proxy(self):
-        servers = "\n".join(f"    server s{index} {server.address}" for index, server in enumerate(self._servers))
+        servers = "\n".join(f"    server s{index} {address}" for index, address in enumerate(self._addresses))
         file = self.bench.folder / "haproxy.cfg"
-        file.write_text(CONFIGURATION.format(folder=self.bench.folder, servers=servers))
+        file.write_text(CONFIGURATION.format(folder=self.bench.folder, check=CHECK, servers=servers))
         self.bench.start([HAPROXY, "-db", "-f", file], expect_stderr="(?s).*")
-        wait_until(self._is_up, "the proxy listens")
+        for index in range(len(self._servers)):
+            self._wait_up(index)
 
-    def _is_up(self):
-        try:
-            LineClient.to(self.address).close()
-        except OSError:
-            return False
-        return True
+    def _wait_up(self, index):
+        wait_until(lambda: self._is_up(row_of(self.bench.folder, f"s{index}")), f"the proxy has found s{index} well")
+
+    @staticmethod
+    def _is_up(row):
+        return row.get("status") == "UP" and row["check_status"] == "L7OK"
 
     def restart_each(self):
-        """Restarts one server after the other, each on its own port."""
+        """Restarts one server after the other, each on its own port; the next when the last is well again."""
         for index, server in enumerate(self._servers):
             assert server.stop() == 0
-            self._servers[index] = self._start(self._lists[index], server.address)
+            self._servers[index] = self._start(index)
+            self._wait_up(index)
 
     def ran(self):
-        """All lines that were run, as often as they were."""
-        return [line for ran in self._lists for line in ran.read_text().splitlines()]
+        """All lines that were run, as often as they were, but for those of the proxy."""
+        return [line for ran in self._lists for line in ran.read_text().splitlines() if line != CHECK]
 
 
 class Passed:
@@ -127,13 +136,16 @@ def restart_under_load(fleet, sessions, rounds):
             session.ask()
         session.end()
 
+    def all_go_on():
+        talkers.check()
+        return all(len(session.lines) > before for session, before in zip(talks, asked))
+
     try:
         talkers = Talkers(talk, talks)
         for _ in range(rounds):
             asked = [len(session.lines) for session in talks]
             fleet.restart_each()
-            wait_until(lambda: all(len(session.lines) > before for session, before in zip(talks, asked)),
-                       "each session goes on")
+            wait_until(all_go_on, "each session goes on")
         is_over.set()
         talkers.join()
     finally:

@@ -508,13 +508,17 @@ class Talkers:
         except BaseException as failure:
             self._failures.append(failure)
 
+    def check(self):
+        """What one of them has raised so far is raised again."""
+        if self._failures:
+            raise self._failures[0]
+
     def join(self, limit=LIMIT):
         """Waits for all of them. What one of them has raised is raised again."""
         deadline = time.monotonic() + limit
         for thread in self._threads:
             thread.join(max(0, deadline - time.monotonic()))
-        if self._failures:
-            raise self._failures[0]
+        self.check()
         hanging = sum(thread.is_alive() for thread in self._threads)
         assert not hanging, f"not within {limit} s: {hanging} of {len(self._threads)} talkers end"
 
@@ -590,6 +594,7 @@ class Bench:
         self.folder = Path(tempfile.mkdtemp(prefix="banter-"))
         self.programs = []
         self._connections = []
+        self._held_ports = []
 
     def environment(self, **more):
         """What programs are started with: nothing of the user's own settings and history."""
@@ -640,9 +645,23 @@ class Bench:
 
     def connect(self, address, **how):
         """A LineClient to an address, closed at the latest when the test ends."""
-        client = LineClient.to(address, **how)
-        self._connections.append(client)
-        return client
+        return self.keep(LineClient.to(address, **how))
+
+    def keep(self, connection):
+        """Anything with abandon(), which is called when the test ends."""
+        self._connections.append(connection)
+        return connection
+
+    def hold_port(self):
+        """A port of 127.0.0.1 for a server that is started again. It stays the test's own while nobody listens on it: a
+        socket that is bound to it, and does not listen, keeps the kernel from giving it to anybody else, and a server
+        that sets SO_REUSEADDR, as all of them do, may still have it. So servers may know each other's ports before
+        they are started."""
+        holder = socket.socket()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        self._held_ports.append(holder)
+        return holder.getsockname()[1]
 
     def finish(self, failed):
         """Ends everything. Unless the test has failed already, servers are stopped as users stop them, and
@@ -667,4 +686,6 @@ class Bench:
         finally:
             for program in self.programs:
                 program.kill()
+            for holder in self._held_ports:
+                holder.close()
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -209,5 +209,5 @@ class NatsClient:
                 if is_ready(wakes, select.POLLIN):
                     return
 
-    def close(self):
+    def abandon(self):
         self._link.abandon()

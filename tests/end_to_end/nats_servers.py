@@ -1,12 +1,7 @@
 """nats_servers: real nats-servers, one or a cluster, that are killed, suspended and started again on the ports they had.
-
-A port stays the test's own while nobody listens on it: a socket that is bound to it, and does not listen, keeps the
-kernel from giving it to anybody else, and a server that sets SO_REUSEADDR, as all of them do, may still have it. So
-the nodes of a cluster know each other's ports before they are started, and clients know them for good.
 """
 import json
 import signal
-import socket
 import urllib.request
 
 from harness import LIMIT, Program, wait_until
@@ -37,24 +32,6 @@ cluster {{
 """
 
 
-class HeldPorts:
-    """Ports of 127.0.0.1 that nobody else gets until close()."""
-
-    def __init__(self):
-        self._sockets = []
-
-    def hold(self):
-        holder = socket.socket()
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        self._sockets.append(holder)
-        return holder.getsockname()[1]
-
-    def close(self):
-        for holder in self._sockets:
-            holder.close()
-
-
 class Node(Program):
     """A process of nats-server. It logs to standard error; how it ends is its own business."""
 
@@ -69,16 +46,15 @@ class NatsServer:
     start=False it is not there yet.
     """
 
-    def __init__(self, bench, ports, name="n1", more="", start=True):
-        self.address = f"127.0.0.1:{ports.hold()}"
+    def __init__(self, bench, name="n1", more="", start=True):
+        self.address = f"127.0.0.1:{bench.hold_port()}"
         self.port = int(self.address.rsplit(":", 1)[1])
-        self.monitor_port = ports.hold()
+        self.monitor_port = bench.hold_port()
         self.name = name
         self.process = None
         self._bench = bench
         self._file = bench.folder / f"{name}.conf"
         self._file.write_text(CONFIGURATION.format(name=name, server=self, more=more))
-        self._clients = []
         if start:
             self.start()
 
@@ -97,9 +73,7 @@ class NatsServer:
 
     def connect(self, **how):
         """A NatsClient, closed at the latest when the test ends."""
-        client = NatsClient(self.address, **how)
-        self._clients.append(client)
-        return client
+        return self._bench.keep(NatsClient(self.address, **how))
 
     # What may happen to it
 
@@ -145,18 +119,14 @@ class NatsServer:
         """The names that clients have given themselves when they connected."""
         return [each.get("name", "") for each in self.monitor("/connz")["connections"]]
 
-    def close_clients(self):
-        for client in self._clients:
-            client.close()
-
 
 class NatsCluster:
     """`nodes` are NatsServers that are connected with each other; `addresses` has all of them, with commas between."""
 
-    def __init__(self, bench, ports, size=3, more=""):
-        routes = [ports.hold() for _ in range(size)]
+    def __init__(self, bench, size=3, more=""):
+        routes = [bench.hold_port() for _ in range(size)]
         others = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in routes)
-        self.nodes = [NatsServer(bench, ports, f"n{number}", more + ROUTES.format(own=own, routes=others), start=False)
+        self.nodes = [NatsServer(bench, f"n{number}", more + ROUTES.format(own=own, routes=others), start=False)
                       for number, own in enumerate(routes, 1)]
         for node in self.nodes:
             node.start(ready=False)
@@ -181,7 +151,3 @@ class NatsCluster:
         """Waits until a request to this subject is taken by somebody, whichever node it comes to."""
         for node in self.nodes:
             wait_until(lambda: node.knows(subject), f"{node.name} knows who serves {subject}")
-
-    def close_clients(self):
-        for node in self.nodes:
-            node.close_clients()

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import harness
-from fleet import HAPROXY
+from haproxy import HAPROXY
 from harness import BANNER, BANTER, Run, Talkers, scaled, wait_until
 from peers.scripted import hello
 from peers.secure import Cutter, SecurePeer

@@ -5,10 +5,12 @@ import subprocess
 
 import pytest
 
+from haproxy import HAPROXY, STATS, row_of
 from harness import LIMIT, LineClient, wait_until
+from peers.scripted import Peer
 from test_server_access import works
 
-HAPROXY, NGINX = "/usr/sbin/haproxy", "/usr/sbin/nginx"
+NGINX = "/usr/sbin/nginx"
 
 # Listens on any free port, says which, and becomes a program that has inherited the socket.
 STARTER = """\
@@ -19,9 +21,7 @@ print(listener.getsockname()[1], flush=True)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
-HAPROXY_CFG = """\
-global
-    stats socket {folder}/stats
+HAPROXY_CFG = STATS + """\
 defaults
     mode tcp
     timeout connect 20s
@@ -31,6 +31,23 @@ listen front
     bind fd@9 {bind}
     bind unix@{folder}/front
     server banterd {server} {options}
+"""
+
+CHECKED_CFG = STATS + """\
+defaults
+    mode tcp
+    timeout connect 20s
+    timeout client 60s
+    timeout server 60s
+listen front
+    bind unix@{folder}/front
+    balance leastconn
+    option tcp-check
+    tcp-check send ping\\n
+    tcp-check expect string ping
+    default-server check inter 20ms send-proxy-v2
+    server banterd {server}
+    server stranger {stranger}
 """
 
 NGINX_CONF = """\
@@ -63,14 +80,7 @@ class Front:
 
     def status(self):
         """What HAProxy knows of the server's health."""
-        with socket.socket(socket.AF_UNIX) as stats:
-            stats.settimeout(LIMIT)
-            if stats.connect_ex(str(self.folder / "stats")):
-                return ""
-            stats.sendall(b"show stat\n")
-            text = b"".join(iter(lambda: stats.recv(65536), b"")).decode()
-        names, *rows = (line.split(",") for line in text.splitlines() if line)
-        return next(row[names.index("check_status")] for row in rows if row[1] == "banterd")
+        return row_of(self.folder, "banterd").get("check_status")
 
 
 @pytest.mark.parametrize("options", ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2 "
@@ -111,6 +121,20 @@ def test_health_checks_leave_no_line(bench, server, options):
     front.program.stop()
     assert banterd.stop() == 0
     assert len(banterd.log.lines) == 7 and banterd.log.lines[-1] == "Server stopped after 1 clients, 1 requests"
+
+
+def test_a_line_check_keeps_strangers_out(bench, server, folder):
+    """What listens on a server's port in its place, and answers anything, gets no client."""
+    with Peer(lambda connection: connection.send(b"ERROR\n") if connection.line() is not None else None) as stranger:
+        banterd = server("--proxy-from", "127.0.0.1", "--", "cat")
+        (folder / "haproxy.cfg").write_text(CHECKED_CFG.format(folder=folder, server=banterd.address,
+                                                               stranger=stranger.address))
+        bench.start([HAPROXY, "-db", "-f", folder / "haproxy.cfg"], expect_stderr="(?s).*")
+        wait_until(lambda: row_of(folder, "stranger").get("status") == "DOWN", "the stranger is found out")
+        assert row_of(folder, "stranger")["check_status"] == "L7RSP"
+        wait_until(lambda: row_of(folder, "banterd")["check_status"] == "L7OK", "the server is found well")
+        clients = [banterd.connect(f"unix:{folder}/front") for _ in range(8)]
+        assert [client.ask("x") for client in clients] == [b"x"] * len(clients)
 
 
 def client_name(banterd):
