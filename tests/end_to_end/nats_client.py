@@ -18,6 +18,7 @@ import re
 import select
 import socket
 import threading
+import time
 from typing import NamedTuple
 
 from harness import LIMIT, LineClient, is_ready
@@ -146,10 +147,12 @@ class NatsClient:
 
     def _next(self, and_info=False):
         """A Message, "PONG", or, where that is asked for, "INFO"."""
+        deadline = time.monotonic() + LIMIT
         while True:
             line = self._line()
             verb, *words = line.decode().split()
             if verb == "PING":
+                assert time.monotonic() < deadline, f"nothing but pings within {LIMIT} s"
                 self.send(b"PONG\r\n")
             elif verb == "INFO":
                 self.info = json.loads(line.removeprefix(b"INFO "))

@@ -1,20 +1,21 @@
-"""nats_servers: real nats-servers, one or a cluster, that are killed, suspended and started again on the ports they had.
+"""nats_servers: real nats-servers, one or a cluster, that are killed, suspended and started again on their ports.
 """
 import json
 import signal
 import urllib.request
 
 from harness import LIMIT, Program, wait_until
+from machines import Here
 from nats_client import NatsClient
 
 NATS_SERVER = "/usr/sbin/nats-server"
 
-# Frozen peers are found within three seconds, as is usual where that matters. Lame duck of less than 30 s is refused, but
-# with few clients it takes no longer than a second for each.
+# Frozen peers are found within three seconds, as is usual where that matters. Lame duck of less than 30 s is refused,
+# but with few clients it takes no longer than a second for each.
 CONFIGURATION = """\
 server_name: {name}
 listen: "{server.address}"
-http: "127.0.0.1:{server.monitor_port}"
+http: "{server.monitor_address}"
 ping_interval: "1s"
 ping_max: 2
 write_deadline: "2s"
@@ -26,7 +27,7 @@ lame_duck_grace_period: "100ms"
 ROUTES = """\
 cluster {{
     name: "test"
-    listen: "127.0.0.1:{own}"
+    listen: "{own}"
     routes: [{routes}]
 }}
 """
@@ -46,10 +47,11 @@ class NatsServer:
     start=False it is not there yet.
     """
 
-    def __init__(self, bench, name="n1", more="", start=True):
-        self.address = f"127.0.0.1:{bench.hold_port()}"
+    def __init__(self, bench, name="n1", more="", machine=None, start=True):
+        self.machine = machine or Here(bench)
+        self.address = f"{self.machine.host}:{self.machine.port(4222)}"
         self.port = int(self.address.rsplit(":", 1)[1])
-        self.monitor_port = bench.hold_port()
+        self.monitor_address = f"{self.machine.host}:{self.machine.port(8222)}"
         self.name = name
         self.process = None
         self._bench = bench
@@ -59,7 +61,7 @@ class NatsServer:
             self.start()
 
     def start(self, ready=True):
-        self.process = self._bench.start([NATS_SERVER, "-c", self._file], kind=Node)
+        self.process = self._bench.start([*self.machine.within, NATS_SERVER, "-c", self._file], kind=Node)
         if ready:
             self.wait_ready()
 
@@ -97,7 +99,7 @@ class NatsServer:
 
     def monitor(self, path):
         """What its monitoring says there, such as "/varz" or "/connz?subs=1"; see NATS' documentation."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.monitor_port}{path}", timeout=LIMIT) as answer:
+        with urllib.request.urlopen(f"http://{self.monitor_address}{path}", timeout=LIMIT) as answer:
             return json.load(answer)
 
     def subscriptions(self, subject):
@@ -123,11 +125,13 @@ class NatsServer:
 class NatsCluster:
     """`nodes` are NatsServers that are connected with each other; `addresses` has all of them, with commas between."""
 
-    def __init__(self, bench, size=3, more=""):
-        routes = [bench.hold_port() for _ in range(size)]
-        others = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in routes)
-        self.nodes = [NatsServer(bench, f"n{number}", more + ROUTES.format(own=own, routes=others), start=False)
-                      for number, own in enumerate(routes, 1)]
+    def __init__(self, bench, size=3, more="", machines=None):
+        machines = machines or [Here(bench) for _ in range(size)]
+        routes = [f"{machine.host}:{machine.port(6222)}" for machine in machines]
+        others = ", ".join(f'"nats-route://{route}"' for route in routes)
+        self.nodes = [NatsServer(bench, f"n{number}", more + ROUTES.format(own=own, routes=others), machine,
+                                 start=False)
+                      for number, (own, machine) in enumerate(zip(routes, machines), 1)]
         for node in self.nodes:
             node.start(ready=False)
         self.wait_ready()
