@@ -4,6 +4,7 @@
 #   CC CPPFLAGS CFLAGS LDFLAGS        as everywhere; what the sources need is added, never replaced
 #   SANITIZE=address|thread|fuzz      an instrumented build (address: with UBSan), in a folder of its own
 #   BUILD=FOLDER                      where all output goes; build, or build/$(SANITIZE)
+#   NATS=no                           without banterd-nats.so, and so without the addresses and handlers that begin with nats:
 #   LTO=no                            without link-time optimisation, as SANITIZE always is
 #   WERROR=1                          warnings are errors, those of the linker too
 #   V=1                               show whole command lines
@@ -29,7 +30,7 @@ $(error BUILD=$(BUILD): make can't work with this name of a folder; choose one w
 endif
 
 # What is installed is what was built: without these on its own command line, `make install` has those of the build.
-settings := CC CPPFLAGS CFLAGS LDFLAGS LDLIBS LTO SANITIZE WERROR
+settings := CC CPPFLAGS CFLAGS LDFLAGS LDLIBS LTO SANITIZE WERROR NATS
 ifneq ($(filter install,$(MAKECMDGOALS)),)
 -include $(BUILD)/settings
 endif
@@ -121,7 +122,9 @@ common := $(call objects,$(wildcard common/*.c))
 # The server's rooms; server/handlers/examples/ is for who writes plugins, and no part of it.
 server_rooms := server server/admin server/engine server/log server/net server/session server/handlers \
                 server/handlers/program
-server := $(call objects,$(wildcard $(addsuffix /*.c,$(server_rooms))))
+# What the server itself has of its module for NATS.
+nats_in_server := server/nats/library.c server/nats/words.c
+server := $(call objects,$(wildcard $(addsuffix /*.c,$(server_rooms))) $(nats_in_server))
 client_rooms := client client/terminal client/batch
 client := $(call objects,$(wildcard $(addsuffix /*.c,$(client_rooms))))
 server_parts := $(filter-out $(BUILD)/obj/server/main.o,$(server))
@@ -134,6 +137,11 @@ tls := $(patsubst %.c,$(BUILD)/pic/%.o,$(in_modules) $(wildcard client/tls/*.c))
 # The server's, too.
 server_tls_parts := $(call objects,$(wildcard server/tls/*.c common/tls/*.c))
 server_tls := $(patsubst %.c,$(BUILD)/pic/%.o,$(in_modules) $(wildcard server/tls/*.c))
+
+# The server's module for NATS uses the server's functions, too: those of exports.
+nats_parts := $(call objects,$(filter-out $(nats_in_server),$(wildcard server/nats/*.c)))
+nats := $(patsubst %.c,$(BUILD)/pic/%.o,$(in_modules) $(filter-out server/nats/library.c,$(wildcard server/nats/*.c)) server/engine/heap.c server/engine/inbox.c)
+with_nats := $(if $(filter no,$(NATS)),,$(BUILD)/banterd-nats.so)
 
 unit_sources := $(wildcard tests/unit/test_*.c)
 unit_helpers := $(call objects,$(filter-out $(unit_sources),$(wildcard tests/unit/*.c)))
@@ -155,26 +163,27 @@ bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
 pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
 scripts := $(shell grep -l '^\#!/bin/' .ci/run tests/tools/* debian/tests/* debian/banterd.*) common/completion.bash
-c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) $(tls_rooms) server/tls \
+c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) $(tls_rooms) server/tls server/nats \
                                          tests/unit tests/fuzz tests/handlers tests/end_to_end/plugins tests/faults \
                                          tests/bench tests/bench/peers))
-c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter $(client_rooms) $(tls_rooms) server/tls \
+c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter $(client_rooms) $(tls_rooms) server/tls server/nats \
                                          tests/unit tests/fuzz tests/handlers tests/faults tests/bench \
                                          tests/bench/peers))
 
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
-.PHONY: all deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers restarts lint format install uninstall deb check-deb clean help bench instructions fuzz fuzz-programs FORCE
+.PHONY: all without-nats deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers restarts lint format install uninstall deb check-deb clean help bench instructions fuzz fuzz-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/banterd $(BUILD)/banter $(BUILD)/banter-tls.so $(BUILD)/banterd-tls.so ## build both programs (the default)
+all: $(BUILD)/banterd $(BUILD)/banter $(BUILD)/banter-tls.so $(BUILD)/banterd-tls.so $(or $(with_nats),without-nats) ## build both programs (the default)
 
 # What the server is linked with; and of its functions plugins see those of banter/handler.h.
-server_libs := -lunistring -Wl,--export-dynamic-symbol='banter_reply_*'
+server_libs := -lunistring -Wl,--export-dynamic-symbol='banter_reply_*' -Wl,--export-dynamic-symbol-list=server/nats/exports
 client_libs := -lreadline -ltinfo
 tls_libs := -lssl -lcrypto
+nats_libs := -lnats -lcrypto
 
 $(BUILD)/banterd: libs = $(server_libs)
 $(BUILD)/banterd: $(call whole,$(server) $(common))
@@ -191,6 +200,13 @@ $(BUILD)/banterd-tls.so: $(server_tls)
 $(BUILD)/banter-tls.so $(BUILD)/banterd-tls.so:
 	$(call say,LINK)$(filter-out -pie,$(link))
 
+$(BUILD)/banterd-nats.so: libs = -shared $(nats_libs)
+$(BUILD)/banterd-nats.so: $(nats)
+	$(call say,LINK)$(filter-out -pie,$(link))
+
+without-nats:
+	@echo '  NATS=$(NATS): without banterd-nats.so; banterd refuses what begins with nats:'
+
 # The server with the handler that tests steer; see tests/handlers/.
 $(BUILD)/tests/banterd-test: libs = $(server_libs)
 $(BUILD)/tests/banterd-test: $(call whole,$(filter-out $(BUILD)/obj/server/handlers/table.o,$(server)) \
@@ -198,11 +214,11 @@ $(BUILD)/tests/banterd-test: $(call whole,$(filter-out $(BUILD)/obj/server/handl
 	@mkdir -p $(@D)
 	$(call say,LINK)$(call link,$(lto))
 
-# It looks for its module beside itself.
-$(BUILD)/tests/banterd-tls.so: $(BUILD)/banterd-tls.so
+# It looks for its modules beside itself.
+$(BUILD)/tests/%.so: $(BUILD)/%.so
 	@mkdir -p $(@D)
-	@ln -sf ../banterd-tls.so $@
-$(BUILD)/tests/banterd-test: | $(BUILD)/tests/banterd-tls.so
+	@ln -sf ../$(@F) $@
+$(BUILD)/tests/banterd-test: | $(patsubst $(BUILD)/%,$(BUILD)/tests/%,$(BUILD)/banterd-tls.so $(with_nats))
 
 # The same, with calls that can be made to fail; see tests/faults/. The linker puts a function of faults.c in the place
 # of each, which it can't do with what is optimised as a whole.
@@ -303,7 +319,7 @@ $(call objects,$(unit_sources)): | $(BUILD)/deps-test
 $(call objects,$(bench_sources)): | $(BUILD)/deps-bench
 
 -include $(patsubst %.o,%.d,$(sort $(call objects,$(c_sources)) \
-                                   $(call whole,$(server) $(client) $(common) $(test_handlers)) $(tls) $(server_tls)))
+                                   $(call whole,$(server) $(client) $(common) $(test_handlers)) $(tls) $(server_tls) $(nats)))
 
 # Where modules are installed; only their finder depends on that.
 $(BUILD)/libdir: FORCE
@@ -314,7 +330,7 @@ $(BUILD)/obj/common/module.o $(BUILD)/lto/common/module.o: private includes += $
 
 # ---- what must be installed
 
-get_deps = CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' PYTHON='$(PYTHON)' DEPS='$(DEPS)' tests/tools/deps
+get_deps = CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' PYTHON='$(PYTHON)' DEPS='$(DEPS)' NATS='$(NATS)' tests/tools/deps
 
 deps: ## install what building and testing need (apt-get; nothing where all is there)
 	@$(get_deps) build test bench
@@ -434,7 +450,7 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 	$(INSTALL) -m 755 $(BUILD)/banterd '$(DESTDIR)$(SBINDIR)/banterd'
 	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/banter'
 	$(INSTALL) -m 644 $(BUILD)/banter-tls.so '$(DESTDIR)$(LIBDIR)/banter/banter-tls.so'
-	$(INSTALL) -m 644 $(BUILD)/banterd-tls.so '$(DESTDIR)$(LIBDIR)/banter/banterd-tls.so'
+	$(INSTALL) -m 644 $(BUILD)/banterd-tls.so $(with_nats) '$(DESTDIR)$(LIBDIR)/banter'
 	for page in $(notdir $(pages)); do \
 	    folder='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
 	    $(INSTALL) -d "$$folder" && $(INSTALL) -m 644 man/$$page "$$folder/$$page" || exit; \
@@ -455,7 +471,7 @@ install: all ## install under $(DESTDIR)$(PREFIX)
 
 uninstall: ## remove what install put there
 	rm -f '$(DESTDIR)$(BINDIR)/banter' '$(DESTDIR)$(SBINDIR)/banterd' '$(DESTDIR)$(LIBDIR)/banter/banter-tls.so' \
-	    '$(DESTDIR)$(LIBDIR)/banter/banterd-tls.so'
+	    '$(DESTDIR)$(LIBDIR)/banter/banterd-tls.so' '$(DESTDIR)$(LIBDIR)/banter/banterd-nats.so'
 	for page in $(notdir $(pages)); do rm -f '$(DESTDIR)$(MANDIR)'/man$${page##*.}/$$page; done
 	rm -f '$(DESTDIR)$(INCLUDEDIR)/banter/handler.h' '$(DESTDIR)$(PKGCONFIGDIR)/banter.pc' \
 	    $(patsubst %,'$(DESTDIR)$(DOCDIR)/examples/%',$(notdir $(examples))) \

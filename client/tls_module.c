@@ -5,5 +5,5 @@
 
 const struct tls_module *tls_module_open(struct error *error)
 {
-    return module_open(TLS_MODULE_FILE, TLS_MODULE_SYMBOL, error);
+    return module_open(TLS_MODULE_FILE, TLS_MODULE_SYMBOL, "TLS", error);
 }

@@ -29,23 +29,24 @@ static bool find(const char *file, char *path)
     return false;
 }
 
-const void *module_open(const char *file, const char *symbol, struct error *error)
+const void *module_open(const char *file, const char *symbol, const char *purpose,
+                        struct error *error)
 {
     char path[PATH_MAX];
     if (!find(file, path)) {
-        error_set(error, "TLS needs %s, which is not in " BANTER_LIBDIR "/banter", file);
+        error_set(error, "%s needs %s, which is not in " BANTER_LIBDIR "/banter", purpose, file);
         return NULL;
     }
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     const void *module = library ? dlsym(library, symbol) : NULL;
     if (!module) {
-        error_set(error, "unable to open the module for TLS: %.400s", dlerror());
+        error_set(error, "unable to open the module for %s: %.400s", purpose, dlerror());
         return NULL;
     }
     const char *version = *(const char *const *) module;
     if (strcmp(version, BANTER_VERSION) != 0) {
-        error_set(error, "the module for TLS, %.300s, is of version %.20s, and not " BANTER_VERSION,
-                  path, version);
+        error_set(error, "the module for %s, %.300s, is of version %.20s, and not " BANTER_VERSION,
+                  purpose, path, version);
         return NULL;
     }
     return module;

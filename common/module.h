@@ -8,8 +8,9 @@
 
 /* What a module has for its program, by its one symbol: a struct that begins with its version, a
  * `const char *`. The file is in the program's folder, in ../lib/banter from there, or where `make
- * install` put it. NULL, with `error` set, if it is not there or not of this version. It is never
- * closed. */
-const void *module_open(const char *file, const char *symbol, struct error *error);
+ * install` put it. NULL, with `error` set, if it is not there or not of this version; the sentence
+ * names what the module is for. It is never closed. */
+const void *module_open(const char *file, const char *symbol, const char *purpose,
+                        struct error *error);
 
 #endif

@@ -140,6 +140,24 @@ enum log_level {
     EVENT(WORKER_RESTS, ERRORS, false, "Worker ",                                                  \
           NUMBER("worker", "") TEXT("why", " can't be seen to wait any more: "), "",               \
           "worker-rests", "workers_resting")                                                       \
+    /* of NATS: a server and its version; why */                                                   \
+    EVENT(NATS_CONNECTED, CONNECTIONS, false, "Connected to NATS ",                                \
+          TEXT("address", "") TEXT("version", " ("), ")", "nats-connected", "nats_connects")       \
+    EVENT(NATS_LOST, ERRORS, false, "Lost NATS ", TEXT("address", "") TEXT("why", ": "), "",       \
+          "nats-lost", "nats_losses")                                                              \
+    EVENT(NATS_AWAY, ERRORS, false, "NATS can't be reached: ", TEXT("why", ""), "", "nats-away",   \
+          "nats_outages")                                                                          \
+    EVENT(NATS_REFUSED, ERRORS, false, "NATS does not let us in: ", TEXT("why", ""), "",           \
+          "nats-refused", "nats_refusals")                                                         \
+    EVENT(NATS_MAX_PAYLOAD, ERRORS, false, "NATS ",                                                \
+          TEXT("address", "") NUMBER("bytes", " takes messages of ")                               \
+              NUMBER("max_message", " bytes, less than --max-message "),                           \
+          "", "nats-max-payload", "nats_max_payloads")                                             \
+    /* its name */                                                                                 \
+    EVENT(SERVICE_DOWN, ERRORS, false, "Service ", TEXT("service", ""), " is down",                \
+          "service-down", "services_down")                                                         \
+    EVENT(SERVICE_UP, CONNECTIONS, false, "Service ", TEXT("service", ""), " is up", "service-up", \
+          "services_up")                                                                           \
     /* a line of its standard error */                                                             \
     EVENT(WORKER, ERRORS, false, "Worker ", NUMBER("worker", "") TEXT("message", ": "), "",        \
           "worker", "worker_lines")

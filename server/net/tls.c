@@ -5,5 +5,5 @@
 
 const struct tls_library *tls_library_open(struct error *error)
 {
-    return module_open(TLS_LIBRARY_FILE, TLS_LIBRARY_SYMBOL, error);
+    return module_open(TLS_LIBRARY_FILE, TLS_LIBRARY_SYMBOL, "TLS", error);
 }

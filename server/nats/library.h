@@ -1,0 +1,49 @@
+/*
+ * nats/library: what banterd-nats.so has for the server, which opens it if a handler or an address
+ * begins with nats:. Only then is libnats in the process: others pay nothing for it.
+ */
+#ifndef BANTER_SERVER_NATS_LIBRARY_H
+#define BANTER_SERVER_NATS_LIBRARY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+#define NATS_LIBRARY_FILE "banterd-nats.so"
+#define NATS_LIBRARY_SYMBOL "banterd_nats"
+
+#define NATS_PREFIX "nats:" /* in front of SERVERS/SUBJECT, as a handler and as an address */
+
+enum { NATS_DEFAULT_WINDOW = 1024, NATS_MAX_WINDOW = 1 << 20 };
+#define NATS_DEFAULT_GROUP "q"
+
+struct handler_kind;
+
+/* What the options say (server/options_nats.h); the texts outlive the handler and the server. */
+struct nats_options {
+    /* of the front */
+    bool runs_again; /* also what may have been begun */
+    int64_t try_ms;  /* so long without an answer, then another is tried; 0: none was given */
+    unsigned window; /* requests that are out at once; 0: none was given */
+    /* of both sides; NULL: none was given */
+    const char *login;
+    const char *authorities;
+    const char *certificate;
+    const char *key; /* in the certificate's file, without */
+    /* of the worker machine */
+    const char *group;
+    const char *name;
+    bool no_micro;
+};
+
+struct nats_library {
+    const char *version; /* the server's */
+    const struct handler_kind *front;
+};
+
+/* The library: in the program's folder, in ../lib/banter from there, or where `make install` put
+ * it. NULL, with `error` set, if it is not there or not of this version. It is never closed. */
+const struct nats_library *nats_library_open(struct error *error);
+
+#endif
