@@ -21,6 +21,7 @@ enum {
     PROBE_STOP_TIMEOUT_MS = 100,
     WATCH_MS = 250,  /* between two looks */
     STUCK_MS = 1000, /* in the library */
+    LINE_SIZE = 4096,
 };
 
 struct connector {
@@ -49,47 +50,64 @@ struct connector {
 
 /* ---- is there a server ---- */
 
-/* Reads the server's first line, as far as its version. */
-static bool read_version(int fd, int stop_fd, char *version, struct error *error)
+/* Reads the beginning of the server's first line, which says what it is. */
+static bool read_line(int fd, int stop_fd, char line[LINE_SIZE], struct error *error)
 {
-    char line[4096];
     size_t held = 0;
-    for (;;) {
+    line[0] = '\0';
+    while (held < LINE_SIZE - 1 && !strchr(line, '\n')) {
         struct pollfd polled[] = {{fd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
         int ready = poll(polled, 2, PROBE_TIMEOUT_MS);
         if (ready <= 0 || polled[1].revents)
             return error_set(error, "it does not answer");
-        ssize_t got = recv(fd, line + held, sizeof line - 1 - held, 0);
+        ssize_t got = recv(fd, line + held, LINE_SIZE - 1 - held, 0);
         if (got <= 0)
             return error_set(error, "it has closed the connection");
         held += (size_t) got;
         line[held] = '\0';
-        if (strncmp(line, "INFO ", held < 5 ? held : 5) != 0)
-            return error_set(error, "it is no server of NATS");
-        const char *key = strstr(line, "\"version\":\"");
-        const char *end = key ? strchr(key + 11, '"') : NULL;
-        if (end)
-            return snprintf(version, CONNECTOR_VERSION_SIZE, "%.*s", (int) (end - key - 11),
-                            key + 11) > 0;
-        if (held == sizeof line - 1 || strchr(line, '\n'))
-            return error_set(error, "it is no server of NATS");
     }
+    return strncmp(line, "INFO ", 5) == 0 || error_set(error, "it is no server of NATS");
 }
 
-static bool probe(const struct words_server *server, int stop_fd, char *version,
-                  struct error *error)
+/* What the line says of its version. */
+static void read_version(const char *line, char version[CONNECTOR_VERSION_SIZE])
+{
+    static const char key[] = "\"version\":\"";
+    const char *value = strstr(line, key);
+    value = value ? value + sizeof key - 1 : "?";
+    snprintf(version, CONNECTOR_VERSION_SIZE, "%.*s", (int) strcspn(value, "\""), value);
+}
+
+static enum wire_result look(const struct words_server *server, int fd, int stop_fd, char *version,
+                             struct error *error)
+{
+    char line[LINE_SIZE];
+    if (!read_line(fd, stop_fd, line, error))
+        return WIRE_AWAY;
+    read_version(line, version);
+    if (server->tls || !strstr(line, "\"tls_required\":true"))
+        return WIRE_OPEN;
+    error_set(error, "it wants TLS: tls:// in front of it says so");
+    return WIRE_REFUSED;
+}
+
+/* Whether somebody is there, WIRE_OPEN, whom it makes sense to connect to. */
+static enum wire_result probe(const struct words_server *server, int stop_fd, char *version,
+                              struct error *error)
 {
     struct address_list list;
+    struct error why;
     if (address_resolve(server->address, ADDRESS_TO_CONNECT, &list, error) != ADDRESS_OK)
-        return false;
+        return WIRE_AWAY;
     int fd = address_connect(&list, PROBE_TIMEOUT_MS, NULL, error);
     address_list_fini(&list);
     if (fd < 0)
-        return false;
-    struct error why;
-    bool found = read_version(fd, stop_fd, version, &why);
+        return WIRE_AWAY;
+    enum wire_result result = look(server, fd, stop_fd, version, &why);
     close(fd);
-    return found || error_set(error, "%.280s: %.200s", server->address, why.text);
+    if (result != WIRE_OPEN)
+        error_set(error, "%.280s: %.200s", server->address, why.text);
+    return result;
 }
 
 /* ---- an order ---- */
@@ -114,9 +132,9 @@ static bool try_server(struct connector *connector, unsigned number,
                        struct connector_report *report)
 {
     const struct words_server *server = &connector->servers[number];
-    enum wire_result result = WIRE_AWAY;
     struct error error, why;
-    if (probe(server, connector->stop_fd, report->version, &error)) {
+    enum wire_result result = probe(server, connector->stop_fd, report->version, &error);
+    if (result == WIRE_OPEN) {
         set_in_library(connector, true);
         result = wire_connect(connector->terms, server, &report->wire, &why);
         set_in_library(connector, false);

@@ -20,16 +20,24 @@ enum {
 /* ---- terms ---- */
 
 struct wire_terms {
-    natsOptions *options;
+    natsOptions *plain, *tls; /* of servers in the clear, and of others */
     struct login login;
 };
 
-static bool check(natsStatus status, const char *what, struct error *error)
+/* What the library says of its last failure, without the place in its sources: "(conn.c:1): ". */
+static const char *last_error(natsStatus status)
 {
     natsStatus last;
-    const char *why = nats_GetLastError(&last);
-    return status == NATS_OK ||
-           error_set(error, "%s: %.300s", what, why && *why ? why : natsStatus_GetText(status));
+    const char *text = nats_GetLastError(&last);
+    const char *behind = text && *text == '(' ? strstr(text, "): ") : NULL;
+    if (behind)
+        text = behind + 3;
+    return text && *text ? text : natsStatus_GetText(status);
+}
+
+static bool check(natsStatus status, const char *what, struct error *error)
+{
+    return status == NATS_OK || error_set(error, "%s: %.300s", what, last_error(status));
 }
 
 static natsStatus give_signature(char **why, unsigned char **signature, int *size,
@@ -42,10 +50,9 @@ static natsStatus give_signature(char **why, unsigned char **signature, int *siz
     return *signature && nkey_sign(terms->login.seed, nonce, *signature) ? NATS_OK : NATS_NO_MEMORY;
 }
 
-static natsStatus set_login(struct wire_terms *terms)
+static natsStatus set_login(struct wire_terms *terms, natsOptions *options)
 {
     const struct login *login = &terms->login;
-    natsOptions *options = terms->options;
     switch (login->form) {
     case LOGIN_PASSWORD:
         return natsOptions_SetUserInfo(options, login->user, login->password);
@@ -85,12 +92,16 @@ static natsStatus set_behaviour(natsOptions *options, const char *name)
     return status ? status : natsOptions_SetTimeout(options, CONNECT_TIMEOUT_MS);
 }
 
-static bool set_options(struct wire_terms *terms, const struct wire_plan *plan, struct error *error)
+static bool set_options(struct wire_terms *terms, natsOptions *options, const char *name,
+                        struct error *error)
 {
-    natsOptions *options = terms->options;
-    return check(set_behaviour(options, plan->name), "unable to use libnats", error) &&
-           login_read(&terms->login, plan->login, error) &&
-           check(set_login(terms), "--nats-login can't be used", error) &&
+    return check(set_behaviour(options, name), "unable to use libnats", error) &&
+           check(set_login(terms, options), "--nats-login can't be used", error);
+}
+
+static bool set_tls(natsOptions *options, const struct wire_plan *plan, struct error *error)
+{
+    return check(natsOptions_SetSecure(options, true), "unable to use libnats", error) &&
            (!plan->authorities ||
             check(natsOptions_LoadCATrustedCertificates(options, plan->authorities),
                   "--nats-ca can't be used", error)) &&
@@ -104,8 +115,11 @@ struct wire_terms *wire_terms_new(const struct wire_plan *plan, struct error *er
         error_set(error, "out of memory");
         return NULL;
     }
-    if (check(natsOptions_Create(&terms->options), "unable to use libnats", error) &&
-        set_options(terms, plan, error))
+    if (login_read(&terms->login, plan->login, error) &&
+        check(natsOptions_Create(&terms->plain), "unable to use libnats", error) &&
+        check(natsOptions_Create(&terms->tls), "unable to use libnats", error) &&
+        set_options(terms, terms->plain, plan->name, error) &&
+        set_options(terms, terms->tls, plan->name, error) && set_tls(terms->tls, plan, error))
         return terms;
     wire_terms_free(terms);
     return NULL;
@@ -113,7 +127,8 @@ struct wire_terms *wire_terms_new(const struct wire_plan *plan, struct error *er
 
 void wire_terms_free(struct wire_terms *terms)
 {
-    natsOptions_Destroy(terms->options);
+    natsOptions_Destroy(terms->plain);
+    natsOptions_Destroy(terms->tls);
     login_fini(&terms->login);
     free(terms);
 }
@@ -266,8 +281,8 @@ static natsStatus set_server(natsOptions *options, const struct words_server *se
     char url[ADDRESS_HOST_SIZE + 20];
     snprintf(url, sizeof url, "%s://%s", server->tls ? "tls" : "nats", server->address);
     natsStatus status = natsOptions_SetURL(options, url);
-    status = status ? status : natsOptions_SetSecure(options, server->tls);
-    status = status ? status : expect_host(options, server->address);
+    if (server->tls)
+        status = status ? status : expect_host(options, server->address);
     status = status ? status : natsOptions_SetClosedCB(options, closed, wire->shared);
     status = status ? status : natsOptions_SetLameDuckModeCB(options, lame, wire->shared);
     return status ? status
@@ -278,11 +293,7 @@ static natsStatus set_server(natsOptions *options, const struct words_server *se
 /* Whether it was a refusal, and which. */
 static enum wire_result say_why(natsStatus status, struct error *error)
 {
-    check(status, "", error);
-    const char *why = error->text + 2; /* behind ": " */
-    struct error kept;
-    error_set(&kept, "%s", why);
-    *error = kept;
+    error_set(error, "%s", last_error(status));
     bool refused = status == NATS_CONNECTION_AUTH_FAILED || status == NATS_SSL_ERROR ||
                    status == NATS_SECURE_CONNECTION_REQUIRED ||
                    status == NATS_SECURE_CONNECTION_WANTED;
@@ -295,9 +306,10 @@ enum wire_result wire_connect(struct wire_terms *terms, const struct words_serve
     struct wire *wire = wire_new();
     if (!wire)
         return say_why(NATS_NO_MEMORY, error);
-    natsStatus status = set_server(terms->options, server, wire);
+    natsOptions *options = server->tls ? terms->tls : terms->plain;
+    natsStatus status = set_server(options, server, wire);
     if (status == NATS_OK)
-        status = natsConnection_Connect(&wire->connection, terms->options);
+        status = natsConnection_Connect(&wire->connection, options);
     if (status != NATS_OK) {
         enum wire_result outcome = say_why(status, error);
         wire_free(wire);
