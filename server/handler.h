@@ -69,6 +69,9 @@ struct handler_kind {
 
     void (*handle)(struct handler *handler, struct request *request);
 
+    /* handle() never waits, and computes no longer than it takes to go through the message. */
+    bool is_brief;
+
     /* Gives everything back. No handle() is running. Requests that are still held must be released,
      * and when close() returns no thread of the handler touches a request any more. NULL: nothing
      * needs to be done. */
@@ -137,7 +140,10 @@ struct handler {
     void (*resume)(void *context);
     void *resume_context;
     unsigned descriptors; /* how many it may open, in addition to the server's */
-    _Atomic bool full;    /* see handler_set_full() */
+    /* how many requests it works on at a time; 0: as many as there are cores. The kind's; set in
+     * open() */
+    unsigned places;
+    _Atomic bool full; /* see handler_set_full() */
     /* A session whose request is late is closed in order behind the time-out: what the handler
      * keeps of it is lost. The kind's; set in open(). */
     bool late_ends_session;

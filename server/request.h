@@ -28,10 +28,11 @@ void *request_session_data(const struct request *request);
 /* A number of the handler's own; 0 at first. */
 size_t *request_charge(struct request *request);
 
-/* The number of the session that asks. */
+/* The number of the session that asks; of a request that comes without one, its own. */
 uint64_t request_session(const struct request *request);
 
-/* Who asks: the texts are empty if nobody knows. Good as long as the request may be used, even when
+/* Who asks: the texts are empty if nobody knows; without a session, the address says where the
+ * request comes from, such as nats:upper. Good as long as the request may be used, even when
  * the session has ended. */
 void request_describe_peer(const struct request *request, struct peer_text *text);
 

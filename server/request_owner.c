@@ -44,10 +44,13 @@ static const struct address *listener_of(const struct request *request)
 
 void request_describe_peer(const struct request *request, struct peer_text *text)
 {
-    if (request->listeners)
+    if (request->listeners) {
         peer_describe(&request->peer, listener_of(request), text);
-    else
-        *text = (struct peer_text){0};
+        return;
+    }
+    *text = (struct peer_text){0};
+    if (request->origin)
+        snprintf(text->address, sizeof text->address, "%s", request->origin);
 }
 
 static int64_t paused_ms(const struct request *request, int64_t now_ms)

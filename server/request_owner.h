@@ -66,7 +66,7 @@ struct request {
     struct log *log;
     /* Who asks, and on which of these. A session may end before its request does: whoever takes the
      * request out of the session's hands shares the peer. */
-    const struct listeners *listeners; /* NULL: nobody knows */
+    const struct listeners *listeners; /* NULL: no session asks */
     struct peer peer;
     uint8_t listener;
     bool is_kept;    /* the message is a copy, and the peer is shared */
@@ -74,6 +74,7 @@ struct request {
     uint64_t session_number;
     const char *message; /* a view into the owner's input until a hold copies it */
     size_t size;
+    const char *origin; /* no session asks: stands for an address; NULL: nobody knows */
     void *session_data; /* the handler's own, of the session that asks; set before the call */
     /* When the handler must have answered, had its time not stood still since, and how long it had
      * stood still when that was set: before the call. The loop's owner may postpone it later. */

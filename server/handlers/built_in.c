@@ -17,6 +17,7 @@ const struct handler_kind handler_hello = {
     .usage = "hello",
     .help = "greets: Zack gets Hello ZACK",
     .handle = handle_hello,
+    .is_brief = true,
 };
 
 const struct handler_kind handler_echo = {
@@ -24,4 +25,5 @@ const struct handler_kind handler_echo = {
     .usage = "echo",
     .help = "gives each request back as it is",
     .handle = handle_echo,
+    .is_brief = true,
 };

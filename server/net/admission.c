@@ -27,9 +27,15 @@ bool admission_enter(struct admission *admission)
     return count_up(&admission->clients, admission->max_clients);
 }
 
+uint64_t admission_errand(struct admission *admission)
+{
+    return atomic_fetch_add(&admission->numbers, 1) + 1;
+}
+
 uint64_t admission_number(struct admission *admission)
 {
-    return atomic_fetch_add(&admission->accepted, 1) + 1;
+    atomic_fetch_add(&admission->accepted, 1);
+    return admission_errand(admission);
 }
 
 bool admission_refuse(struct admission *admission)

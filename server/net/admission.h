@@ -35,14 +35,16 @@ struct admission {
     atomic_uint clients;       /* connected now */
     atomic_uint refused;       /* being refused now */
     atomic_uint lingering;     /* were clients, and are being closed now */
-    _Atomic uint64_t accepted; /* clients so far: the number of the last one */
+    _Atomic uint64_t accepted; /* clients so far */
+    _Atomic uint64_t numbers;  /* the last one that was given */
 };
 
 /* Counts a client. False: there are as many as there may be. From any thread. */
 bool admission_enter(struct admission *admission);
 
-/* The number of a client's session. From any thread. */
+/* The number of a client's session, and of a request that comes without one. From any thread. */
 uint64_t admission_number(struct admission *admission);
+uint64_t admission_errand(struct admission *admission);
 
 /* Counts one that is to be refused in order, as a session whose number is 0. False: there are too
  * many of those as well, and this one is refused at once. From any thread. */

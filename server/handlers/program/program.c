@@ -208,6 +208,13 @@ static unsigned max_workers(const struct program_options *options, unsigned core
     return max > options->workers ? max : options->workers;
 }
 
+/* How many requests all instances have at a time. */
+static unsigned places(const struct program_options *options, const struct supervisor_plan *plan)
+{
+    unsigned each = options->tagged ? with_ids(options) : at_once(options);
+    return plan->shared ? plan->shared * each : plan->max;
+}
+
 static struct supervisor_plan plan_of(const struct program_options *options, unsigned cores)
 {
     if (!options->worker_per_client && !options->worker_per_request)
@@ -280,6 +287,7 @@ static bool open_program(struct handler *handler, const struct handler_spec *spe
     handler->state = program;
     handler->descriptors = SUPERVISOR_DESCRIPTORS + (plan.shared ? plan.shared + 1 : plan.max) *
                                                         SUPERVISOR_DESCRIPTORS_PER_WORKER;
+    handler->places = places(options, &plan);
     handler->late_ends_session = options->worker_per_client;
     handler->relays = plan.talks;
     queue_init(&program->queue, handler, &queue_bounds, options->worker_per_client);
