@@ -216,6 +216,13 @@ static void submit(void *context, struct job *job)
         monitor_wake(shared->monitor);
 }
 
+static void hasten(void *context, struct job *job)
+{
+    const struct shared *shared = context;
+    if (shared->executor && executor_hasten(shared->executor, job))
+        monitor_wake(shared->monitor);
+}
+
 static bool open_lobby(struct server *server, struct error *error)
 {
     const struct lobby_config config = {
@@ -225,6 +232,7 @@ static bool open_lobby(struct server *server, struct error *error)
         .timeout_ms = server_config_of(server)->handshake_timeout_ms,
         .admit = admit,
         .submit = submit,
+        .hasten = hasten,
         .steps = server->cores,
         .access = server_config_of(server)->access,
         .tls = server_config_of(server)->tls,

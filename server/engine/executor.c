@@ -105,6 +105,28 @@ static void sort_submitted(struct executor *executor)
     }
 }
 
+/* A job that waits elsewhere, or not any more, has something else in the place of its place. */
+static bool waits_for_permit(const struct executor *executor, const struct job *job)
+{
+    const struct heap *heap = &executor->computing;
+    uint32_t place = job->place.place;
+    return place > 0 && place <= heap->count && heap->entries[place - 1].item == &job->place;
+}
+
+bool executor_hasten(struct executor *executor, struct job *job)
+{
+    pthread_mutex_lock(&executor->lock);
+    sort_submitted(executor);
+    bool waits = waits_for_permit(executor, job);
+    if (waits) {
+        heap_remove(&executor->computing, &job->place);
+        job->cost = COST_SLEEPS;
+        STAILQ_INSERT_TAIL(&executor->sleeping, job, entry);
+    }
+    pthread_mutex_unlock(&executor->lock);
+    return waits;
+}
+
 static struct job *take_cheapest(struct executor *executor)
 {
     struct heap_item *item = heap_take(&executor->computing, INT64_MAX);

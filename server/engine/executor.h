@@ -47,6 +47,11 @@ void executor_free(struct executor *executor);
  * executor_dispatch() soon (monitor_wake()). */
 bool executor_submit(struct executor *executor, struct job *job);
 
+/* A job that was submitted, and is still there, has waited for long: it waits for a permit no more,
+ * as if it were known to sleep. True: it did wait for one, and as above. From any thread, which
+ * holds no lock. */
+bool executor_hasten(struct executor *executor, struct job *job);
+
 /* How many jobs were submitted so far, how many of them wait now, and how many compute. From any
  * thread. */
 uint64_t executor_submitted(const struct executor *executor);

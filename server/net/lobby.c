@@ -224,6 +224,9 @@ static int64_t first_deadline_ms(const struct lobby *lobby)
 {
     const struct guest *first = first_due(lobby);
     int64_t deadline_ms = first ? first->deadline_ms : CLOCK_NEVER;
+    int64_t late_ms = lobby_late_ms(lobby);
+    if (late_ms < deadline_ms)
+        deadline_ms = late_ms;
     return lobby->stop_ms && lobby->stop_ms < deadline_ms ? lobby->stop_ms : deadline_ms;
 }
 
@@ -258,6 +261,7 @@ static void run_batch(struct lobby *lobby, const struct epoll_event *events, int
         end_wait(lobby, first_due(lobby), "it did not come in time");
     take_inbox(lobby);
     lobby_begin_steps(lobby);
+    lobby_hasten_steps(lobby);
     lobby_count_waiting(lobby);
     free_gone(lobby);
 }

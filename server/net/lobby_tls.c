@@ -203,13 +203,40 @@ void lobby_begin_steps(struct lobby *lobby)
 {
     struct guest *guest;
     while (lobby->busy < lobby->config.steps && (guest = take_ready(lobby))) {
-        bool is_late = lobby->now_ms - guest->ready_ms >= PATIENCE_MS;
+        guest->is_late = lobby->now_ms - guest->ready_ms >= PATIENCE_MS;
         guest->job.ops = &step_ops;
         /* What is known to sleep runs at the priority of the loops, until it has computed a bit. */
-        guest->job.cost = is_late ? COST_SLEEPS : COST_COMPUTES;
+        guest->job.cost = guest->is_late ? COST_SLEEPS : COST_COMPUTES;
         guest->state = GUEST_BUSY;
         lobby->busy++;
         lobby->config.submit(lobby->config.context, &guest->job);
+    }
+}
+
+static bool may_get_late(const struct guest *guest)
+{
+    return guest->state == GUEST_BUSY && !guest->is_late;
+}
+
+int64_t lobby_late_ms(const struct lobby *lobby)
+{
+    int64_t first_ms = CLOCK_NEVER;
+    for (unsigned i = 0; i < lobby->count; i++) {
+        const struct guest *guest = lobby->guests[i];
+        if (may_get_late(guest) && guest->ready_ms + PATIENCE_MS < first_ms)
+            first_ms = guest->ready_ms + PATIENCE_MS;
+    }
+    return first_ms;
+}
+
+void lobby_hasten_steps(struct lobby *lobby)
+{
+    for (unsigned i = 0; i < lobby->count; i++) {
+        struct guest *guest = lobby->guests[i];
+        if (!may_get_late(guest) || lobby->now_ms - guest->ready_ms < PATIENCE_MS)
+            continue;
+        guest->is_late = true;
+        lobby->config.hasten(lobby->config.context, &guest->job);
     }
 }
 
