@@ -131,7 +131,8 @@ static SSL_CTX *load(const struct tls_files *files, struct error *error)
     }
     set_rules(context);
     if (tls_load_certificate(context, certificate, files->key ? files->key : certificate, error) &&
-        check_dates(context, certificate, error) && load_clients(context, files, error))
+        check_dates(context, certificate, error) && load_clients(context, files, error) &&
+        context_rehearse(context, certificate, error))
         return context;
     SSL_CTX_free(context);
     return NULL;

@@ -46,6 +46,12 @@ void context_cancel(struct tls_server *server);
 /* An SSL object of what is current. NULL: out of memory. */
 SSL *context_new_ssl(struct context *context);
 
+/* ---- rehearsal ---- */
+
+/* Whether a handshake with what was loaded comes about. False with `error` set, in which
+ * `certificate` names the file. */
+bool context_rehearse(SSL_CTX *context, const char *certificate, struct error *error);
+
 /* ---- handshake ---- */
 
 struct tls_client *client_new(struct tls_server *server);

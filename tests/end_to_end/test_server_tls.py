@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import harness
+from certificates import openssl
 from harness import BANTER, LIMIT, LineClient, Run, Talkers, is_error, scaled, wait_until
 from secure import Secured, client_context, connect, raw_connection
 from test_server_handover import HEAVY
@@ -388,10 +389,10 @@ def test_a_client_without_a_certificate_fails_an_allow_of_names(secure, context)
 
 def test_revoked(secure, clients, folder):
     clients.sign("bob", "/O=Banter/CN=bob")
-    openssl = ["openssl", "ca", "-config", clients.configuration, "-cert", clients.path("ca.crt"), "-keyfile",
-               clients.path("ca.key")]
-    subprocess.run([*openssl, "-revoke", clients.path("bob.crt")], check=True, capture_output=True)
-    subprocess.run([*openssl, "-gencrl", "-crldays", "9", "-out", folder / "crl"], check=True, capture_output=True)
+    authority = ["ca", "-config", clients.configuration, "-cert", clients.path("ca.crt"), "-keyfile",
+                 clients.path("ca.key")]
+    openssl(*authority, "-revoke", clients.path("bob.crt"))
+    openssl(*authority, "-gencrl", "-crldays", "9", "-out", folder / "crl")
     banterd = secure("--client-ca", clients.path("ca.crt"), "--crl", folder / "crl")
     assert connect(banterd, client_context(clients, "alice")).ask("Zack") == b"Hello ZACK"
     with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -490,6 +491,15 @@ def test_files_that_cannot_be_used(bench, certificates, folder):
           "--client-ca", path("ca.crt"), "--crl", path("ca.crt"))
     fails(bench, 1, r"--cert is for clients that speak TLS, and nothing listens for them: .*", "--cert",
           path("server.pem"))
+
+
+def test_a_certificate_that_no_handshake_can_be_made_with(bench, folder):
+    """TLS 1.3 has no signatures with keys on this curve; who starts the server is told, and not each client."""
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1", "-nodes", "-keyout",
+            folder / "key", "-out", folder / "certificate", "-subj", "/CN=localhost", "-days", 9)
+    (folder / "key").chmod(0o600)
+    fails(bench, 1, "no handshake can be made with the certificate in certificate: unsupported protocol",
+          "-l", "tls:127.0.0.1:0", "--cert", "certificate", "--key", "key")
 
 
 @pytest.mark.parametrize("options, text", [
