@@ -17,7 +17,7 @@
 enum tls_incoming {
     TLS_GOES_ON,
     TLS_ENDED,  /* by the server's word */
-    TLS_FAILED, /* `why` */
+    TLS_BROKEN, /* `why` */
 };
 
 struct tls_session {
@@ -38,7 +38,7 @@ struct tls_session {
     bool is_refused;
     int send_errno; /* why sending failed, or 0 */
     enum tls_incoming incoming;
-    struct error why; /* TLS_FAILED; or what is wrong with the certificate, "" for nothing */
+    struct error why; /* TLS_BROKEN; or what is wrong with the certificate, "" for nothing */
     char identity[ESCAPE_SIZE];
 };
 

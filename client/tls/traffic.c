@@ -56,7 +56,7 @@ bool tls_flush(struct tls_session *session)
 
 static void fail(struct tls_session *session, const char *why)
 {
-    session->incoming = TLS_FAILED;
+    session->incoming = TLS_BROKEN;
     error_set(&session->why, "%s", why);
 }
 
@@ -64,7 +64,7 @@ static void fail(struct tls_session *session, const char *why)
 static void judge_failure(struct tls_session *session)
 {
     int alert = tls_alert();
-    session->incoming = TLS_FAILED;
+    session->incoming = TLS_BROKEN;
     if (alert >= 0)
         session->is_refused = tls_judge_alert(session, alert, &session->why) && !session->has_heard;
     else
@@ -117,7 +117,7 @@ ssize_t tls_read(struct tls_session *session, void *data, size_t size)
     tls_flush(session); /* OpenSSL's answers */
     if (got > 0 || session->incoming == TLS_ENDED)
         return (ssize_t) got;
-    errno = session->incoming == TLS_FAILED ? EPROTO : EAGAIN;
+    errno = session->incoming == TLS_BROKEN ? EPROTO : EAGAIN;
     return -1;
 }
 
@@ -161,7 +161,7 @@ ssize_t tls_write(struct tls_session *session, const void *data, size_t size)
 /* OpenSSL goes on reading behind it: data, new keys, tickets. */
 void tls_end(struct tls_session *session)
 {
-    if (!session->has_closed && session->incoming != TLS_FAILED) {
+    if (!session->has_closed && session->incoming != TLS_BROKEN) {
         ERR_clear_error();
         SSL_shutdown(session->ssl);
     }
