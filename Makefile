@@ -272,6 +272,8 @@ $(BUILD)/fuzz/server: $(server_parts) $(call objects,tests/fuzz/services.c tests
 $(BUILD)/fuzz/server: fuzz_libs = $(server_libs)
 $(BUILD)/fuzz/address: fuzz_libs = -Wl,--wrap=getaddrinfo
 $(BUILD)/fuzz/client: $(call objects,$(wildcard client/conversation*.c) client/transport.c client/tls_module.c)
+$(BUILD)/fuzz/tls: $(call objects,$(wildcard client/tls/*.c)) $(server_tls_parts)
+$(BUILD)/fuzz/tls: fuzz_libs = $(tls_libs)
 $(BUILD)/fuzz/hello: $(BUILD)/obj/server/handlers/hello.o
 $(BUILD)/fuzz/http: $(BUILD)/obj/server/admin/http.o
 $(BUILD)/fuzz/hello: fuzz_libs = -lunistring
