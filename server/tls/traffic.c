@@ -53,6 +53,14 @@ static struct wire *wire_of_thread(void)
     return NULL;
 }
 
+/* What others have left in this thread would be taken for an error of this client. Emptying takes
+ * longer than a look, even if there is nothing. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
 /* ---- sending ---- */
 
 /* Gives the kernel what it takes. False, with errno set: the connection has failed. */
@@ -110,9 +118,9 @@ static size_t send_kept(struct client *client, int fd, bool *failed)
 static size_t encrypt(struct client *client, const char *data, size_t size)
 {
     size_t done = 0;
+    forget_errors();
     while (done < size && done < WRITE_BYTES) {
         size_t piece = 0, left = size - done;
-        ERR_clear_error();
         if (SSL_write_ex(client->ssl, data + done,
                          left < SSL3_RT_MAX_PLAIN_LENGTH ? left : SSL3_RT_MAX_PLAIN_LENGTH,
                          &piece) != 1)
@@ -167,26 +175,31 @@ static enum incoming judge(const struct client *client)
     }
 }
 
-/* Returns how many bytes there were. OpenSSL comes back behind new keys, too. If there are many,
- * what is behind them waits for the next read; if there is nothing else, that is a failure. */
+static bool has_more(const struct client *client)
+{
+    return client->incoming == GOES_ON && buffer_size(client->buffers.received) > 0;
+}
+
+/* Returns how many bytes there were. OpenSSL is asked once, since it may hold what there was no
+ * room for, and again only for what it has not seen: it takes its time to find that there is
+ * nothing. It comes back behind new keys, too. If there are many, what is behind them waits for the
+ * next read; if there is nothing else, that is a failure. */
 static size_t decrypt(struct client *client, char *data, size_t size)
 {
     size_t got = 0, piece;
     unsigned new_keys = 0;
-    while (got < size) {
-        ERR_clear_error();
+    forget_errors();
+    do {
         if (SSL_read_ex(client->ssl, data + got, size - got, &piece) == 1) {
             got += piece;
             continue;
         }
         client->incoming = judge(client);
-        if (client->incoming != GOES_ON || buffer_size(client->buffers.received) == 0)
-            break;
-        if (++new_keys > NEW_KEYS_MAX) {
+        if (has_more(client) && ++new_keys > NEW_KEYS_MAX) {
             client->incoming = got > 0 ? GOES_ON : FAILED;
             break;
         }
-    }
+    } while (got < size && has_more(client));
     return got;
 }
 
@@ -275,7 +288,7 @@ bool client_end(struct tls_client *shared, int fd)
     if (!wire || client->incoming == FAILED)
         return true;
     client->buffers = (struct tls_buffers){&shared->received, &wire->sending};
-    ERR_clear_error();
+    forget_errors();
     if (!client->has_ended)
         SSL_shutdown(client->ssl);
     client->has_ended = true;
