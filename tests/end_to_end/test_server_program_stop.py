@@ -209,7 +209,7 @@ def test_the_stop_while_copies_are_being_replaced(server):
 
 def test_run_for_ends_the_programs(server, folder):
     banterd = program(server, WORKER, "log=log", options=["--run-for", "300ms"])
-    pid, = copies(banterd, 1)
+    pid = int(banterd.log.wait_for(r"^Worker 1 started, process (\d+)$")[1])
     assert banterd.wait() == 0
     assert (folder / "log").read_text() == "eof\n"
     assert not process(pid)
