@@ -57,6 +57,7 @@ KINDS = {"ADDRESS": "127.0.0.1:8000", "CASE": "lost", "CODEC": "line", "WHEN": "
          "GROUP": "root", "T": "", "N": "", "BYTES": "", "TEXT": "", "HOST": "", "PIN": ""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["banter", "banterd"])
 def test_knows_each_kind_of_argument(bench, shell, program):
     (bench.folder / "file.txt").touch()
@@ -131,6 +132,7 @@ OFFERED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["zsh", "fish"])
 def test_offers(start_shell, folder, name):
     program = folder / "program-of-mine"
