@@ -472,6 +472,11 @@ class LineClient:
 
     # Ways to end
 
+    def quit(self):
+        """Asks for the end, before which nothing more comes."""
+        self.send_message("--QUIT--")
+        assert self.at_eof()
+
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)
 

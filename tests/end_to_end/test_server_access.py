@@ -240,8 +240,7 @@ def test_each_address_has_its_own_bound(server, folder):
     # Where one leaves, one more fits.
     for place in (0, 4):
         source = clients[place].socket.getsockname()[0]
-        clients[place].send_message("--QUIT--")
-        assert clients[place].at_eof()
+        clients[place].quit()
         clients[place].close()
         clients.append(works(connect_from(banterd, source)))
         assert is_refused(connect_from(banterd, source), "busy")

@@ -150,8 +150,7 @@ def test_started_again_on_the_port_it_had(server):
     """Connections that the server has closed linger in the kernel; SO_REUSEADDR."""
     first = server()
     client = works(first, first.address)
-    client.send_message("--QUIT--")
-    assert client.at_eof()
+    client.quit()
     client.close()
     assert first.stop() == 0
     second = server(listen=first.address)
@@ -177,8 +176,7 @@ def test_unix_sessions_end_in_order(server, folder, codec):
     banterd = server("--framing", codec, listen=f"unix:{folder}/socket")
     client = banterd.connect()
     assert client.ask("Zack") == b"Hello ZACK"
-    client.send_message("--QUIT--")
-    assert client.at_eof()
+    client.quit()
 
 
 def test_many_requests_over_a_unix_socket(server, folder):

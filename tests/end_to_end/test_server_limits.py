@@ -39,8 +39,7 @@ def test_the_next_one_after_somebody_has_left(server):
         assert is_error(third.readline(), "busy")
         assert third.at_eof()
         third.close()
-    first.send_message("--QUIT--")
-    assert first.at_eof()
+    first.quit()
     first.close()
 
     def served():

@@ -118,8 +118,7 @@ def test_a_reader_that_never_reads_holds_nobody_up(server, folder, pipe):
     client.send_in_background("message\n" * count)
     assert client.lines(count) == [b"Hello MESSAGE"] * count
     log = Output(reading)
-    client.send_message("--QUIT--")
-    assert client.at_eof()
+    client.quit()
     client.close()
     assert banterd.stop() == 0
     log.wait_end()

@@ -91,8 +91,7 @@ def test_a_session(server, folder, schema):
     banterd = logged(server, folder)
     client = banterd.connect()
     assert client.ask("Zack") == b"Hello ZACK"
-    client.send_message("--QUIT--")
-    assert client.at_eof()
+    client.quit()
     client.close()
     assert banterd.stop() == 0
     found = events(text_of(folder), schema)

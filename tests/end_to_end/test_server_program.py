@@ -24,8 +24,7 @@ def test_a_line_in_and_a_line_out(server):
     client = banterd.connect()
     for text in ("Zack", "", " blanks  at both ends  ", "ünï 日本", "a\tb", "--QUIT--x"):
         assert client.ask(text) == text.encode()
-    client.send_message("--QUIT--")
-    assert client.at_eof()
+    client.quit()
     client.close()
     assert banterd.stop() == 0
     assert banterd.log.lines[-1] == "Server stopped after 1 clients, 6 requests"

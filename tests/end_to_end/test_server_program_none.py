@@ -196,8 +196,7 @@ def test_a_copy_has_a_time_to_end(server, arguments):
     client = banterd.connect()
     child = int(client.ask("child"))
     pid, = copies(banterd, 1)
-    client.send_message("--QUIT--")
-    assert client.at_eof()
+    client.quit()
     group_gone(pid)
     gone(child)
     copies(banterd, 0)
@@ -282,8 +281,7 @@ def test_a_copy_that_closes_its_input(server, folder):
         client.send(b"x" * 1000 + b"\n" * 100000)
     (folder / "gate").touch()
     assert client.readline() == b"done"
-    client.send_message("--QUIT--")
-    assert client.at_eof()
+    client.quit()
     copies(banterd, 0)
 
 
@@ -316,8 +314,7 @@ def test_no_more_than_max_workers(server):
     assert [client.ask("a") for client in clients] == [b"a", b"a"]
     late = banterd.connect()
     assert_replies(late.replies(), ["-ERR unavailable"])
-    clients[0].send_message("--QUIT--")
-    assert clients[0].at_eof()
+    clients[0].quit()
     assert banterd.connect().ask("b") == b"b"
     copies(banterd, 2)
 

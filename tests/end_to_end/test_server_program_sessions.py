@@ -34,8 +34,7 @@ def test_a_copy_starts_with_the_first_request_and_ends_with_the_session(server):
     clients[1].close()
     group_gone(pids[1])
     assert copies(banterd, 2) == sorted([pids[0], pids[2]])
-    clients[0].send_message("--QUIT--")
-    assert clients[0].at_eof()
+    clients[0].quit()
     group_gone(pids[0])
     assert copies(banterd, 1) == [pids[2]]
 

@@ -16,8 +16,7 @@ def test_transcript_to_the_letter(server):
     client = banterd.connect()
     assert client.ask("Zack") == b"Hello ZACK"
     assert client.ask("second line ") == b"Hello SECOND LINE"
-    client.send_message("--QUIT--")
-    assert client.at_eof()
+    client.quit()
     name = client.name
     client.close()
     banterd.log.wait_line(f"[1] Connection {name} closed")
@@ -44,8 +43,7 @@ def test_several_clients_have_their_own_numbers(server):
         clients.append(client)
     for number, client in reversed(list(enumerate(clients, 1))):
         assert client.ask(f"client {number}") == f"Hello CLIENT {number}".encode()
-    clients[2].send_message("--QUIT--")
-    assert clients[2].at_eof()
+    clients[2].quit()
     name = clients[2].name
     clients[2].close()
     banterd.log.wait_line(f"[3] Connection {name} closed")
@@ -84,8 +82,7 @@ def test_quiet_leaves_the_messages_out(server):
     banterd = server("-q")
     client = banterd.connect()
     assert client.ask("Zack") == b"Hello ZACK"
-    client.send_message("--QUIT--")
-    assert client.at_eof()
+    client.quit()
     name = client.name
     client.close()
     banterd.log.wait_line(f"[1] Connection {name} closed")
@@ -101,8 +98,7 @@ def test_quiet_twice_leaves_the_connections_out(server, options):
     banterd = server(*options)
     client = banterd.connect()
     assert client.ask("Zack") == b"Hello ZACK"
-    client.send_message("--QUIT--")
-    assert client.at_eof()
+    client.quit()
     client.close()
     assert banterd.stop() == 0
     assert banterd.log.lines == ["Socket created",
