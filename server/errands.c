@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #include "common/clock.h"
@@ -206,19 +207,24 @@ static bool is_for_executor(const struct errands *errands)
 }
 
 /* Returns the request's number. */
-static uint64_t take(struct errands *errands, const char *message, size_t size)
+static uint64_t take(struct errands *errands, size_t size)
 {
-    uint64_t number = admission_errand(errands->config.admission);
     counter_add(&errands->loop.served, 1);
     counter_add(&errands->counters.received, size);
-    log_put(errands->log, LOG_PROCESSING, number, message, size);
-    return number;
+    return admission_errand(errands->config.admission);
 }
 
 void errands_refuse(struct errands *errands, const char *message, size_t size, const char *code,
                     const char *text, struct errands_reply *reply)
 {
-    uint64_t number = take(errands, message, size);
+    uint64_t number = take(errands, size);
+    if (strcmp(code, PROTOCOL_TOO_LONG) == 0) {
+        char bytes[32];
+        int length = snprintf(bytes, sizeof bytes, "%zu", size);
+        log_put(errands->log, LOG_TOO_LONG, number, bytes, (size_t) length);
+    } else {
+        log_put(errands->log, LOG_PROCESSING, number, message, size);
+    }
     make_error(errands, code, text, reply);
     count(errands, number, reply);
     errands->at_once++;
@@ -227,7 +233,8 @@ void errands_refuse(struct errands *errands, const char *message, size_t size, c
 bool errands_ask(struct errands *errands, struct errand *errand, const char *message, size_t size,
                  struct errands_reply *reply)
 {
-    uint64_t number = take(errands, message, size);
+    uint64_t number = take(errands, size);
+    log_put(errands->log, LOG_PROCESSING, number, message, size);
     struct request *request = prepare(errands, errand, message, size, number);
     if (request && is_for_executor(errands) && execute(errands, errand))
         return false;
@@ -325,6 +332,20 @@ bool errands_cancel(struct errands *errands, struct errand *errand)
     report_gone(errands, request);
     let_go(errands, request);
     return true;
+}
+
+struct errand *errands_forget(struct errands *errands)
+{
+    struct errand *errand = TAILQ_FIRST(&errands->waiting);
+    if (!errand)
+        return NULL;
+    struct request *request = errand->request;
+    take_out(errands, errand);
+    request->context = NULL;
+    /* If the handler was quicker its answer comes through the inbox, and is dropped there. */
+    if (request_cancel(request))
+        request_unref(request);
+    return errand;
 }
 
 /* ---- the stop ---- */

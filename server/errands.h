@@ -117,6 +117,9 @@ bool errands_cancel(struct errands *errands, struct errand *errand);
 bool errands_recall(struct errands *errands);
 void errands_refuse_all(struct errands *errands);
 
+/* Gives up one that waits, begun or not; it is the owner's again. NULL: none does. For the end. */
+struct errand *errands_forget(struct errands *errands);
+
 /* None waits any more, and none is asked again: the handler forgets them. */
 void errands_end_session(struct errands *errands);
 

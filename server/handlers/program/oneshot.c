@@ -43,14 +43,15 @@ void oneshot_end_patience(struct oneshots *oneshots, struct oneshot *oneshot)
     patience_end(oneshot->instance->group.id);
 }
 
-/* For a client (NULL: ahead). NULL: `*failure` is the errno of what failed. */
-static struct oneshot *start(struct oneshots *oneshots, const struct flow *flow, int *failure)
+/* For a client's request (NULL, both: ahead). NULL: `*failure` is the errno of what failed. */
+static struct oneshot *start(struct oneshots *oneshots, const struct request *request,
+                             const struct flow *flow, int *failure)
 {
     struct instances *instances = oneshots->instances;
     struct spawn_options options = instances->spawn;
     struct variables variables;
-    if (flow)
-        variables_set(&variables, &options, flow->session, flow->peer);
+    if (request)
+        variables_set(&variables, &options, request_session(request), flow->peer);
     struct oneshot *oneshot = calloc(1, sizeof *oneshot);
     *failure = oneshot ? 0 : ENOMEM;
     if (oneshot)
@@ -100,7 +101,7 @@ static void remove_spare(struct oneshots *oneshots, struct oneshot *oneshot)
 
 struct oneshot *oneshot_start_ahead(struct oneshots *oneshots, int *failure)
 {
-    struct oneshot *oneshot = start(oneshots, NULL, failure);
+    struct oneshot *oneshot = start(oneshots, NULL, NULL, failure);
     if (oneshot)
         add_spare(oneshots, oneshot);
     return oneshot;
@@ -204,7 +205,7 @@ bool oneshot_is_late(const struct oneshots *oneshots, struct oneshot *oneshot)
 void oneshot_begin(struct oneshots *oneshots, struct request *request, const struct flow *flow)
 {
     int failure;
-    struct oneshot *oneshot = start(oneshots, flow, &failure);
+    struct oneshot *oneshot = start(oneshots, request, flow, &failure);
     if (!oneshot) {
         request_refuse(request, PROTOCOL_UNAVAILABLE, "unable to start the program: %s",
                        strerror(failure));
