@@ -257,6 +257,8 @@ $(BUILD)/tests/test_socket_failure: unit_libs += -Wl,--wrap=recv,--wrap=send
 # One handler alone: the test makes the replies itself.
 $(BUILD)/tests/test_hello: $(BUILD)/obj/server/handlers/hello.o
 $(BUILD)/tests/test_hello: unit_libs = -lunistring
+# Of the module for NATS what is pure.
+$(BUILD)/tests/test_nats_service: $(call objects,server/nats/micro.c server/nats/quota.c)
 
 # Each is linked with as few parts as can be: after each try libFuzzer looks at all that it has.
 $(fuzz): private sanitize += -fsanitize=fuzzer

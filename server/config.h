@@ -14,6 +14,8 @@ struct access;
 struct address_permissions;
 struct handler;
 struct log;
+struct nats_options;
+struct nats_serving;
 struct tls_server;
 
 /* Each session counts up to this in few bits. */
@@ -22,6 +24,14 @@ enum { SERVER_MAX_REQUESTS = (1 << SERVER_REQUESTS_BITS) - 1 };
 
 /* At least this many requests of the largest size fit into max_memory. */
 enum { SERVER_LEAST_MESSAGES = 2 };
+
+/* Which subjects of NATS to serve, too. The texts and options outlive the server. */
+struct server_nats {
+    const struct nats_serving *serving; /* of the module (server/nats/library.h) */
+    const struct nats_options *options;
+    const char *const *addresses; /* SERVERS/SUBJECT[#N] */
+    unsigned count;
+};
 
 /* Times in milliseconds; 0 is never, except for drain_timeout_ms: at once. */
 struct server_config {
@@ -33,8 +43,9 @@ struct server_config {
     const bool *socket_is_tls; /* whether each of these is for TLS; NULL: none is */
     /* of the Unix paths among the addresses; NULL: those that the umask leaves */
     const struct address_permissions *socket_permissions;
-    enum frame_codec codec; /* of replies, and so of requests: frame_codec_of_requests() */
-    size_t max_message;     /* bytes of a request, without framing */
+    const struct server_nats *nats; /* outlives the server; NULL: none are served */
+    enum frame_codec codec;         /* of replies, and so of requests: frame_codec_of_requests() */
+    size_t max_message;             /* bytes of a request, without framing */
     /* bytes that all clients together may make it hold; 0: a quarter of the machine's */
     size_t max_memory;
     bool telnet; /* telnet commands are taken out of what clients send; in codecs of lines only */
@@ -59,6 +70,8 @@ struct server_config {
     int64_t idle_timeout_ms;
     int64_t write_timeout_ms;
     int64_t drain_timeout_ms;
+    /* readable once the start is to be given up, for parts that may wait in it; 0: never */
+    int stop_fd;
     /* how long a handler runs before its loop goes on without it; 0: for ever */
     unsigned stall_ms;
     /* open; from server_open()'s success on the server closes it. It stays where it is */

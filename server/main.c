@@ -101,6 +101,7 @@ static enum status serve(const struct life *life, struct handler *handler)
     struct server_config config = life->options->config;
     config.handler = handler;
     config.log = life->log;
+    config.stop_fd = run_stop_fd(life->run);
     config.ready = manager_ready;
     config.ready_context = life->manager;
     services_prepare(life->options, &config);
@@ -215,7 +216,8 @@ static enum status follow(struct options *options)
     if (options->version)
         return print("banterd " BANTER_VERSION "\n");
     struct error error;
-    if (!options_take_sockets(options, &error) || !options_open_tls(options, &error))
+    if (!options_take_sockets(options, &error) || !options_open_tls(options, &error) ||
+        !options_open_nats(options, &error))
         return fail(STATUS_NOT_STARTED, "banterd: ", error.text);
     options->terms = manager_read_terms();
     int signal_fd = run_open_signals(); /* before there are threads, which inherit the mask */

@@ -17,6 +17,8 @@
 static bool take_listen(const char *value, void *context, struct error *error)
 {
     struct options *options = context;
+    if (serving_is_address(value))
+        return serving_take(&options->serving, value, error);
     if (options->config.listen_count == LISTENERS_MAX)
         return error_set(error, "there can be %d at most", LISTENERS_MAX);
     options->addresses[options->config.listen_count++] = value;
@@ -153,6 +155,7 @@ static const struct args_option table[] = {
     {'l', "listen", "ADDRESS",
      "where to listen: HOST:PORT, :PORT (every address), "
      "PORT (127.0.0.1), [V6]:PORT or unix:PATH; with tls: in front, for clients that speak TLS; "
+     "nats:SERVERS/SUBJECT for requests that come over NATS; "
      "may be repeated; port 0 is any free one",
      PROTOCOL_DEFAULT_ADDRESS, take_listen},
     {0, "cert", "FILE", "for tls: the server's certificate, and those that lead to its authority",
@@ -303,7 +306,7 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
     if (!options->help && !options->version &&
         !(take_program(options, argv + operand, separator, error) &&
           options_check(&options->config, &options->program, options->handler.kind, error) &&
-          check_tls(options, error)))
+          check_tls(options, error) && serving_check(&options->serving, &options->program, error)))
         return false;
     if (options->program.argv)
         options->handler = (struct handler_spec){&handler_program, NULL, &options->program};
@@ -321,7 +324,7 @@ bool options_take_sockets(struct options *options, struct error *error)
     config->sockets = options->passed.clients.fds;
     config->socket_is_tls = options->passed.clients.is_tls;
     config->socket_count = options->passed.clients.count;
-    if (config->socket_count + config->listen_count > 0)
+    if (config->socket_count + config->listen_count + options->serving.nats.count > 0)
         return true;
     if (passed_any(&options->passed))
         return error_set(error, "none of the sockets that were passed is for clients: name one "
@@ -334,6 +337,11 @@ bool options_open_tls(struct options *options, struct error *error)
 {
     return tls_options_open(&options->tls, passed_has_tls(&options->passed), &options->config,
                             &options->reload, error);
+}
+
+bool options_open_nats(struct options *options, struct error *error)
+{
+    return serving_open(&options->serving, &options->nats, &options->config, error);
 }
 
 void options_free(struct options *options)

@@ -22,6 +22,9 @@ bool options_take_sockets(struct options *options, struct error *error);
  * False, with `error` set, if a file can't be used. */
 bool options_open_tls(struct options *options, struct error *error);
 
+/* Opens what the options have to serve for NATS. False, with `error` set, if it can't be. */
+bool options_open_nats(struct options *options, struct error *error);
+
 void options_free(struct options *options);
 
 /* The text that --help prints; the caller frees it. NULL: out of memory. */

@@ -15,6 +15,7 @@
 #include "server/net/passed.h"
 #include "server/operands.h"
 #include "server/options_access.h"
+#include "server/options_serving.h"
 #include "server/options_tls.h"
 #include "server/reload.h"
 #include "server/server.h"
@@ -28,6 +29,8 @@ struct options {
     struct passed passed;
     struct access_options access;
     struct tls_options tls;
+    struct serving_options serving;
+    struct nats_options nats;
     struct reload reload;        /* the files that options name and that can be read anew */
     struct handler_spec handler; /* if it is a program, `handler.program` points to `program` */
     struct program_options program;

@@ -30,6 +30,7 @@
 #include "server/config.h"
 #include "server/handler.h"
 #include "server/log/events.h"
+#include "server/nats/serving.h"
 #include "server/net/lobby_config.h"
 #include "server/session/inquiry.h"
 
@@ -127,6 +128,11 @@ void server_loop_stats(const struct server *server, unsigned index,
  * memory or descriptors are out. */
 struct inquiry *server_inquire(const struct server *server, enum inquiry_kind kind,
                                uint64_t session);
+
+/* The subjects of NATS that it serves, and what it does for one of them. As server_stats(). */
+unsigned server_service_count(const struct server *server);
+void server_service_figures(const struct server *server, unsigned index,
+                            struct nats_service_figures *figures);
 
 /* The addresses it listens on, as bound, in the order of the config; they outlive the stop. */
 unsigned server_address_count(const struct server *server);

@@ -3,12 +3,13 @@
 #include "common/protocol.h"
 #include "server/net/lobby.h"
 #include "server/net/tls.h"
+#include "server/server_nats.h"
 #include "server/server_state.h"
 #include "server/session/inquiry.h"
 
 uint64_t server_count_requests(const struct server *server)
 {
-    uint64_t requests = 0;
+    uint64_t requests = server_nats_requests(server);
     for (unsigned i = 0; i < server->shard_count; i++)
         requests += counter_get(&server->loops[i]->served);
     return requests;
@@ -44,6 +45,7 @@ void server_stats(const struct server *server, struct server_stats *stats)
         for (int code = 0; code < PROTOCOL_CODES; code++)
             stats->errors[code] += counter_get(&counters->errors[code]);
     }
+    server_nats_stats(server, stats);
     for (int event = 0; event < LOG_EVENTS; event++)
         stats->events[event] = log_count(server->shared.log, (enum log_event) event);
     lobby_figures(server->shared.lobby, &stats->lobby);
@@ -61,6 +63,7 @@ void server_latency(const struct server *server, enum server_answered how, struc
         latency_sum(latency, how == SERVER_ANSWERED_AT_ONCE ? &counters->latency_at_once
                                                             : &counters->latency_late);
     }
+    server_nats_latency(server, how, latency);
 }
 
 void server_handshake_latency(const struct server *server, struct latency *latency)

@@ -17,6 +17,7 @@
 #include "server/net/lobby.h"
 #include "server/net/tally.h"
 #include "server/serve.h"
+#include "server/server_nats.h"
 #include "server/server_state.h"
 #include "server/session/dispatch.h"
 #include "server/session/turn.h"
@@ -32,6 +33,7 @@ enum {
     MAX_CALLS = 640, /* at a time that need a thread beside the loops */
     /* the program's own, and some to spare */
     OTHER_DESCRIPTORS = 32,
+    SERVICE_DESCRIPTORS = 12, /* of one for NATS, at most */
     /* for sessions that are being closed, if the hard limit has them; clients come first */
     LINGERING_DESCRIPTORS = 1024,
     /* of --max-memory, at most, is kept of large buffers for the next ones; and so much */
@@ -98,9 +100,11 @@ static bool take_log(struct server *server, const struct server_config *config, 
 static unsigned make_room_for_sockets(const struct server *server, unsigned wanted)
 {
     const struct handler *handler = server_config_of(server)->handler;
+    const struct server_nats *nats = server_config_of(server)->nats;
+    rlim_t services = nats ? nats->count : 0;
     rlim_t others = OTHER_DESCRIPTORS + ADMISSION_MAX_REFUSED + server->acceptor.listeners.count +
                     2 * (rlim_t) server->shard_count + handler->descriptors +
-                    server_config_of(server)->other_descriptors;
+                    server_config_of(server)->other_descriptors + SERVICE_DESCRIPTORS * services;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return wanted + LINGERING_DESCRIPTORS;
@@ -301,7 +305,7 @@ struct server *server_open(const struct server_config *config, enum server_failu
         !open_listeners(server, config, failure, error) ||
         !set_max_clients(server, config->max_clients, failure, error) ||
         !limit_addresses(server, config->max_per_address, error) || !open_lobby(server, error) ||
-        !start_accepting(server, error)) {
+        !start_accepting(server, error) || !server_nats_open(server, error)) {
         forget_sockets(server, config);
         server->shared.settings.config.handler = NULL; /* still the caller's */
         server_close(server);

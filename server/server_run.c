@@ -12,6 +12,7 @@
 #include "server/net/lobby.h"
 #include "server/net/tally.h"
 #include "server/serve.h"
+#include "server/server_nats.h"
 #include "server/server_state.h"
 
 /* After the drain's time, to refuse what is owed and close. */
@@ -77,6 +78,7 @@ static unsigned start_loops(struct server *server)
     if (server_config_of(server)->stall_ms)
         start_monitor(server);
     log_listening(server); /* before the first client is logged */
+    server_nats_begin(server);
     for (unsigned i = 0; i < count; i++)
         pool_give_loop(server->loops[i]->owner, server->loops[i], NULL);
     if (server_config_of(server)->ready)
@@ -104,20 +106,23 @@ static void wait_for_stop(const struct server *server)
  * nobody accepts any more. Then the scaler freezes: no session, accepted or moving, is on its way
  * to another loop's inbox behind that, and nobody enters the lobby, which deals what it has to
  * shards. Only then is each loop told to stop: the node comes behind
- * all sessions in its inbox, and a loop that has drained gets no more. The pool waits for the loops
+ * all sessions in its inbox, and a loop that has drained gets no more. Services for NATS leave
+ * meanwhile, and need the pool for what they have taken. The pool waits for the loops
  * and for calls that run on, which may need the monitor to take their loops; so the monitor goes
  * last. */
 static void stop_loops(struct server *server)
 {
     struct accepted accepted;
+    int64_t until_ms = clock_ms() + server_config_of(server)->drain_timeout_ms;
+    server_nats_stop(server);
     while (acceptor_last(&server->acceptor, &accepted))
         deal(&server->shared, &accepted, NULL, NULL);
     scaler_freeze(&server->scaler);
     lobby_stop(server->shared.lobby);
     for (unsigned i = 0; i < server->scaler.count; i++)
         shard_stop(&server->shards[i]);
-    server->left = pool_stop(server->pool, clock_ms() + server_config_of(server)->drain_timeout_ms,
-                             STOP_GRACE_MS);
+    server_nats_wait(server, until_ms + STOP_GRACE_MS);
+    server->left = pool_stop(server->pool, until_ms, STOP_GRACE_MS);
     monitor_stop(server->monitor);
 }
 
@@ -149,7 +154,9 @@ void server_close(struct server *server)
 {
     if (!server || server->left)
         return;
-    /* First the handler: its threads may still answer, into the loops' inboxes. */
+    /* First the handler, and those who give it requests: its threads may still answer, into
+     * inboxes. */
+    server_nats_end(server);
     if (server_config_of(server)->handler)
         handler_close(server_config_of(server)->handler);
     for (unsigned i = 0; server->shards && server->loops && i < server->shard_count; i++) {
@@ -164,6 +171,7 @@ void server_close(struct server *server)
     free(server->loops);
     free(server->shards);
     executor_free(server->executor);
+    server_nats_free(server);
     pool_free(server->pool);
     lobby_free(server->shared.lobby); /* behind its jobs */
     log_free(server->own_log);

@@ -30,8 +30,10 @@ struct server {
     struct loop **loops;  /* of the shards, for the scaler and the monitor */
     unsigned shard_count; /* of them run: scaler.count */
     unsigned cores;
-    bool keeps_buffers; /* the pool of large buffers is this server's */
-    bool adapts;        /* how many of the loops are in use is found out */
+    bool keeps_buffers;             /* the pool of large buffers is this server's */
+    bool adapts;                    /* how many of the loops are in use is found out */
+    struct nats_service **services; /* owned */
+    unsigned service_count;
     struct pool *pool;
     struct executor *executor;
     _Atomic(struct monitor *) monitor; /* NULL before it runs, or if there is none */

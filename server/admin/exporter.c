@@ -89,6 +89,13 @@ static uint64_t reloaded_s(const struct reloading *reloading)
     return reloading ? (uint64_t) reloading_last_s(reloading, &done) : 0;
 }
 
+static void read_services(const struct server *server, struct exposition *figures)
+{
+    figures->service_count = server_service_count(server);
+    for (unsigned i = 0; i < figures->service_count; i++)
+        server_service_figures(server, i, &figures->services[i]);
+}
+
 /* NULL: out of memory. */
 static char *make_metrics(struct exporter *exporter, size_t *size)
 {
@@ -106,6 +113,7 @@ static char *make_metrics(struct exporter *exporter, size_t *size)
     server_handshake_latency(config->server, &figures->handshakes);
     figures->certificate_end_s = server_certificate_end_s(config->server);
     count_workers(config->handler, figures);
+    read_services(config->server, figures);
     figures->reloaded_s = reloaded_s(config->reloading);
     char *text = exposition_text(figures, size);
     free(figures);

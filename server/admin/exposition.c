@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -171,6 +172,53 @@ static void put_workers(FILE *out, const struct exposition *figures)
                 "Processes that have taken the place of others.", figures->worker_replacements);
 }
 
+/* ---- NATS ---- */
+
+/* One value of each service. */
+static const struct service_metric {
+    const char *name, *type, *help;
+    size_t value; /* where it is */
+} service_metrics[] = {
+#define AT(member) offsetof(struct nats_service_figures, member)
+    {"banterd_service_connected", "gauge", "Whether a NATS server is connected to.",
+     AT(is_connected)},
+    {"banterd_service_connects_total", "counter", "NATS servers that were connected to.",
+     AT(connects)},
+    {"banterd_service_losses_total", "counter", "NATS servers that were lost.", AT(losses)},
+    {"banterd_service_requests_total", "counter", "Requests that were taken from NATS.",
+     AT(requests)},
+    {"banterd_service_busy_total", "counter",
+     "Requests that were refused, since all places were taken.", AT(busy)},
+    {"banterd_service_withdrawn_total", "counter",
+     "Requests that were taken and not begun, since nobody waited for them any more.",
+     AT(withdrawn)},
+    {"banterd_service_dropped_total", "counter",
+     "Messages that were dropped, since they have no reply subject.", AT(dropped)},
+    {"banterd_service_lost_total", "counter", "Answers that could not be sent.", AT(lost)},
+    {"banterd_service_running", "gauge", "Requests that are taken and not answered.", AT(running)},
+    {"banterd_service_limit", "gauge", "How many of these there may be.", AT(limit)},
+#undef AT
+};
+
+static uint64_t value_of(const struct service_metric *metric,
+                         const struct nats_service_figures *figures)
+{
+    return *(const uint64_t *) ((const char *) figures + metric->value);
+}
+
+static void put_services(FILE *out, const struct exposition *figures)
+{
+    if (figures->service_count == 0)
+        return;
+    for (size_t i = 0; i < sizeof service_metrics / sizeof *service_metrics; i++) {
+        const struct service_metric *metric = &service_metrics[i];
+        describe(out, metric->name, metric->type, metric->help);
+        for (unsigned k = 0; k < figures->service_count; k++)
+            put_labelled(out, metric->name, "subject", figures->services[k].subject,
+                         value_of(metric, &figures->services[k]));
+    }
+}
+
 static void put_log(FILE *out, const struct server_stats *stats)
 {
     put_counter(out, "banterd_log_lines_total", "Lines that were written to the log.",
@@ -208,6 +256,7 @@ char *exposition_text(const struct exposition *figures, size_t *size)
     put_tls(out, figures);
     put_engine(out, &figures->stats);
     put_workers(out, figures);
+    put_services(out, figures);
     put_log(out, &figures->stats);
     put_reloads(out, figures);
     bool failed = ferror(out);

@@ -12,6 +12,7 @@
 
 #include "server/admin/process_figures.h"
 #include "server/handler_workers.h"
+#include "server/net/listener.h"
 #include "server/server.h"
 
 #define EXPOSITION_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -26,6 +27,8 @@ struct exposition {
     int64_t certificate_end_s;               /* since 1970; 0: there is none */
     unsigned workers[HANDLER_WORKER_STATES]; /* how many are in each state */
     uint64_t worker_replacements;
+    struct nats_service_figures services[LISTENERS_MAX];
+    unsigned service_count;
     uint64_t reloaded_s; /* when files were last read anew, since 1970; 0: never */
 };
 

@@ -1,6 +1,7 @@
 /* status: each line of the function that puts them together is a key, or a group of them. */
 #include "server/admin/status.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -25,11 +26,49 @@ static void put_times(struct json *json, const struct status_source *source)
 
 static void put_listeners(struct json *json, const struct server *server)
 {
-    char text[ADDRESS_TEXT_SIZE];
+    char text[ADDRESS_TEXT_SIZE], subject[WORDS_SUBJECT_SIZE + sizeof NATS_PREFIX];
     json_begin_array(json, "listeners");
     for (unsigned i = 0; i < server_address_count(server); i++) {
         address_print(server_address(server, i), text);
         json_text(json, NULL, text);
+    }
+    for (unsigned i = 0; i < server_service_count(server); i++) {
+        struct nats_service_figures figures;
+        server_service_figures(server, i, &figures);
+        snprintf(subject, sizeof subject, NATS_PREFIX "%s", figures.subject);
+        json_text(json, NULL, subject);
+    }
+    json_end_array(json);
+}
+
+static void put_service(struct json *json, const struct nats_service_figures *figures)
+{
+    json_begin_object(json, NULL);
+    json_text(json, "subject", figures->subject);
+    if (*figures->server)
+        json_text(json, "server", figures->server);
+    else
+        json_null(json, "server");
+    json_number(json, "connects", figures->connects);
+    json_number(json, "losses", figures->losses);
+    json_number(json, "requests", figures->requests);
+    json_number(json, "busy", figures->busy);
+    json_number(json, "withdrawn", figures->withdrawn);
+    json_number(json, "dropped", figures->dropped);
+    json_number(json, "lost", figures->lost);
+    json_number(json, "running", figures->running);
+    json_number(json, "limit", figures->limit);
+    json_end_object(json);
+}
+
+/* Of NATS. */
+static void put_services(struct json *json, const struct server *server)
+{
+    json_begin_array(json, "services");
+    for (unsigned i = 0; i < server_service_count(server); i++) {
+        struct nats_service_figures figures;
+        server_service_figures(server, i, &figures);
+        put_service(json, &figures);
     }
     json_end_array(json);
 }
@@ -178,6 +217,7 @@ static void put_status(struct json *json, const struct status_source *source,
     json_number(json, "sent_bytes", stats.bytes_sent);
     put_minute(json, minute);
     put_loops(json, source->server, stats.loops);
+    put_services(json, source->server);
     put_late(json, &stats);
     json_number(json, "threads", stats.threads);
     put_workers(json, "workers", source->handler);

@@ -98,6 +98,8 @@ enum log_level {
     EVENT(CERTIFICATE_OVER, ERRORS, false, "Certificate ",                                         \
           TEXT("file", "") TEXT("until", " is over since "), "", "certificate-over",               \
           "certificates_over")                                                                     \
+    EVENT(NATS_NO_REPLY, ERRORS, false, "A message to ", TEXT("subject", ""),                      \
+          " has no reply subject, and is not run", "nats-no-reply", "nats_messages_without_reply") \
     /* how much is held, and of how much */                                                        \
     EVENT(MEMORY_SHORT, ERRORS, false, "Memory is short, some clients wait until they are read: ", \
           NUMBER("bytes", "") NUMBER("max_bytes", " bytes of "), "", "memory-short",               \

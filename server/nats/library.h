@@ -19,6 +19,7 @@ enum { NATS_DEFAULT_WINDOW = 1024, NATS_MAX_WINDOW = 1 << 20 };
 #define NATS_DEFAULT_GROUP "q"
 
 struct handler_kind;
+struct nats_serving;
 
 /* What the options say (server/options_nats.h); the texts outlive the handler and the server. */
 struct nats_options {
@@ -40,6 +41,7 @@ struct nats_options {
 struct nats_library {
     const char *version; /* the server's */
     const struct handler_kind *front;
+    const struct nats_serving *serving; /* server/nats/serving.h */
 };
 
 /* The library: in the program's folder, in ../lib/banter from there, or where `make install` put

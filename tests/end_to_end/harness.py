@@ -543,7 +543,7 @@ class Server(Program):
     def wait_ready(self, listeners=1):
         self.log.wait_for(r"^Socket now listening on ", listeners)
         self.address = self.addresses[0]
-        if not self.address.startswith("unix:"):
+        if not self.address.startswith(("unix:", "nats:")):
             self.port = int(self.address.rsplit(":", 1)[1])
 
     @property
