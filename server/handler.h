@@ -22,6 +22,7 @@ struct handler_restart;
 struct handler_session;
 struct handler_worker;
 struct log;
+struct nats_options;
 struct peer_text;
 struct program_options;
 struct request;
@@ -34,6 +35,7 @@ struct handler_spec {
     /* For handler_program alone (handlers/program/program.h). The caller's, until the handler is
      * closed. */
     const struct program_options *program;
+    const struct nats_options *nats; /* for handler_nats alone; as above */
 };
 
 /* What the server offers to a handler of any kind. */
@@ -43,6 +45,7 @@ struct handler_host {
     unsigned cores;             /* how many processor cores the handler may use; at least 1 */
     bool lines;                 /* requests are lines */
     bool one_line;              /* a reply can't have a newline in it */
+    size_t max_message;         /* bytes of a request */
     /* Readable once the start is to be given up; 0: never. */
     int stop_fd;
 };
@@ -60,8 +63,8 @@ struct handler_kind {
      * instead of a function: any can. */
     bool (*check)(const char *argument, struct error *error);
 
-    /* Makes the handler ready. May set handler->state and how many descriptors it may open; all
-     * else in `handler` is set already. `spec` and `host` are good for this call only. False, with
+    /* Makes the handler ready. May set handler->state and how many descriptors it may open, and the
+     * kind, if that is another one from here on; all else in `handler` is set already. `spec` and `host` are good for this call only. False, with
      * `error` set, if it can't; then nothing is left to close. NULL instead of a function: nothing
      * needs to be done, and an argument is refused. */
     bool (*open)(struct handler *handler, const struct handler_spec *spec,

@@ -124,6 +124,7 @@ static enum status open_and_serve(const struct life *life)
         .handler_timeout_ms = options->config.handler_timeout_ms,
         .cores = cpus_count(),
         .lines = frame_codec_is_one_line(frame_codec_of_requests(options->config.codec)),
+        .max_message = options->config.max_message,
         .one_line = frame_codec_is_one_line(options->config.codec),
         .stop_fd = run_stop_fd(life->run),
     };

@@ -151,6 +151,66 @@ static bool take_version(const char *value, void *context, struct error *error)
     return true;
 }
 
+static bool take_run_again(const char *value, void *context, struct error *error)
+{
+    return nats_take_run_again(&((struct options *) context)->nats, value, error);
+}
+
+static bool take_try(const char *value, void *context, struct error *error)
+{
+    return nats_take_try(&((struct options *) context)->nats, value, error);
+}
+
+static bool take_window(const char *value, void *context, struct error *error)
+{
+    return nats_take_window(&((struct options *) context)->nats, value, error);
+}
+
+static bool take_nats_login(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct options *) context)->nats.login = value;
+    return true;
+}
+
+static bool take_nats_ca(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct options *) context)->nats.authorities = value;
+    return true;
+}
+
+static bool take_nats_cert(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct options *) context)->nats.certificate = value;
+    return true;
+}
+
+static bool take_nats_key(const char *value, void *context, struct error *error)
+{
+    (void) error;
+    ((struct options *) context)->nats.key = value;
+    return true;
+}
+
+static bool take_nats_group(const char *value, void *context, struct error *error)
+{
+    return nats_take_group(&((struct options *) context)->nats, value, error);
+}
+
+static bool take_nats_name(const char *value, void *context, struct error *error)
+{
+    return nats_take_name(&((struct options *) context)->nats, value, error);
+}
+
+static bool take_no_micro(const char *value, void *context, struct error *error)
+{
+    (void) value, (void) error;
+    ((struct options *) context)->nats.no_micro = true;
+    return true;
+}
+
 static const struct args_option table[] = {
     {'l', "listen", "ADDRESS",
      "where to listen: HOST:PORT, :PORT (every address), "
@@ -248,6 +308,28 @@ static const struct args_option table[] = {
      limits_take_drain_timeout},
     {0, "run-for", "T", "stop after this long: 90, 90s, 0.5s, 500ms, 2m or 1h", "for ever",
      take_run_for},
+    {0, "run-again", "WHEN",
+     "with a handler nats: when another is asked: never, but if nobody has begun; or lost, also "
+     "if no answer has come within --try, for services in which running twice does no harm",
+     "never", take_run_again},
+    {0, "try", "T",
+     "how long that is; longer than the service takes. Each further try is twice as "
+     "long; five at most",
+     NULL, take_try},
+    {0, "window", "N", "how many requests are out at a time; over it, no client is read", "1024",
+     take_window},
+    {0, "nats-login", "FILE", "for nats: user:password, an nkey's seed, or credentials", NULL,
+     take_nats_login},
+    {0, "nats-ca", "FILE", "for nats:tls://HOST: who may have signed the server's certificate",
+     "the system's", take_nats_ca},
+    {0, "nats-cert", "FILE", "and our own certificate", NULL, take_nats_cert},
+    {0, "nats-key", "FILE", "and its key, without a passphrase", "in the certificate's file",
+     take_nats_key},
+    {0, "nats-group", "NAME", "with --listen nats: the queue group", NATS_DEFAULT_GROUP,
+     take_nats_group},
+    {0, "nats-name", "NAME", "and what the service is called", "SUBJECT", take_nats_name},
+    {0, "no-micro", NULL, "and it does not answer those who look for services", NULL,
+     take_no_micro},
     {0, "log", "FORM",
      "what each line of the log looks like: text, timed (text behind its time) or json", "text",
      take_log},
@@ -295,6 +377,19 @@ static bool check_tls(struct options *options, struct error *error)
     return tls_options_check(&options->tls, &options->config, error);
 }
 
+static bool check_nats(struct options *options, struct error *error)
+{
+    bool is_front = options->handler.kind == &handler_nats;
+    const struct nats_uses uses = {
+        .front = is_front ? options->handler.argument : NULL,
+        .addresses = options->serving.addresses,
+        .address_count = options->serving.nats.count,
+    };
+    options->handler.nats = &options->nats;
+    return serving_check(&options->serving, &options->program, error) &&
+           nats_options_check(&options->nats, &uses, error);
+}
+
 bool options_parse(struct options *options, int argc, char **argv, struct error *error)
 {
     *options = (struct options){.config = server_defaults(),
@@ -306,10 +401,13 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
     if (!options->help && !options->version &&
         !(take_program(options, argv + operand, separator, error) &&
           options_check(&options->config, &options->program, options->handler.kind, error) &&
-          check_tls(options, error) && serving_check(&options->serving, &options->program, error)))
+          check_tls(options, error) && check_nats(options, error)))
         return false;
     if (options->program.argv)
-        options->handler = (struct handler_spec){&handler_program, NULL, &options->program};
+        options->handler = (struct handler_spec){
+            .kind = &handler_program,
+            .program = &options->program,
+        };
     else if (!options->handler.kind)
         options->handler.kind = &handler_hello;
     access_options_apply(&options->access, &options->config);

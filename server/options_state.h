@@ -16,6 +16,7 @@
 #include "server/operands.h"
 #include "server/options_access.h"
 #include "server/options_serving.h"
+#include "server/options_nats.h"
 #include "server/options_tls.h"
 #include "server/reload.h"
 #include "server/server.h"

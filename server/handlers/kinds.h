@@ -13,6 +13,7 @@ extern const struct banter_handler handler_echo_functions;
 extern const struct handler_kind handler_hello;
 extern const struct handler_kind handler_echo;
 extern const struct handler_kind handler_plugin;
+extern const struct handler_kind handler_nats;    /* needs handler_spec.nats */
 extern const struct handler_kind handler_program; /* needs handler_spec.program */
 
 #endif

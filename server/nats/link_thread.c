@@ -64,11 +64,20 @@ void link_flush(struct link *link)
         return;
     flush_wire(link, link->wire, &link->polls_write);
     link->unsent = link->polls_write ? wire_unsent(link->wire) : 0;
-    if (link->owes_room && link->unsent < LINK_UNSENT_MAX / 2) {
-        link->owes_room = false;
-        if (link->owner.room)
-            link->owner.room(link->owner.context);
-    }
+}
+
+static bool has_room_again(const struct link *link)
+{
+    return link->owes_room && link->unsent < LINK_UNSENT_MAX / 2;
+}
+
+static void give_room(struct link *link)
+{
+    if (!has_room_again(link))
+        return;
+    link->owes_room = false;
+    if (link->owner.room)
+        link->owner.room(link->owner.context);
 }
 
 static void look_at_wire(struct link *link, struct wire *wire, uint32_t events)
@@ -143,18 +152,21 @@ static void run_batch(struct link *link, int64_t until_ms)
 {
     struct epoll_event events[EVENTS];
     int64_t due = clock_earlier(due_ms(link), until_ms);
-    int wait_ms = due == CLOCK_NEVER ? -1 : clock_wait_ms(due - clock_ms());
+    int wait_ms = has_room_again(link) ? 0
+                  : due == CLOCK_NEVER ? -1
+                                       : clock_wait_ms(due - clock_ms());
     int count = epoll_wait(link->epoll_fd, events, EVENTS, wait_ms);
     look_at_clock(link, due);
     if (link->owner.begin)
         link->owner.begin(link->owner.context);
+    give_room(link);
     look_at_events(link, events, count);
     link_run_tasks(link);
     run_timers(link);
     link_check_wires(link);
-    link_flush(link);
     if (link->owner.end)
         link->owner.end(link->owner.context);
+    link_flush(link);
 }
 
 static bool is_stopped(struct link *link)
@@ -177,6 +189,7 @@ static void *work(void *context)
     link_connect(link);
     while (!is_stopped(link))
         run_batch(link, CLOCK_NEVER);
+    run_batch(link, clock_ms()); /* what was posted before that */
     flush_at_stop(link);
     return NULL;
 }

@@ -167,10 +167,6 @@ static void connected(struct link *link, const struct connector_report *report)
         link_repeat_fences(link);
     else if (link->owner.up)
         link->owner.up(link->owner.context);
-    if (link->owes_room && link->owner.room) {
-        link->owes_room = false;
-        link->owner.room(link->owner.context);
-    }
 }
 
 static void close_wire(struct link *link)

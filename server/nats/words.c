@@ -9,8 +9,6 @@
 #include "common/escape.h"
 #include "common/protocol.h"
 
-#define TLS_PREFIX "tls://"
-
 /* ---- SERVERS/SUBJECT[#N] ---- */
 
 static bool malformed(struct error *error, const char *text, const char *why)
@@ -54,7 +52,7 @@ static bool complete(const char *host, size_t size, char *address, const char **
 static bool add_server(struct words_service *service, const char *text, size_t size,
                        const char **why)
 {
-    static const char prefix[] = TLS_PREFIX;
+    static const char prefix[] = WORDS_TLS_PREFIX;
     *why = "there can be 32 servers at most";
     _Static_assert(WORDS_SERVERS == 32, "the text above says how many");
     if (service->server_count == WORDS_SERVERS)

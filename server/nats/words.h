@@ -24,6 +24,8 @@ enum {
 
 /* ---- SERVERS/SUBJECT[#N] ---- */
 
+#define WORDS_TLS_PREFIX "tls://" /* in front of a HOST */
+
 struct words_server {
     char address[ADDRESS_HOST_SIZE + 8]; /* HOST:PORT or [V6]:PORT, as in the log */
     bool tls;                            /* tls://HOST */

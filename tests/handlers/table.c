@@ -4,4 +4,5 @@
 #include "tests/handlers/test.h"
 
 const struct handler_kind *const handler_kinds[] = {
-    &handler_hello, &handler_echo, &handler_plugin, &handler_program, &handler_test, NULL};
+    &handler_hello, &handler_echo, &handler_plugin, &handler_nats, &handler_program,
+    &handler_test,  NULL};
