@@ -87,6 +87,7 @@ static void take_out(struct errands *errands, struct errand *errand)
 {
     TAILQ_REMOVE(&errands->waiting, errand, entry);
     errands->count--;
+    errands->bytes -= errand->request->size;
 }
 
 /* The answer, or a verdict, of one that waits. */
@@ -164,6 +165,7 @@ static void put_in(struct errands *errands, struct errand *errand)
     counter_add(&errands->counters.late, 1);
     TAILQ_INSERT_TAIL(&errands->waiting, errand, entry);
     errands->count++;
+    errands->bytes += errand->request->size;
 }
 
 /* Gives the request to the executor. False: out of memory, and the request is as it was. */

@@ -63,6 +63,7 @@ struct errands {
     struct request_spares spares;
     TAILQ_HEAD(, errand) waiting; /* those that are answered later, the oldest first */
     unsigned count;               /* how many those are */
+    size_t bytes;                 /* of their messages */
     enum cost cost;               /* what the last ones have cost */
     struct request *called; /* for the next call; `reply` of the last one, if answered in it */
     uint64_t at_once;       /* answered in their calls, and not measured yet */

@@ -1,4 +1,4 @@
-/* nats/quota: up by one, down by half. */
+/* nats/quota: up by one, down by an eighth. */
 #include "server/nats/quota.h"
 
 void quota_set_places(struct quota *quota, unsigned places)
@@ -25,8 +25,8 @@ bool quota_takes(struct quota *quota, unsigned taken)
 void quota_answered(struct quota *quota, int64_t microseconds)
 {
     if (microseconds > QUOTA_SOON_US) {
-        unsigned half = quota->limit / 2;
-        quota->limit = half > quota->least ? half : quota->least;
+        unsigned less = quota->limit - (quota->limit + 7) / 8;
+        quota->limit = less > quota->least ? less : quota->least;
     } else if (quota->refused && quota->limit < QUOTA_MOST) {
         quota->limit++;
         quota->refused = false;

@@ -4,8 +4,9 @@
  *
  * As many as the handler has places, and as many again that wait: with more, each would wait here
  * while others are idle. A handler that is quick is given more than that, since a request is on its
- * way for longer than in its place; as long as each has its answer soon, one more is taken for each
- * that had to be refused, and a handler that is slow again is soon back at the first number.
+ * way for longer than in its place, and one that is refused is away for some milliseconds. As long
+ * as each has its answer soon, one more is taken for each answer that comes while others have to be
+ * refused. One that comes late takes an eighth of them back.
  *
  * Pure: no clock, no locks.
  */
@@ -15,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { QUOTA_MOST = 1024, QUOTA_SOON_US = 2000 };
+enum { QUOTA_MOST = 1024, QUOTA_SOON_US = 10000 };
 
 struct quota {
     unsigned least, limit;

@@ -12,6 +12,8 @@
 
 #define BUSY_TEXT "all places are taken"
 
+enum { REQUEST_BYTES = 8 << 20 /* of all requests that are taken, if they are more than one */ };
+
 /* ---- calls ---- */
 
 /* One with the subject for its answer. NULL: out of memory. */
@@ -121,10 +123,12 @@ static bool refuse(struct nats_service *service, const struct link_message *mess
     return true;
 }
 
-static bool has_place(struct nats_service *service)
+static bool has_place(struct nats_service *service, size_t size)
 {
-    unsigned taken = service->errands.count + service->answers.count;
-    return quota_takes(&service->quota, taken) && !errands_are_full(&service->errands);
+    const struct errands *errands = &service->errands;
+    bool has_room = errands->count == 0 || errands->bytes + size <= REQUEST_BYTES;
+    return quota_takes(&service->quota, errands->count + service->answers.count) && has_room &&
+           !errands_are_full(errands);
 }
 
 static void answer_busy(struct nats_service *service, const struct link_message *message)
@@ -154,7 +158,7 @@ void requests_take(void *context, const struct link_message *message)
         counter_add(&service->dropped, 1);
         log_put(service->errands.log, LOG_NATS_NO_REPLY, 0, service->subject,
                 strlen(service->subject));
-    } else if (!has_place(service)) {
+    } else if (!has_place(service, message->size)) {
         answer_busy(service, message);
     } else if (!refuse(service, message)) {
         ask(service, message);

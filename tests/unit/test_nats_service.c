@@ -39,8 +39,8 @@ static void one_that_answers_soon_is_given_more_if_it_had_to_refuse(void **state
     }
     assert_int_equal(quota.limit, 108);
     quota_answered(&quota, QUOTA_SOON_US + 1);
-    assert_int_equal(quota.limit, 54);
-    for (int i = 0; i < 4; i++)
+    assert_int_equal(quota.limit, 94);
+    for (int i = 0; i < 30; i++)
         quota_answered(&quota, QUOTA_SOON_US + 1);
     assert_int_equal(quota.limit, 8);
 }
