@@ -1,8 +1,6 @@
 /* options_tls: see options_tls.h. */
 #include "server/options_tls.h"
 
-#include <sys/prctl.h>
-
 #include "common/address.h"
 #include "server/config.h"
 #include "server/reload.h"
@@ -95,7 +93,6 @@ bool tls_options_open(struct tls_options *options, bool is_passed, struct server
     const struct tls_library *library = tls_library_open(error);
     if (!library)
         return false;
-    prctl(PR_SET_DUMPABLE, 0);
     options->server = library->open(&options->files, error);
     if (!options->server)
         return false;

@@ -22,8 +22,8 @@ struct tls_options {
 bool tls_options_check(const struct tls_options *options, const struct server_config *config,
                        struct error *error);
 
-/* If clients are to speak TLS: loads the files, registers them to be read anew, and keeps the key
- * out of core dumps. `is_passed`: a socket for them was passed to the process. */
+/* If clients are to speak TLS: loads the files, and registers them to be read anew. `is_passed`: a
+ * socket for them was passed to the process. */
 bool tls_options_open(struct tls_options *options, bool is_passed, struct server_config *config,
                       struct reload *reload, struct error *error);
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ static bool load_key(SSL_CTX *context, const char *path, const char *certificate
     bool is_encrypted = false;
     if (!look_at(path, &status, error))
         return false;
+    prctl(PR_SET_DUMPABLE, 0); /* nor may others of the same user look into the memory */
     SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
     SSL_CTX_set_default_passwd_cb_userdata(context, &is_encrypted);
     bool is_loaded = SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) == 1;
