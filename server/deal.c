@@ -78,7 +78,7 @@ static enum admission_refusal admit(const struct shared *shared, const struct ac
 {
     if (!allows(shared, accepted, why))
         return ADMISSION_DENIED;
-    if (!shared->tally)
+    if (!shared->tally || accepted->is_tallied)
         return accepted->is_counted || admission_enter(shared->admission) ? ADMISSION_GRANTED
                                                                           : ADMISSION_BUSY;
     struct tally_key key = transfer_tally_key(transfer, shared);
@@ -90,21 +90,31 @@ static enum admission_refusal admit(const struct shared *shared, const struct ac
     return ADMISSION_BUSY;
 }
 
+/* It is in none of these counts any more. */
+static void uncount(const struct shared *shared, const struct accepted *accepted)
+{
+    if (accepted->is_counted)
+        admission_client_left(shared->admission);
+    if (accepted->is_tallied)
+        tally_remove(shared->tally, accepted->key);
+}
+
 /* A proxy's connection is judged when it is known whose it is, unless it has no room to wait.
  * False: it could not even be refused in order, and is gone. */
 static bool judge(struct transfer *transfer, const struct shared *shared,
                   const struct accepted *accepted, bool is_full)
 {
     char why[ACCESS_WHY_SIZE];
-    transfer->refusal = is_full ? ADMISSION_BUSY : admit(shared, accepted, transfer, why);
+    transfer->refusal = accepted->is_refused ? ADMISSION_ADDRESS_BUSY
+                        : is_full            ? ADMISSION_BUSY
+                                             : admit(shared, accepted, transfer, why);
     if (transfer->refusal == ADMISSION_GRANTED) {
         transfer->number = admission_number(shared->admission);
         return true;
     }
-    if (accepted->is_counted)
-        admission_client_left(shared->admission);
+    uncount(shared, accepted);
     log_refusal(shared, transfer, why);
-    if (admission_refuse(shared->admission))
+    if (accepted->is_refused || admission_refuse(shared->admission))
         return true;
     refuse_at_once(transfer, shared);
     return false;
@@ -128,10 +138,11 @@ void deal_begin(struct transfer *transfer, struct shard *shard, struct scratch *
 }
 
 /* Memory is out. */
-static bool drop(const struct shared *shared, const struct accepted *accepted, bool is_counted)
+static bool drop(const struct shared *shared, const struct accepted *accepted)
 {
-    if (is_counted)
-        admission_client_left(shared->admission);
+    uncount(shared, accepted);
+    if (accepted->is_refused)
+        admission_refused_left(shared->admission);
     if (accepted->tls)
         accepted->tls->library->free(accepted->tls);
     close(accepted->fd);
@@ -139,10 +150,18 @@ static bool drop(const struct shared *shared, const struct accepted *accepted, b
     return false;
 }
 
+/* It is counted, and waits. */
+static bool enter_lobby(const struct shared *shared, const struct accepted *accepted)
+{
+    struct accepted counted = *accepted;
+    counted.is_counted = true;
+    return lobby_enter(shared->lobby, &counted) || drop(shared, &counted);
+}
+
 /* What a listener's clients, or those of a proxy, must show first. */
 static bool must_wait(const struct shared *shared, const struct accepted *accepted)
 {
-    return shared->lobby && !accepted->is_counted &&
+    return shared->lobby && !accepted->is_counted && !accepted->is_refused &&
            (shared->acceptor->listeners.items[accepted->listener].is_tls ||
             access_is_proxy(shared->settings.config.access, &accepted->address));
 }
@@ -173,12 +192,12 @@ bool deal(const struct shared *shared, const struct accepted *accepted, struct s
 {
     bool waits = must_wait(shared, accepted);
     if (waits && admission_enter(shared->admission))
-        return lobby_enter(shared->lobby, accepted) || drop(shared, accepted, true);
+        return enter_lobby(shared, accepted);
     if (waits && shared->acceptor->listeners.items[accepted->listener].is_tls)
         return close_unheard(shared, accepted);
     struct transfer *transfer = transfer_new(accepted, shared);
     if (!transfer)
-        return drop(shared, accepted, accepted->is_counted);
+        return drop(shared, accepted);
     if (!judge(transfer, shared, accepted, waits))
         return true;
     forget_names(accepted);

@@ -232,6 +232,7 @@ static bool open_lobby(struct server *server, struct error *error)
     const struct lobby_config config = {
         .listeners = &server->acceptor.listeners,
         .admission = &server->admission,
+        .tally = server->shared.tally,
         .log = server->shared.log,
         .timeout_ms = server_config_of(server)->handshake_timeout_ms,
         .admit = admit,

@@ -29,7 +29,7 @@ static enum outcome accept_next(const struct listener *listener, struct accepted
         accepted->address = (struct address){.size = sizeof accepted->address.socket};
         accepted->header = NULL;
         accepted->tls = NULL;
-        accepted->is_counted = false;
+        accepted->is_counted = accepted->is_refused = accepted->is_tallied = false;
         accepted->fd = accept4(listener->fd, &accepted->address.socket.any, &accepted->address.size,
                                SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted->fd >= 0)

@@ -17,6 +17,7 @@
 #include "common/address.h"
 #include "common/counter.h"
 #include "server/net/listener.h"
+#include "server/net/tally.h"
 
 struct log;
 struct loop;
@@ -47,7 +48,10 @@ struct accepted {
     /* who the client is, if a proxy tells; the caller's. NULL: it is the other end itself */
     const struct proxy_header *header;
     struct tls_client *tls; /* hands are shaken; the caller's, too. NULL: it speaks in the clear */
-    bool is_counted;        /* as a client (net/admission.h), in the lobby */
+    /* In the lobby: whether it is counted as a client, or as one that is refused since its address
+     * has too many (net/admission.h), and among its address's clients (net/tally.h). */
+    bool is_counted, is_refused, is_tallied;
+    struct tally_key key; /* which these are */
 };
 
 /* Before anything else, all zero before. Then `log` is set, and its listeners are opened. */

@@ -79,8 +79,7 @@ void lobby_end(struct lobby *lobby, struct guest *guest)
 {
     int fd = guest->accepted.fd;
     release(lobby, guest);
-    if (guest->accepted.is_counted)
-        admission_client_left(lobby->config.admission);
+    lobby_uncount(lobby, guest);
     close(fd);
 }
 
@@ -166,7 +165,7 @@ static void welcome(struct lobby *lobby, struct guest *guest)
     guest->state = is_tls && !is_proxy ? GUEST_TLS : GUEST_HEADER;
     if (!is_tls && look(lobby, guest))
         let_wait(lobby, guest);
-    else if (is_tls && let_wait(lobby, guest))
+    else if (is_tls && let_wait(lobby, guest) && (is_proxy || lobby_tally(lobby, guest)))
         look(lobby, guest);
 }
 
@@ -191,7 +190,6 @@ bool lobby_enter(struct lobby *lobby, const struct accepted *accepted)
         return false;
     guest->lobby = lobby;
     guest->accepted = *accepted;
-    guest->accepted.is_counted = true;
     if (inbox_push(&lobby->inbox, &guest->job.node))
         eventfd_write(lobby->wake_fd, 1);
     return true;

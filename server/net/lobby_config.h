@@ -11,6 +11,7 @@
 struct access;
 struct admission;
 struct job;
+struct tally;
 struct tls_server;
 
 enum { LOBBY_MAX = 256 };
@@ -18,6 +19,7 @@ enum { LOBBY_MAX = 256 };
 struct lobby_config {
     const struct listeners *listeners; /* on which they came; outlives the lobby */
     struct admission *admission;       /* where they are counted; the same */
+    struct tally *tally;               /* the same, of each address; NULL: it may have any number */
     struct log *log;                   /* the same */
     int64_t timeout_ms;                /* how long each may wait; 0: for ever */
     /* Takes a connection that has shown what it must, with its socket; it is counted. Called by the

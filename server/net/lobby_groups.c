@@ -1,9 +1,12 @@
-/* lobby_groups: those that wait, by whom they come from. */
+/* lobby_groups: those that wait, by whom they come from, and how many of those there may be. */
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "server/log/log.h"
+#include "server/net/admission.h"
 #include "server/net/lobby_state.h"
+#include "server/net/peer.h"
 
 static struct tally_key key_of(const struct address *address)
 {
@@ -66,4 +69,60 @@ struct guest *lobby_oldest_of_most(const struct lobby *lobby)
             oldest = guest;
     }
     return oldest;
+}
+
+/* ---- --max-per-address ---- */
+
+/* False: out of memory. */
+static bool find_key(const struct lobby *lobby, struct guest *guest)
+{
+    struct peer peer;
+    struct accepted *accepted = &guest->accepted;
+    const struct address *listener = &lobby_listener_of(lobby, guest)->address;
+    if (guest->header) {
+        accepted->key = peer_told(guest->header).key;
+        return true;
+    }
+    if (!peer_init(&peer, &accepted->address, accepted->fd))
+        return false;
+    accepted->key = peer_tally_key(&peer, listener);
+    peer_fini(&peer, listener);
+    return true;
+}
+
+static bool refuse_at_once(struct lobby *lobby, struct guest *guest)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    lobby_describe(lobby, guest, text);
+    log_tell(lobby->config.log, LOG_ADDRESS_BUSY, 0, "%s%c", text, LOG_SEPARATOR);
+    lobby_end(lobby, guest);
+    return false;
+}
+
+bool lobby_tally(struct lobby *lobby, struct guest *guest)
+{
+    struct accepted *accepted = &guest->accepted;
+    if (!lobby->config.tally || !find_key(lobby, guest))
+        return true;
+    accepted->is_tallied = tally_add(lobby->config.tally, accepted->key);
+    if (accepted->is_tallied)
+        return true;
+    if (!admission_refuse(lobby->config.admission))
+        return refuse_at_once(lobby, guest);
+    admission_client_left(lobby->config.admission);
+    accepted->is_counted = false;
+    accepted->is_refused = true;
+    return true;
+}
+
+void lobby_uncount(struct lobby *lobby, struct guest *guest)
+{
+    struct accepted *accepted = &guest->accepted;
+    if (accepted->is_tallied)
+        tally_remove(lobby->config.tally, accepted->key);
+    if (accepted->is_counted)
+        admission_client_left(lobby->config.admission);
+    else if (accepted->is_refused)
+        admission_refused_left(lobby->config.admission);
+    accepted->is_tallied = accepted->is_counted = accepted->is_refused = false;
 }

@@ -128,6 +128,14 @@ bool lobby_look_for_a_word(struct lobby *lobby, struct guest *guest);
 /* It can't wait any longer for its header, or has sent none. */
 void lobby_fail_header(struct lobby *lobby, struct guest *guest, const char *why);
 
+/* Counts one that is to shake hands among its address's clients, if that may have one more. If not,
+ * it is refused: in order, behind its handshake, and no client meanwhile, or at once. False: that
+ * is so, and it is ended. */
+bool lobby_tally(struct lobby *lobby, struct guest *guest);
+
+/* It is in no count any more. */
+void lobby_uncount(struct lobby *lobby, struct guest *guest);
+
 /* ---- lobby_tls: each returns whether the guest goes on waiting ---- */
 
 /* Looks at what has come. */

@@ -28,9 +28,7 @@ enum {
 /* What it is told has to arrive: our half is closed, and it may close its own. */
 static bool begin_linger(struct lobby *lobby, struct guest *guest)
 {
-    if (guest->accepted.is_counted)
-        admission_client_left(lobby->config.admission);
-    guest->accepted.is_counted = false;
+    lobby_uncount(lobby, guest);
     guest->state = GUEST_LINGERS;
     guest->deadline_ms = lobby->now_ms + LINGER_MS;
     shutdown(guest->accepted.fd, SHUT_WR);

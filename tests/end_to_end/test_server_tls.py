@@ -11,6 +11,7 @@ import harness
 from certificates import openssl
 from harness import BANTER, LIMIT, LineClient, Run, Talkers, is_error, scaled, wait_until
 from secure import Secured, client_context, connect, raw_connection
+from test_server_access import connect_from
 from test_server_handover import HEAVY
 
 NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1"
@@ -340,6 +341,62 @@ def test_too_many_of_one_address(secure, context):
     second = connect(banterd, context)
     assert is_error(second.reply(), "busy")
     assert second.at_eof()
+
+
+def test_those_who_shake_hands_are_among_those_of_their_address(secure, context):
+    """From accept to close, whatever comes of it."""
+    banterd = secure("--max-per-address", "1", "--handshake-timeout", "0")
+    for _ in range(3):
+        silent = raw_connection(banterd.address)
+        second = connect(banterd, context)
+        assert is_error(second.reply(), "busy")
+        assert second.at_eof()
+        silent.close()
+        wait_until(lambda: is_taken(banterd, context), "there is room again")
+    banterd.log.wait_for(r"^Too many clients of one address, refused 127\.0\.0\.1:\d+$", 3)
+
+
+def is_taken(banterd, context):
+    client = connect(banterd, context)
+    client.send("Zack\n--QUIT--\n")
+    took = client.readline() == b"Hello ZACK"
+    client.socket.close()
+    return took
+
+
+def test_one_address_keeps_no_other_from_connecting(secure, context):
+    """Not even where fewer clients may be than may shake hands."""
+    banterd = secure("-q", "--max-clients", "30", "--max-per-address", "2", "--handshake-timeout", "0")
+    silent = [raw_connection(banterd.address) for _ in range(100)]
+    banterd.log.wait_for(r"^Too many clients of one address, refused 127\.0\.0\.1:\d+$", 10)
+    other = connect_from(banterd, "127.0.0.2")
+    client = LineClient(Secured(other.socket, context))
+    assert client.ask("Zack") == b"Hello ZACK"
+    client.socket.close()
+    for raw in silent:
+        raw.close()
+    wait_until(lambda: is_taken(banterd, context), "there is room again")
+
+
+def test_the_user_of_a_unix_socket_shakes_hands(secure, context, folder):
+    banterd = secure("--max-per-address", "1", "--handshake-timeout", "0", listen=f"tls:unix:{folder}/s", ready=False)
+    banterd.log.wait_line(f"Socket now listening on tls:unix:{folder}/s")
+    silent = raw_connection(f"unix:{folder}/s")
+    second = connect(banterd, context, f"unix:{folder}/s")
+    assert is_error(second.reply(), "busy")
+    silent.close()
+
+
+def test_clients_of_a_proxy_are_counted_as_they_are_told(secure, context):
+    banterd = secure("--proxy-from", "127.0.0.1", "--max-per-address", "1", "--handshake-timeout", "0")
+    silent, second, other = (raw_connection(banterd.address) for _ in range(3))
+    silent.sendall(b"PROXY TCP4 10.1.2.3 127.0.0.1 54012 8000\r\n")
+    second.sendall(b"PROXY TCP4 10.1.2.3 127.0.0.1 54013 8000\r\n")
+    other.sendall(b"PROXY TCP4 10.1.2.4 127.0.0.1 54014 8000\r\n")
+    assert LineClient(Secured(other, context)).ask("Zack") == b"Hello ZACK"
+    assert is_error(LineClient(Secured(second, context)).reply(), "busy")
+    for raw in (silent, second, other):
+        raw.close()
 
 
 @pytest.fixture
