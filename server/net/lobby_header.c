@@ -49,11 +49,12 @@ static bool begin_tls(struct lobby *lobby, struct guest *guest, bool tells)
 {
     if (tells) {
         guest->header = malloc(sizeof *guest->header);
+        if (guest->header)
+            *guest->header = lobby->parsed;
         if (!guest->header || !lobby_regroup(lobby, guest, &lobby->parsed.address)) {
             lobby_fail_header(lobby, guest, "memory is out");
             return false;
         }
-        *guest->header = lobby->parsed;
     }
     guest->state = GUEST_TLS;
     return lobby_tally(lobby, guest) && lobby_look_at_tls(lobby, guest);
