@@ -93,6 +93,13 @@ void lobby_describe(const struct lobby *lobby, const struct guest *guest, char *
     address_print(address, text);
 }
 
+/* It is ended, and given back with its job. */
+static void leave_to_job(struct lobby *lobby, struct guest *guest)
+{
+    SLIST_REMOVE_HEAD(&lobby->gone, gone_entry);
+    guest->state = GUEST_LEFT;
+}
+
 /* It can't wait any longer. */
 static void end_wait(struct lobby *lobby, struct guest *guest, const char *why)
 {
@@ -103,6 +110,10 @@ static void end_wait(struct lobby *lobby, struct guest *guest, const char *why)
     case GUEST_TLS:
     case GUEST_READY:
         lobby_fail_tls(lobby, guest, why);
+        break;
+    case GUEST_BUSY:
+        lobby_fail_tls(lobby, guest, "no thread had time for it");
+        leave_to_job(lobby, guest);
         break;
     case GUEST_LINGERS:
         lobby_end(lobby, guest);
@@ -179,7 +190,10 @@ static void take_inbox(struct lobby *lobby)
             continue;
         }
         lobby->busy--;
-        lobby_end_step(lobby, guest);
+        if (guest->state == GUEST_LEFT)
+            SLIST_INSERT_HEAD(&lobby->gone, guest, gone_entry);
+        else
+            lobby_end_step(lobby, guest);
     }
 }
 
@@ -211,7 +225,7 @@ static struct guest *first_due(const struct lobby *lobby)
     struct guest *first = NULL;
     for (unsigned i = 0; i < lobby->count; i++) {
         struct guest *guest = lobby->guests[i];
-        if (lobby_may_end(guest) && guest->deadline_ms != CLOCK_NEVER &&
+        if (guest->deadline_ms != CLOCK_NEVER &&
             (!first || guest->deadline_ms < first->deadline_ms))
             first = guest;
     }
@@ -290,13 +304,12 @@ static void end_all(struct lobby *lobby)
         if (lobby->count > 0)
             run_batch(lobby, events, wait_for_events(lobby, events));
     } while (lobby->count > 0 && lobby->now_ms < lobby->stop_ms);
-    /* The jobs of these have them, and lobby_free() gets them back. */
     while (lobby->count > 0) {
         struct guest *guest = lobby->guests[0];
         bool is_busy = guest->state == GUEST_BUSY;
         lobby_end(lobby, guest);
         if (is_busy)
-            SLIST_REMOVE_HEAD(&lobby->gone, gone_entry);
+            leave_to_job(lobby, guest); /* from which lobby_free() gets it */
     }
 }
 

@@ -65,7 +65,7 @@ struct guest *lobby_oldest_of_most(const struct lobby *lobby)
         struct guest *guest = lobby->guests[i];
         if (guest->state == GUEST_LINGERS)
             return guest;
-        if (lobby_may_end(guest) && (!oldest || guest->group->count > oldest->group->count))
+        if (guest->state != GUEST_BUSY && (!oldest || guest->group->count > oldest->group->count))
             oldest = guest;
     }
     return oldest;

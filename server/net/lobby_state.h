@@ -38,7 +38,8 @@ enum guest_state {
     GUEST_WORD,   /* the header says nothing of a client: it is one itself as soon as it speaks */
     GUEST_TLS,    /* what it says next is awaited */
     GUEST_READY,  /* it was said: the next step of the handshake waits for its turn */
-    GUEST_BUSY,   /* a job takes that step */
+    GUEST_BUSY,   /* a job takes that step, or waits for a thread to do so */
+    GUEST_LEFT,   /* the same, and its connection is closed */
     GUEST_LINGERS /* it is refused, and is a client no more */
 };
 
@@ -111,9 +112,6 @@ bool lobby_regroup(struct lobby *lobby, struct guest *guest, const struct addres
 
 /* It waits no more. */
 void lobby_leave_group(struct lobby *lobby, struct guest *guest);
-
-/* Whether another thread has no part in it now. */
-static inline bool lobby_may_end(const struct guest *guest) { return guest->state != GUEST_BUSY; }
 
 /* The one that makes room for another. NULL: none may end. */
 struct guest *lobby_oldest_of_most(const struct lobby *lobby);
