@@ -148,6 +148,7 @@ ssize_t client_write(struct tls_client *shared, int fd, const void *data, size_t
     client->buffers = (struct tls_buffers){&shared->received, &wire->sending};
     size_t done = encrypt(client, (const char *) data + gone, size - gone);
     if (done == 0 && gone < size) {
+        clear(&wire->sending); /* what OpenSSL may have begun with */
         errno = EPROTO;
         return -1;
     }
@@ -254,6 +255,7 @@ ssize_t client_read(struct tls_client *shared, int fd, void *data, size_t size)
     struct client *client = (struct client *) shared;
     struct wire *wire = wire_of_thread();
     size_t got = 0;
+    int why = EAGAIN;
     bool held = shared->holds;
     if (!wire)
         return -1;
@@ -262,11 +264,12 @@ ssize_t client_read(struct tls_client *shared, int fd, void *data, size_t size)
         got = decrypt_rest(client, wire, data, size);
     if (got == 0 && client->incoming == GOES_ON) {
         if (!receive(client, wire, fd, size))
-            return -1;
-        if (client->incoming == GOES_ON)
+            why = errno;
+        else if (client->incoming == GOES_ON)
             got = decrypt_next(client, wire, data, size);
     }
-    /* OpenSSL's own words, such as an alert; if that fails, so does the next read or write. */
+    /* OpenSSL's own words, such as an alert: never left to the thread's next client. If that fails,
+     * so does the next read or write. */
     if (buffer_size(&wire->sending) > 0)
         send_out(client, wire, fd);
     if (buffer_size(&shared->sending) > OWED_BYTES)
@@ -275,7 +278,7 @@ ssize_t client_read(struct tls_client *shared, int fd, void *data, size_t size)
                                 buffer_size(&shared->received) > 0);
     if (got > 0 || client->incoming == ENDED)
         return (ssize_t) got;
-    errno = client->incoming == FAILED ? EPROTO : EAGAIN;
+    errno = client->incoming == FAILED ? EPROTO : why;
     return -1;
 }
 

@@ -282,6 +282,27 @@ static void new_keys_for_nothing(void **state)
     assert_int_equal(errno, EPROTO);
 }
 
+/* Nor does an answer to one client wait in the thread until another one is written to. */
+static void an_answer_that_is_nobody_elses(void **state)
+{
+    char read[100];
+    (void) state;
+    say("Zack\n", 5);
+    for (int i = 0; i < 3; i++) /* OpenSSL answers one when it comes to the next */
+        assert_true(say_new_keys(SSL_KEY_UPDATE_REQUESTED));
+    assert_int_equal(client_read(tls.client, tls.fd, read, 5), 5);
+    assert_int_equal(client_read(tls.client, tls.fd, read, 5), -1);
+    assert_int_equal(errno, EAGAIN);
+    typeof(tls) first = tls;
+    connect_both(state);
+    assert_int_equal(client_write(tls.client, tls.fd, "Jane\n", 5), 5);
+    assert_int_equal(SSL_read(tls.other, read, sizeof read), 5);
+    close_both(state);
+    tls = first;
+    assert_int_equal(client_write(tls.client, tls.fd, "Zack\n", 5), 5);
+    assert_int_equal(SSL_read(tls.other, read, sizeof read), 5);
+}
+
 /* What a client can make us owe that takes nothing has an end. */
 static void a_flood_of_wishes(void **state)
 {
@@ -311,6 +332,7 @@ int main(void)
         CONNECTED(what_is_no_record),
         CONNECTED(new_keys),
         CONNECTED(new_keys_for_nothing),
+        CONNECTED(an_answer_that_is_nobody_elses),
         CONNECTED(a_flood_of_wishes),
     };
     return cmocka_run_group_tests(tests, open_server, close_server);
