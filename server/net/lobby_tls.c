@@ -19,6 +19,7 @@
 enum {
     RECEIVE_BYTES = 16 << 10, /* before each step */
     LINGER_MS = 1000,         /* how long the other end may take to close */
+    LINGER_READS = 16,        /* of what it sends meanwhile, at a time: others wait, too */
     PATIENCE_MS = 1000,       /* a step that waits longer gives way to nobody any more */
     HANDSHAKE_BYTE = 0x16,    /* with which TLS begins */
 };
@@ -37,11 +38,10 @@ static bool begin_linger(struct lobby *lobby, struct guest *guest)
 
 bool lobby_linger(struct lobby *lobby, struct guest *guest)
 {
-    ssize_t got;
-    do
+    ssize_t got = 1;
+    for (int reads = 0; reads < LINGER_READS && got > 0; reads++)
         got = recv(guest->accepted.fd, lobby->received, sizeof lobby->received, MSG_DONTWAIT);
-    while (got > 0);
-    if (got < 0 && errno == EAGAIN)
+    if (got > 0 || (got < 0 && errno == EAGAIN))
         return true;
     lobby_end(lobby, guest);
     return false;
