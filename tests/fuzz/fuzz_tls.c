@@ -2,7 +2,7 @@
  * fuzz_tls: the server's TLS and the client's, with a man in the middle, who passes on what each
  * says in pieces, turns bits round, adds bytes and cuts. Either end reads what the other one wrote,
  * in order, and nothing else; it has an end only if the other one said so behind all of it; and if
- * nobody meddled it gets there.
+ * nobody meddled it gets there. Another client of the same thread never notices.
  *
  * Input: two bytes for a bit to turn round in the handshake (0: none); steps of two bytes each.
  */
@@ -24,7 +24,7 @@ extern const struct tls_library banterd_tls;
 
 enum {
     MOST_BYTES = 100000, /* that an end writes */
-    MOST_NEW_KEYS = 8,    /* that are no flood, with an answer to each */
+    MOST_NEW_KEYS = 8,   /* that are no flood, with an answer to each */
 };
 
 static struct tls_server *server;
@@ -424,11 +424,35 @@ static void check_ways(const struct talk *talk)
     }
 }
 
+/* ---- another client of the same thread, whom nobody meddles with ---- */
+
+static struct talk neighbour;
+
+static void open_neighbour(void)
+{
+    open_both(&neighbour);
+    shake_hands(&neighbour, 0);
+}
+
+static void check_neighbour(void)
+{
+    if (neighbour.down.written + 2 > MOST_BYTES) {
+        close_both(&neighbour);
+        open_neighbour();
+    }
+    write_there(&neighbour, 1);
+    write_here(&neighbour, 1);
+    settle(&neighbour);
+    FUZZ_REQUIRE(neighbour.down.read == neighbour.down.written && neighbour.down.read > 0);
+    FUZZ_REQUIRE(neighbour.up.read == neighbour.up.written && neighbour.up.read > 0);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void) argc;
     (void) argv;
     make_server();
+    open_neighbour();
     return 0;
 }
 
@@ -444,6 +468,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (talk.is_open) {
         while (input.left > 0)
             step(&talk, &input);
+        check_neighbour();
         settle(&talk);
         end_here(&talk);
         end_there(&talk);
