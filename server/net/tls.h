@@ -51,6 +51,7 @@ struct tls_client {
     struct buffer received;  /* by whom it belongs to; OpenSSL has not read it yet */
     struct buffer sending;   /* to the client; the kernel has not taken it yet */
     struct tls_names *names; /* when hands are shaken; NULL: it has no certificate. Owned */
+    bool is_nearly_done;     /* the next step, most likely the last, is little work */
     bool holds;              /* a read may give something that epoll does not know of */
     bool was_cut;            /* the stream has ended without a close_notify */
 };

@@ -64,6 +64,15 @@ static enum tls_step finish(struct client *client, struct error *error)
     return TLS_DONE;
 }
 
+/* Whether this step has said all that there is to say to the client, of which no certificate is
+ * awaited. */
+static bool has_only_to_finish(const struct client *client)
+{
+    return buffer_size(&client->shared.sending) > 0 &&
+           SSL_get_state(client->ssl) == TLS_ST_EARLY_DATA &&
+           SSL_get_verify_mode(client->ssl) == SSL_VERIFY_NONE;
+}
+
 enum tls_step client_shake_hands(struct tls_client *shared, struct error *error)
 {
     struct client *client = (struct client *) shared;
@@ -71,8 +80,10 @@ enum tls_step client_shake_hands(struct tls_client *shared, struct error *error)
     int result = SSL_do_handshake(client->ssl);
     if (result == 1)
         return finish(client, error);
-    if (SSL_get_error(client->ssl, result) == SSL_ERROR_WANT_READ)
+    if (SSL_get_error(client->ssl, result) == SSL_ERROR_WANT_READ) {
+        shared->is_nearly_done = has_only_to_finish(client);
         return TLS_WAITS;
+    }
     say_why(client, error);
     ERR_clear_error();
     return TLS_FAILED;
