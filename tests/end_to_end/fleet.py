@@ -3,44 +3,30 @@ under sessions that notice nothing.
 
 Each server runs a program that keeps a list of the lines it was given, so that a line that is lost or run twice shows.
 """
-import os
+import re
 import subprocess
 import threading
 from pathlib import Path
 
+import pages
 from haproxy import HAPROXY, STATS, row_of
 from harness import BANTER, DIES_WITH_US, LIMIT, Talkers, wait_until
 from manager import address_of, listening_socket, start_with_sockets
 
 BATCH = 40  # lines that a session has under way
+SERVERS = 3
 CHECK = "ping"  # the line that HAProxy asks a server, to see whether it is one
-
-CONFIGURATION = STATS + """\
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-    retries 3
-    option redispatch 1
-listen fleet
-    bind unix@{folder}/front
-    balance leastconn
-    option tcp-check
-    tcp-check send {check}\\n
-    tcp-check expect string {check}
-    default-server check inter 50ms send-proxy-v2
-{servers}
-"""
 
 
 class Fleet:
-    def __init__(self, bench, servers):
+    """Three servers behind HAProxy."""
+
+    def __init__(self, bench):
         self.bench = bench
         self.address = f"unix:{bench.folder}/front"
-        self._lists = [bench.folder / f"ran-{index}" for index in range(servers)]
+        self._lists = [bench.folder / f"ran-{index}" for index in range(SERVERS)]
         self._addresses = [f"127.0.0.1:{bench.hold_port()}" for _ in self._lists]
-        self._servers = [self._start(index) for index in range(servers)]
+        self._servers = [self._start(index) for index in range(SERVERS)]
         self._start_proxy()
 
     def _start(self, index):
@@ -48,15 +34,20 @@ class Fleet:
                                  self._lists[index], listen=self._addresses[index])
 
     def _start_proxy(self):
-        servers = "\n".join(f"    server s{index} {address}" for index, address in enumerate(self._addresses))
+        """As banter-nats(7) has it, with checks that come more often."""
+        text = pages.listing(pages.rendered("banter-nats.7"), "defaults")
+        text = text.replace("bind :8000", f"bind unix@{self.bench.folder}/front").replace("inter 1s", "inter 50ms")
+        for index, address in enumerate(self._addresses):
+            text = re.sub(rf"(server s{index + 1}) .*", rf"\1 {address}", text)
         file = self.bench.folder / "haproxy.cfg"
-        file.write_text(CONFIGURATION.format(folder=self.bench.folder, check=CHECK, servers=servers))
+        file.write_text(STATS.format(folder=self.bench.folder) + text)
         self.bench.start([HAPROXY, "-db", "-f", file], expect_stderr="(?s).*")
         for index in range(len(self._servers)):
             self._wait_up(index)
 
     def _wait_up(self, index):
-        wait_until(lambda: self._is_up(row_of(self.bench.folder, f"s{index}")), f"the proxy has found s{index} well")
+        wait_until(lambda: self._is_up(row_of(self.bench.folder, f"s{index + 1}")),
+                   f"the proxy has found s{index + 1} well")
 
     @staticmethod
     def _is_up(row):

@@ -18,7 +18,8 @@ from harness import BUILD, TOP
 
 pytestmark = pytest.mark.no_sanitizer
 
-PAGES = ["man1/banter.1", "man3/banter-handler.3", "man7/banter-program.7", "man7/banter-protocol.7", "man8/banterd.8"]
+PAGES = ["man1/banter.1", "man3/banter-handler.3", "man7/banter-nats.7", "man7/banter-program.7",
+         "man7/banter-protocol.7", "man8/banterd.8"]
 COMPLETIONS = ["banter", "banterd"]
 FISH_COMPLETIONS = ["banter.fish", "banterd.fish"]
 EXAMPLES = ["examples/reverse.c", "examples/store.c"]

@@ -256,4 +256,4 @@ def test_restarts(server, start_banter, folder, number, again):
 
 def test_a_fleet_that_is_restarted_one_by_one(bench):
     """Behind HAProxy; at full size it is `make restarts`."""
-    assert restart_under_load(Fleet(bench, servers=3), sessions=6, rounds=1) > 0
+    assert restart_under_load(Fleet(bench), sessions=6, rounds=1) > 0

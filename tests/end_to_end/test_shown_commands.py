@@ -39,6 +39,11 @@ def is_story(block):
     return any(line.startswith("banterd") and not re.search("&( |$)", line) for line in block.commands[1:])
 
 
+def is_cluster(block):
+    """Whether it needs the job control of a shell, and NATS."""
+    return any(command.startswith("nats-server") for command in block.commands)
+
+
 def is_conversation(block):
     return any(line.startswith("-> ") for line in block.output)
 
@@ -53,7 +58,8 @@ def shown(condition):
 
 def test_there_are_all_kinds():
     blocks = [block.values[0] for block in SHOWN]
-    assert len(blocks) > 20 and all(any(map(kind, blocks)) for kind in (is_server, is_story, is_conversation))
+    kinds = (is_server, is_story, is_conversation, is_cluster)
+    assert len(blocks) > 20 and all(any(map(kind, blocks)) for kind in kinds)
 
 
 @pytest.fixture
@@ -114,7 +120,19 @@ def test_story(bench, here, block):
     assert server.stop() == 0
 
 
-@shown(lambda block: not is_server(block) and not is_story(block) and not is_conversation(block))
+@shown(is_cluster)
+def test_cluster(bench, folder, here, block):
+    """As it is typed into an interactive shell, with other ports."""
+    ports = {port: bench.hold_port() for port in (4221, 4222, 4223, 6221, 6222, 6223)}
+    address = f"127.0.0.1:{bench.hold_port()}"
+    script = re.sub(r"\b[46]22[123]\b", lambda port: str(ports[int(port[0])]), "\n".join(block.commands))
+    script = f"set -m; trap 'kill $(jobs -p); wait' EXIT\n{script.replace(':8000', address)}"
+    run = bench.run(["bash", "-c", script], env={**here, "PATH": here["PATH"] + ":/usr/sbin", "BANTER_ADDRESS": address})
+    replies = [line for line in harness.text_of(run.stdout).splitlines() if line in block.output]
+    assert replies == block.output, run
+
+
+@shown(lambda block: not any(kind(block) for kind in (is_server, is_story, is_conversation, is_cluster)))
 def test_commands(bench, folder, here, open_screen, secure, block):
     script = patient("\n".join(block.commands))
     if "tls:" in script or "server.pem" in script:
