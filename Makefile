@@ -173,7 +173,7 @@ c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/b
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
-.PHONY: all without-nats deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers restarts lint format install uninstall deb check-deb clean help bench instructions fuzz fuzz-programs FORCE
+.PHONY: all without-nats deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers restarts cluster lint format install uninstall deb check-deb clean help bench instructions fuzz fuzz-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -412,6 +412,9 @@ other-servers: all | $(BUILD)/deps-servers ## try banter with redis, mpd, Node, 
 
 restarts: all | $(BUILD)/deps-test ## restart servers under clients that must notice nothing, at full size (half a minute)
 	@BANTER_BUILD='$(abspath $(BUILD))' '$(PYTHON)' tests/restarts/run
+
+cluster: all | $(BUILD)/deps-test ## let machines of a NATS cluster fail under load, at full size (ten minutes; CLUSTER='lost --seed 2' for one)
+	@BANTER_BUILD='$(abspath $(BUILD))' '$(PYTHON)' tests/cluster/run $(CLUSTER)
 
 lint: | $(BUILD)/deps-lint ## check who includes whom, format, C, man pages and scripts
 	'$(PYTHON)' tests/tools/rooms
