@@ -159,21 +159,23 @@ bench_mains := $(if $(bench_sources),$(shell grep -l '^int main\>' $(bench_sourc
 load_sources := $(patsubst %,tests/bench/%.c,connection question secure traffic)
 bench_parts := $(call objects,$(filter-out $(bench_mains) $(load_sources),$(bench_sources)) tests/handlers/work.c)
 bench := $(addprefix $(BUILD)/bench/,$(notdir $(bench_mains:.c=)))
+# Those that ask NATS and gearman, which only run-cluster needs.
+askers := $(patsubst tests/bench/askers/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/askers/*.c))
 
 pages := $(wildcard man/*.[1-8])
 examples := $(wildcard server/handlers/examples/*.c)
 scripts := $(shell grep -l '^\#!/bin/' .ci/run tests/tools/* debian/tests/* debian/banterd.*) common/completion.bash
 c_sources := $(wildcard $(addsuffix /*.c,common $(server_rooms) server/handlers/examples $(client_rooms) $(tls_rooms) server/tls server/nats \
                                          tests/unit tests/fuzz tests/handlers tests/end_to_end/plugins tests/faults \
-                                         tests/bench tests/bench/peers))
+                                         tests/bench tests/bench/peers tests/bench/askers))
 c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/banter $(client_rooms) $(tls_rooms) server/tls server/nats \
                                          tests/unit tests/fuzz tests/handlers tests/faults tests/bench \
-                                         tests/bench/peers))
+                                         tests/bench/peers tests/bench/askers))
 
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
-.PHONY: all without-nats deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers restarts cluster lint format install uninstall deb check-deb clean help bench instructions fuzz fuzz-programs FORCE
+.PHONY: all without-nats deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers restarts cluster bench-cluster lint format install uninstall deb check-deb clean help bench instructions fuzz fuzz-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -294,6 +296,12 @@ $(bench): $(bench_parts) $(common)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(link)
 
+$(askers): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/askers/%.o $(common)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(link)
+$(BUILD)/bench/nats_asker: libs = -lnats
+$(BUILD)/bench/gearman_asker $(BUILD)/bench/gearman_worker: libs = -lgearman
+
 # Objects of different flags never meet: this file changes with the command line, and all depend on it.
 quoted = '$(subst ','\'',$(1))'
 # An assignment of the variable, as make reads it.
@@ -321,6 +329,7 @@ $(BUILD)/lto/%.o: %.c $(BUILD)/flags | $(BUILD)/deps-build
 
 $(call objects,$(unit_sources)): | $(BUILD)/deps-test
 $(call objects,$(bench_sources)): | $(BUILD)/deps-bench
+$(patsubst $(BUILD)/bench/%,$(BUILD)/obj/tests/bench/askers/%.o,$(askers)): | $(BUILD)/deps-cluster
 
 -include $(patsubst %.o,%.d,$(sort $(call objects,$(c_sources)) \
                                    $(call whole,$(server) $(client) $(common) $(test_handlers)) $(tls) $(server_tls) $(nats)))
@@ -350,6 +359,8 @@ $(BUILD)/deps-bench: | $(BUILD)/deps-build $(if $(testing),$(BUILD)/deps-test)
 	@$(get_deps) bench && touch $@
 $(BUILD)/deps-beside: | $(BUILD)/deps-build
 	@$(get_deps) beside && touch $@
+$(BUILD)/deps-cluster: | $(BUILD)/deps-build
+	@$(get_deps) test bench cluster && touch $@
 $(BUILD)/deps-compare: | $(BUILD)/deps-build
 	@$(get_deps) test compare && touch $@
 $(BUILD)/deps-clients: | $(BUILD)/deps-build
@@ -400,6 +411,9 @@ instructions: all $(bench) | $(BUILD)/deps-instructions ## count the server's in
 	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run instructions $(INSTRUCTIONS)
 
 bench-programs: all $(bench) ## build the load generators and the peers to measure against
+
+bench-cluster: all $(bench) $(askers) | $(BUILD)/deps-cluster ## measure a front and a worker machine beside libnats, gearman and HAProxy (five minutes)
+	@BANTER_BUILD='$(abspath $(BUILD))' '$(PYTHON)' tests/bench/run-cluster $(BENCH)
 
 compare: all | $(BUILD)/deps-compare ## try banter beside nc, redis-cli and others, and say what was seen
 	@'$(PYTHON)' tests/compare/run --banter '$(BUILD)/banter'
