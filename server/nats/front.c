@@ -20,7 +20,7 @@ enum {
 static void set_full(struct front *front)
 {
     unsigned count = front->window - front->free_count + front->waiting_count;
-    bool is_full = count >= (front->is_full ? front->window - front->window / 4 : front->window);
+    bool is_full = count >= (front->is_full ? front->window - front->window / 8 : front->window);
     if (is_full == front->is_full)
         return;
     front->is_full = is_full;
