@@ -142,6 +142,7 @@ _banter_values() { # NAME
     END:*) _banter_offer "$lead"{newline,waits,line:,none} ;;
     WHERE:*) _banter_offer "$lead"{log,reply} ;;
     FORM:*) _banter_offer "$lead"{text,timed,json} ;;
+    POLICY:*) _banter_offer "$lead"{never,lost} ;;
     WHEN:*) _banter_offer "$lead"{auto,always,never} ;;
     NAME:*:*)
         [[ " ${handlers[*]} " != *" ${value%%:*}:FILE "* ]] || _banter_files "$lead${value%%:*}:"

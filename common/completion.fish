@@ -23,6 +23,8 @@ function __banter_values --argument-names name
             printf '%s\n' never stopping lost
         case CODEC
             printf '%s\n' line crlf block netstring raw
+        case POLICY
+            printf '%s\n' never lost
         case WHEN
             printf '%s\n' auto always never
         case FORM
@@ -33,6 +35,7 @@ function __banter_values --argument-names name
             printf '%s\n' newline waits line: none
         case NAME
             string match --invert '*:*' -- $argv[2..]
+            string match -rg '^(.*:)(?!FILE$)' -- $argv[2..]
             for handler in (string match '*:FILE' -- $argv[2..])
                 __banter_files (string replace FILE '' -- $handler)
             end

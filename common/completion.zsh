@@ -26,6 +26,9 @@ _banter_handlers() {
         fi
         compadd "$@" -S '' - ${handler%FILE}
     done
+    for handler in ${${(M)handlers:#*:*}:#*:FILE}; do
+        compadd "$@" -S '' - ${handler%%:*}:
+    done
     compadd "$@" - ${handlers:#*:*}
 }
 
@@ -60,6 +63,7 @@ _banter_help() { # PROGRAM
     local -A actions=(
         CASE '(never stopping lost)'
         CODEC '(line crlf block netstring raw)'
+        POLICY '(never lost)'
         WHEN '(auto always never)'
         FORM '(text timed json)'
         WHERE '(log reply)'

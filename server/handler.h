@@ -22,6 +22,7 @@ struct handler_restart;
 struct handler_session;
 struct handler_worker;
 struct log;
+struct nats_front_figures;
 struct nats_options;
 struct peer_text;
 struct program_options;
@@ -64,9 +65,10 @@ struct handler_kind {
     bool (*check)(const char *argument, struct error *error);
 
     /* Makes the handler ready. May set handler->state and how many descriptors it may open, and the
-     * kind, if that is another one from here on; all else in `handler` is set already. `spec` and `host` are good for this call only. False, with
-     * `error` set, if it can't; then nothing is left to close. NULL instead of a function: nothing
-     * needs to be done, and an argument is refused. */
+     * kind, if that is another one from here on; all else in `handler` is set already. `spec` and
+     * `host` are good for this call only. False, with `error` set, if it can't; then nothing is
+     * left to close. NULL instead of a function: nothing needs to be done, and an argument is
+     * refused. */
     bool (*open)(struct handler *handler, const struct handler_spec *spec,
                  const struct handler_host *host, struct error *error);
 
@@ -130,6 +132,9 @@ struct handler_kind {
     bool (*restart_workers)(struct handler *handler, struct error *error);
     int (*restart_fd)(const struct handler *handler);
     void (*restart_result)(struct handler *handler, struct handler_restart *restart);
+
+    /* What a front does for NATS (server/nats/library.h), for any thread. NULL: it is none. */
+    void (*front_figures)(struct handler *handler, struct nats_front_figures *figures);
 
     /* The process is about to end without close(): ends what would outlive it, of all handlers of
      * this kind. From any thread, also while one is being opened. NULL: nothing would. */

@@ -89,6 +89,13 @@ static uint64_t reloaded_s(const struct reloading *reloading)
     return reloading ? (uint64_t) reloading_last_s(reloading, &done) : 0;
 }
 
+static void read_front(struct handler *handler, struct exposition *figures)
+{
+    figures->is_front = handler->kind->front_figures;
+    if (figures->is_front)
+        handler->kind->front_figures(handler, &figures->front);
+}
+
 static void read_services(const struct server *server, struct exposition *figures)
 {
     figures->service_count = server_service_count(server);
@@ -114,6 +121,7 @@ static char *make_metrics(struct exporter *exporter, size_t *size)
     figures->certificate_end_s = server_certificate_end_s(config->server);
     count_workers(config->handler, figures);
     read_services(config->server, figures);
+    read_front(config->handler, figures);
     figures->reloaded_s = reloaded_s(config->reloading);
     char *text = exposition_text(figures, size);
     free(figures);

@@ -219,6 +219,34 @@ static void put_services(FILE *out, const struct exposition *figures)
     }
 }
 
+/* The handler's. */
+static void put_front(FILE *out, const struct exposition *figures)
+{
+    const struct nats_front_figures *front = &figures->front;
+    if (!figures->is_front)
+        return;
+    put_gauge(out, "banterd_front_connected", "Whether a NATS server is connected to.",
+              *front->server != '\0');
+    put_counter(out, "banterd_front_connects_total", "NATS servers that were connected to.",
+                front->connects);
+    put_counter(out, "banterd_front_losses_total", "NATS servers that were lost.", front->losses);
+    put_gauge(out, "banterd_front_down", "Whether nobody serves the subject.", front->is_down);
+    put_gauge(out, "banterd_front_out", "Requests that are out.", front->out);
+    put_gauge(out, "banterd_front_waiting", "Requests that wait until they can be sent.",
+              front->waiting);
+    put_counter(out, "banterd_front_tries_total", "Times that requests were sent.", front->tries);
+    put_counter(out, "banterd_front_busy_total", "Tries for which somebody was too busy.",
+                front->busy);
+    put_counter(out, "banterd_front_nobody_total", "Tries for which nobody was there.",
+                front->nobody);
+    put_counter(out, "banterd_front_overdue_total",
+                "Tries that were followed by others, since no answer had come.", front->overdue);
+    put_counter(out, "banterd_front_late_total",
+                "Replies that were dropped: too late, twice, or to nothing.", front->late);
+    put_counter(out, "banterd_front_given_up_total",
+                "Requests that were sent, and for which nobody waited any more.", front->given_up);
+}
+
 static void put_log(FILE *out, const struct server_stats *stats)
 {
     put_counter(out, "banterd_log_lines_total", "Lines that were written to the log.",
@@ -257,6 +285,7 @@ char *exposition_text(const struct exposition *figures, size_t *size)
     put_engine(out, &figures->stats);
     put_workers(out, figures);
     put_services(out, figures);
+    put_front(out, figures);
     put_log(out, &figures->stats);
     put_reloads(out, figures);
     bool failed = ferror(out);

@@ -29,6 +29,8 @@ struct exposition {
     uint64_t worker_replacements;
     struct nats_service_figures services[LISTENERS_MAX];
     unsigned service_count;
+    bool is_front; /* the handler asks over NATS, and this is what it does */
+    struct nats_front_figures front;
     uint64_t reloaded_s; /* when files were last read anew, since 1970; 0: never */
 };
 

@@ -61,6 +61,32 @@ static void put_service(struct json *json, const struct nats_service_figures *fi
     json_end_object(json);
 }
 
+/* Of a handler that asks over NATS. */
+static void put_front(struct json *json, struct handler *handler)
+{
+    struct nats_front_figures front;
+    if (!handler->kind->front_figures)
+        return;
+    handler->kind->front_figures(handler, &front);
+    json_begin_object(json, "front");
+    if (*front.server)
+        json_text(json, "server", front.server);
+    else
+        json_null(json, "server");
+    json_number(json, "connects", front.connects);
+    json_number(json, "losses", front.losses);
+    json_bool(json, "down", front.is_down);
+    json_number(json, "out", front.out);
+    json_number(json, "waiting", front.waiting);
+    json_number(json, "tries", front.tries);
+    json_number(json, "busy", front.busy);
+    json_number(json, "nobody", front.nobody);
+    json_number(json, "overdue", front.overdue);
+    json_number(json, "late", front.late);
+    json_number(json, "given_up", front.given_up);
+    json_end_object(json);
+}
+
 /* Of NATS. */
 static void put_services(struct json *json, const struct server *server)
 {
@@ -218,6 +244,7 @@ static void put_status(struct json *json, const struct status_source *source,
     put_minute(json, minute);
     put_loops(json, source->server, stats.loops);
     put_services(json, source->server);
+    put_front(json, source->handler);
     put_late(json, &stats);
     json_number(json, "threads", stats.threads);
     put_workers(json, "workers", source->handler);

@@ -274,7 +274,7 @@ static void close_front(struct handler *handler)
 
 /* ---- for those who watch over it ---- */
 
-void front_figures(struct handler *handler, struct nats_front_figures *figures)
+static void front_figures(struct handler *handler, struct nats_front_figures *figures)
 {
     struct front *front = handler->state;
     struct link_figures link;
@@ -301,4 +301,5 @@ const struct handler_kind front_kind = {
     .handle = handle,
     .close = close_front,
     .recall = recall,
+    .front_figures = front_figures,
 };

@@ -15,7 +15,4 @@
 
 extern const struct handler_kind front_kind;
 
-/* What it does and has done, from any thread. */
-void front_figures(struct handler *handler, struct nats_front_figures *figures);
-
 #endif

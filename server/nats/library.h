@@ -19,7 +19,6 @@
 enum { NATS_DEFAULT_WINDOW = 1024, NATS_MAX_WINDOW = 1 << 20 };
 #define NATS_DEFAULT_GROUP "q"
 
-struct handler;
 struct handler_kind;
 struct nats_serving;
 
@@ -58,7 +57,6 @@ struct nats_library {
     const char *version; /* the server's */
     const struct handler_kind *front;
     const struct nats_serving *serving; /* server/nats/serving.h */
-    void (*front_figures)(struct handler *handler, struct nats_front_figures *figures);
 };
 
 /* The library: in the program's folder, in ../lib/banter from there, or where `make install` put

@@ -9,5 +9,4 @@ const struct nats_library __attribute__((visibility("default"))) banterd_nats = 
     .version = BANTER_VERSION,
     .serving = &nats_serving,
     .front = &front_kind,
-    .front_figures = front_figures,
 };

@@ -45,7 +45,7 @@ def programs(folder):
     """A build folder of the test's own, with the programs in it."""
     build = folder / "build"
     build.mkdir()
-    for name in ("banter", "banterd", "banter-tls.so", "banterd-tls.so"):
+    for name in ("banter", "banterd", "banter-tls.so", "banterd-nats.so", "banterd-tls.so"):
         (build / name).symlink_to(BUILD / name)
     return build
 
@@ -71,7 +71,7 @@ def test_install_and_uninstall(folder):
     make("install", *where)
     assert files_under(folder / "opt/banter") == [
         "bin/banter", "bin/banterd", "include/banter/handler.h", "lib/banter/banter-tls.so",
-        "lib/banter/banterd-tls.so", "lib/pkgconfig/banter.pc",
+        "lib/banter/banterd-nats.so", "lib/banter/banterd-tls.so", "lib/pkgconfig/banter.pc",
         *("share/bash-completion/completions/" + name for name in COMPLETIONS),
         *("share/doc/banter/" + document for document in DOCUMENTS),
         *("share/fish/vendor_completions.d/" + name for name in FISH_COMPLETIONS),
@@ -137,7 +137,7 @@ def test_install_into_folders_of_ones_choice(folder):
     assert files_under(folder / "a b") == ["b/banter", *("c/" + name for name in COMPLETIONS),
                                            *("d/" + document for document in DOCUMENTS),
                                            *("f/" + name for name in FISH_COMPLETIONS), "i/banter/handler.h",
-                                           "l/banter/banter-tls.so", "l/banter/banterd-tls.so", *("m/" + page for page in PAGES), "p/banter.pc", "s/banterd", "z/_banter"]
+                                           "l/banter/banter-tls.so", "l/banter/banterd-nats.so", "l/banter/banterd-tls.so", *("m/" + page for page in PAGES), "p/banter.pc", "s/banterd", "z/_banter"]
     assert "includedir=/i\n" in (folder / "a b/p/banter.pc").read_text()
 
 

@@ -147,8 +147,8 @@ def test_offers_the_handlers_of_the_table(bash, folder):
     (folder / "bin").mkdir()
     (folder / "bin/banterd").symlink_to(harness.BANTERD_TEST)
     (folder / "object.so").touch()
-    assert bash.offers("banterd --handler ") == {"hello", "echo", "plugin:"}
-    assert bash.offers("bin/banterd --handler ") == {"hello", "echo", "plugin:", "test"}
+    assert bash.offers("banterd --handler ") == {"hello", "echo", "plugin:", "nats:"}
+    assert bash.offers("bin/banterd --handler ") == {"hello", "echo", "plugin:", "nats:", "test"}
     assert bash.tab("bin/banterd -Ht") == "bin/banterd -Htest |"
     assert bash.tab("bin/banterd --handler=plugin:o") == "bin/banterd --handler=plugin:object.so |"
     assert bash.tab("bin/banterd --handler echo:o") == "bin/banterd --handler echo:o|"

@@ -15,7 +15,7 @@ from harness import Output, wait_until
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 NUMBERS = {"session", "bytes", "max_bytes", "clients", "requests", "count", "max_clients", "wanted", "max_threads",
            "worker", "pid", "retry_s", "timeout_ms", "sessions", "sessions_total", "requests_total", "loops_in_use",
-           "threads", "memory_bytes"}
+           "threads", "memory_bytes", "max_message"}
 
 
 # ---- the schema is that of the man page

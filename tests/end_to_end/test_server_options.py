@@ -73,7 +73,7 @@ def test_help(bench, option):
     assert max(map(len, text.splitlines())) <= 80
 
 
-HANDLERS = ["hello", "echo", "plugin:FILE.so[:ARG]"]
+HANDLERS = ["hello", "echo", "plugin:FILE.so[:ARG]", "nats:SERVERS/SUBJECT"]
 
 
 @pytest.mark.parametrize("program, handlers", [(BANTERD, HANDLERS), (BANTERD_TEST, [*HANDLERS, "test"])],
