@@ -87,9 +87,11 @@ static void put_front(struct json *json, struct handler *handler)
     json_end_object(json);
 }
 
-/* Of NATS. */
+/* Subjects of NATS, if some are served. */
 static void put_services(struct json *json, const struct server *server)
 {
+    if (server_service_count(server) == 0)
+        return;
     json_begin_array(json, "services");
     for (unsigned i = 0; i < server_service_count(server); i++) {
         struct nats_service_figures figures;
