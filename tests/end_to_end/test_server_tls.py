@@ -305,6 +305,17 @@ def test_those_who_say_nothing_make_room(secure, context):
     wait_until(lambda: banterd.descriptors() < 100, "they are gone")
 
 
+def test_one_that_waits_stays_beside_a_flood_of_another_address(secure, context):
+    banterd = secure("--handshake-timeout", "0")
+    other = connect_from(banterd, "127.0.0.2")
+    flood = [raw_connection(banterd.address) for _ in range(300)]
+    banterd.log.wait_for(r"^TLS handshake with 127\.0\.0\.1:\d+ failed: it did not come, and others wait$")
+    client = LineClient(Secured(other.socket, context))
+    assert client.ask("Zack") == b"Hello ZACK"
+    for raw in (client.socket, *flood):
+        raw.close()
+
+
 def test_many_at_once(secure, context):
     def talk(number):
         client = LineClient(Secured(raw_connection(banterd.address), context))
