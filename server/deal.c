@@ -150,30 +150,31 @@ static bool drop(const struct shared *shared, const struct accepted *accepted)
     return false;
 }
 
-/* It is counted, and waits. */
-static bool enter_lobby(const struct shared *shared, const struct accepted *accepted)
+static bool is_for_tls(const struct shared *shared, const struct accepted *accepted)
 {
-    struct accepted counted = *accepted;
-    counted.is_counted = true;
-    return lobby_enter(shared->lobby, &counted) || drop(shared, &counted);
+    return shared->acceptor->listeners.items[accepted->listener].is_tls;
 }
 
 /* What a listener's clients, or those of a proxy, must show first. */
 static bool must_wait(const struct shared *shared, const struct accepted *accepted)
 {
     return shared->lobby && !accepted->is_counted && !accepted->is_refused &&
-           (shared->acceptor->listeners.items[accepted->listener].is_tls ||
+           (is_for_tls(shared, accepted) ||
             access_is_proxy(shared->settings.config.access, &accepted->address));
 }
 
 /* There is no room to wait for a handshake, behind which it could be said. */
-static bool close_unheard(const struct shared *shared, const struct accepted *accepted)
+static bool close_unheard(const struct shared *shared, const struct accepted *accepted,
+                          enum lobby_entry entry)
 {
     char text[ADDRESS_TEXT_SIZE];
     const struct listener *listener = &shared->acceptor->listeners.items[accepted->listener];
     bool is_unix = accepted->address.socket.any.sa_family == AF_UNIX;
     address_print(is_unix ? &listener->address : &accepted->address, text);
-    log_tell(shared->log, LOG_BUSY, 0, "%s", text);
+    if (entry == LOBBY_FULL)
+        log_tell(shared->log, LOG_BUSY, 0, "%s", text);
+    else
+        log_tell(shared->log, LOG_ADDRESS_BUSY, 0, "%s%c", text, LOG_SEPARATOR);
     close(accepted->fd);
     return true;
 }
@@ -190,15 +191,19 @@ static void forget_names(const struct accepted *accepted)
 bool deal(const struct shared *shared, const struct accepted *accepted, struct shard *shard,
           struct scratch *scratch)
 {
-    bool waits = must_wait(shared, accepted);
-    if (waits && admission_enter(shared->admission))
-        return enter_lobby(shared, accepted);
-    if (waits && shared->acceptor->listeners.items[accepted->listener].is_tls)
-        return close_unheard(shared, accepted);
+    bool is_full = false;
+    if (must_wait(shared, accepted)) {
+        enum lobby_entry entry = lobby_enter(shared->lobby, accepted);
+        if (entry == LOBBY_NO_MEMORY)
+            return drop(shared, accepted);
+        is_full = entry == LOBBY_FULL && !is_for_tls(shared, accepted);
+        if (!is_full)
+            return entry == LOBBY_ENTERED || close_unheard(shared, accepted, entry);
+    }
     struct transfer *transfer = transfer_new(accepted, shared);
     if (!transfer)
         return drop(shared, accepted);
-    if (!judge(transfer, shared, accepted, waits))
+    if (!judge(transfer, shared, accepted, is_full))
         return true;
     forget_names(accepted);
     struct shard *to = &shared->shards[scaler_assigned(shared->scaler, transfer->number)];

@@ -79,7 +79,7 @@ void lobby_end(struct lobby *lobby, struct guest *guest)
 {
     int fd = guest->accepted.fd;
     release(lobby, guest);
-    lobby_uncount(lobby, guest);
+    lobby_uncount(lobby, &guest->accepted);
     close(fd);
 }
 
@@ -176,7 +176,7 @@ static void welcome(struct lobby *lobby, struct guest *guest)
     guest->state = is_tls && !is_proxy ? GUEST_TLS : GUEST_HEADER;
     if (!is_tls && look(lobby, guest))
         let_wait(lobby, guest);
-    else if (is_tls && let_wait(lobby, guest) && (is_proxy || lobby_tally(lobby, guest)))
+    else if (is_tls && let_wait(lobby, guest))
         look(lobby, guest);
 }
 
@@ -197,16 +197,33 @@ static void take_inbox(struct lobby *lobby)
     }
 }
 
-bool lobby_enter(struct lobby *lobby, const struct accepted *accepted)
+/* As a client, or as one that is refused. A proxy's is tallied when it is known whose it is. */
+static enum lobby_entry count(const struct lobby *lobby, struct accepted *accepted)
+{
+    bool is_known = lobby->config.listeners->items[accepted->listener].is_tls &&
+                    !access_is_proxy(lobby->config.access, &accepted->address);
+    if (is_known && !lobby_tally(lobby, accepted, NULL))
+        return LOBBY_ADDRESS_FULL;
+    accepted->is_counted = !accepted->is_refused && admission_enter(lobby->config.admission);
+    if (accepted->is_counted || accepted->is_refused)
+        return LOBBY_ENTERED;
+    lobby_uncount(lobby, accepted);
+    return LOBBY_FULL;
+}
+
+enum lobby_entry lobby_enter(struct lobby *lobby, const struct accepted *accepted)
 {
     struct guest *guest = calloc(1, sizeof *guest);
     if (!guest)
-        return false;
+        return LOBBY_NO_MEMORY;
     guest->lobby = lobby;
     guest->accepted = *accepted;
-    if (inbox_push(&lobby->inbox, &guest->job.node))
+    enum lobby_entry entry = count(lobby, &guest->accepted);
+    if (entry != LOBBY_ENTERED)
+        free(guest);
+    else if (inbox_push(&lobby->inbox, &guest->job.node))
         eventfd_write(lobby->wake_fd, 1);
-    return true;
+    return entry;
 }
 
 /* ---- the thread ---- */

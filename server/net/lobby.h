@@ -24,9 +24,16 @@ struct lobby *lobby_new(const struct lobby_config *config);
 /* Starts its thread. 0, or an errno. */
 int lobby_start(struct lobby *lobby);
 
-/* Takes a connection, which is counted, with its socket. False: out of memory, and the socket is
- * still the caller's. From any thread. */
-bool lobby_enter(struct lobby *lobby, const struct accepted *accepted);
+enum lobby_entry {
+    LOBBY_ENTERED,
+    LOBBY_FULL,         /* there are as many clients as there may be */
+    LOBBY_ADDRESS_FULL, /* of its address; and as many wait to be told so as may */
+    LOBBY_NO_MEMORY,
+};
+
+/* Takes a connection with its socket, and counts it. If it does not enter, the socket is still the
+ * caller's. From any thread. */
+enum lobby_entry lobby_enter(struct lobby *lobby, const struct accepted *accepted);
 
 /* Sums without a lock. NULL: none. From any thread. */
 void lobby_figures(const struct lobby *lobby, struct lobby_figures *figures);

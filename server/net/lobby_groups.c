@@ -74,13 +74,13 @@ struct guest *lobby_oldest_of_most(const struct lobby *lobby)
 /* ---- --max-per-address ---- */
 
 /* False: out of memory. */
-static bool find_key(const struct lobby *lobby, struct guest *guest)
+static bool find_key(const struct lobby *lobby, struct accepted *accepted,
+                     const struct proxy_header *header)
 {
     struct peer peer;
-    struct accepted *accepted = &guest->accepted;
-    const struct address *listener = &lobby_listener_of(lobby, guest)->address;
-    if (guest->header) {
-        accepted->key = peer_told(guest->header).key;
+    const struct address *listener = &lobby->config.listeners->items[accepted->listener].address;
+    if (header) {
+        accepted->key = peer_told(header).key;
         return true;
     }
     if (!peer_init(&peer, &accepted->address, accepted->fd))
@@ -90,39 +90,39 @@ static bool find_key(const struct lobby *lobby, struct guest *guest)
     return true;
 }
 
-static bool refuse_at_once(struct lobby *lobby, struct guest *guest)
+bool lobby_tally(const struct lobby *lobby, struct accepted *accepted,
+                 const struct proxy_header *header)
 {
-    char text[ADDRESS_TEXT_SIZE];
-    lobby_describe(lobby, guest, text);
-    log_tell(lobby->config.log, LOG_ADDRESS_BUSY, 0, "%s%c", text, LOG_SEPARATOR);
-    lobby_end(lobby, guest);
-    return false;
-}
-
-bool lobby_tally(struct lobby *lobby, struct guest *guest)
-{
-    struct accepted *accepted = &guest->accepted;
-    if (!lobby->config.tally || !find_key(lobby, guest))
+    if (!lobby->config.tally || !find_key(lobby, accepted, header))
         return true;
     accepted->is_tallied = tally_add(lobby->config.tally, accepted->key);
-    if (accepted->is_tallied)
-        return true;
-    if (!admission_refuse(lobby->config.admission))
-        return refuse_at_once(lobby, guest);
-    admission_client_left(lobby->config.admission);
-    accepted->is_counted = false;
-    accepted->is_refused = true;
+    accepted->is_refused = !accepted->is_tallied && admission_refuse(lobby->config.admission);
+    return accepted->is_tallied || accepted->is_refused;
+}
+
+bool lobby_tally_guest(struct lobby *lobby, struct guest *guest)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    struct accepted *accepted = &guest->accepted;
+    if (!lobby_tally(lobby, accepted, guest->header)) {
+        lobby_describe(lobby, guest, text);
+        log_tell(lobby->config.log, LOG_ADDRESS_BUSY, 0, "%s%c", text, LOG_SEPARATOR);
+        lobby_end(lobby, guest);
+        return false;
+    }
+    if (accepted->is_refused)
+        admission_client_left(lobby->config.admission);
+    accepted->is_counted = !accepted->is_refused;
     return true;
 }
 
-void lobby_uncount(struct lobby *lobby, struct guest *guest)
+void lobby_uncount(const struct lobby *lobby, struct accepted *accepted)
 {
-    struct accepted *accepted = &guest->accepted;
     if (accepted->is_tallied)
         tally_remove(lobby->config.tally, accepted->key);
     if (accepted->is_counted)
         admission_client_left(lobby->config.admission);
-    else if (accepted->is_refused)
+    if (accepted->is_refused)
         admission_refused_left(lobby->config.admission);
     accepted->is_tallied = accepted->is_counted = accepted->is_refused = false;
 }

@@ -57,7 +57,7 @@ static bool begin_tls(struct lobby *lobby, struct guest *guest, bool tells)
         }
     }
     guest->state = GUEST_TLS;
-    return lobby_tally(lobby, guest) && lobby_look_at_tls(lobby, guest);
+    return lobby_tally_guest(lobby, guest) && lobby_look_at_tls(lobby, guest);
 }
 
 /* The header is there, and nothing behind it is read with it. True as above. */

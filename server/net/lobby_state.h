@@ -126,13 +126,19 @@ bool lobby_look_for_a_word(struct lobby *lobby, struct guest *guest);
 /* It can't wait any longer for its header, or has sent none. */
 void lobby_fail_header(struct lobby *lobby, struct guest *guest, const char *why);
 
-/* Counts one that is to shake hands among its address's clients, if that may have one more. If not,
- * it is refused: in order, behind its handshake, and no client meanwhile, or at once. False: that
- * is so, and it is ended. */
-bool lobby_tally(struct lobby *lobby, struct guest *guest);
+/* Counts one that is to shake hands among its address's clients, if that may have one more; else
+ * among those that are refused in order, behind their handshake, and are no clients meanwhile. The
+ * address is the header's, if that is not NULL. False: there are too many of these, too. From any
+ * thread. */
+bool lobby_tally(const struct lobby *lobby, struct accepted *accepted,
+                 const struct proxy_header *header);
 
-/* It is in no count any more. */
-void lobby_uncount(struct lobby *lobby, struct guest *guest);
+/* The same for one that has entered as a client, now that it is known whose it is. False: it is
+ * ended. */
+bool lobby_tally_guest(struct lobby *lobby, struct guest *guest);
+
+/* It is in no count any more. From any thread. */
+void lobby_uncount(const struct lobby *lobby, struct accepted *accepted);
 
 /* ---- lobby_tls: each returns whether the guest goes on waiting ---- */
 

@@ -31,7 +31,7 @@ enum {
 /* What it is told has to arrive: our half is closed, and it may close its own. */
 static bool begin_linger(struct lobby *lobby, struct guest *guest)
 {
-    lobby_uncount(lobby, guest);
+    lobby_uncount(lobby, &guest->accepted);
     guest->state = GUEST_LINGERS;
     guest->deadline_ms = lobby->now_ms + LINGER_MS;
     shutdown(guest->accepted.fd, SHUT_WR);

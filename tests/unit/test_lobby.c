@@ -153,8 +153,7 @@ static void enter(uint32_t address)
     accepted.address.socket.v4.sin_family = AF_INET;
     accepted.address.socket.v4.sin_addr.s_addr = htonl(address);
     accepted.address.size = sizeof accepted.address.socket.v4;
-    assert_true(admission_enter(&fixture.admission));
-    assert_true(lobby_enter(fixture.lobby, &accepted));
+    assert_int_equal(lobby_enter(fixture.lobby, &accepted), LOBBY_ENTERED);
 }
 
 /* The step that was submitted at this place is taken. */
