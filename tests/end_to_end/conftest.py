@@ -9,6 +9,7 @@ from nats_servers import NatsCluster, NatsServer
 from peers.by_hand import Script
 from peers.scripted import Peer, hello
 from screen import Screen
+from secure import client_context
 
 _failed = pytest.StashKey()
 _bench = pytest.StashKey()
@@ -91,6 +92,20 @@ def certificates(tmp_path_factory):
     made = Folder(tmp_path_factory.mktemp("certificates"))
     made.sign("server")
     return made
+
+
+@pytest.fixture
+def secure(server, certificates):
+    """secure(*options) starts a banterd for clients that speak TLS."""
+    def start(*options, listen="tls:127.0.0.1:0", **how):
+        return server("--cert", certificates.path("server.pem"), *options, listen=listen, **how)
+    return start
+
+
+@pytest.fixture
+def context(certificates):
+    """What a client has that trusts this server."""
+    return client_context(certificates)
 
 
 @pytest.fixture

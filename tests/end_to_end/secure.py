@@ -2,6 +2,7 @@
 import contextlib
 import socket
 import ssl
+import subprocess
 import threading
 
 from harness import LIMIT, LineClient
@@ -100,3 +101,9 @@ def connect(banterd, context, address=None, framing="line", **how):
     client = LineClient(Secured(raw_connection(address or banterd.address), context, **how), framing)
     banterd._clients.append(client)
     return client
+
+
+def s_client(banterd, *options, input=b""):
+    """Runs openssl's to its end."""
+    return subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{banterd.port}", *options], input=input,
+                          capture_output=True, timeout=LIMIT)

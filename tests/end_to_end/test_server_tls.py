@@ -10,29 +10,11 @@ import pytest
 import harness
 from certificates import openssl
 from harness import BANTER, LIMIT, LineClient, Run, Talkers, is_error, scaled, wait_until
-from secure import Secured, client_context, connect, raw_connection
+from secure import Secured, client_context, connect, raw_connection, s_client
 from test_server_access import connect_from
 from test_server_handover import HEAVY
 
 NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-
-
-@pytest.fixture
-def secure(server, certificates):
-    """secure(*options) starts a banterd for clients that speak TLS."""
-    def start(*options, listen="tls:127.0.0.1:0", **how):
-        return server("--cert", certificates.path("server.pem"), *options, listen=listen, **how)
-    return start
-
-
-@pytest.fixture
-def context(certificates):
-    return client_context(certificates)
-
-
-def s_client(banterd, *options, input=b""):
-    return subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{banterd.port}", *options], input=input,
-                          capture_output=True, timeout=LIMIT)
 
 
 # ---- sessions
