@@ -226,11 +226,18 @@ $(BUILD)/tests/banterd-test: | $(patsubst $(BUILD)/%,$(BUILD)/tests/%,$(BUILD)/b
 # of each, which it can't do with what is optimised as a whole.
 faulty := malloc calloc realloc aligned_alloc strdup mmap accept4 epoll_create1 epoll_ctl epoll_wait recv send writev \
           eventfd timerfd_create pthread_create pipe2 clone open read write __read_chk __recv_chk __open_2
-$(BUILD)/tests/banterd-faults: libs = $(server_libs) $(faulty:%=-Wl,--wrap=%)
-$(BUILD)/tests/banterd-faults: $(filter-out $(BUILD)/obj/server/handlers/table.o,$(server)) $(test_handlers) $(common) \
-                               $(call objects,tests/faults/faults.c)
+wrapped := $(faulty:%=-Wl,--wrap=%)
+$(BUILD)/faults/banterd: libs = $(server_libs) $(wrapped) -Wl,--export-dynamic-symbol='__wrap_*'
+$(BUILD)/faults/banterd: $(filter-out $(BUILD)/obj/server/handlers/table.o,$(server)) $(test_handlers) $(common) \
+                         $(call objects,tests/faults/faults.c)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(link)
+
+# Its module, whose calls are the program's, and so are those of OpenSSL for memory.
+$(BUILD)/faults/banterd-tls.so: libs = -shared $(wrapped) $(tls_libs)
+$(BUILD)/faults/banterd-tls.so: $(server_tls) $(BUILD)/pic/tests/faults/openssl.o
+	@mkdir -p $(@D)
+	$(call say,LINK)$(filter-out -pie,$(link))
 
 # Each unit test is a program of its own, with common/ and those parts whose headers it includes.
 $(unit): libs = -lcmocka $(unit_libs)
@@ -401,7 +408,7 @@ fuzz: ## feed the parsers and a server with what hurts, for FOR=10m in all; need
 	@$(MAKE) --no-print-directory CC=clang SANITIZE=fuzz BUILD='$(BUILD)/fuzz' fuzz-programs
 	@'$(PYTHON)' tests/fuzz/run --programs '$(BUILD)/fuzz/fuzz' --for '$(FOR)' $(FUZZ)
 
-faults: $(BUILD)/tests/banterd-faults | $(BUILD)/deps-test ## let each call of the server fail (half an hour; FAULTS='--share' for a part)
+faults: $(BUILD)/faults/banterd $(BUILD)/faults/banterd-tls.so | $(BUILD)/deps-test ## let each call of the server fail (half an hour; FAULTS='--share' for a part)
 	@$(tests_environment) tests/faults/run $(FAULTS)
 
 bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measure beside all peers (30 minutes; BENCH='measure CELL' for less)

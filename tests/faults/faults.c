@@ -3,11 +3,12 @@
  * ld's --wrap, so that it meets the calls of the server's own code and those of no library.
  *
  * Which one is in the environment: FAULTS_CALL, FAULTS_NUMBER, FAULTS_MODE (once or on).
- * FAULTS_BOARD is the descriptor of a file in memory, a struct board, in which the driver
- * (tests/faults/run) sees what has happened.
+ * One of OpenSSL's for memory is "openssl". FAULTS_BOARD is the descriptor of a file in memory, a
+ * struct board, in which the driver (tests/faults/run) sees what has happened.
  */
 #include "tests/faults/faults.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -47,7 +48,8 @@
     CALL(clone, EAGAIN)                                                                            \
     CALL(open, EMFILE)                                                                             \
     CALL(read, EIO)                                                                                \
-    CALL(write, ENOSPC)
+    CALL(write, ENOSPC)                                                                            \
+    CALL(openssl, ENOMEM)
 
 #define NUMBER(name, error) CALL_##name,
 enum call { CALLS(NUMBER) CALL_COUNT };
@@ -55,8 +57,8 @@ enum call { CALLS(NUMBER) CALL_COUNT };
 
 /* In the order of the table; the driver reads it. */
 struct board {
-    _Atomic uint64_t failed;           /* how many calls have */
-    _Atomic uint64_t caller;           /* of the first that has, as an offset into the program */
+    _Atomic uint64_t failed; /* how many calls have */
+    _Atomic uint64_t caller; /* of the first that has, as an offset into the program or module */
     _Atomic uint64_t made[CALL_COUNT]; /* calls */
 };
 
@@ -67,8 +69,6 @@ static struct {
     uint64_t number;
     bool on;
 } fault = {.call = -1};
-
-extern const char __executable_start[]; /* the linker's */
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -93,6 +93,14 @@ __attribute__((constructor)) static void begin(void)
             fault.call = call;
 }
 
+/* Into the program or the library that it is in. */
+static uint64_t offset_of(const void *caller)
+{
+    Dl_info info = {.dli_fbase = NULL};
+    dladdr(caller, &info);
+    return (uint64_t) ((const char *) caller - (const char *) info.dli_fbase);
+}
+
 /* Counts a call of the function, and returns whether it is to fail. */
 static bool fails(enum call call, const void *caller, int error)
 {
@@ -100,7 +108,7 @@ static bool fails(enum call call, const void *caller, int error)
     if ((int) call != fault.call || number < fault.number || (number > fault.number && !fault.on))
         return false;
     if (atomic_fetch_add(&board->failed, 1) == 0)
-        board->caller = (uint64_t) ((const char *) caller - __executable_start);
+        board->caller = offset_of(caller);
     errno = error;
     return true;
 }
@@ -129,8 +137,6 @@ STAND_IN(void *, mmap, MAP_FAILED,
 STAND_IN(int, accept4, -1, (int fd, struct sockaddr *address, socklen_t *size, int flags),
          (fd, address, size, flags))
 STAND_IN(int, epoll_create1, -1, (int flags), (flags))
-STAND_IN(int, epoll_ctl, -1, (int set, int operation, int fd, struct epoll_event *event),
-         (set, operation, fd, event))
 STAND_IN(int, epoll_wait, -1, (int set, struct epoll_event *events, int most, int timeout),
          (set, events, most, timeout))
 STAND_IN(ssize_t, recv, -1, (int fd, void *bytes, size_t size, int flags), (fd, bytes, size, flags))
@@ -145,6 +151,15 @@ STAND_IN(int, pthread_create, EAGAIN,
          (thread, attributes, run, argument))
 STAND_IN(int, pipe2, -1, (int fds[2], int flags), (fds, flags))
 STAND_IN(ssize_t, read, -1, (int fd, void *bytes, size_t size), (fd, bytes, size))
+
+/* To forget a socket needs nothing that could be out. */
+int __wrap_epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
+{
+    if (operation != EPOLL_CTL_DEL &&
+        fails(CALL_epoll_ctl, __builtin_return_address(0), ERROR_epoll_ctl))
+        return -1;
+    return __real_epoll_ctl(set, operation, fd, event);
+}
 
 /* The eight bytes of an eventfd do arrive: only its overflow could keep them from that. */
 ssize_t __wrap_write(int fd, const void *bytes, size_t size)
@@ -174,6 +189,11 @@ int __wrap_clone(int (*run)(void *), void *stack, int flags, void *argument, ...
     return fails(CALL_clone, __builtin_return_address(0), ERROR_clone)
                ? -1
                : __real_clone(run, stack, flags, argument, parent_id, NULL, NULL);
+}
+
+bool __wrap_openssl(void)
+{
+    return fails(CALL_openssl, __builtin_return_address(0), ERROR_openssl);
 }
 
 /* What these become where the C library checks sizes (_FORTIFY_SOURCE). */

@@ -6,6 +6,7 @@
 #define BANTER_TESTS_FAULTS_FAULTS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -62,5 +63,8 @@ ssize_t __real___recv_chk(int fd, void *bytes, size_t size, size_t room, int fla
 ssize_t __wrap___recv_chk(int fd, void *bytes, size_t size, size_t room, int flags);
 int __real___open_2(const char *path, int flags);
 int __wrap___open_2(const char *path, int flags);
+
+/* Whether a call of OpenSSL's for memory is to fail. */
+bool __wrap_openssl(void);
 
 #endif
