@@ -70,11 +70,12 @@ struct conversation {
     bool keeps;      /* requests, until they are answered */
     bool was_silent; /* the server, while the window was full */
     bool is_silent_round;
-    bool drops_rest;  /* of the last request, which was answered before its last piece */
-    bool is_begun;    /* the last piece of the last request is not queued yet */
-    bool is_paused;   /* nothing is read for now */
-    bool quitting;    /* no more requests will come */
-    bool quit_queued; /* our half ends behind what is queued */
+    bool drops_rest;   /* of the last request, which was answered before its last piece */
+    bool is_begun;     /* the last piece of the last request is not queued yet */
+    bool is_paused;    /* nothing is read for now */
+    bool quitting;     /* no more requests will come */
+    bool quit_queued;  /* our half ends behind what is queued */
+    bool ignores_word; /* for quit: the server has not ended, though it had time to */
     bool half_closed;
     bool has_heard;    /* a byte from the server */
     bool has_spoken;   /* the server: a whole frame */

@@ -12,13 +12,29 @@
 
 #define READ_BYTES ((size_t) 256 << 10)
 #define LINGER_MS 1000  /* for the end of the stream, if nothing else is awaited */
+#define WORD_MS 200     /* for the same, of a server that may know the word for quit */
 #define SILENCE_MS 5000 /* of a server that has everything */
+
+/* Through TLS the server ends first, if it knows the word for quit: some that speak TLS in front of
+ * one take our end for everybody's, and cut. */
+static bool leaves_end_to_server(const struct conversation *conversation)
+{
+    return conversation->transport.tls && conversation->quit_bytes > 0 &&
+           !conversation->half_closes && !conversation->ignores_word;
+}
+
+/* Whether it is time to end our half, behind what is queued. */
+static bool is_to_end(const struct conversation *conversation)
+{
+    return conversation->quit_queued && !conversation->half_closed &&
+           !leaves_end_to_server(conversation);
+}
 
 static bool wants_to_send(const struct conversation *conversation)
 {
-    return !conversation->send_errno && (conversation_unsent(conversation) > 0 ||
-                                         transport_has_unsent(&conversation->transport) ||
-                                         (conversation->quit_queued && !conversation->half_closed));
+    return !conversation->send_errno &&
+           (conversation_unsent(conversation) > 0 ||
+            transport_has_unsent(&conversation->transport) || is_to_end(conversation));
 }
 
 /* A server that answers, or has begun to, may take its time. */
@@ -138,10 +154,22 @@ static void send_some(struct conversation *conversation)
             conversation->send_errno = errno;
         }
     }
-    if (conversation_unsent(conversation) == 0 && conversation->quit_queued &&
-        !conversation->half_closed) {
+    if (conversation_unsent(conversation) == 0 && is_to_end(conversation)) {
         transport_end(&conversation->transport);
         conversation->half_closed = true;
+    }
+}
+
+static void await_end(struct conversation *conversation, int64_t now)
+{
+    bool leaves_it = leaves_end_to_server(conversation) && !conversation->send_errno;
+    if (!conversation->linger_end_ms) {
+        conversation->linger_end_ms = now + (leaves_it ? WORD_MS : LINGER_MS);
+    } else if (now >= conversation->linger_end_ms && leaves_it) {
+        conversation->ignores_word = true;
+        conversation->linger_end_ms = now + LINGER_MS;
+    } else if (now >= conversation->linger_end_ms) {
+        conversation_finish_stream(conversation);
     }
 }
 
@@ -158,10 +186,8 @@ void conversation_look_at_clock(struct conversation *conversation)
                             "its greeting has not come in time");
     else if (silence_ms && now >= silence_ms)
         conversation_finish(conversation, CONVERSATION_TIMED_OUT, "nothing received for --timeout");
-    else if (awaits_end && !conversation->linger_end_ms)
-        conversation->linger_end_ms = now + LINGER_MS;
-    else if (awaits_end && now >= conversation->linger_end_ms)
-        conversation_finish_stream(conversation);
+    else if (awaits_end)
+        await_end(conversation, now);
 }
 
 bool conversation_silence_is_due(struct conversation *conversation)
