@@ -10,6 +10,7 @@ import pytest
 import harness
 from certificates import openssl
 from harness import BANTER, LIMIT, LineClient, Run, Talkers, is_error, scaled, wait_until
+from reloads import Exchanged
 from secure import Secured, client_context, connect, raw_connection, s_client
 from test_server_access import connect_from
 from test_server_handover import HEAVY
@@ -125,6 +126,26 @@ def test_a_loop_is_taken_in_the_middle_of_a_stream(secure, context, heavy):
         slow.send_message(heavy, *map(str, range(50)), "later 10 own", "again")
         assert light.ask(f"light {turn}") == f"light {turn}".encode()
         assert slow.lines(53) == [b"heavy", *(b"%d" % number for number in range(50)), b"own", b"again"]
+
+
+@pytest.mark.parametrize("heavy", ["sleep 300 heavy", "compute 200 heavy"])
+def test_a_loop_is_taken_between_new_keys(secure, bench, heavy):
+    """The thread that goes on with the session goes on with its keys, of which there are others by now."""
+    banterd = secure("-H", "test", "-t", "1")
+    client = bench.start(["openssl", "s_client", "-connect", f"127.0.0.1:{banterd.port}"], stdin=subprocess.PIPE,
+                         expect_stderr="(?s).*")
+    expected = []
+    for turn, word in enumerate(["K", "k", "K"]):
+        client.type(f"before {turn}\n{heavy} {turn}\nbehind {turn}\n")
+        banterd.log.wait_line(f"[1] Processing the input received from client: {heavy} {turn}")
+        client.type(f"{word}\n")
+        client.stderr.wait_line("KEYUPDATE", turn + 1)
+        client.type(f"later 5 own {turn}\nlast {turn}\n")
+        expected += [f"before {turn}", f"heavy {turn}", f"behind {turn}", f"own {turn}", f"last {turn}"]
+    client.stdout.wait_line(expected[-1])
+    client.end_input()
+    assert client.wait() == 0
+    assert [line for line in client.stdout.lines if line in expected] == expected
 
 
 def test_sessions_move_between_loops(secure, context):
@@ -508,6 +529,12 @@ def test_reload(server, certificates, folder, context):
     assert client.ask("Zack") == b"Hello ZACK"
     banterd.close_clients()
     assert banterd.stop() == 0
+
+
+def test_certificates_are_exchanged_under_load(bench, certificates):
+    """A small share of `make restarts`."""
+    exchanged = Exchanged(bench, certificates)
+    assert exchanged.exchange(12) == 1
 
 
 def test_a_server_in_the_clear_has_no_openssl(server):
