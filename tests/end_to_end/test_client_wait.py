@@ -196,6 +196,11 @@ def test_control_c_gives_up_a_full_server(at_terminal, full_for):
     assert screen.wait_end() == 0
 
 
+def after(screen, line):
+    """The lines below the first one that is this."""
+    return screen.lines[screen.lines.index(line) + 1:] if line in screen.lines else []
+
+
 def test_typed_ahead_is_no_part_of_a_line_that_comes_back(at_terminal, full_for):
     """They are lines of their own, of which the first was entered before."""
     opened = threading.Event()
@@ -206,7 +211,7 @@ def test_typed_ahead_is_no_part_of_a_line_that_comes_back(at_terminal, full_for)
     screen.type("two")
     screen.wait(lambda: "with what was typed" in screen.lines[-1], "the word that it is kept")
     screen.type("\003")
-    screen.wait(lambda: any(line.startswith("-> one") for line in screen.lines[-3:]), "the line")
+    screen.wait(lambda: any(line.startswith("-> one") for line in after(screen, "^C")), "the line")
     opened.set()
     screen.type("\r")
     screen.wait_last("Hello one", "Hello two", "->")
