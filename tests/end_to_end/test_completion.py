@@ -58,6 +58,7 @@ KINDS = {"ADDRESS": "127.0.0.1:8000", "CASE": "lost", "CODEC": "line", "WHEN": "
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3 * harness.TEST_LIMIT)
 @pytest.mark.parametrize("program", ["banter", "banterd"])
 def test_knows_each_kind_of_argument(bench, shell, program):
     (bench.folder / "file.txt").touch()
@@ -137,6 +138,7 @@ OFFERED = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3 * harness.TEST_LIMIT)
 @pytest.mark.parametrize("name", ["zsh", "fish"])
 def test_offers(start_shell, folder, name):
     program = folder / "program-of-mine"
