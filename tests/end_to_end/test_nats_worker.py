@@ -81,6 +81,7 @@ def test_it_stands_beside_other_listeners(nats_server, worker):
     assert client.ask("Zack") == b"Hello ZACK"
     assert other.connect().request("lower.v2", b"x").data == b"Hello X"
     assert_served(banterd, nats)
+    banterd.log.wait_for(r"^\[3\] Processed")
     numbers = [match[1] for match in banterd.log.find(r"^\[(\d+)\] (?:Connected with|Processing)")]
     assert sorted(set(numbers)) == ["1", "2", "3"]
 
@@ -121,7 +122,7 @@ def test_errors_are_in_headers_too(nats_server, worker):
     assert_error(client.request("upper", b"a\nb"), 400,
                  "bad-request a request is one line here: --framing netstring takes any bytes")
     assert client.request("upper", 10 * b"x").data == b"Hello XXXXXXXXXX"
-    assert banterd.log.find(r"The input size is greater than expected 11$")
+    banterd.log.wait_for(r"The input size is greater than expected 11$")
 
 
 def test_any_bytes_where_requests_are_no_lines(nats_server, worker):
@@ -306,6 +307,31 @@ def test_it_starts_without_nats(nats_server, worker):
     nats.start()
     nats.wait_served("upper")
     assert_served(banterd, nats)
+
+
+def test_a_login_is_right_or_ends_the_start(nats_server, worker, bench, folder):
+    nats = nats_server(more='authorization { user: "u", password: "p" }')
+    login = folder / "login"
+    login.touch(0o600)
+    login.write_text("u:wrong\n")
+    status, stdout, stderr = bench.run([BANTERD, "--listen", f"nats:{nats.address}/upper", "--nats-login", login])
+    assert (status, b"listening" in stdout) == (1, False) and re.match(r"banterd: .*Authorization", text_of(stderr))
+    login.write_text("u:p\n")
+    worker(nats, "--nats-login", login)
+    assert nats.connect(**{"user": "u", "pass": "p"}).request("upper", b"x").data == b"Hello X"
+
+
+def test_a_pause_is_no_time_out(nats_server, worker, server):
+    """How long it is, another server says; not so long that the server of NATS gives up the test's own client."""
+    nats, clock = nats_server(), server("-H", "test", "-q")
+    banterd = worker(nats, "-H", "test", "--handler-timeout", "1s")
+    client = nats.connect()
+    taken = client.ask("upper", b"later 500 answer")
+    banterd.log.wait_for("Processing the input")
+    banterd.suspend()
+    clock.fence(1300)
+    banterd.resume()
+    assert client.message_to(taken).data == b"answer"
 
 
 def test_nats_that_is_frozen_delays_nobody_else(nats_server, worker):
