@@ -4,7 +4,9 @@ import json
 import signal
 import urllib.request
 
-from harness import LIMIT, Program, wait_until
+import pytest
+
+from harness import BUILD, LIMIT, Program, wait_until
 from machines import Here
 from nats_client import NatsClient
 
@@ -33,6 +35,11 @@ cluster {{
 """
 
 
+def skip_without_nats():
+    if not (BUILD / "banterd-nats.so").exists():
+        pytest.skip("banterd was built without NATS")
+
+
 class Node(Program):
     """A process of nats-server. It logs to standard error; how it ends is its own business."""
 
@@ -48,6 +55,7 @@ class NatsServer:
     """
 
     def __init__(self, bench, name="n1", more="", machine=None, start=True):
+        skip_without_nats()
         self.machine = machine or Here(bench)
         self.address = f"{self.machine.host}:{self.machine.port(4222)}"
         self.port = int(self.address.rsplit(":", 1)[1])

@@ -12,6 +12,7 @@ import pytest
 
 import harness
 import pages
+from nats_servers import skip_without_nats
 
 TEXTS = {page: pages.rendered(page) for page in pages.PAGES}
 TEXTS["README.md"] = (harness.TOP / "README.md").read_text()
@@ -123,6 +124,7 @@ def test_story(bench, here, block):
 @shown(is_cluster)
 def test_cluster(bench, folder, here, block):
     """As it is typed into an interactive shell, with other ports."""
+    skip_without_nats()
     ports = {port: bench.hold_port() for port in (4221, 4222, 4223, 6221, 6222, 6223)}
     address = f"127.0.0.1:{bench.hold_port()}"
     script = re.sub(r"\b[46]22[123]\b", lambda port: str(ports[int(port[0])]), "\n".join(block.commands))
