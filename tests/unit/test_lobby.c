@@ -107,7 +107,8 @@ static void take_admission(void *context, const struct accepted *accepted)
 static int set_up(void **state)
 {
     (void) state;
-    fixture = (struct fixture){.tls.library = &library, .admission = {100, 100}};
+    fixture = (struct fixture){.tls.library = &library,
+                               .admission = {.max_clients = 100, .max_sockets = 100}};
     pthread_mutex_init(&fixture.lock, NULL);
     sem_init(&fixture.submit, 0, 0);
     sem_init(&fixture.hasten, 0, 0);
