@@ -1,4 +1,4 @@
-"""What is said of TLS to those who watch over the server: metrics, status, and the log's lines about the certificate."""
+"""What is said of TLS to whoever operates the server: metrics, status, and the log about the certificate."""
 import json
 import re
 import signal
