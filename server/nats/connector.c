@@ -34,7 +34,7 @@ struct connector {
     struct words_server servers[WORDS_SERVERS];
     unsigned count;
     /* Guarded by the lock. */
-    bool is_ordered, is_stopped, is_in_library, has_ended;
+    bool is_ordered, is_stopped, is_probing, has_ended;
     unsigned first;
     int avoided;
     struct wire *watched;
@@ -112,10 +112,10 @@ static enum wire_result probe(const struct words_server *server, int stop_fd, ch
 
 /* ---- an order ---- */
 
-static void set_in_library(struct connector *connector, bool is_in_library)
+static void set_probing(struct connector *connector, bool is_probing)
 {
     pthread_mutex_lock(&connector->lock);
-    connector->is_in_library = is_in_library;
+    connector->is_probing = is_probing;
     pthread_mutex_unlock(&connector->lock);
 }
 
@@ -133,11 +133,11 @@ static bool try_server(struct connector *connector, unsigned number,
 {
     const struct words_server *server = &connector->servers[number];
     struct error error, why;
+    set_probing(connector, true);
     enum wire_result result = probe(server, connector->stop_fd, report->version, &error);
+    set_probing(connector, false);
     if (result == WIRE_OPEN) {
-        set_in_library(connector, true);
         result = wire_connect(connector->terms, server, &report->wire, &why);
-        set_in_library(connector, false);
         error_set(&error, "%.280s: %.200s", server->address, result == WIRE_OPEN ? "" : why.text);
     }
     if (report->result == WIRE_REFUSED && result != WIRE_OPEN)
@@ -204,7 +204,6 @@ static void drop(struct connector *connector)
 {
     if (atomic_fetch_sub(&connector->references, 1) > 1)
         return;
-    wire_terms_free(connector->terms);
     close(connector->stop_fd);
     pthread_cond_destroy(&connector->changed);
     pthread_mutex_destroy(&connector->lock);
@@ -231,6 +230,9 @@ static void *work(void *context)
         else
             wire_close(connector->report.wire);
     }
+    pthread_mutex_unlock(&connector->lock);
+    wire_terms_free(connector->terms); /* while somebody may wait for that */
+    pthread_mutex_lock(&connector->lock);
     connector->has_ended = true;
     pthread_cond_broadcast(&connector->changed);
     pthread_mutex_unlock(&connector->lock);
@@ -287,9 +289,8 @@ struct connector *connector_start(const struct connector_plan *plan, struct erro
             return connector;
         atomic_store(&connector->references, 1);
         drop(connector);
-    } else {
-        wire_terms_free(terms);
     }
+    wire_terms_free(terms);
     error_set(error, "unable to start a thread for NATS: %s", strerror(errno));
     return NULL;
 }
@@ -313,7 +314,7 @@ void connector_stop(struct connector *connector, bool waits)
     eventfd_write(connector->stop_fd, 1);
     pthread_cond_broadcast(&connector->changed);
     /* A name that is resolved, or a connect, may take long, and can be left alone. */
-    int64_t patience_ms = connector->is_in_library ? STOP_TIMEOUT_MS : PROBE_STOP_TIMEOUT_MS;
+    int64_t patience_ms = connector->is_probing ? PROBE_STOP_TIMEOUT_MS : STOP_TIMEOUT_MS;
     struct timespec until = clock_timespec(clock_ms() + patience_ms);
     while (waits && !connector->has_ended &&
            pthread_cond_timedwait(&connector->changed, &connector->lock, &until) != ETIMEDOUT)

@@ -48,7 +48,8 @@ struct connector *connector_start(const struct connector_plan *plan, struct erro
 void connector_order(struct connector *connector, unsigned first, int avoided);
 
 /* Ends it: it reports no more. Waits until its thread has ended, for two seconds at most if that is
- * in the library, else for a moment; or not at all. NULL is left alone. */
+ * in the library, else for a moment; or not at all. Behind a call that did not wait, one may follow
+ * that does, when all wires are closed. NULL is left alone. */
 void connector_stop(struct connector *connector, bool waits);
 
 /* Frees what was stopped, when its thread has ended too. No task of it is in the inbox any more:

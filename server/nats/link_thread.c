@@ -309,13 +309,15 @@ void link_stop(struct link *link)
         return;
     end_thread(link);
     for (unsigned i = 0; i < link->connector_count; i++)
-        connector_stop(link->connectors[i], true);
+        connector_stop(link->connectors[i], false);
     link_close_wires(link);
     TAILQ_FOREACH(subscription, &link->given_up, entry)
         link_forget(subscription);
     discard_tasks(link);
-    for (unsigned i = 0; i < link->connector_count; i++)
+    for (unsigned i = 0; i < link->connector_count; i++) {
+        connector_stop(link->connectors[i], true);
         connector_free(link->connectors[i]);
+    }
     heap_fini(&link->timers);
     const int fds[] = {link->epoll_fd, link->wake_fd, link->start_fd};
     for (unsigned i = 0; i < 3; i++)

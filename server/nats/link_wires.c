@@ -22,16 +22,19 @@ static void set_timer(struct link *link, struct link_timer *timer, int64_t in_ms
 
 /* ---- what others see ---- */
 
-static void announce_start(struct link *link, enum link_start start, const struct error *refusal)
+/* Returns whether somebody waits for that: link_start(). */
+static bool announce_start(struct link *link, enum link_start start, const struct error *refusal)
 {
     pthread_mutex_lock(&link->lock);
-    if (link->start == LINK_STARTING) {
+    bool is_awaited = link->start == LINK_STARTING;
+    if (is_awaited) {
         link->start = start;
         if (refusal)
             link->refusal = *refusal;
         eventfd_write(link->start_fd, 1);
     }
     pthread_mutex_unlock(&link->lock);
+    return is_awaited;
 }
 
 static void count_connect(struct link *link)
@@ -252,8 +255,9 @@ static void reported(void *context, const struct connector_report *report)
         connected(link, report);
         return;
     }
-    announce_start(link, refused ? LINK_REFUSED : LINK_STARTED, &report->error);
-    tell_away(link, report);
+    bool is_awaited = announce_start(link, refused ? LINK_REFUSED : LINK_STARTED, &report->error);
+    if (!is_awaited || !refused) /* that ends the start, and is told there */
+        tell_away(link, report);
     int64_t again_ms = refused ? AGAIN_REFUSED_MS : AGAIN_MS;
     set_timer(link, &link->connect, again_ms + chance_below(&link->chance, (unsigned) again_ms));
 }

@@ -15,6 +15,7 @@
 enum {
     CONNECT_TIMEOUT_MS = 2000,
     DRAIN_TIMEOUT_MS = 10000, /* nothing waits for that */
+    CLOSE_TIMEOUT_MS = 1000,
 };
 
 /* ---- terms ---- */
@@ -108,6 +109,26 @@ static bool set_tls(natsOptions *options, const struct wire_plan *plan, struct e
            load_certificate(options, plan, error);
 }
 
+/* The library's threads end with the last of its users: nothing of it, and of OpenSSL in it, runs
+ * when the process ends. */
+static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned users; /* guarded by it */
+
+static void add_user(void)
+{
+    pthread_mutex_lock(&users_lock);
+    users++;
+    pthread_mutex_unlock(&users_lock);
+}
+
+static void remove_user(void)
+{
+    pthread_mutex_lock(&users_lock);
+    if (--users == 0)
+        nats_CloseAndWait(CLOSE_TIMEOUT_MS);
+    pthread_mutex_unlock(&users_lock);
+}
+
 struct wire_terms *wire_terms_new(const struct wire_plan *plan, struct error *error)
 {
     struct wire_terms *terms = calloc(1, sizeof *terms);
@@ -115,6 +136,7 @@ struct wire_terms *wire_terms_new(const struct wire_plan *plan, struct error *er
         error_set(error, "out of memory");
         return NULL;
     }
+    add_user();
     if (login_read(&terms->login, plan->login, error) &&
         check(natsOptions_Create(&terms->plain), "unable to use libnats", error) &&
         check(natsOptions_Create(&terms->tls), "unable to use libnats", error) &&
@@ -131,6 +153,7 @@ void wire_terms_free(struct wire_terms *terms)
     natsOptions_Destroy(terms->tls);
     login_fini(&terms->login);
     free(terms);
+    remove_user();
 }
 
 /* ---- what the library's threads use ---- */
@@ -300,6 +323,20 @@ static enum wire_result say_why(natsStatus status, struct error *error)
     return refused ? WIRE_REFUSED : WIRE_AWAY;
 }
 
+/* Behind a handshake that looked well to us, the server has closed the connection, or sent an
+ * alert: it does not depend on us which of them is seen. */
+static bool is_refusal_of_ours(natsStatus status)
+{
+    return status == NATS_PROTOCOL_ERROR ||
+           (status == NATS_IO_ERROR && strstr(last_error(status), "SSL_"));
+}
+
+static enum wire_result refuse_ours(struct error *error)
+{
+    error_set(error, "it does not take our certificate, or wants one: see --nats-cert");
+    return WIRE_REFUSED;
+}
+
 enum wire_result wire_connect(struct wire_terms *terms, const struct words_server *server,
                               struct wire **result, struct error *error)
 {
@@ -311,7 +348,8 @@ enum wire_result wire_connect(struct wire_terms *terms, const struct words_serve
     if (status == NATS_OK)
         status = natsConnection_Connect(&wire->connection, options);
     if (status != NATS_OK) {
-        enum wire_result outcome = say_why(status, error);
+        enum wire_result outcome =
+            server->tls && is_refusal_of_ours(status) ? refuse_ours(error) : say_why(status, error);
         wire_free(wire);
         return outcome;
     }

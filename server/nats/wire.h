@@ -34,6 +34,9 @@ struct wire_plan {
 
 /* Reads the files. NULL, with `error` set, if one of them can't be used. */
 struct wire_terms *wire_terms_new(const struct wire_plan *plan, struct error *error);
+
+/* All wires with these terms are closed. The last user of the library waits for the end of its
+ * threads, for a second at most. */
 void wire_terms_free(struct wire_terms *terms);
 
 /* ---- who hears of it ---- */

@@ -3,14 +3,15 @@ asks over NATS.
 
 The worker machines are clients that are nothing but bytes, and can misbehave; between is a real nats-server.
 """
+import json
 import re
 import time
 
 import pytest
 
+import metrics
 from harness import BANTERD, assert_stopped, text_of, wait_until
 
-GONE = "_INBOX.gone.upper"  # where it says that it does not wait any more
 CODE, TEXT = "Nats-Service-Error-Code", "Nats-Service-Error"
 TIMEOUT = b"-ERR handler-timeout the handler has not answered in time"
 NOBODY = b"-ERR unavailable nobody serves upper"
@@ -504,7 +505,7 @@ def secret(folder):
 
 def start_status(bench, nats, *options, where=None):
     """The exit status and the standard error of a front that does not start."""
-    run = bench.run([BANTERD, "-l", "0", "--run-for", "0.1s", "-H", f"nats:{where or nats.address}/upper", *options])
+    run = bench.run([BANTERD, "-l", "0", "--run-for", "20s", "-H", f"nats:{where or nats.address}/upper", *options])
     return run.status, text_of(run.stderr)
 
 
@@ -586,3 +587,138 @@ def test_wrong_usage(bench, options, why):
     assert run.status == 64
     assert text_of(run.stderr).startswith("banterd: ") and why in text_of(run.stderr), run.stderr
     assert "see banterd --help" in text_of(run.stderr)
+
+
+@pytest.fixture(scope="module")
+def certificates(certificates):
+    certificates.sign("elsewhere", "/O=Banter/CN=elsewhere", "subjectAltName=DNS:elsewhere")
+    certificates.sign("alice", "/O=Banter/CN=alice")
+    certificates.sign("rogue", "/O=Other/CN=alice", by="other")
+    return certificates
+
+
+@pytest.fixture
+def tls_server(nats_server, certificates):
+    """tls_server(name, more) starts one that shows this certificate; `more` is added to its TLS."""
+    def start(name="server", more=""):
+        files = f'cert_file: "{certificates.path(name + ".crt")}", key_file: "{certificates.path(name + ".key")}"'
+        return nats_server(more=f"tls {{ {files}, {more} }}")
+    return start
+
+
+def test_tls(tls_server, server, certificates):
+    nats = tls_server()
+    banterd = server("-H", f"nats:tls://{nats.address}/upper", "--nats-ca", certificates.path("ca.crt"))
+    assert banterd.connect().ask("x") == NOBODY
+    for _ in range(20):
+        assert banterd.connect().ask("x") == NOBODY
+
+
+@pytest.mark.parametrize("certificate, ca, why", [
+    ("server", "other", "SSL handshake error: "),
+    ("server", None, "SSL handshake error: "),
+    ("elsewhere", "ca", "SSL handshake error: 64:IP address mismatch:"),
+])
+def test_a_server_that_is_not_trusted(tls_server, bench, certificates, certificate, ca, why):
+    nats = tls_server(certificate)
+    options = ["--nats-ca", certificates.path(f"{ca}.crt")] if ca else []
+    status, error = start_status(bench, nats, *options, where=f"tls://{nats.address}")
+    assert status == 1 and error.startswith(f"banterd: NATS {nats.address}: {why}"), error
+
+
+def test_a_server_that_wants_tls(tls_server, bench):
+    nats = tls_server()
+    assert start_status(bench, nats) == (
+        1, f"banterd: NATS {nats.address}: it wants TLS: tls:// in front of it says so\n")
+
+
+def test_a_server_that_speaks_no_tls(nats_server, bench, certificates):
+    nats = nats_server()
+    status, error = start_status(bench, nats, "--nats-ca", certificates.path("ca.crt"), where=f"tls://{nats.address}")
+    assert status == 1 and error.startswith(f"banterd: NATS {nats.address}: "), error
+
+
+def test_a_certificate_of_our_own(tls_server, bench, server, certificates):
+    nats = tls_server(more=f'ca_file: "{certificates.path("ca.crt")}", verify: true')
+    where, ca = f"tls://{nats.address}", ["--nats-ca", certificates.path("ca.crt")]
+    banterd = server("-H", f"nats:{where}/upper", *ca, "--nats-cert", certificates.path("alice.pem"))
+    assert banterd.connect().ask("x") == NOBODY
+    files = ["--nats-cert", certificates.path("alice.crt"), "--nats-key", certificates.path("alice.key")]
+    banterd = server("-H", f"nats:{where}/upper", *ca, *files)
+    assert banterd.connect().ask("x") == NOBODY
+    why = f"banterd: NATS {nats.address}: it does not take our certificate, or wants one: see --nats-cert\n"
+    assert start_status(bench, nats, *ca, where=where) == (1, why)
+    assert start_status(bench, nats, *ca, "--nats-cert", certificates.path("rogue.pem"), where=where) == (1, why)
+
+
+@pytest.mark.parametrize("options", [["--nats-ca", "no/file"], ["--nats-cert", "no/file"]])
+def test_files_of_tls_that_can_not_be_used(nats_server, bench, options):
+    nats = nats_server(start=False)
+    status, error = start_status(bench, nats, *options, where=f"tls://{nats.address}")
+    assert status == 1 and error.startswith(f"banterd: {options[0]} can't be used: "), error
+
+
+def test_a_key_that_everybody_may_read(nats_server, bench, certificates, folder):
+    nats = nats_server(start=False)
+    file = folder / "open.pem"
+    file.write_text(certificates.path("alice.pem").read_text())
+    file.chmod(0o644)
+    assert start_status(bench, nats, "--nats-cert", file, where=f"tls://{nats.address}") == (
+        1, f"banterd: everybody may read the key in {file}: chmod o= protects it\n")
+
+
+def test_a_server_of_tls_that_freezes(tls_server, server, certificates):
+    nats = tls_server()
+    banterd = server("-H", f"nats:tls://{nats.address}/upper", "--nats-ca", certificates.path("ca.crt"))
+    client = banterd.connect()
+    assert client.ask("x") == NOBODY
+    nats.suspend()
+    assert banterd.log.wait_for(rf"^Lost NATS {nats.address}: ")
+    assert client.ask("y") == b"-ERR unavailable no NATS server"
+    nats.resume()
+    banterd.log.wait_for("^Connected to NATS", 2)
+    assert client.ask("z") == NOBODY
+
+
+# ---- figures
+
+def test_status_and_metrics(nats_server, front, worker, bench, folder):
+    nats = nats_server()
+    banterd = front(nats, *metrics.OPTIONS, "--control", f"unix:{folder}/control", "--run-again", "lost", "--try", "100ms",
+                    "--window", "1")
+    control = bench.connect(f"unix:{folder}/control")
+    client = banterd.connect()
+    assert client.ask("x") == NOBODY
+    down = json.loads(control.ask("status"))["front"]
+    assert (down["down"], down["server"]) == (True, nats.address) and down["nobody"] >= 2
+    other = worker(nats)
+    wait_until(lambda: is_served(client, other), "served")
+    client.send("x\n")
+    first = other.take()
+    other.busy(first)
+    second, third = other.take(), other.take()
+    second_client = banterd.connect()
+    second_client.send("y\n")
+    wait_until(lambda: json.loads(control.ask("status"))["front"]["waiting"] == 1, "one waits")
+    other.answer(third, b"X")
+    assert client.readline() == b"X"
+    other.answer(second, b"late")
+    request = other.take()
+    wait_until(lambda: json.loads(control.ask("status"))["front"]["late"] == 1, "it was dropped")
+    status = json.loads(control.ask("status"))["front"]
+    assert {key: status[key] for key in ("down", "out", "waiting", "busy", "losses", "connects", "given_up")} == {
+        "down": False, "out": 1, "waiting": 0, "busy": 1, "losses": 0, "connects": 1, "given_up": 0}
+    assert status["overdue"] >= 1 and status["tries"] >= 4
+    figures = metrics.figures(banterd)
+    for key, value in status.items():
+        if key not in ("server", "down"):
+            name = f"banterd_front_{key}" + ("" if key in ("out", "waiting") else "_total")
+            assert figures[name] >= value, name
+    assert (figures["banterd_front_connected"], figures["banterd_front_down"]) == (1, 0)
+    second_client.reset()
+    while other.gone() != request.reply:
+        pass
+    nats.kill()
+    wait_until(lambda: json.loads(control.ask("status"))["front"]["server"] is None, "it is lost")
+    figures = metrics.figures(banterd)
+    assert figures["banterd_front_given_up_total"] == 1 and figures["banterd_front_connected"] == 0
