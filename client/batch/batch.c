@@ -293,10 +293,15 @@ static void wait_for_something(struct batch *batch, struct pollfd *polled)
     again_poll(&batch->again, &polled[AT_ATTEMPT]);
     /* A file takes bytes at any time, so it is written to when the socket has no more replies. */
     bool has_work = batch->output->is_file && output_is_waiting(batch->output);
+    /* It may have ended just now, for want of memory. */
+    bool has_ended =
+        !batch->is_over && !batch->again.is_under_way && conversation_ended(batch->conversation);
     int wait_ms = clock_shorter_ms(conversation_wait_ms(batch->conversation),
                                    progress_wait_ms(&batch->progress));
     poll(polled, POLLED,
-         has_work ? 0 : clock_shorter_ms(wait_ms, again_wait_ms(&batch->again, &batch->input)));
+         has_work || has_ended
+             ? 0
+             : clock_shorter_ms(wait_ms, again_wait_ms(&batch->again, &batch->input)));
 }
 
 static void do_what_is_ready(struct batch *batch, const struct pollfd *polled)

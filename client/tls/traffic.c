@@ -152,7 +152,7 @@ ssize_t tls_write(struct tls_session *session, const void *data, size_t size)
     size_t taken = tls_flush(session) ? encrypt(session, data, size) : 0;
     if (taken > 0)
         tls_flush(session);
-    if (taken > 0 || (size == 0 && !session->send_errno))
+    if (!session->send_errno && (taken > 0 || size == 0))
         return (ssize_t) taken;
     errno = session->send_errno ? session->send_errno : EAGAIN;
     return -1;

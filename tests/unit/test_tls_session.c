@@ -247,6 +247,19 @@ static void test_a_server_that_takes_nothing(void **state)
     close_pair(&pair);
 }
 
+/* What is not on its way was not written. */
+static void test_a_send_that_fails(void **state)
+{
+    (void) state;
+    struct pair pair;
+    open_pair(&pair);
+    assert_int_equal(shutdown(pair.client_socket, SHUT_WR), 0);
+    assert_int_equal(banter_tls.write(pair.client, "word\n", 5), -1);
+    assert_int_equal(errno, EPIPE);
+    assert_int_equal(banter_tls.write(pair.client, "", 0), -1);
+    close_pair(&pair);
+}
+
 /* There is an end to what it can make us owe. */
 static void test_a_flood_of_wishes(void **state)
 {
@@ -411,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_new_keys),
         cmocka_unit_test(test_a_server_that_takes_nothing),
+        cmocka_unit_test(test_a_send_that_fails),
         cmocka_unit_test(test_a_flood_of_wishes),
         cmocka_unit_test(test_tickets),
         cmocka_unit_test(test_behind_our_end),
