@@ -54,7 +54,7 @@ def test_offers_the_options_of_help(bench, shell, program):
 # What an argument's name stands for; "" is for those that are numbers and durations.
 KINDS = {"ADDRESS": "127.0.0.1:8000", "CASE": "lost", "CODEC": "line", "WHEN": "auto", "NAME": "hello",
          "FILE": "file.txt", "END": "waits", "WHERE": "reply", "FORM": "json", "WHO": "user:", "MODE": "660",
-         "GROUP": "root", "T": "", "N": "", "BYTES": "", "TEXT": "", "HOST": "", "PIN": ""}
+         "GROUP": "root", "POLICY": "lost", "WORD": "", "T": "", "N": "", "BYTES": "", "TEXT": "", "HOST": "", "PIN": ""}
 
 
 @pytest.mark.slow

@@ -126,6 +126,21 @@ static const struct {
      FIELDS("own.pem\0"
             "2026-11-25T23:22:48Z"),
      "Certificate own.pem is over since 2026-11-25T23:22:48Z"},
+    {LOG_NATS_CONNECTED,
+     FIELDS("n1:4222\0"
+            "2.9.10"),
+     "Connected to NATS n1:4222 (2.9.10)"},
+    {LOG_NATS_LOST, FIELDS("n1:4222\0why"), "Lost NATS n1:4222: why"},
+    {LOG_NATS_AWAY, FIELDS("why"), "NATS can't be reached: why"},
+    {LOG_NATS_REFUSED, FIELDS("why"), "NATS does not let us in: why"},
+    {LOG_NATS_MAX_PAYLOAD,
+     FIELDS("n1:4222\0"
+            "1024\0"
+            "65536"),
+     "NATS n1:4222 takes messages of 1024 bytes, less than --max-message 65536"},
+    {LOG_NATS_NO_REPLY, FIELDS("upper"), "A message to upper has no reply subject, and is not run"},
+    {LOG_SERVICE_DOWN, FIELDS("upper"), "Service upper is down"},
+    {LOG_SERVICE_UP, FIELDS("upper"), "Service upper is up"},
     {LOG_CONNECTED, FIELDS("127.0.0.1:54012"), "Connected with 127.0.0.1:54012"},
     {LOG_CONNECTED, FIELDS("unix:/tmp/s\0uid=0"), "Connected with unix:/tmp/s as uid=0"},
     {LOG_PROCESSING, FIELDS("Zack"), "Processing the input received from client: Zack"},
