@@ -188,6 +188,7 @@ def test_a_request_that_nobody_waits_for_is_not_begun(nats_server, worker, folde
     client = nats.connect()
     client.subscribe("mine.*")
     client.publish("upper", f"gate {folder}/open".encode(), "mine.running")
+    wait_until(lambda: (folder / "ran").exists() and (folder / "ran").read_text(), "the copy has it")
     client.publish("upper", b"waits", "mine.waiting")
     client.publish(GONE, b"mine.waiting")
     client.publish(GONE, b"mine.running")  # too late: it gets its answer
