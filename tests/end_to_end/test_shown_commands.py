@@ -7,6 +7,7 @@ ones. How a handler is built is shown too, which is for test_examples.py.
 import re
 import shlex
 import shutil
+import subprocess
 
 import pytest
 
@@ -122,16 +123,35 @@ def test_story(bench, here, block):
 
 
 @shown(is_cluster)
-def test_cluster(bench, folder, here, block):
-    """As it is typed into an interactive shell, with other ports."""
+def test_cluster(bench, here, block):
+    """As it is typed into an interactive shell, with other ports. Who types is slower than programs that start, or that
+    find another server: before each question to it the service is there."""
     skip_without_nats()
     ports = {port: bench.hold_port() for port in (4221, 4222, 4223, 6221, 6222, 6223)}
     address = f"127.0.0.1:{bench.hold_port()}"
-    script = re.sub(r"\b[46]22[123]\b", lambda port: str(ports[int(port[0])]), "\n".join(block.commands))
-    script = f"set -m; trap 'kill $(jobs -p); wait' EXIT\n{script.replace(':8000', address)}"
-    run = bench.run(["bash", "-c", script], env={**here, "PATH": here["PATH"] + ":/usr/sbin", "BANTER_ADDRESS": address})
-    replies = [line for line in harness.text_of(run.stdout).splitlines() if line in block.output]
-    assert replies == block.output, run
+
+    def is_there():
+        try:
+            return bench.connect(address).ask("x") == b"X"
+        except ConnectionRefusedError:
+            return False
+
+    shell = bench.start(["bash", "-m"], env={**here, "PATH": here["PATH"] + ":/usr/sbin", "BANTER_ADDRESS": address},
+                        stdin=subprocess.PIPE, expect_stderr=".*")
+    shell.type("trap 'kill $(jobs -p); wait' EXIT\n")
+    try:
+        for command in block.commands:
+            if command.startswith("banter "):
+                harness.wait_until(is_there, "the service is there")
+            command = re.sub(r"\b[46]22[123]\b", lambda port: str(ports[int(port[0])]), command)
+            shell.type(command.replace(":8000", address) + "\n")
+            if command.startswith("kill"):
+                shell.type("echo killed\n")
+                shell.stdout.wait_line("killed")
+    finally:
+        shell.end_input()
+        shell.wait()
+    assert [line for line in shell.stdout.lines if line in block.output] == block.output
 
 
 @shown(lambda block: not any(kind(block) for kind in (is_server, is_story, is_conversation, is_cluster)))
