@@ -175,7 +175,7 @@ c_headers := $(wildcard $(addsuffix /*.h,common $(server_rooms) server/include/b
 tests_environment = BUILD='$(BUILD)' PYTHON='$(PYTHON)' JOBS='$(CORES)' PYTEST_JOBS='$(PYTEST_JOBS)' \
                     SANITIZE='$(SANITIZE)' CC='$(CC)' MAKE='$(MAKE)' UNIT='$(unit)'
 
-.PHONY: all without-nats deps run check check-unit check-end-to-end tests faults bench-programs compare other-clients other-servers restarts cluster bench-cluster lint format install uninstall deb check-deb clean help bench instructions fuzz fuzz-programs FORCE
+.PHONY: all without-nats deps run check check-unit check-end-to-end tests faults client-faults bench-programs compare other-clients other-servers restarts cluster bench-cluster lint format install uninstall deb check-deb clean help bench instructions fuzz fuzz-programs FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -233,9 +233,16 @@ $(BUILD)/faults/banterd: $(filter-out $(BUILD)/obj/server/handlers/table.o,$(ser
 	@mkdir -p $(@D)
 	$(call say,LINK)$(link)
 
-# Its module, whose calls are the program's, and so are those of OpenSSL for memory.
-$(BUILD)/faults/banterd-tls.so: libs = -shared $(wrapped) $(tls_libs)
-$(BUILD)/faults/banterd-tls.so: $(server_tls) $(BUILD)/pic/tests/faults/openssl.o
+$(BUILD)/faults/banter: libs = $(client_libs) $(wrapped) -Wl,--export-dynamic-symbol='__wrap_*'
+$(BUILD)/faults/banter: $(client) $(common) $(call objects,tests/faults/faults.c)
+	@mkdir -p $(@D)
+	$(call say,LINK)$(link)
+
+# Their modules, whose calls are the program's, and so are those of OpenSSL for memory.
+$(BUILD)/faults/banterd-tls.so: $(server_tls)
+$(BUILD)/faults/banter-tls.so: $(tls)
+$(BUILD)/faults/banterd-tls.so $(BUILD)/faults/banter-tls.so: libs = -shared $(wrapped) $(tls_libs)
+$(BUILD)/faults/banterd-tls.so $(BUILD)/faults/banter-tls.so: $(BUILD)/pic/tests/faults/openssl.o
 	@mkdir -p $(@D)
 	$(call say,LINK)$(filter-out -pie,$(link))
 
@@ -410,6 +417,9 @@ fuzz: ## feed the parsers and a server with what hurts, for FOR=10m in all; need
 
 faults: $(BUILD)/faults/banterd $(BUILD)/faults/banterd-tls.so | $(BUILD)/deps-test ## let each call of the server fail (half an hour; FAULTS='--share' for a part)
 	@$(tests_environment) tests/faults/run $(FAULTS)
+
+client-faults: all $(BUILD)/faults/banter $(BUILD)/faults/banter-tls.so | $(BUILD)/deps-test ## the same with the client (five minutes)
+	@$(tests_environment) tests/faults/run-client $(FAULTS)
 
 bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measure beside all peers (30 minutes; BENCH='measure CELL' for less)
 	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)

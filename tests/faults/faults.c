@@ -1,6 +1,6 @@
 /*
- * faults: makes the N-th call of a function fail, once or from then on. Linked into the server by
- * ld's --wrap, so that it meets the calls of the server's own code and those of no library.
+ * faults: makes the N-th call of a function fail, once or from then on. Linked into a program by
+ * ld's --wrap, so that it meets the calls of our own code and those of no library.
  *
  * Which one is in the environment: FAULTS_CALL, FAULTS_NUMBER, FAULTS_MODE (once or on).
  * One of OpenSSL's for memory is "openssl". FAULTS_BOARD is the descriptor of a file in memory, a
