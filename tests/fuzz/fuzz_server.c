@@ -208,6 +208,7 @@ static void be_good(const struct service *service)
     struct buffer wire = {0};
     FUZZ_REQUIRE(client.fd >= 0);
     enum frame_codec codec = frame_codec_of_requests(service->codec);
+    send_bytes(&client, service_header(service), strlen(service_header(service)));
     FUZZ_REQUIRE(frame_put(&wire, codec, "ok", 2, SIZE_MAX) == FRAME_FITS);
     send_bytes(&client, buffer_head(&wire), buffer_size(&wire));
     half_close(&client);

@@ -15,6 +15,8 @@
 #include "server/handlers/plugin_call.h"
 #include "server/handlers/program/program.h"
 #include "server/log/log.h"
+#include "server/net/access.h"
+#include "server/net/proxy.h"
 #include "server/server.h"
 #include "server/session/telnet.h"
 #include "tests/fuzz/fuzz.h"
@@ -136,6 +138,7 @@ struct service services[SERVICES] = {
     {"lines", &handler_program, &lines, answer_line, FRAME_LINE, .threads = 1},
     {"turns", &handler_program, &turns, answer_line, FRAME_NETSTRING, .threads = 1},
     {"tagged", &handler_program, &tagged, answer_line, FRAME_BLOCK, .threads = 1},
+    {"proxy", &handler_hello, NULL, answer_hello, FRAME_LINE, .threads = 1, .proxy = true},
 };
 
 /* ---- running ---- */
@@ -160,6 +163,18 @@ static int bind_anywhere(void)
     struct sockaddr any = {.sa_family = AF_UNIX};
     FUZZ_REQUIRE(fd >= 0 && bind(fd, &any, sizeof any.sa_family) == 0);
     return fd;
+}
+
+/* All Unix sockets are those of proxies. */
+static struct access *access_of_proxies(void)
+{
+    static struct access *access;
+    struct error error;
+    if (!access) {
+        access = access_new();
+        FUZZ_REQUIRE(access && access_add(access, ACCESS_PROXIES, "unix", &error));
+    }
+    return access;
 }
 
 static void *run(void *argument)
@@ -189,6 +204,7 @@ void service_start(struct service *service)
     config.telnet = service->telnet;
     config.max_requests = service->max_requests;
     config.threads = service->threads;
+    config.access = service->proxy ? access_of_proxies() : NULL;
     config.handler = &service->handler;
     config.log = service_log();
     FUZZ_REQUIRE(handler_open(&service->handler, &spec, &host, &error));
@@ -304,6 +320,24 @@ static size_t without_telnet(const struct service *service, char *data, size_t s
     return size;
 }
 
+const char *service_header(const struct service *service)
+{
+    return service->proxy ? "PROXY TCP4 10.1.2.3 127.0.0.1 54012 8000\r\n" : "";
+}
+
+/* Takes the header off; false: it is none, and nobody is served. */
+static bool take_header(const struct service *service, const char **sent, size_t *size)
+{
+    struct proxy_header header;
+    size_t used = 0;
+    const char *why;
+    if (service->proxy && proxy_parse(*sent, *size, &header, &used, &why) != PROXY_COMPLETE)
+        return false;
+    *sent += used;
+    *size -= used;
+    return true;
+}
+
 void replies_expect(struct replies *replies, const struct service *service, const char *sent,
                     size_t size)
 {
@@ -315,6 +349,8 @@ void replies_expect(struct replies *replies, const struct service *service, cons
     enum frame_outcome outcome;
     size_t at = 0;
     *replies = (struct replies){.count = 0};
+    if (!take_header(service, &sent, &size))
+        return;
     memcpy(stream, sent, size);
     size = without_telnet(service, stream, size);
     do {

@@ -13,7 +13,7 @@
 #include "server/handler.h"
 
 enum {
-    SERVICES = 10,
+    SERVICES = 11,
     SERVICE_MAX_MESSAGE = 30,
     SERVICE_LONGEST_REPLY = 4000 * SERVICE_MAX_MESSAGE,
     SERVICE_LONGEST_STREAM = 400, /* that is sent to one */
@@ -29,6 +29,7 @@ struct service {
     bool telnet;
     unsigned max_requests;
     unsigned threads;
+    bool proxy; /* each client begins with a PROXY header */
 
     struct handler handler;
     struct server *server;
@@ -42,6 +43,9 @@ void service_start(struct service *service);
 
 /* Ends it in order, if service_stop() was called or not, and sees that nothing is left behind. */
 void service_end(struct service *service);
+
+/* What a client of it begins with that does as it should; "" if that is nothing. */
+const char *service_header(const struct service *service);
 
 /* A socket that is connected to it and does not block. */
 int service_connect(const struct service *service);
