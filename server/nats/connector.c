@@ -28,6 +28,7 @@ struct connector {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* of what the lock guards: order, stop, end */
     atomic_uint references; /* whoever has it, and its thread */
+    pthread_t thread;       /* of whoever has it */
     int stop_fd;            /* readable: it is to end */
     /* Its thread's. */
     struct wire_terms *terms;
@@ -204,6 +205,7 @@ static void drop(struct connector *connector)
 {
     if (atomic_fetch_sub(&connector->references, 1) > 1)
         return;
+    wire_terms_free(connector->terms);
     close(connector->stop_fd);
     pthread_cond_destroy(&connector->changed);
     pthread_mutex_destroy(&connector->lock);
@@ -230,9 +232,6 @@ static void *work(void *context)
         else
             wire_close(connector->report.wire);
     }
-    pthread_mutex_unlock(&connector->lock);
-    wire_terms_free(connector->terms); /* while somebody may wait for that */
-    pthread_mutex_lock(&connector->lock);
     connector->has_ended = true;
     pthread_cond_broadcast(&connector->changed);
     pthread_mutex_unlock(&connector->lock);
@@ -242,13 +241,9 @@ static void *work(void *context)
 
 static bool start_thread(struct connector *connector)
 {
-    pthread_t thread;
     atomic_store(&connector->references, 2);
-    int failure = pthread_create(&thread, NULL, work, connector);
-    if (failure == 0)
-        failure = pthread_detach(thread);
-    errno = failure;
-    return failure == 0;
+    errno = pthread_create(&connector->thread, NULL, work, connector);
+    return errno == 0;
 }
 
 static struct connector *new_connector(const struct connector_plan *plan)
@@ -289,8 +284,9 @@ struct connector *connector_start(const struct connector_plan *plan, struct erro
             return connector;
         atomic_store(&connector->references, 1);
         drop(connector);
+    } else {
+        wire_terms_free(terms);
     }
-    wire_terms_free(terms);
     error_set(error, "unable to start a thread for NATS: %s", strerror(errno));
     return NULL;
 }
@@ -324,8 +320,16 @@ void connector_stop(struct connector *connector, bool waits)
 
 void connector_free(struct connector *connector)
 {
-    if (connector)
-        drop(connector);
+    if (!connector)
+        return;
+    pthread_mutex_lock(&connector->lock);
+    bool has_ended = connector->has_ended;
+    pthread_mutex_unlock(&connector->lock);
+    if (has_ended)
+        pthread_join(connector->thread, NULL); /* so it uses nothing when the process ends */
+    else
+        pthread_detach(connector->thread);
+    drop(connector);
 }
 
 bool connector_discard(struct link_task *task)

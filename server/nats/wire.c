@@ -110,7 +110,8 @@ static bool set_tls(natsOptions *options, const struct wire_plan *plan, struct e
 }
 
 /* The library's threads end with the last of its users: nothing of it, and of OpenSSL in it, runs
- * when the process ends. */
+ * when the process ends. It is opened again, to do nothing, since one that is closed at the end of
+ * the process frees what is OpenSSL's, which then frees it, too. */
 static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users; /* guarded by it */
 
@@ -124,8 +125,8 @@ static void add_user(void)
 static void remove_user(void)
 {
     pthread_mutex_lock(&users_lock);
-    if (--users == 0)
-        nats_CloseAndWait(CLOSE_TIMEOUT_MS);
+    if (--users == 0 && nats_CloseAndWait(CLOSE_TIMEOUT_MS) == NATS_OK)
+        nats_Open(-1);
     pthread_mutex_unlock(&users_lock);
 }
 

@@ -680,6 +680,17 @@ def test_a_server_of_tls_that_freezes(tls_server, server, certificates):
     assert client.ask("z") == NOBODY
 
 
+def test_beside_clients_that_speak_tls(tls_server, server, certificates):
+    """OpenSSL is in the process before libnats is, which takes it apart at the end."""
+    nats = tls_server()
+    banterd = server("-H", f"nats:tls://{nats.address}/upper", "--nats-ca", certificates.path("ca.crt"), "--cert",
+                     certificates.path("server.pem"), "-l", "127.0.0.1:0", listen="tls:127.0.0.1:0", ready=False)
+    banterd.wait_ready(2)
+    plain = next(address for address in banterd.addresses if not address.startswith("tls:"))
+    assert banterd.connect(plain).ask("x") == NOBODY
+    banterd.stop()
+
+
 # ---- figures
 
 def test_status_and_metrics(nats_server, front, worker, bench, folder):
