@@ -31,21 +31,29 @@ struct link {
     struct wire_plan wire_plan;
     struct words_server servers[WORDS_SERVERS];
     unsigned server_count;
+    /* For any thread. */
+    int wake_fd;
+    struct inbox inbox; /* of struct link_task */
+    atomic_size_t max_payload;
     struct log *log;
     size_t max_message;
-    /* For any thread. */
-    struct inbox inbox; /* of struct link_task */
-    int wake_fd;
-    atomic_size_t max_payload;
     pthread_mutex_t lock;
     struct link_figures figures; /* guarded by the lock, as are the next two */
-    enum link_start start;
     struct error refusal;
+    enum link_start start;
     int start_fd; /* an eventfd: readable when `start` is known */
-    atomic_bool is_stopped;
     pthread_t thread;
     bool is_running; /* there is a thread; the owner's */
+    atomic_bool is_stopped;
     /* The link's thread's, from here on. */
+    bool is_ordered; /* the connector has an order */
+    bool is_told;    /* since it is down, why it can't connect was logged */
+    bool is_leaving; /* the wire's server leaves, another one is looked for */
+    bool was_heard;  /* since the last ping */
+    bool owes_room;
+    bool polls_write, polls_write_before;
+    unsigned silent; /* pings without a sign of life */
+    unsigned server; /* the wire's */
     int epoll_fd;
     int64_t now_ms;
     int64_t quiet_until_ms; /* behind a pause: until then no timer is due */
@@ -53,22 +61,14 @@ struct link {
     struct chance chance;
     struct connector *connectors[LINK_CONNECTORS]; /* the last one is at work, the others hang */
     unsigned connector_count;
-    bool is_ordered;            /* the connector has an order */
-    bool is_told;               /* since it is down, why it can't connect was logged */
+    uint32_t fence_number;
     struct wire *wire, *before; /* before: that of a server which leaves; NULL: none */
-    bool polls_write, polls_write_before;
-    bool is_leaving; /* the wire's server leaves, another one is looked for */
-    bool was_heard;  /* since the last ping */
-    unsigned silent; /* pings without a sign of life */
-    unsigned server; /* the wire's */
-    size_t unsent;   /* bytes, about */
-    bool owes_room;
+    size_t unsent;              /* bytes, about */
     struct link_subscriptions subscriptions, given_up;
     struct link_subscription replies;
     TAILQ_HEAD(, link_fence) fences;
-    uint32_t fence_number;
-    char inbox_subject[WORDS_INBOX_SIZE], inbox_pattern[WORDS_INBOX_SIZE + 2];
     struct link_timer connect, ping, leave, hang;
+    char inbox_subject[WORDS_INBOX_SIZE], inbox_pattern[WORDS_INBOX_SIZE + 2];
 };
 
 /* ---- link_messages ---- */

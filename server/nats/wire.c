@@ -575,7 +575,7 @@ struct wire_subscription *wire_subscribe(struct wire *wire, const char *subject,
     natsSubscription_SetPendingLimits(*handle, -1, -1);
     atomic_fetch_add(&result->references, 1); /* the library */
     if (natsSubscription_SetOnCompleteCB(*handle, completed, result) != NATS_OK)
-        release(result);
+        atomic_fetch_sub(&result->references, 1); /* lost already: it passes nothing on */
     return result;
 }
 
