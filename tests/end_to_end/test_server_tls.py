@@ -13,9 +13,8 @@ from harness import BANTER, LIMIT, LineClient, Run, Talkers, is_error, scaled, w
 from reloads import Exchanged
 from secure import Secured, client_context, connect, raw_connection, s_client
 from test_server_access import connect_from
-from test_server_handover import HEAVY
 
-NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+TAKES_A_LOOP = pytest.mark.parametrize("heavy", ["sleep 300 heavy", "compute 200 heavy"])
 
 
 # ---- sessions
@@ -118,7 +117,7 @@ def test_key_updates(secure, bench):
     assert client.wait() == 0
 
 
-@HEAVY
+@TAKES_A_LOOP
 def test_a_loop_is_taken_in_the_middle_of_a_stream(secure, context, heavy):
     banterd = secure("-H", "test", "-t", "1", "-qq")
     slow, light = connect(banterd, context), connect(banterd, context)
@@ -128,7 +127,7 @@ def test_a_loop_is_taken_in_the_middle_of_a_stream(secure, context, heavy):
         assert slow.lines(53) == [b"heavy", *(b"%d" % number for number in range(50)), b"own", b"again"]
 
 
-@pytest.mark.parametrize("heavy", ["sleep 300 heavy", "compute 200 heavy"])
+@TAKES_A_LOOP
 def test_a_loop_is_taken_between_new_keys(secure, bench, heavy):
     """The thread that goes on with the session goes on with its keys, of which there are others by now."""
     banterd = secure("-H", "test", "-t", "1")
