@@ -27,9 +27,9 @@ struct service {
     size_t (*answer)(const char *message, size_t size, char *reply);
     enum frame_codec codec;
     bool telnet;
+    bool proxy; /* each client begins with a PROXY header */
     unsigned max_requests;
     unsigned threads;
-    bool proxy; /* each client begins with a PROXY header */
 
     struct handler handler;
     struct server *server;
