@@ -10,7 +10,7 @@ from programs import PROGRAMS
 from secure_peers import SECURE_PEERS
 
 OURS = ("banterd", "banterd -t 1", "banterd, TLS", "banterd -t 1, TLS", "banterd -- cat", "banterd -- cat, a copy each",
-        "banter", "banter, TLS")
+        "banter")
 CELLS = ("throughput/50x1/4", "throughput/50x16/4", "isolation/compute-8", "isolation/compute-64", "idle/memory")
 FIGURES = {  # those that a table has; whether more is better
     "per_second": ("requests a second", "{:,.0f}", True),
