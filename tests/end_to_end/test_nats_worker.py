@@ -228,28 +228,29 @@ def test_what_was_taken_is_finished_and_nothing_is_run_twice(nats_server, worker
     """Two worker machines, one of which leaves with hundreds of requests on their way: each is answered, by one of
     them, or told that nobody has begun with it; and what they have run they have answered."""
     nats = nats_server()
-    leaving = worker(nats, "-q", "-w", "4", *program(f"log={folder}/ran"), served=None)
+    leaving = worker(nats, "-q", "-w", "4", "--drain-timeout", "1m", *program(f"log={folder}/ran"), served=None)
     worker(nats, "-q", "-w", "4", *program(f"log={folder}/ran"), count=2)
     client = nats.connect()
     client.subscribe("mine.*")
     answered, busy, sent = [], 0, 0
+
+    def take_reply():
+        reply = client.message()
+        if CODE not in reply.headers:
+            assert reply.status is None
+            answered.append(reply.data.decode())
+        assert reply.headers.get(CODE, "429") == "429", reply
+        return CODE in reply.headers
+
     while len(answered) < 600:
         while sent - len(answered) - busy < 100:
             client.publish("upper", b"n%d" % sent, f"mine.{sent}")
             sent += 1
-        reply = client.message()
-        if CODE in reply.headers:
-            assert reply.headers[CODE] == "429"
-            busy += 1
-        else:
-            answered.append(reply.data.decode())
-        if len(answered) == 200 and leaving.running:
+        busy += take_reply()
+        if len(answered) == 200 and not leaving.signalled:  # a second signal would end it at once
             leaving.send_signal(signal.SIGTERM)
     while len(answered) + busy < sent:
-        reply = client.message()
-        busy += CODE in reply.headers
-        if CODE not in reply.headers:
-            answered.append(reply.data.decode())
+        busy += take_reply()
     leaving.wait()
     ran = [line for line in (folder / "ran").read_text().splitlines() if line not in ("eof", "term")]
     assert sorted(ran) == sorted(answered)
@@ -272,10 +273,11 @@ def test_a_stop_finishes_what_runs_and_what_waits(nats_server, worker, folder):
 
 def test_a_stop_does_not_wait_for_ever(nats_server, worker, folder):
     nats = nats_server()
-    banterd = worker(nats, "-w", "1", "--drain-timeout", "300ms", *program())
+    banterd = worker(nats, "-w", "1", "--drain-timeout", "300ms", *program(f"log={folder}/ran"))
     client = nats.connect()
     runs, waits = client.ask("upper", b"gate never"), client.ask("upper", b"waits")
     wait_until(lambda: len(banterd.log.find("Processing the input")) == 2, "both are taken")
+    wait_until(lambda: (folder / "ran").exists(), "the copy has one")
     banterd.send_signal(signal.SIGTERM)
     assert_error(client.message_to(waits), 429, "busy the server is stopping")
     assert_error(client.message_to(runs), 504, "handler-timeout the server is stopping")
