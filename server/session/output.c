@@ -388,9 +388,9 @@ static void clear(struct buffer *output)
         buffer_clear(output);
 }
 
-/* The kernel has not taken all of a large reply, as is usual, since it is to hold little for those
- * who don't read. In pieces such a reply costs a third more, for each has left the processor's
- * cache until it is its turn: so the kernel gets it whole, while there is memory. */
+/* The kernel has not taken all of a large reply, or of many, as is usual, since it is to hold
+ * little for those who don't read. In pieces that costs a third more, for each has left the
+ * processor's cache until it is its turn: so the kernel gets all of it, while there is memory. */
 static __attribute__((cold, noinline)) void send_rest(struct session *session,
                                                       struct buffer *output)
 {

@@ -61,6 +61,11 @@ class Cluster:
         self.front = bench.start([*machine().within, BANTERD, "-q", "-q", "-l", f"unix:{bench.folder}/front", "-H",
                                   f"nats:{servers}/{SUBJECT}", *front], kind=Server)
 
+    def wait_settled(self):
+        """Waits until each machine has one connection: none is on its way from node to node. All of them must run."""
+        wait_until(lambda: sum(node.monitor("/varz")["connections"] for node in self.nats.nodes) ==
+                   1 + len(self.workers), "each machine has one connection")
+
     def ran(self):
         """{line: how often it was begun}, of those that the worker machines were given."""
         return collections.Counter(line for worker in self.workers
@@ -166,7 +171,8 @@ class Faults:
         self._cluster.nats.wait_ready()
 
     def retire_node(self):
-        """Lame duck: it sends its clients away, and ends."""
+        """Lame duck: it sends its clients away, and ends. One that is just coming could not hear of it."""
+        self._cluster.wait_settled()
         node = self._node()
         node.become_lame_duck()
         node.process.wait(3 * LIMIT)
