@@ -216,14 +216,8 @@ static void submit(void *context, struct job *job)
     const struct shared *shared = context;
     if (!shared->executor) /* a server without a monitor: it has no other thread for it */
         job->ops->run(job);
-    else if (executor_submit(shared->executor, job))
-        monitor_wake(shared->monitor);
-}
-
-static void hasten(void *context, struct job *job)
-{
-    const struct shared *shared = context;
-    if (shared->executor && executor_hasten(shared->executor, job))
+    else if (executor_submit(shared->executor, job) &&
+             !executor_dispatch(shared->executor, shared->scaler->count))
         monitor_wake(shared->monitor);
 }
 
@@ -237,7 +231,6 @@ static bool open_lobby(struct server *server, struct error *error)
         .timeout_ms = server_config_of(server)->handshake_timeout_ms,
         .admit = admit,
         .submit = submit,
-        .hasten = hasten,
         .steps = server->cores,
         .access = server_config_of(server)->access,
         .tls = server_config_of(server)->tls,

@@ -105,28 +105,6 @@ static void sort_submitted(struct executor *executor)
     }
 }
 
-/* A job that waits elsewhere, or not any more, has something else in the place of its place. */
-static bool waits_for_permit(const struct executor *executor, const struct job *job)
-{
-    const struct heap *heap = &executor->computing;
-    uint32_t place = job->place.place;
-    return place > 0 && place <= heap->count && heap->entries[place - 1].item == &job->place;
-}
-
-bool executor_hasten(struct executor *executor, struct job *job)
-{
-    pthread_mutex_lock(&executor->lock);
-    sort_submitted(executor);
-    bool waits = waits_for_permit(executor, job);
-    if (waits) {
-        heap_remove(&executor->computing, &job->place);
-        job->cost = COST_SLEEPS;
-        STAILQ_INSERT_TAIL(&executor->sleeping, job, entry);
-    }
-    pthread_mutex_unlock(&executor->lock);
-    return waits;
-}
-
 static struct job *take_cheapest(struct executor *executor)
 {
     struct heap_item *item = heap_take(&executor->computing, INT64_MAX);
@@ -313,7 +291,7 @@ static bool may_begin_computing(struct executor *executor)
 }
 
 /* What gets no thread is taken by those that run when they are through. */
-void executor_dispatch(struct executor *executor, unsigned in_calls)
+bool executor_dispatch(struct executor *executor, unsigned in_calls)
 {
     struct pool_thread *thread;
     pthread_mutex_lock(&executor->lock);
@@ -325,7 +303,9 @@ void executor_dispatch(struct executor *executor, unsigned in_calls)
         pool_give_job(thread, take_sleeping(executor));
     while (may_begin_computing(executor) && (thread = pool_get(executor->pool, POOL_BACKGROUND)))
         pool_give_job(thread, take_computing(executor));
+    bool is_left = STAILQ_FIRST(&executor->quick) || may_begin_sleeping(executor);
     pthread_mutex_unlock(&executor->lock);
+    return !is_left;
 }
 
 bool executor_is_busy(struct executor *executor)

@@ -47,16 +47,17 @@ void executor_free(struct executor *executor);
  * executor_dispatch() soon (monitor_wake()). */
 bool executor_submit(struct executor *executor, struct job *job);
 
-/* A job that was submitted, and is still there, has waited for long: it waits for a permit no more,
- * as if it were known to sleep. True: it did wait for one, and as above. From any thread, which
- * holds no lock. */
-bool executor_hasten(struct executor *executor, struct job *job);
-
 /* How many jobs were submitted so far, how many of them wait now, and how many compute. From any
  * thread. */
 uint64_t executor_submitted(const struct executor *executor);
 unsigned executor_waiting(const struct executor *executor);
 unsigned executor_computing(const struct executor *executor);
+
+/* Begins what waits and may begin. `in_calls`: how many loops are in calls now, or may be, each of
+ * which may need a spare. False: one that needs no permit got no thread, and this has to be called
+ * again. By the monitor, or by a thread for whose jobs the way through the monitor is too long; not
+ * by a loop's owner, since it waits for locks. */
+bool executor_dispatch(struct executor *executor, unsigned in_calls);
 
 /* ---- in the monitor ---- */
 
@@ -66,10 +67,6 @@ void executor_adopt(struct executor *executor, struct pool_thread *thread, bool 
 /* Takes their permits from those that sleep or have had them for long; finds those that compute
  * without one. */
 void executor_sample(struct executor *executor);
-
-/* Begins what waits and may begin. `in_calls`: how many loops are in calls now, each of which may
- * need a spare. */
-void executor_dispatch(struct executor *executor, unsigned in_calls);
 
 /* Whether there is something to sample or to begin. */
 bool executor_is_busy(struct executor *executor);

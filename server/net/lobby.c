@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/descriptor.h"
+#include "server/engine/thread.h"
 #include "server/net/access.h"
 #include "server/net/admission.h"
 #include "server/net/lobby_state.h"
@@ -253,9 +254,6 @@ static int64_t first_deadline_ms(const struct lobby *lobby)
 {
     const struct guest *first = first_due(lobby);
     int64_t deadline_ms = first ? first->deadline_ms : CLOCK_NEVER;
-    int64_t late_ms = lobby_late_ms(lobby);
-    if (late_ms < deadline_ms)
-        deadline_ms = late_ms;
     return lobby->stop_ms && lobby->stop_ms < deadline_ms ? lobby->stop_ms : deadline_ms;
 }
 
@@ -290,7 +288,6 @@ static void run_batch(struct lobby *lobby, const struct epoll_event *events, int
         end_wait(lobby, first_due(lobby), "it did not come in time");
     take_inbox(lobby);
     lobby_begin_steps(lobby);
-    lobby_hasten_steps(lobby);
     lobby_count_waiting(lobby);
     free_gone(lobby);
 }
@@ -334,6 +331,7 @@ static void *run(void *context)
 {
     struct lobby *lobby = context;
     struct epoll_event events[BATCH_EVENTS];
+    thread_sched_interactive(); /* it has little to do, and steps wait for it */
     while (!atomic_load(&lobby->stops))
         run_batch(lobby, events, wait_for_events(lobby, events));
     /* Who has entered by now is there. */

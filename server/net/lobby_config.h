@@ -25,10 +25,8 @@ struct lobby_config {
     /* Takes a connection that has shown what it must, with its socket; it is counted. Called by the
      * lobby's thread; must not block. */
     void (*admit)(void *context, const struct accepted *accepted);
-    /* Has a job run in another thread; may run it at once if there is none. The same. */
+    /* Has a job run soon in another thread; may run it at once if there is none. The same. */
     void (*submit)(void *context, struct job *job);
-    /* Has one that waits for a core since long run before all that compute. The same. */
-    void (*hasten)(void *context, struct job *job);
     unsigned steps;         /* of handshakes that are taken at a time */
     struct access *access;  /* asked of clients before they shake hands; may be NULL */
     struct tls_server *tls; /* NULL: no listener is for TLS */

@@ -52,8 +52,6 @@ struct guest {
     enum guest_state state;
     struct accepted accepted;
     int64_t deadline_ms;
-    int64_t ready_ms;            /* since when it is ready */
-    bool is_late;                /* its step has waited for so long that it gives way to nobody */
     struct proxy_header *header; /* on a listener for TLS: who the client is; owned; or NULL */
     struct tls_client *tls;      /* NULL: it has said nothing of TLS yet */
     int64_t begun_ns;            /* when it did */
@@ -156,12 +154,6 @@ void lobby_count_waiting(struct lobby *lobby);
 
 /* Begins steps, as many as may be taken at a time. */
 void lobby_begin_steps(struct lobby *lobby);
-
-/* When a step that was begun is late, if it still waits for a core: CLOCK_NEVER, or in ms. */
-int64_t lobby_late_ms(const struct lobby *lobby);
-
-/* Hastens steps that are late by now. */
-void lobby_hasten_steps(struct lobby *lobby);
 
 /* It lingers: reads and throws away what comes. */
 bool lobby_linger(struct lobby *lobby, struct guest *guest);

@@ -22,7 +22,6 @@ enum {
     RECEIVE_BYTES = 16 << 10, /* before each step */
     LINGER_MS = 1000,         /* how long the other end may take to close */
     LINGER_READS = 16,        /* of what it sends meanwhile, at a time: others wait, too */
-    PATIENCE_MS = 1000,       /* a step that waits longer gives way to nobody any more */
     HANDSHAKE_BYTE = 0x16,    /* with which TLS begins */
 };
 
@@ -203,40 +202,14 @@ void lobby_begin_steps(struct lobby *lobby)
 {
     struct guest *guest;
     while (lobby->busy < lobby->config.steps && (guest = take_ready(lobby))) {
-        guest->is_late = lobby->now_ms - guest->ready_ms >= PATIENCE_MS;
         guest->job.ops = &step_ops;
-        /* What is known to sleep runs at the priority of the loops, until it has computed a bit. */
-        guest->job.cost = guest->is_late ? COST_SLEEPS : COST_COMPUTES;
+        /* As what is known to sleep it runs at the priority of the loops. At the lowest one it is
+         * kept from its core in the middle of an allocation, and loops that free what it has
+         * allocated wait for it: 80 ms, where others fill the cores. */
+        guest->job.cost = COST_SLEEPS;
         guest->state = GUEST_BUSY;
         lobby->busy++;
         lobby->config.submit(lobby->config.context, &guest->job);
-    }
-}
-
-static bool may_get_late(const struct guest *guest)
-{
-    return guest->state == GUEST_BUSY && !guest->is_late;
-}
-
-int64_t lobby_late_ms(const struct lobby *lobby)
-{
-    int64_t first_ms = CLOCK_NEVER;
-    for (unsigned i = 0; i < lobby->count; i++) {
-        const struct guest *guest = lobby->guests[i];
-        if (may_get_late(guest) && guest->ready_ms + PATIENCE_MS < first_ms)
-            first_ms = guest->ready_ms + PATIENCE_MS;
-    }
-    return first_ms;
-}
-
-void lobby_hasten_steps(struct lobby *lobby)
-{
-    for (unsigned i = 0; i < lobby->count; i++) {
-        struct guest *guest = lobby->guests[i];
-        if (!may_get_late(guest) || lobby->now_ms - guest->ready_ms < PATIENCE_MS)
-            continue;
-        guest->is_late = true;
-        lobby->config.hasten(lobby->config.context, &guest->job);
     }
 }
 
@@ -275,7 +248,6 @@ static bool receive(struct lobby *lobby, struct guest *guest)
     if (guest->tls->is_nearly_done) /* no other thread is worth waking */
         return take_step_here(lobby, guest);
     guest->state = GUEST_READY;
-    guest->ready_ms = lobby->now_ms;
     STAILQ_INSERT_TAIL(&guest->group->ready, guest, ready_entry);
     return true;
 }

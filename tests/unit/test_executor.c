@@ -250,34 +250,6 @@ static void sleepers_need_no_permit(void **state)
     close_executor();
 }
 
-static void what_is_hastened_needs_no_permit(void **state)
-{
-    (void) state;
-    struct toy_job computing, waiting[2], sleeper;
-    open_executor(1, BOUND);
-    begin(&computing, cheap_cost);
-    init_all(waiting, 2, cheap_cost);
-    submit_all(waiting, 2);
-    executor_dispatch(executor, 0);
-    assert_false(executor_hasten(executor, &computing.job)); /* it has begun */
-    assert_true(executor_hasten(executor, &waiting[1].job));
-    assert_false(executor_hasten(executor, &waiting[1].job)); /* that was done */
-    init(&sleeper, COST_SLEEPS);
-    executor_submit(executor, &sleeper.job);
-    assert_false(executor_hasten(executor, &sleeper.job)); /* it waits for nothing */
-    executor_dispatch(executor, 0);
-    wait_for(&waiting[1].begun);
-    wait_for(&sleeper.begun);
-    assert_int_equal(waiting[0].place, 0);
-    assert_int_equal(executor_computing(executor), 1);
-    sem_post(&sleeper.end);
-    sem_post(&waiting[1].end);
-    sem_post(&computing.end);
-    wait_for(&waiting[0].begun);
-    sem_post(&waiting[0].end);
-    close_executor();
-}
-
 static void sleepers_leave_some_threads_to_newcomers(void **state)
 {
     (void) state;
@@ -598,7 +570,6 @@ int main(void)
         cmocka_unit_test(no_more_jobs_compute_than_there_are_permits),
         cmocka_unit_test(submitting_says_when_the_monitor_is_needed),
         cmocka_unit_test(sleepers_need_no_permit),
-        cmocka_unit_test(what_is_hastened_needs_no_permit),
         cmocka_unit_test(sleepers_leave_some_threads_to_newcomers),
         cmocka_unit_test(quick_jobs_are_run_in_what_the_loops_do_not_need_of_the_reserve),
         cmocka_unit_test(a_job_that_was_known_to_sleep_and_computes_counts_and_gives_way),

@@ -1,6 +1,6 @@
 /*
- * test_lobby: handshakes whose steps are a toy's: whose turn it is, and that one which waits for a
- * core for long is hastened. The test does the executor's part.
+ * test_lobby: handshakes whose steps are a toy's, and whose turn it is. The test does the
+ * executor's part.
  */
 #include "server/net/lobby.h"
 
@@ -62,11 +62,11 @@ static struct fixture {
 
     /* What it has asked for; posted behind each change. */
     pthread_mutex_t lock; /* guards the next three */
-    struct job *submitted[CLIENTS], *hastened[CLIENTS];
-    unsigned submissions, hastenings;
+    struct job *submitted[CLIENTS];
+    unsigned submissions;
     uint32_t admitted[CLIENTS]; /* their addresses, in the order in which they were */
     unsigned admissions;
-    sem_t submit, hasten, admit;
+    sem_t submit, admit;
 } fixture;
 
 static void wait_for(sem_t *event)
@@ -82,15 +82,6 @@ static void take_submission(void *context, struct job *job)
     of->submitted[of->submissions++] = job;
     pthread_mutex_unlock(&of->lock);
     sem_post(&of->submit);
-}
-
-static void take_hastening(void *context, struct job *job)
-{
-    struct fixture *of = context;
-    pthread_mutex_lock(&of->lock);
-    of->hastened[of->hastenings++] = job;
-    pthread_mutex_unlock(&of->lock);
-    sem_post(&of->hasten);
 }
 
 static void take_admission(void *context, const struct accepted *accepted)
@@ -111,7 +102,6 @@ static int set_up(void **state)
                                .admission = {.max_clients = 100, .max_sockets = 100}};
     pthread_mutex_init(&fixture.lock, NULL);
     sem_init(&fixture.submit, 0, 0);
-    sem_init(&fixture.hasten, 0, 0);
     sem_init(&fixture.admit, 0, 0);
     fixture.listeners.count = 1;
     fixture.listeners.items[0].is_tls = true;
@@ -122,7 +112,6 @@ static int set_up(void **state)
         .log = fixture.capture.log,
         .admit = take_admission,
         .submit = take_submission,
-        .hasten = take_hastening,
         .steps = STEPS,
         .tls = &fixture.tls,
         .context = &fixture,
@@ -168,28 +157,6 @@ static void take_step(unsigned place)
 
 /* ---- tests ---- */
 
-static void one_that_waits_for_a_core_for_long_is_hastened(void **state)
-{
-    (void) state;
-    enter(1);
-    wait_for(&fixture.submit);
-    assert_int_equal(fixture.submitted[0]->cost, COST_COMPUTES);
-    wait_for(&fixture.hasten);
-    assert_ptr_equal(fixture.hastened[0], fixture.submitted[0]);
-    enter(2);
-    wait_for(&fixture.submit);
-    wait_for(&fixture.hasten); /* its own: the first one's is not repeated */
-    assert_ptr_equal(fixture.hastened[1], fixture.submitted[1]);
-    take_step(0);
-    take_step(1);
-    wait_for(&fixture.admit);
-    wait_for(&fixture.admit);
-    struct lobby_figures figures;
-    lobby_figures(fixture.lobby, &figures);
-    assert_int_equal(figures.handshakes[HANDSHAKE_OK], 2);
-}
-
-/* However many come from one address, the next turn is another's. */
 static void addresses_take_turns(void **state)
 {
     (void) state;
@@ -205,6 +172,7 @@ static void addresses_take_turns(void **state)
     }
     for (unsigned i = 0; i < 8; i++) {
         wait_for(&fixture.submit);
+        assert_int_equal(fixture.submitted[i]->cost, COST_SLEEPS); /* for the loops' priority */
         take_step(i);
         wait_for(&fixture.admit);
     }
@@ -220,8 +188,6 @@ static void addresses_take_turns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(one_that_waits_for_a_core_for_long_is_hastened, set_up,
-                                        tear_down),
         cmocka_unit_test_setup_teardown(addresses_take_turns, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
