@@ -327,12 +327,12 @@ def test_a_login_is_right_or_ends_the_start(nats_server, worker, bench, folder):
 def test_a_pause_is_no_time_out(nats_server, worker, server):
     """How long it is, another server says; not so long that the server of NATS gives up the test's own client."""
     nats, clock = nats_server(), server("-H", "test", "-q")
-    banterd = worker(nats, "-H", "test", "--handler-timeout", "1s")
+    banterd = worker(nats, "-H", "test", "--handler-timeout", "1500ms")
     client = nats.connect()
-    taken = client.ask("upper", b"later 500 answer")
+    taken = client.ask("upper", b"later 200 answer")
     banterd.log.wait_for("Processing the input")
     banterd.suspend()
-    clock.fence(1300)
+    clock.fence(1700)
     banterd.resume()
     assert client.message_to(taken).data == b"answer"
 
