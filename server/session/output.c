@@ -189,11 +189,23 @@ static void unqueue_first(struct session *session)
     request_unref_to(request, &session_shard(session)->spares);
 }
 
+/* The last reply has been delivered: the session is closed in order. */
+static void end_behind(struct session *session)
+{
+    session_end_input(session);
+    output_cancel(session);
+    session->active->pending = 0;
+    session->active->replies = 0;
+    session->active->messages = 0;
+}
+
 void output_answered(struct session *session, struct scratch *scratch)
 {
     struct request *request = scratch->request;
     if (!output_pending(session)) {
         put_answer(session, &scratch->output, session->crlf, request);
+        if (request->last)
+            end_behind(session);
         return;
     }
     scratch->request = NULL;
@@ -258,16 +270,6 @@ static bool request_is_last(const struct shard *shard, const struct request *req
         return request->last;
     return request->handler->late_ends_session && !shard->refusing &&
            strcmp(request->verdict_code, PROTOCOL_HANDLER_TIMEOUT) == 0;
-}
-
-/* The last reply has been delivered: the session is closed in order. */
-static void end_behind(struct session *session)
-{
-    session_end_input(session);
-    output_cancel(session);
-    session->active->pending = 0;
-    session->active->replies = 0;
-    session->active->messages = 0;
 }
 
 /* The first request's reply is framed in its place. */

@@ -11,6 +11,8 @@
  * fixture.leave lose ...   loses its loop in the call, and then is answered as the rest of these
  * says
  *
+ * last             is answered, and its session ends behind that
+ *
  * One that is over FIXTURE_MAX_MESSAGE, where a test allows it, gets "long".
  */
 #ifndef BANTER_TESTS_UNIT_SHARD_FIXTURE_H
@@ -109,7 +111,10 @@ static void fixture_handle(struct handler *handler, struct request *request)
         fixture_big(request, strtoul(text + 4, NULL, 10));
     else if (strcmp(text, "built") == 0)
         fixture_built(request);
-    else if (strcmp(text, "lines") == 0)
+    else if (strcmp(text, "last") == 0) {
+        request_end_session(request);
+        request_reply(request, text, strlen(text));
+    } else if (strcmp(text, "lines") == 0)
         request_reply(request, "two\nlines", 9);
     else if (strcmp(text, "forget") != 0)
         request_reply(request, text, strlen(text));

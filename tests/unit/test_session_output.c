@@ -99,6 +99,18 @@ static void an_answer_to_a_session_that_has_ended_is_dropped_without_a_word(void
     assert_int_equal(fixture_logged("dropped"), 0);
 }
 
+static void behind_the_last_answer_nothing_is_run(void **state)
+{
+    (void) state;
+    int client;
+    fixture_session(&client);
+    fixture_say(client, "a\nlast\nbehind\n");
+    assert_true(fixture_run());
+    fixture_expect_end(client, "a\nlast\n");
+    assert_int_equal(fixture.calls, 2);
+    close(client);
+}
+
 /* ---- times ---- */
 
 static void expect_latency(const struct latency_counter *counter, uint64_t count, int64_t least_ns)
@@ -372,6 +384,7 @@ int main(void)
         FIXTURE_TEST(an_error_takes_the_place_of_its_reply),
         FIXTURE_TEST(a_verdict_takes_the_place_of_an_answer_that_comes_later),
         FIXTURE_TEST(an_answer_to_a_session_that_has_ended_is_dropped_without_a_word),
+        FIXTURE_TEST(behind_the_last_answer_nothing_is_run),
         FIXTURE_TEST(each_reply_is_measured_once),
         FIXTURE_TEST(what_gets_no_reply_is_not_measured),
         FIXTURE_TEST(a_turn_delivers_up_to_its_bound),
