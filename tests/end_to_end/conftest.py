@@ -97,8 +97,8 @@ def certificates(tmp_path_factory):
 @pytest.fixture
 def secure(server, certificates):
     """secure(*options) starts a banterd for clients that speak TLS."""
-    def start(*options, listen="tls:127.0.0.1:0", **how):
-        return server("--cert", certificates.path("server.pem"), *options, listen=listen, **how)
+    def start(*options, name="server.pem", listen="tls:127.0.0.1:0", **how):
+        return server("--cert", certificates.path(name), *options, listen=listen, **how)
     return start
 
 

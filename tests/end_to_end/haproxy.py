@@ -12,6 +12,15 @@ global
     stats socket {folder}/stats
 """
 
+# And how it passes streams on.
+STREAMS = """\
+defaults
+    mode tcp
+    timeout connect 20s
+    timeout client 60s
+    timeout server 60s
+"""
+
 
 def row_of(folder, server):
     """What HAProxy's statistics have in the row of this server, such as ["status"] and ["check_status"]; an empty

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from haproxy import HAPROXY, STATS, row_of
+from haproxy import HAPROXY, STATS, STREAMS, row_of
 from harness import LIMIT, LineClient, wait_until
 from peers.scripted import Peer
 from test_server_access import works
@@ -21,24 +21,14 @@ print(listener.getsockname()[1], flush=True)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
-HAPROXY_CFG = STATS + """\
-defaults
-    mode tcp
-    timeout connect 20s
-    timeout client 60s
-    timeout server 60s
+HAPROXY_CFG = STATS + STREAMS + """\
 listen front
     bind fd@9 {bind}
     bind unix@{folder}/front
     server banterd {server} {options}
 """
 
-CHECKED_CFG = STATS + """\
-defaults
-    mode tcp
-    timeout connect 20s
-    timeout client 60s
-    timeout server 60s
+CHECKED_CFG = STATS + STREAMS + """\
 listen front
     bind unix@{folder}/front
     balance leastconn

@@ -13,19 +13,6 @@ from secure import client_context, connect, raw_connection
 DATE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
-@pytest.fixture
-def secure(server, certificates):
-    """secure(*options) starts a banterd for clients that speak TLS."""
-    def start(*options, name="server.pem", **how):
-        return server("--cert", certificates.path(name), *options, listen="tls:127.0.0.1:0", **how)
-    return start
-
-
-@pytest.fixture
-def context(certificates):
-    return client_context(certificates)
-
-
 def handshakes(**counts):
     return {f'banterd_tls_handshakes_total{{result="{result}"}}': counts.get(result, 0)
             for result in ("ok", "failed", "timeout", "denied")}

@@ -13,19 +13,6 @@ from secure import client_context, connect
 
 
 @pytest.fixture
-def secure(server, certificates):
-    """secure(*options) starts a banterd for clients that speak TLS."""
-    def start(*options, name="server.pem", **how):
-        return server("--cert", certificates.path(name), *options, listen="tls:127.0.0.1:0", **how)
-    return start
-
-
-@pytest.fixture
-def context(certificates):
-    return client_context(certificates)
-
-
-@pytest.fixture
 def fails(bench):
     """fails(text, *options): it does not start, and says why."""
     def start(text, *options):

@@ -4,18 +4,13 @@ import shutil
 
 import pytest
 
-from fleet import HAPROXY
+from haproxy import HAPROXY, STREAMS
 from harness import Run, is_listening, scaled, wait_until
 from test_server_behind_proxies import NGINX
 
 STUNNEL = shutil.which("stunnel4")
 
-HAPROXY_CFG = """\
-defaults
-    mode tcp
-    timeout connect 20s
-    timeout client 60s
-    timeout server 60s
+HAPROXY_CFG = STREAMS + """\
 listen front
     bind unix@{front} {bind}
     server banterd {server} {options}
