@@ -53,6 +53,14 @@ def worker():
     return Worker
 
 
+@pytest.fixture
+def behind(nats_server, front, worker):
+    """A front, who gets its requests, and a client of it."""
+    nats = nats_server()
+    banterd, other = front(nats), worker(nats)
+    return banterd, other, banterd.connect()
+
+
 def token(request):
     """slot, generation, try."""
     match = re.fullmatch(r"_INBOX\.[0-9a-f]{32}\.(\d+)-(\d+)-(\d+)", request.reply)
@@ -119,10 +127,8 @@ def test_binary_messages_both_ways(nats_server, front, worker):
     assert client.reply() == message[::-1]
 
 
-def test_a_reply_that_the_codec_can_not_carry(nats_server, front, worker):
-    nats = nats_server()
-    banterd, other = front(nats), worker(nats)
-    client = banterd.connect()
+def test_a_reply_that_the_codec_can_not_carry(behind):
+    _, other, client = behind
     client.send("x\n")
     other.answer(other.take(), b"two\nlines")
     assert client.readline().startswith(b"-ERR handler-failed ")
@@ -130,10 +136,8 @@ def test_a_reply_that_the_codec_can_not_carry(nats_server, front, worker):
 
 # ---- what comes late, twice, to a wrong number
 
-def test_replies_that_answer_nothing_are_dropped(nats_server, front, worker):
-    nats = nats_server()
-    banterd, other = front(nats), worker(nats)
-    client = banterd.connect()
+def test_replies_that_answer_nothing_are_dropped(behind):
+    banterd, other, client = behind
     client.send("one\n")
     first = other.take()
     slot, generation, number = token(first)
@@ -158,10 +162,8 @@ def test_replies_that_answer_nothing_are_dropped(nats_server, front, worker):
 
 # ---- errors
 
-def test_an_error_of_a_service_is_one_of_the_handler(nats_server, front, worker):
-    nats = nats_server()
-    banterd, other = front(nats), worker(nats)
-    client = banterd.connect()
+def test_an_error_of_a_service_is_one_of_the_handler(behind):
+    _, other, client = behind
     for headers, data, expected in [
             ({CODE: "400", TEXT: "bad request"}, b"", b"-ERR handler-failed bad request"),
             ({CODE: "400", TEXT: "bad request"}, b"a body", b"-ERR handler-failed bad request"),
@@ -179,10 +181,8 @@ def test_an_error_of_a_service_is_one_of_the_handler(nats_server, front, worker)
         assert client.readline() == expected
 
 
-def test_codes_that_are_the_servers_alone(nats_server, front, worker):
-    nats = nats_server()
-    banterd, other = front(nats), worker(nats)
-    client = banterd.connect()
+def test_codes_that_are_the_servers_alone(behind):
+    _, other, client = behind
     client.send("x\n")
     other.answer(other.take(), b"-ERR stopping x")
     assert client.readline().startswith(b"-ERR handler-failed ")
@@ -222,10 +222,8 @@ def test_somebody_comes_in_time(nats_server, front, worker):
     assert not banterd.log.find("^Service")
 
 
-def test_busy_is_asked_again_until_somebody_is_not(nats_server, front, worker):
-    nats = nats_server()
-    banterd, other = front(nats), worker(nats)
-    client = banterd.connect()
+def test_busy_is_asked_again_until_somebody_is_not(behind):
+    _, other, client = behind
     client.send("x\n")
     requests = [other.take()]
     for _ in range(9):
@@ -295,10 +293,8 @@ def test_each_further_try_waits_twice_as_long(nats_server, front, worker):
 
 # ---- those that nobody waits for
 
-def test_a_client_that_has_gone(nats_server, front, worker):
-    nats = nats_server()
-    banterd, other = front(nats), worker(nats)
-    client = banterd.connect()
+def test_a_client_that_has_gone(behind):
+    banterd, other, client = behind
     client.send("x\ny\n")
     requests = [other.take(), other.take()]
     client.reset()
@@ -464,10 +460,8 @@ def test_the_next_server_is_taken(nats_server, server, worker):
 
 # ---- the stop
 
-def test_a_stop_answers_what_is_out(nats_server, front, worker):
-    nats = nats_server()
-    banterd, other = front(nats), worker(nats)
-    client = banterd.connect()
+def test_a_stop_answers_what_is_out(behind):
+    banterd, other, client = behind
     client.send("x\n")
     request = other.take()
     banterd.send_signal(15)
