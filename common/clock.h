@@ -45,14 +45,20 @@ static inline int clock_shorter_ms(int a, int b) { return a < 0 || (b >= 0 && b 
  * stood still. */
 enum { CLOCK_LATE_MS = 100 };
 
-/* A thread that does not wait for so long, though it has little to do, has stood still, too. */
-enum { CLOCK_LONG_BATCH_MS = 1000 };
-
 /* For how long it has, if a wait that should have ended at `at_ms`, or before, ends now. */
 static inline int64_t clock_paused_ms(int64_t now_ms, int64_t at_ms)
 {
     int64_t late_ms = now_ms - at_ms;
     return late_ms > CLOCK_LATE_MS ? late_ms : 0;
+}
+
+/* The same of a thread that has not waited since `begun_ms`, though it has little to do: deadlines
+ * that were set meanwhile were set by the time at which it began, so all of it counts. */
+static inline int64_t clock_batch_paused_ms(int64_t now_ms, int64_t begun_ms)
+{
+    enum { LONG_BATCH_MS = 1000 };
+    int64_t batch_ms = now_ms - begun_ms;
+    return batch_ms > LONG_BATCH_MS ? batch_ms : 0;
 }
 
 /* How long to wait, in ms as poll(2) takes them, for a deadline that is `left_ms` away. If it is

@@ -286,21 +286,23 @@ static int wait_for_events(struct shard *shard, struct epoll_event *events)
     struct loop *loop = &shard->loop;
     struct monitor *monitor = shard->shared->monitor;
     int64_t at_ms = TAILQ_EMPTY(&loop->ready) ? next_deadline(shard) : loop->now_ms;
-    int64_t last_ms = loop->now_ms + CLOCK_LONG_BATCH_MS; /* when the wait ends at the latest */
-    int64_t paused_ms = 0;
+    int64_t batch_ms = loop->now_ms;
+    int64_t until_ms = CLOCK_NEVER, paused_ms = 0;
     int wait = at_ms == CLOCK_NEVER ? -1 : 0;
-    if (at_ms > loop->now_ms && at_ms != CLOCK_NEVER) {
+    if (at_ms > batch_ms && at_ms != CLOCK_NEVER) {
         int64_t begun_ms = clock_ms();
-        paused_ms = begun_ms > last_ms ? begun_ms - last_ms : 0;
+        paused_ms = clock_batch_paused_ms(begun_ms, batch_ms);
         wait = clock_part_ms(at_ms - begun_ms);
-        last_ms = begun_ms + wait;
+        until_ms = begun_ms + wait;
     }
     monitor_batch_ends(loop);
     int count = epoll_wait(loop->epoll_fd, events, BATCH_EVENTS, wait);
     monitor_batch_begins(monitor, loop);
     begin_batch(shard);
-    if (wait >= 0)
-        paused_ms += clock_paused_ms(loop->now_ms, last_ms);
+    if (until_ms != CLOCK_NEVER)
+        paused_ms += clock_paused_ms(loop->now_ms, until_ms);
+    else if (wait == 0)
+        paused_ms = clock_batch_paused_ms(loop->now_ms, batch_ms);
     if (paused_ms > 0)
         postpone(shard, paused_ms);
     return count;

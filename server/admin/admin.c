@@ -103,7 +103,7 @@ static bool wait_for_event(struct admin *admin, struct epoll_event *event)
     const struct admin_item *first = first_due(admin);
     int64_t begun_ms = clock_ms();
     int wait = first ? clock_part_ms(first->due_ms - begun_ms) : -1;
-    int64_t paused_ms = clock_paused_ms(begun_ms, admin->now_ms + CLOCK_LONG_BATCH_MS);
+    int64_t paused_ms = clock_batch_paused_ms(begun_ms, admin->now_ms);
     bool is_event = epoll_wait(admin->epoll_fd, event, 1, wait) > 0;
     admin->now_ms = clock_ms();
     if (wait >= 0)

@@ -236,6 +236,9 @@ class Program:
     def suspend(self):
         """Stops it in its tracks until resume(): what is sent meanwhile waits in the kernel, all of it."""
         self.process.send_signal(signal.SIGSTOP)
+        self.wait_suspended()
+
+    def wait_suspended(self):
         wait_until(lambda: self._state() == "T", "it is suspended")
 
     def resume(self):

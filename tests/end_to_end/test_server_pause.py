@@ -50,13 +50,25 @@ def test_those_that_have_asked_meanwhile_were_not_idle(server, pause):
 
 
 def test_a_client_that_has_read_meanwhile_goes_on(server, pause):
-    banterd = server("-H", "test", "-q", "--write-timeout", "1s")
+    banterd = server("-H", "test", "-q", "--write-timeout", "3s")
     client = banterd.connect()
     client.send_message(*["size 4000000"] * 8)
     assert client.readable(harness.LIMIT)
-    pause(banterd, 1500, lambda: client.read(100000))
+    pause(banterd, 4000, lambda: client.read(100000))
     client.half_close()
     assert [len(reply) for reply in client.replies()] == [4000000 - 100000, *[4000000] * 7]
+
+
+def test_a_pause_while_a_client_is_sent_to_leaves_it_its_time(server, pause):
+    banterd = server("-H", "test", "-q", "--write-timeout", "1s")
+    client = banterd.connect()
+    client.send_message("stand-still", "now", *["size 4000000"] * 8)
+    banterd.wait_suspended()
+    pause(banterd, 1500)
+    assert client.readline() == b"stand-still"
+    begun_ns = int(client.readline())
+    banterd.log.wait_for("The client has read nothing")
+    assert int(banterd.connect().ask("now")) - begun_ns >= 1_000_000_000
 
 
 @pytest.mark.parametrize("request_text", ["sleep 300 done", "later 300 done"])

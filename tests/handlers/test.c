@@ -2,6 +2,7 @@
 #include "tests/handlers/test.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,13 @@ static void sleep_inside(struct command *command, struct later *later)
 {
     (void) later;
     sleep_ms(take_number(command));
+    answer_text(command);
+}
+
+static void stand_still(struct command *command, struct later *later)
+{
+    (void) later;
+    raise(SIGSTOP); /* to this thread, so it stands still before it answers */
     answer_text(command);
 }
 
@@ -253,6 +261,7 @@ static const struct {
 } acts[] = {
     {"compute", compute},
     {"sleep", sleep_inside},
+    {"stand-still", stand_still},
     {"later", answer_later},
     {"twice", answer_twice},
     {"race", race},

@@ -5,6 +5,7 @@
  *     work N [TEXT]       computes N iterations, however long that takes, then answers; see work.h
  *     now                 answers CLOCK_MONOTONIC in ns, at which the handler began
  *     sleep MS [TEXT]     sleeps in the handler, then answers
+ *     stand-still [TEXT] stops the process with SIGSTOP, in the handler, then answers
  *     meet N [TEXT]       waits until N calls of it are under way at the same time, then answers
  *     crowd MS            computes, and answers how many calls of it it has seen under way, itself
  *                         included

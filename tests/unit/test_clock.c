@@ -75,6 +75,14 @@ static void a_wait_that_ends_too_late_was_a_pause(void **state)
         assert_int_equal(clock_paused_ms(rows[i].now, rows[i].at), rows[i].paused);
 }
 
+static void all_of_a_batch_that_takes_too_long_was_a_pause(void **state)
+{
+    (void) state;
+    assert_int_equal(clock_batch_paused_ms(1000, 1000), 0);
+    assert_int_equal(clock_batch_paused_ms(2000, 1000), 0);
+    assert_int_equal(clock_batch_paused_ms(2001, 1000), 1001);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +91,7 @@ int main(void)
         cmocka_unit_test(the_shorter_of_two_waits),
         cmocka_unit_test(a_wait_is_a_part_of_what_is_left),
         cmocka_unit_test(a_wait_that_ends_too_late_was_a_pause),
+        cmocka_unit_test(all_of_a_batch_that_takes_too_long_was_a_pause),
     };
     return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
 }

@@ -53,18 +53,17 @@ static bool set_timer(struct wait *wait, int64_t look_due_us)
 static int plan(struct wait *wait, int64_t look_due_us, int64_t *until_ms)
 {
     struct instances *instances = wait->instances;
-    int64_t long_ms = instances_clock_ms(instances) + CLOCK_LONG_BATCH_MS;
-    *until_ms = long_ms;
+    int64_t begun_ms = clock_ms();
+    instances->paused_ms += clock_batch_paused_ms(begun_ms, instances_clock_ms(instances));
+    *until_ms = begun_ms;
     if (look_due_us == 0 || !set_timer(wait, look_due_us))
         return 0;
     int64_t timer_ms = wait->timer_us == CLOCK_NEVER ? CLOCK_NEVER : wait->timer_us / 1000 + 1;
-    *until_ms = clock_later(timer_ms, long_ms);
+    *until_ms = clock_later(timer_ms, begun_ms);
     if (instances->due_ms == CLOCK_NEVER)
         return -1;
-    int64_t begun_ms = clock_ms();
-    instances->paused_ms += clock_later(begun_ms - long_ms, 0);
     int timeout_ms = clock_part_ms(instances->due_ms + instances->paused_ms - begun_ms);
-    *until_ms = clock_earlier(begun_ms + timeout_ms, clock_later(timer_ms, begun_ms));
+    *until_ms = clock_earlier(begun_ms + timeout_ms, *until_ms);
     return timeout_ms;
 }
 
