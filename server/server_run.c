@@ -113,7 +113,6 @@ static void wait_for_stop(const struct server *server)
 static void stop_loops(struct server *server)
 {
     struct accepted accepted;
-    int64_t until_ms = clock_ms() + server_config_of(server)->drain_timeout_ms;
     server_nats_stop(server);
     while (acceptor_last(&server->acceptor, &accepted))
         deal(&server->shared, &accepted, NULL, NULL);
@@ -121,6 +120,8 @@ static void stop_loops(struct server *server)
     lobby_stop(server->shared.lobby);
     for (unsigned i = 0; i < server->scaler.count; i++)
         shard_stop(&server->shards[i]);
+    /* As in the loops, whose time begins now: it stands still if the process does. */
+    int64_t until_ms = clock_ms() + server_config_of(server)->drain_timeout_ms;
     server_nats_wait(server, until_ms + STOP_GRACE_MS);
     server->left = pool_stop(server->pool, until_ms, STOP_GRACE_MS);
     monitor_stop(server->monitor);
