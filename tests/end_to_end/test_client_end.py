@@ -1,9 +1,10 @@
 """How a conversation begins and ends with servers that others wrote. --quit-word, --half-close, --greeting."""
 import select
+import threading
 
 import pytest
 
-from harness import BANNER, Run, is_ready
+from harness import BANNER, LIMIT, Run, is_ready
 from peers.scripted import Peer
 
 pytestmark = pytest.mark.no_threads
@@ -171,14 +172,12 @@ def test_a_hint_at_a_terminal(at_terminal, script):
 # ---- frames that nobody asked for
 
 
-def saying(before, after=b"", *, ends=True):
-    """A server that says this at once, that behind the first line, and then ends, or waits for the client to."""
+def saying(before, after=b""):
+    """A server that says this at once, that behind the first line, and then ends."""
     def behave(connection):
         connection.send(before)
         connection.fill()
         connection.send(after)
-        if not ends:
-            connection.wait_end()
     return behave
 
 
@@ -243,12 +242,22 @@ def test_stopping_without_a_request_left_is_no_loss(run_banter):
 
 def test_what_is_there_before_the_first_request_is_no_reply(start_banter):
     """Also if it is only half there."""
-    with Peer(saying(b"220 rea", b"dy\none\n", ends=False)) as peer:
+    said = threading.Event()
+
+    def greet(connection):
+        connection.send(b"220 rea")
+        said.set()
+        connection.fill()
+        connection.send(b"dy\none\n")
+        connection.wait_end()
+
+    with Peer(greet) as peer:
         program = start_banter("-c", peer.address, expect_status=1,
                                expect_stderr=f"banter: {peer.address}: unasked: 220 ready\n"
                                              "banter: 1 input line sent, 1 reply received\n")
         peer.connection()
         program.suspend()  # what is there is read before anything is sent
+        assert said.wait(LIMIT)
         program.type("a\n")
         program.end_input()
         program.resume()
