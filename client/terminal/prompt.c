@@ -124,10 +124,10 @@ FILE *prompt_screen(void) { return prompt.screen; }
 static void put_before(const char *lines)
 {
     int point = rl_point + (int) strlen(lines);
-    rl_clear_visible_line();
     keyboard_forget();
-    rl_free_line_state();
+    rl_free_line_state(); /* moves the cursor */
     rl_callback_sigcleanup();
+    rl_clear_visible_line();
     rl_point = 0;
     rl_insert_text(lines);
     if (rl_end > rl_point) {

@@ -502,6 +502,18 @@ def test_it_comes_back_in_front_of_what_is_typed(at_terminal, script):
     screen.type("\003\004")
 
 
+def test_it_comes_back_to_an_empty_prompt(at_terminal, script):
+    screen = at_terminal(script)
+    script.receive(screen, "one")
+    screen.type("\003")
+    screen.wait_last("^C", "->")
+    script.send(b"-ERR stopping the server is stopping\n")
+    script.end()
+    screen.wait_last(f"Connection to {script.address} lost: the server is stopping", "-> one")
+    screen.type("\003\004")
+    assert screen.wait_end() == 0
+
+
 @pytest.mark.parametrize("again, comes_back", [("never", False), ("lost", True)])
 def test_again_at_a_terminal(at_terminal, script, again, comes_back):
     """never: not even if the server says that it stops; lost: also if the connection is lost."""
