@@ -40,6 +40,7 @@ void link_give_up(struct link *link)
     connect_abandon(link->attempt);
     link->attempt = NULL;
     link->is_retrying = false;
+    link->is_later |= link->options->waits;
 }
 
 /* ---- on the way to a conversation ---- */

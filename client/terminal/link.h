@@ -30,7 +30,8 @@ struct link {
     bool is_retrying;                  /* for --wait, and it was not answered yet */
     struct owed_queue owed;            /* by the conversation */
     int64_t quiet_since_ms;            /* when the user last asked, or got, something */
-    bool is_later;                  /* the first conversation is over, and another one was wanted */
+    bool is_later;                  /* the first conversation is over, and another one was wanted,
+                                       or with --wait the wait for it was given up */
     enum exit_status no_connection; /* why the last attempt to connect failed, or ANSWERED */
 };
 

@@ -1,6 +1,7 @@
 """--wait: the server is not up yet; at a terminal also: it has no room."""
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from harness import BANTER, Run, wait_until
+from harness import BANTER, LIMIT, Run, is_ready, wait_until
 from peers.scripted import Peer, hello
 from screen import Screen
 from test_client_exit_status import mute_port, refused_port
@@ -180,6 +181,11 @@ def test_all_lines_of_a_paste_wait(at_terminal, full_for):
     assert screen.wait_end() == 0
 
 
+def after(screen, line):
+    """The lines below the first one that is this."""
+    return screen.lines[screen.lines.index(line) + 1:] if line in screen.lines else []
+
+
 def test_control_c_gives_up_a_full_server(at_terminal, full_for):
     """The line is back at the prompt; the server is asked no more."""
     opened = threading.Event()
@@ -188,7 +194,7 @@ def test_control_c_gives_up_a_full_server(at_terminal, full_for):
     screen.enter("Zack")
     screen.wait(lambda: "Waiting" in screen.lines[-1], "the wait")
     screen.type("\003")
-    screen.wait_last("^C", "-> Zack")
+    screen.wait(lambda: after(screen, "^C")[-1:] == ["-> Zack"], "the line")
     opened.set()
     screen.type("\r")
     screen.wait_last("Hello Zack", "->")
@@ -196,9 +202,28 @@ def test_control_c_gives_up_a_full_server(at_terminal, full_for):
     assert screen.wait_end() == 0
 
 
-def after(screen, line):
-    """The lines below the first one that is this."""
-    return screen.lines[screen.lines.index(line) + 1:] if line in screen.lines else []
+@pytest.mark.parametrize("refusals", [0, 1])
+def test_a_server_that_is_full_behind_control_c(at_terminal, full_for, refusals):
+    """It had been sent the line, which comes back."""
+    given_up = threading.Event()
+
+    def is_busy(number):
+        if number == refusals:
+            assert given_up.wait(LIMIT)
+        return number <= refusals
+    peer = full_for(is_busy)
+    screen = at_terminal(peer, "--wait", columns=120)
+    screen.enter("Zack")
+    assert is_ready(peer.connection(refusals).socket, select.POLLIN, LIMIT)
+    screen.wait(lambda: "Waiting" in screen.lines[-1], "the wait")
+    screen.type("\003")
+    screen.wait_last("^C", "->")
+    given_up.set()
+    screen.wait_last("^C", f"banter: Connection Error: {peer.address}: -ERR busy too many clients", "-> Zack")
+    screen.type("\r")
+    screen.wait_last("Hello Zack", "->")
+    screen.enter("quit")
+    assert screen.wait_end() == 0
 
 
 def test_typed_ahead_is_no_part_of_a_line_that_comes_back(at_terminal, full_for):
