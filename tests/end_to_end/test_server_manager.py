@@ -40,9 +40,9 @@ def test_the_course_of_things(server, folder, abstract):
     assert manager.seen[-1] == "STATUS=Clients: 0, requests so far: 0"
     client = banterd.connect(f"unix:{folder}/socket")  # at once
     assert client.ask("a") == b"Hello A"
-    banterd.process.send_signal(signal.SIGHUP)
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    assert int(manager.wait_for(r"MONOTONIC_USEC=(\d+)")[1]) >= before - 1_000_000
+    banterd.process.send_signal(signal.SIGHUP)
+    assert int(manager.wait_for(r"MONOTONIC_USEC=(\d+)")[1]) >= before
     manager.wait_for("READY=1")
     assert manager.seen[-1] == "STATUS=Clients: 1, requests so far: 1"
     banterd.send_signal(signal.SIGTERM)
@@ -75,15 +75,18 @@ def test_a_start_that_fails(managed, manager):
 
 
 @pytest.mark.slow
-def test_a_stop_that_takes_its_time(managed, manager):
-    banterd = managed("-H", "test", "--drain-timeout", "1h")
+def test_a_stop_that_takes_its_time(managed, manager, folder):
+    os.mkfifo(folder / "go")
+    banterd = managed("-w", "1", "--handler-timeout", "0", "--drain-timeout", "1h", "--", "sh", "-c",
+                      f"read -r line; read -r go <{folder}/go; echo at last")
     client = banterd.connect()
-    client.send_message("later 6000 at last")
+    client.send_message("a")
     banterd.log.wait_for("Processing the input")
     banterd.send_signal(signal.SIGTERM)
     manager.wait_for("STATUS=Stopping, clients left: 1")
     for _ in range(2):  # at once, and five seconds later
         manager.wait_for("EXTEND_TIMEOUT_USEC=.*")
+    (folder / "go").write_text("\n")
     assert_stopped(client, ["at last"])
 
 
@@ -114,11 +117,13 @@ def test_one_that_does_not_read_holds_up_nobody(managed, manager):
     banterd = managed(variables={"WATCHDOG_USEC": "100000"})
     client = banterd.connect()
     assert client.ask("a") == b"Hello A"
+    manager.wait_for("READY=1")  # a reload before that is not said
+    manager.fill()
     for count in (1, 2):
         banterd.process.send_signal(signal.SIGHUP)
         banterd.log.wait_line("Reloaded: nothing", count)
     assert client.ask("b") == b"Hello B"
-    for _ in range(3):  # what matters is said when there is room
+    for _ in range(2):  # what matters is said when there is room
         manager.wait_for("READY=1")
     manager.wait_for("WATCHDOG=1")
     assert manager.course() == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1"]
