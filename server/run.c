@@ -186,11 +186,16 @@ static void take_signal(struct run *run)
     }
 }
 
-static int left_ms(const struct run *run)
+/* As poll(2), until live() must have ended. Its time stands still if the process does. */
+static int wait_for_events(struct run *run, struct pollfd *fds, nfds_t count)
 {
     if (run->due_ms == CLOCK_NEVER)
-        return -1;
-    return clock_wait_ms(run->due_ms - clock_ms());
+        return poll(fds, count, -1);
+    int64_t begun_ms = clock_ms();
+    int wait_ms = clock_part_ms(run->due_ms - begun_ms);
+    int ready = poll(fds, count, wait_ms);
+    run->due_ms += clock_paused_ms(clock_ms(), begun_ms + wait_ms);
+    return ready;
 }
 
 /* Returns whether live() has ended; if not, its time is over. */
@@ -202,7 +207,7 @@ static bool wait_for_end(struct run *run, int signal_fd)
                            {orphans_fd, POLLIN, 0},
                            {run->asked_fd, POLLIN, 0}};
     for (;;) {
-        int ready = poll(fds, sizeof fds / sizeof *fds, left_ms(run));
+        int ready = wait_for_events(run, fds, sizeof fds / sizeof *fds);
         orphans_reap(orphans_fd);
         if (ready > 0 && fds[0].revents && take_change(run) == ENDED)
             return true;
@@ -216,7 +221,7 @@ static bool wait_for_end(struct run *run, int signal_fd)
             stop(run);
             fds[4].fd = -1;
         }
-        if (ready == 0 && left_ms(run) == 0)
+        if (ready == 0 && clock_ms() >= run->due_ms)
             return false;
     }
 }

@@ -330,6 +330,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(bench, folder, num
 
 HANGS = """
 #include <banter/handler.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -349,10 +350,12 @@ static int open_it(const char *argument, void **state, char *error, size_t size)
 }
 static void close_it(void *state)
 {
-    (void) state;
+    int go = open("go", O_RDONLY);
+    char byte;
     say("closing\\n");
-    for (;;)
+    while (strcmp(state, "close") == 0)
         pause();
+    (void) !read(go, &byte, 1);
 }
 static void handle(void *state, const char *message, size_t size, struct banter_reply *reply)
 {
@@ -367,7 +370,8 @@ const struct banter_handler banter_handler = {
 
 @pytest.fixture
 def hanging(server, folder):
-    """hanging("open" or "close", ...) starts a server with a plugin that hangs in that function."""
+    """hanging("open" or "close", ...) starts a server with a plugin that hangs in that function; "close-until-go": until
+    there is something to read in the file "go"."""
     plugin = shared_object.build(folder, "hangs", HANGS)
 
     def start(what, *options, **how):
@@ -391,6 +395,23 @@ def test_a_start_that_hangs_is_left_behind(hanging):
     assert banterd.stop() == 2
     assert "left behind" in banterd.stderr.text
     assert "now listening" not in banterd.log.text
+
+
+@pytest.mark.slow
+def test_the_time_of_a_close_stands_still(server, hanging, folder):
+    """As long as the process does."""
+    clock = server("-H", "test", "-q")
+    os.mkfifo(folder / "go")
+    go = os.open(folder / "go", os.O_RDWR)
+    banterd = hanging("close-until-go", "--drain-timeout", "0")
+    banterd.send_signal(signal.SIGTERM)
+    banterd.stderr.wait_line("closing")
+    banterd.suspend()
+    clock.fence(5000)
+    os.write(go, b"x")
+    banterd.resume()
+    assert banterd.wait() == 0
+    os.close(go)
 
 
 def test_a_close_that_hangs_is_left_behind(hanging):
