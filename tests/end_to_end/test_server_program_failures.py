@@ -124,8 +124,9 @@ def test_the_whole_group_is_ended(server):
     group_gone(old)
 
 
+@pytest.mark.slow
 def test_a_group_that_ignores_sigterm_is_killed(server, folder):
-    banterd, old = start(server, "hard", options=["--handler-timeout", "1s"])
+    banterd, old = start(server, "hard", options=["--handler-timeout", "3s"])
     client = banterd.connect()
     child = int(client.ask("child"))
     client.send_message("gate nothing")
@@ -144,9 +145,10 @@ def test_a_late_copy_is_told_with_sigterm_first(server, folder):
     assert (folder / "log").read_text().splitlines()[:2] == ["gate nothing", "term"]
 
 
+@pytest.mark.slow
 def test_a_late_answer_reaches_nobody(server, folder):
     """The answer is written after the request's time, while the next requests wait."""
-    banterd = program(server, WORKER, "hard", options=["--handler-timeout", "1s"])
+    banterd = program(server, WORKER, "hard", options=["--handler-timeout", "3s"])
     client = banterd.connect()
     client.send_message("gate gate LATE")
     assert is_error(client.readline(), "handler-timeout")
@@ -155,9 +157,10 @@ def test_a_late_answer_reaches_nobody(server, folder):
     assert client.lines(20) == [f"next {number}".encode() for number in range(20)]
 
 
+@pytest.mark.slow
 def test_the_wait_in_the_queue_counts(server, folder):
     """With one copy, which is busy for ever: whoever waits for it gives up as well, and not later."""
-    banterd = program(server, WORKER, options=["--handler-timeout", "1s"])
+    banterd = program(server, WORKER, options=["--handler-timeout", "3s"])
     first, second = banterd.connect(), banterd.connect()
     first.send_message("gate nothing")
     banterd.log.wait_for("Processing .*gate nothing")
@@ -172,14 +175,14 @@ def test_the_wait_in_the_queue_counts(server, folder):
 @pytest.mark.slow
 def test_a_request_that_reaches_a_copy_late_does_not_end_it(server, folder):
     """It has its error in time; the copy has the time of a whole turn, and its answer reaches nobody."""
-    banterd = program(server, WORKER, options=["--handler-timeout", "3s", "--idle-timeout", "500ms"])
+    banterd = program(server, WORKER, options=["--handler-timeout", "6s", "--idle-timeout", "500ms"])
     old, = copies(banterd, 1)
     first, second = banterd.connect(), banterd.connect()
     first.send_message("gate one first")
     banterd.log.wait_for("Processing .*gate one first")
     second.send_message("gate two second")
-    be_idle(banterd)
-    be_idle(banterd)
+    for _ in range(6):  # half of the first one's time, which is the second one's behind its error
+        be_idle(banterd)
     (folder / "one").touch()
     assert first.readline() == b"first"
     assert is_error(second.readline(), "handler-timeout")
@@ -188,9 +191,10 @@ def test_a_request_that_reaches_a_copy_late_does_not_end_it(server, folder):
     assert banterd.connect().ask("pid") == b"%d" % old
 
 
+@pytest.mark.slow
 def test_a_request_that_waited_too_long_never_reaches_the_program(server, folder):
     """Two copies; both are busy until after the waiting request's time is over."""
-    banterd = program(server, WORKER, "hard", "log=log", options=["--handler-timeout", "700ms"])
+    banterd = program(server, WORKER, "hard", "log=log", options=["--handler-timeout", "3s"])
     first, second = banterd.connect(), banterd.connect()
     first.send_message("gate nothing")
     banterd.log.wait_for("Processing .*gate nothing")

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from harness import BANTERD, SLOW, is_error, wait_until
+from harness import BANTERD, is_error, wait_until
 from workers import PROGRAMS, be_idle, copies
 
 TAGS = ["python3", "-IS", str(PROGRAMS / "tags.py")]
@@ -123,8 +123,9 @@ def test_what_the_copy_has_not_read_goes_to_another_one(server):
     assert second.lines(2) == [b"a", b"b"]
 
 
+@pytest.mark.slow
 def test_a_late_request_costs_itself_and_its_late_answer_is_dropped(server, folder):
-    banterd = tagged(server, "--handler-timeout", "500ms")
+    banterd = tagged(server, "--handler-timeout", "3s")
     old, = copies(banterd, 1)
     first, second = banterd.connect(), banterd.connect()
     first.send_message(f"gate {folder / 'gate'}")
@@ -140,14 +141,14 @@ def test_a_late_request_costs_itself_and_its_late_answer_is_dropped(server, fold
 
 @pytest.mark.slow
 def test_a_request_that_reaches_a_copy_late_does_not_end_it(server, folder):
-    banterd = tagged(server, "--ahead", "1", "--handler-timeout", "3s", "--idle-timeout", "500ms")
+    banterd = tagged(server, "--ahead", "1", "--handler-timeout", "6s", "--idle-timeout", "500ms")
     old, = copies(banterd, 1)
     first, second = banterd.connect(), banterd.connect()
     first.send_message(f"gate {folder / 'one'}")
     banterd.log.wait_for("Processing .*gate .*/one")
     second.send_message(f"gate {folder / 'two'}")
-    be_idle(banterd)
-    be_idle(banterd)
+    for _ in range(6):  # half of the first one's time, which is the second one's behind its error
+        be_idle(banterd)
     (folder / "one").touch()
     assert first.readline() == b"open"
     assert second.readline() == LATE
@@ -156,9 +157,10 @@ def test_a_request_that_reaches_a_copy_late_does_not_end_it(server, folder):
     assert banterd.connect().ask("pid") == b"%d" % old
 
 
+@pytest.mark.slow
 def test_a_late_request_that_is_alone_is_given_up(server):
     """As long as others are answered the copy goes on; when it has nothing else to do, it hangs."""
-    banterd = tagged(server, "--handler-timeout", "500ms")
+    banterd = tagged(server, "--handler-timeout", "3s")
     old, = copies(banterd, 1)
     first, second = banterd.connect(), banterd.connect()
     first.send_message("silent")
@@ -190,9 +192,10 @@ def test_a_copy_that_hangs_is_replaced(server):
     assert copies(banterd, 1) != [old]
 
 
+@pytest.mark.slow
 def test_a_copy_that_leaves_all_that_it_has_unanswered_is_replaced(server):
-    # The copy answers nothing as long as the machine has no time for it.
-    banterd = tagged(server, "--handler-timeout", "3s" if SLOW else "500ms", "--ahead", "3")
+    # The copy answers nothing as long as the machine has no time for it, or for who asks it.
+    banterd = tagged(server, "--handler-timeout", "3s", "--ahead", "3")
     old, = copies(banterd, 1)
     first, second = banterd.connect(), banterd.connect()
     for _ in range(2):
