@@ -109,7 +109,7 @@ def test_not_again(run_banter, again, then):
 def test_stopping_again_and_again(run_banter):
     """Without a reply in between there is an end to it."""
     with Peer(answers(0, stop)) as peer:
-        run = run_banter("--wait=300ms", "-c", peer.address, input=LINES)
+        run = run_banter("--wait=1s", "-c", peer.address, input=LINES)
         assert len(peer.connections) > 1
     assert (run.status, run.stdout) == (76, b"")
     assert re.fullmatch(r"banter: \S+: the server is stopping; connecting again\n"

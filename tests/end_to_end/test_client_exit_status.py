@@ -327,7 +327,7 @@ def test_timeout_75(run_banter):
         connection.send(connection.line() + b"\n")
         peer.hold()
     with Peer(one_reply) as peer:
-        run = run_banter("-c", peer.address, "--timeout", "2s", input="a\nb\nc\n")
+        run = run_banter("-c", peer.address, "--timeout", "3s", input="a\nb\nc\n")
     assert run == Run(75, b"a\n", f"banter: {peer.address}: nothing received for --timeout\n".encode() +
                       summary(3, 1, ", 2 missing; the first unanswered input line is 2"))
 
@@ -340,6 +340,7 @@ def test_timeout_of_a_server_that_never_reads_75(bench):
     assert (run.status, run.stdout) == (75, b"")
 
 
+@pytest.mark.slow
 def test_timeout_begins_when_the_request_has_left(run_banter, folder):
     """A long request over a slow line takes its time; nobody owes a reply before its end."""
     size, piece = 20 * MIB, MIB // 2
@@ -350,22 +351,23 @@ def test_timeout_begins_when_the_request_has_left(run_banter, folder):
             taken += len(connection.socket.recv(piece))
             if taken // piece > waited[-1]:
                 waited.append(taken // piece)
-                peer.released.wait(0.05)
+                peer.released.wait(0.1)
         connection.send(b"done\n")
     waited = [0]
     with Peer(read_slowly, path=str(folder / "socket")) as peer:
         line = b"x" * (size - 1) + b"\n"
-        assert run_banter("-c", peer.address, "--timeout", "1s", input=line) == Run(0, b"done\n", b"")
+        assert run_banter("-c", peer.address, "--timeout", "3s", input=line) == Run(0, b"done\n", b"")
 
 
+@pytest.mark.slow
 def test_timeout_is_for_owed_replies_alone(start_banter):
     """An idle connection is none that is late."""
     with Peer(hello) as peer:
-        program = start_banter("-c", peer.address, "--timeout", "1500ms")
+        program = start_banter("-c", peer.address, "--timeout", "3s")
         program.type("a\n")
         program.stdout.wait_line("Hello a")
         with pytest.raises(subprocess.TimeoutExpired):
-            program.process.wait(2)
+            program.process.wait(3.5)
         program.type("b\n")
         program.stdout.wait_line("Hello b")
         program.end_input()

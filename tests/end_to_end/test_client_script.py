@@ -309,11 +309,11 @@ def test_the_timeout_stands_still_while_the_reader_does(bench):
             connection.send(b"y" * 50_000 + line + b"\n")
     script = b"".join(b"%d\n" % n for n in range(1000))
     with Peer(flood) as peer:
-        with plain(bench, "-c", peer.address, "--timeout", "2s") as program:
+        with plain(bench, "-c", peer.address, "--timeout", "3s") as program:
             program.stdin.write(script)
             program.stdin.close()
             with pytest.raises(subprocess.TimeoutExpired):
-                program.wait(2.5)
+                program.wait(3.5)
             assert program.stdout.read() == b"".join(b"y" * 50_000 + line for line in script.splitlines(True))
             assert program.wait(LIMIT) == 0
 

@@ -254,7 +254,7 @@ def test_leaving_a_full_server_69(at_terminal, full_for):
 
 def test_a_server_that_is_full_for_too_long_69(open_screen, full_for):
     peer = full_for(lambda number: True)
-    screen = open_screen([BANTER, "-c", peer.address, "--wait=300ms"])
+    screen = open_screen([BANTER, "-c", peer.address, "--wait=3s"])
     assert screen.wait_end() == 69
     assert screen.lines[1] == full(peer)
     assert f"banter: Connection Error: {peer.address}: -ERR busy too many clients" in screen.lines
