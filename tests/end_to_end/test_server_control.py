@@ -422,7 +422,7 @@ def test_it_answers_while_the_server_drains(operated, ask, status, sessions):
     client.send_message("meet 2 x")  # until another one comes
     wait_until(lambda: sum(status()["late"].values()) == 1, "it hangs")
     other = banterd.connect()
-    other.send_message("later 1000 x")
+    other.send_message("later 4000 x")
     wait_until(lambda: [one["requests_pending"] for one in sessions(2)] == [1], "it was taken")
     banterd.send_signal(signal.SIGTERM)
     assert other.readline() == b"x"

@@ -44,9 +44,10 @@ def test_without_slow_handlers_nothing_is_different(server):
 def test_what_was_answered_before_the_stall_does_not_wait_for_it(server):
     banterd = server("-H", "test", "-t", "1")
     client = banterd.connect()
-    client.send_message("first", "sleep 2000 second", "third")
+    client.send_message("first", "meet 2 second", "third")
     assert client.readline() == b"first"
     assert "[1] Processed result: second" not in banterd.log.lines
+    assert banterd.connect().ask("meet 2 other") == b"other"
     assert client.lines(2) == [b"second", b"third"]
 
 

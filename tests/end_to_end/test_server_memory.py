@@ -46,7 +46,7 @@ def test_halves_of_requests(server):
 @pytest.mark.slow
 def test_halves_that_stay_halves(server):
     """They fill the memory, and are ended one after the other: the next request is answered in the end."""
-    banterd = server("-H", "test", "-q", "--max-message", "1m", "--max-memory", "4m", "--request-timeout", "500ms")
+    banterd = server("-H", "test", "-q", "--max-message", "1m", "--max-memory", "4m", "--request-timeout", "3s")
     halves = [banterd.connect() for _ in range(8)]
     for half in halves:
         half.send(part(MIB - 1000))

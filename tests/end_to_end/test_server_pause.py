@@ -32,20 +32,20 @@ def send_all(clients, data):
 
 
 def test_requests_that_were_completed_meanwhile_are_answered(server, pause):
-    banterd = server("-H", "test", "-q", "--request-timeout", "1s")
+    banterd = server("-H", "test", "-q", "--request-timeout", "3s")
     clients = [banterd.connect() for _ in range(CLIENTS)]
     send_all(clients, "ha")
     banterd.fence()
-    pause(banterd, 1500, lambda: send_all(clients, "lf\n"))
+    pause(banterd, 4000, lambda: send_all(clients, "lf\n"))
     assert [client.readline() for client in clients] == [b"half"] * len(clients)
 
 
 def test_those_that_have_asked_meanwhile_were_not_idle(server, pause):
-    banterd = server("-H", "test", "-q", "--idle-timeout", "1s")
+    banterd = server("-H", "test", "-q", "--idle-timeout", "3s")
     clients = [banterd.connect() for _ in range(CLIENTS)]
     send_all(clients, "before\n")
     assert [client.readline() for client in clients] == [b"before"] * len(clients)
-    pause(banterd, 1500, lambda: send_all(clients, "meanwhile\n"))
+    pause(banterd, 4000, lambda: send_all(clients, "meanwhile\n"))
     assert [client.readline() for client in clients] == [b"meanwhile"] * len(clients)
 
 

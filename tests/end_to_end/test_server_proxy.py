@@ -199,8 +199,10 @@ def test_a_health_check_leaves_no_trace(server, name):
 def test_one_that_is_silent_is_a_client_in_the_end(server):
     """A proxy has clients of its own Unix sockets, of which it tells nothing."""
     banterd = server(*PROXY, "--handshake-timeout", "50ms")
+    banterd.suspend()
     client = banterd.connect()
     client.send(LOCAL)
+    banterd.resume()
     banterd.log.wait_line(f"[1] Connected with {client.name}")
     assert client.ask("Zack") == b"Hello ZACK"
 

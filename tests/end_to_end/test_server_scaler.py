@@ -103,8 +103,9 @@ def test_the_peers_name_moves_too(server, folder, address):
     banterd.log.wait_line(f"[1] Connection {connected} closed")
 
 
+@pytest.mark.slow
 def test_time_outs_go_on_after_a_move(server):
-    banterd = server("-H", "test", "--threads", "2", "--idle-timeout", "300ms", "--request-timeout", "300ms")
+    banterd = server("-H", "test", "--threads", "2", "--idle-timeout", "3s", "--request-timeout", "3s")
     idle, partial = banterd.connect(), banterd.connect()
     use([partial, idle], 1)
     partial.send("half a requ")

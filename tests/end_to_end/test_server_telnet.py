@@ -80,9 +80,11 @@ def test_commands_cost_no_request(server):
 def test_half_a_command_is_not_forgotten(server):
     """The session is not idle, and what it needs is not given back."""
     banterd = server("-H", "echo", "--telnet", "-t", "2", "--idle-timeout", "300ms")
+    banterd.suspend()
     client = banterd.connect()
     client.send(IAC)
     other = banterd.connect()
+    banterd.resume()
     assert other.at_eof()
     client.send(DO)
     client.send(ECHO + b"a\n")
