@@ -12,14 +12,13 @@ from nats_client import NatsClient
 
 NATS_SERVER = "/usr/sbin/nats-server"
 
-# Frozen peers are found within three seconds, as is usual where that matters. Lame duck of less than 30 s is refused,
-# but with few clients it takes no longer than a second for each.
+# Lame duck of less than 30 s is refused, but with few clients it takes no longer than a second for each.
 CONFIGURATION = """\
 server_name: {name}
 listen: "{server.address}"
 http: "{server.monitor_address}"
 ping_interval: "1s"
-ping_max: 2
+ping_max: {pings}
 write_deadline: "2s"
 lame_duck_duration: "30s"
 lame_duck_grace_period: "3s"
@@ -51,10 +50,11 @@ class NatsServer:
     """A nats-server that has its ports, name and configuration for good, and one process after the other.
 
     `address` is HOST:PORT for clients; `more` is added to the configuration (a login, TLS, max_payload). With
-    start=False it is not there yet.
+    start=False it is not there yet. It gives up who does not answer so many `pings`, one a second: a test's own clients
+    answer only while the test reads from them.
     """
 
-    def __init__(self, bench, name="n1", more="", machine=None, start=True):
+    def __init__(self, bench, name="n1", more="", machine=None, start=True, pings=20):
         skip_without_nats()
         self.machine = machine or Here(bench)
         self.address = f"{self.machine.host}:{self.machine.port(4222)}"
@@ -64,7 +64,7 @@ class NatsServer:
         self.process = None
         self._bench = bench
         self._file = bench.folder / f"{name}.conf"
-        self._file.write_text(CONFIGURATION.format(name=name, server=self, more=more))
+        self._file.write_text(CONFIGURATION.format(name=name, server=self, more=more, pings=pings))
         if start:
             self.start()
 
@@ -131,14 +131,15 @@ class NatsServer:
 
 
 class NatsCluster:
-    """`nodes` are NatsServers that are connected with each other; `addresses` has all of them, with commas between."""
+    """`nodes` are NatsServers that are connected with each other; `addresses` has all of them, with commas between.
+    Frozen peers are found within three seconds, as is usual where that matters."""
 
     def __init__(self, bench, size=3, more="", machines=None):
         machines = machines or [Here(bench) for _ in range(size)]
         routes = [f"{machine.host}:{machine.port(6222)}" for machine in machines]
         others = ", ".join(f'"nats-route://{route}"' for route in routes)
         self.nodes = [NatsServer(bench, f"n{number}", more + ROUTES.format(own=own, routes=others), machine,
-                                 start=False)
+                                 start=False, pings=2)
                       for number, (own, machine) in enumerate(zip(routes, machines), 1)]
         for node in self.nodes:
             node.start(ready=False)
