@@ -245,7 +245,7 @@ def test_an_idle_connection_that_is_closed_is_told(server, load):
     assert status == 1
     assert counts(report) == {"lost": 1, "unasked": 1, "closed": 1}
     status, report, _ = load(server("--quiet", "--idle-timeout", "500ms", "--max-clients", "3"), "--idle", "2",
-                             "--rate", "100", "--duration", "1s")
+                             "--rate", "100", "--duration", "3s")
     assert status == 1
     assert (report["closed"], report["unasked"], report["lost"]) == (2, 0, 0)
 

@@ -63,9 +63,10 @@ def test_the_end_of_the_input_is_a_program_s_sign_to_end(server, folder, mode):
     assert not any(process(pid) for pid in pids)
 
 
+@pytest.mark.slow
 @MODES
 def test_one_that_stays_is_terminated(server, folder, mode):
-    banterd = server(*mode, "--drain-timeout", "1s", "--", WORKER, "log=log", "stay")
+    banterd = server(*mode, "--drain-timeout", "3s", "--", WORKER, "log=log", "stay")
     assert banterd.connect().ask("hello") == b"hello"
     pids = copies(banterd)
     assert banterd.stop() == 0
@@ -76,7 +77,7 @@ def test_one_that_stays_is_terminated(server, folder, mode):
 @pytest.mark.slow
 @MODES
 def test_one_that_ignores_everything_is_killed(server, folder, mode):
-    banterd = server(*mode, "--drain-timeout", "1s", "--", WORKER, "log=log", "stay", "hard")
+    banterd = server(*mode, "--drain-timeout", "3s", "--", WORKER, "log=log", "stay", "hard")
     client = banterd.connect()
     child = int(client.ask("child"))
     pids = copies(banterd)

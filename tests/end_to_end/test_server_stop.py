@@ -548,10 +548,11 @@ def test_a_client_that_never_reads_does_not_hold_up_the_stop(server):
     assert banterd.stop() == 0
 
 
+@pytest.mark.slow
 def test_run_for_answers_what_is_under_way(server):
-    banterd = server("-H", "test", "--run-for", "500ms")
+    banterd = server("-H", "test", "--run-for", "3s")
     client = banterd.connect()
-    client.send_message("later 1200 late", "sleep 1200 stalled", "end")
+    client.send_message("later 4000 late", "sleep 4000 stalled", "end")
     client.send("half")
     assert_stopped(client, ["late", "stalled", "end"])
     client.close()

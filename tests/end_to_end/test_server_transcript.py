@@ -145,8 +145,9 @@ def test_three_netcats_each_with_its_number(server, netcat):
         assert netcats[number - 1].stdout.lines == [f"Hello NETCAT {number}", "Hello AGAIN", stopping]
 
 
+@pytest.mark.slow
 def test_run_for_ends_everything_and_the_netcats_return(server, netcat):
-    banterd = server("--run-for", "1s")
+    banterd = server("--run-for", "4s")
     # Without an input of its own (-d) netcat returns as soon as the other side closes.
     netcats = [netcat(banterd, "-d") for _ in range(3)]
     for number in (1, 2, 3):
