@@ -11,6 +11,7 @@ import pytest
 
 import metrics
 from harness import BANTERD, assert_stopped, text_of, wait_until
+from nats_operator import Operator
 
 CODE, TEXT = "Nats-Service-Error-Code", "Nats-Service-Error"
 TIMEOUT = b"-ERR handler-timeout the handler has not answered in time"
@@ -527,6 +528,33 @@ def test_an_nkey(nats_server, front, secret):
     nats = nats_server(more=f"authorization {{ users: [{{ nkey: {PUBLIC} }}] }}")
     banterd = front(nats, "--nats-login", secret(f"# ours\n{SEED}\n"))
     assert banterd.connect().ask("x") == NOBODY
+
+
+@pytest.fixture
+def operator(folder):
+    return Operator(folder)
+
+
+def test_credentials_of_both_sides(nats_server, front, server, secret, operator):
+    nats = nats_server(more=operator.configuration)
+    login = "--nats-login", secret(operator.credentials())
+    server("--listen", f"nats:{nats.address}/upper", *login, listen=None)
+    nats.wait_served("upper")
+    assert front(nats, *login).connect().ask("x") == b"Hello X"
+
+
+@pytest.mark.parametrize("wrong", ["account", "seed", "time"])
+@pytest.mark.parametrize("side", ["front", "worker machine"])
+def test_wrong_credentials(nats_server, bench, secret, operator, wrong, side):
+    """Signed by an account that the operator does not know; with somebody else's seed; over."""
+    nats = nats_server(more=operator.configuration)
+    how = {"account": lambda: {"account": operator.new_account("other")},
+           "seed": lambda: {"seed": SEED},
+           "time": lambda: {"exp": int(time.time()) - 60}}[wrong]()
+    where = f"nats:{nats.address}/upper"
+    run = bench.run([BANTERD, *(["-l", "0", "-H", where] if side == "front" else ["-l", where]), "--run-for", "20s",
+                     "--nats-login", secret(operator.credentials(**how))])
+    assert (run.status, text_of(run.stderr)) == (1, f"banterd: NATS {nats.address}: Authorization Violation\n")
 
 
 @pytest.mark.parametrize("text, mode, why", [
