@@ -273,8 +273,12 @@ $(BUILD)/tests/test_socket_failure: unit_libs += -Wl,--wrap=recv,--wrap=send
 # One handler alone: the test makes the replies itself.
 $(BUILD)/tests/test_hello: $(BUILD)/obj/server/handlers/hello.o
 $(BUILD)/tests/test_hello: unit_libs = -lunistring
-# Of the module for NATS what is pure.
+# Of the module for NATS what knows no libnats; the third has a link of its own.
 $(BUILD)/tests/test_nats_service: $(call objects,server/nats/micro.c server/nats/quota.c)
+$(BUILD)/tests/test_nats_shards: $(call objects,server/nats/shards.c)
+$(BUILD)/tests/test_nats_front: $(call objects,server/nats/front.c server/nats/front_tries.c server/nats/shards.c)
+$(BUILD)/tests/test_nats_nkey: $(call objects,server/nats/nkey.c)
+$(BUILD)/tests/test_nats_nkey: unit_libs += -lcrypto
 
 # Each is linked with as few parts as can be: after each try libFuzzer looks at all that it has.
 $(fuzz): private sanitize += -fsanitize=fuzzer

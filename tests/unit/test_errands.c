@@ -198,7 +198,84 @@ static void each_has_a_number_and_an_origin(void **state)
     run();
 }
 
+static void one_that_is_too_long_is_an_error(void **state)
+{
+    (void) state;
+    struct order order;
+    static char text[PROTOCOL_MAX_REPLY + 1];
+    ask(&order, "hold");
+    request_reply(held[0], text, sizeof text);
+    request_release(held[0]);
+    run();
+    assert_reply(&order, "-ERR handler-failed the handler's reply can't be sent: it is too long");
+}
+
+static void one_that_is_refused_is_counted_as_others_are(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *code, *text, *reply;
+        enum protocol_code counted;
+    } table[] = {
+        {PROTOCOL_BUSY, "all places are taken", "-ERR busy all places are taken",
+         PROTOCOL_CODE_BUSY},
+        {PROTOCOL_TOO_LONG, "4 bytes", "-ERR too-long 4 bytes", PROTOCOL_CODE_TOO_LONG},
+        {PROTOCOL_BAD_REQUEST, "no line", "-ERR bad-request no line", PROTOCOL_CODE_BAD_REQUEST},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct errands_reply reply;
+        struct order order = {0};
+        errands_begin_batch(&errands);
+        errands_refuse(&errands, "hold", 4, table[i].code, table[i].text, &reply);
+        take_reply(&order, &reply);
+        errands_end_batch(&errands);
+        assert_reply(&order, table[i].reply);
+        assert_int_equal(counter_get(&errands.counters.errors[table[i].counted]), 1);
+        assert_int_equal(counter_get(&errands.loop.served), i + 1);
+    }
+    assert_int_equal(held_count, 0); /* the handler knows of none */
+    assert_int_equal(admission_number(&admission), sizeof table / sizeof *table + 1);
+}
+
+/* ---- how many there are ---- */
+
+static void none_is_asked_if_the_handler_is_full_of_them(void **state)
+{
+    (void) state;
+    struct order order;
+    handler_set_full(&handler, true);
+    assert_false(errands_are_full(&errands)); /* of others: one may be asked */
+    ask(&order, "hold");
+    assert_true(errands_are_full(&errands));
+    assert_int_equal(errands.bytes, 4);
+    handler_set_full(&handler, false);
+    assert_false(errands_are_full(&errands));
+    answer(0, "");
+    run();
+    assert_int_equal(errands.bytes, 0);
+}
+
 /* ---- no answers ---- */
+
+static void those_that_are_forgotten_get_none(void **state)
+{
+    (void) state;
+    struct order orders[3];
+    ask(&orders[0], "hold");
+    ask(&orders[1], "wait");
+    ask(&orders[2], "hold");
+    answer(2, "on its way");
+    for (int i = 0; i < 3; i++)
+        assert_ptr_equal(errands_forget(&errands), &orders[i].errand);
+    assert_null(errands_forget(&errands));
+    assert_true(request_is_over(held[0]));
+    assert_false(request_begin(held[1]));
+    answer(0, "late");
+    request_release(held[1]);
+    run();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(orders[i].answers, 0);
+}
 
 static void one_whose_time_is_over_is_answered_once(void **state)
 {
@@ -259,6 +336,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(late_answers_come_in_any_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_handler_may_not_say_is_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_has_a_number_and_an_origin, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_is_too_long_is_an_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_is_refused_is_counted_as_others_are, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(none_is_asked_if_the_handler_is_full_of_them, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(those_that_are_forgotten_get_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_whose_time_is_over_is_answered_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_is_given_up_is_not_begun, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stop_says_which_were_begun, set_up, tear_down),
