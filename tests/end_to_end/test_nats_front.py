@@ -430,6 +430,41 @@ def test_a_server_that_goes_and_comes_back(nats_server, front, worker):
     wait_until(lambda: is_served(client, other), "served")
 
 
+def test_an_answer_may_come_when_the_server_is_back(nats_server, front, worker):
+    """What is out waits: whoever has it may still be at work."""
+    nats = nats_server()
+    banterd, other = front(nats), worker(nats)
+    client = banterd.connect()
+    client.send("x\n")
+    request = other.take()
+    nats.kill()
+    banterd.log.wait_for("^Lost NATS ")
+    nats.start()
+    banterd.log.wait_for("^Connected to NATS", 2)
+    other = worker(nats)
+    other.answer(request, b"X")
+    assert client.readline() == b"X"
+    assert not other.client.has_message()
+
+
+def test_an_answer_that_came_while_there_was_no_server(nats_cluster, front, worker):
+    """It is lost, and nothing tells it from one that still comes."""
+    cluster = nats_cluster(size=2)
+    ours, theirs = cluster.nodes
+    banterd, other = front(ours, "--handler-timeout", "5s"), worker(theirs)
+    cluster.wait_served("upper")
+    client = banterd.connect()
+    client.send("x\n")
+    request = other.take()
+    ours.kill()
+    banterd.log.wait_for("^Lost NATS ")
+    other.answer(request, b"X")
+    other.client.flush()
+    ours.start()
+    banterd.log.wait_for("^Connected to NATS", 2)
+    assert client.readline() == TIMEOUT
+
+
 def test_a_frozen_server_delays_nobody_else(nats_server, front, worker, folder):
     """Neither the start of another session, nor the log, nor the stop."""
     nats = nats_server()
