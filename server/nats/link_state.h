@@ -46,10 +46,10 @@ struct link {
     bool is_running; /* there is a thread; the owner's */
     atomic_bool is_stopped;
     /* The link's thread's, from here on. */
-    bool is_ordered; /* the connector has an order */
-    bool is_told;    /* since it is down, why it can't connect was logged */
-    bool is_leaving; /* the wire's server leaves, another one is looked for */
-    bool was_heard;  /* since the last ping */
+    enum wire_result logged; /* why it can't connect, since it is down; WIRE_OPEN: nothing yet */
+    bool is_ordered;         /* the connector has an order */
+    bool is_leaving;         /* the wire's server leaves, another one is looked for */
+    bool was_heard;          /* since the last ping */
     bool owes_room;
     bool polls_write, polls_write_before;
     unsigned silent; /* pings without a sign of life */

@@ -138,7 +138,7 @@ static void use(struct link *link, const struct connector_report *report)
     link->server = report->server;
     link->polls_write = false;
     link->is_leaving = false;
-    link->is_told = false;
+    link->logged = WIRE_OPEN;
     link->was_heard = true;
     link->silent = 0;
     link->unsent = 0;
@@ -235,12 +235,13 @@ static void ping_due(void *context, struct link_timer *timer)
 
 /* ---- connecting ---- */
 
-/* Logs why there is none, once as long as that is so. */
-static void tell_away(struct link *link, const struct connector_report *report)
+/* Logs why there is none, once as long as that is so; but a refusal also behind the news that none
+ * could be reached. */
+static void log_why(struct link *link, const struct connector_report *report)
 {
-    if (link->is_told)
+    if (link->logged == WIRE_REFUSED || link->logged == report->result)
         return;
-    link->is_told = true;
+    link->logged = report->result;
     log_tell(link->log, report->result == WIRE_REFUSED ? LOG_NATS_REFUSED : LOG_NATS_AWAY, 0, "%s",
              report->error.text);
 }
@@ -256,8 +257,8 @@ static void reported(void *context, const struct connector_report *report)
         return;
     }
     bool is_awaited = announce_start(link, refused ? LINK_REFUSED : LINK_STARTED, &report->error);
-    if (!is_awaited || !refused) /* that ends the start, and is told there */
-        tell_away(link, report);
+    if (!is_awaited || !refused) /* that ends the start, which says so */
+        log_why(link, report);
     int64_t again_ms = refused ? AGAIN_REFUSED_MS : AGAIN_MS;
     set_timer(link, &link->connect, again_ms + chance_below(&link->chance, (unsigned) again_ms));
 }

@@ -64,9 +64,14 @@ class NatsServer:
         self.process = None
         self._bench = bench
         self._file = bench.folder / f"{name}.conf"
-        self._file.write_text(CONFIGURATION.format(name=name, server=self, more=more, pings=pings))
+        self._pings = pings
+        self.configure(more)
         if start:
             self.start()
+
+    def configure(self, more):
+        """For its next process, or reload()."""
+        self._file.write_text(CONFIGURATION.format(name=self.name, server=self, more=more, pings=self._pings))
 
     def start(self, ready=True):
         self.process = self._bench.start([*self.machine.within, NATS_SERVER, "-c", self._file], kind=Node)
@@ -98,6 +103,11 @@ class NatsServer:
 
     def resume(self):
         self.process.resume()
+
+    def reload(self):
+        """It reads its configuration again, and goes on with it; clients that it would not let in now have to go."""
+        self.process.send_signal(signal.SIGHUP)
+        self.log.wait_for(r"Reloaded server configuration$")
 
     def become_lame_duck(self):
         """Clients are told to go, and sent away one after the other; then it ends: see process.wait()."""

@@ -565,6 +565,46 @@ def test_an_nkey(nats_server, front, secret):
     assert banterd.connect().ask("x") == NOBODY
 
 
+@pytest.mark.parametrize("way", ["reload", "restart"])
+def test_a_login_that_is_refused_later(nats_server, front, server, bench, secret, folder, way):
+    """Both sides say why, and go on as without a server, until they are let in again."""
+    nats = nats_server(more=LOGIN)
+    login = "--nats-login", secret("u:p:w\n")
+    other = server("--listen", f"nats:{nats.address}/upper", *login, "--control", f"unix:{folder}/other", listen=None)
+    banterd = front(nats, *login, "--control", f"unix:{folder}/control")
+    control, others_control = (bench.connect(f"unix:{folder}/{name}") for name in ("control", "other"))
+    nats.configure('authorization { user: u, password: "another" }')
+    if way == "reload":
+        nats.reload()
+    else:
+        nats.kill()
+        for program in (banterd, other):
+            program.log.wait_for("^NATS can't be reached: ")
+        nats.start()
+    for program in (banterd, other):
+        program.log.wait_for(rf"^NATS does not let us in: {nats.address}: Authorization Violation$")
+    client = banterd.connect()
+    assert client.ask("x") == b"-ERR unavailable no NATS server"
+    assert json.loads(control.ask("status"))["front"]["server"] is None
+    assert json.loads(others_control.ask("status"))["services"][0]["server"] is None
+    nats.configure(LOGIN)
+    nats.reload()
+    for program in (banterd, other):
+        program.log.wait_for("^Connected to NATS", 2)
+    nats.wait_served("upper")
+    assert client.ask("x") == b"Hello X"
+
+
+def test_a_login_that_is_refused_when_nats_comes(nats_server, front, secret):
+    """The start does not wait for that, and does not fail."""
+    nats = nats_server(more=LOGIN, start=False)
+    banterd = front(nats, "--nats-login", secret("u:wrong\n"))
+    banterd.log.wait_for("^NATS can't be reached: ")
+    nats.start()
+    banterd.log.wait_for(rf"^NATS does not let us in: {nats.address}: Authorization Violation$")
+    assert banterd.connect().ask("x") == b"-ERR unavailable no NATS server"
+
+
 @pytest.fixture
 def operator(folder):
     return Operator(folder)
@@ -576,6 +616,19 @@ def test_credentials_of_both_sides(nats_server, front, server, secret, operator)
     server("--listen", f"nats:{nats.address}/upper", *login, listen=None)
     nats.wait_served("upper")
     assert front(nats, *login).connect().ask("x") == b"Hello X"
+
+
+def test_credentials_are_read_at_each_connect(nats_server, front, secret, operator, folder):
+    """NATS is back with another operator, and the file has what that one has given."""
+    nats = nats_server(more=operator.configuration)
+    banterd = front(nats, "--nats-login", secret(operator.credentials()))
+    nats.kill()
+    other = Operator(folder)
+    secret(other.credentials())
+    nats.configure(other.configuration)
+    nats.start()
+    banterd.log.wait_for("^Connected to NATS", 2)
+    assert banterd.connect().ask("x") == NOBODY
 
 
 @pytest.mark.parametrize("wrong", ["account", "seed", "time"])
@@ -656,13 +709,15 @@ def certificates(certificates):
     return certificates
 
 
+def tls_of(certificates, name, more=""):
+    files = f'cert_file: "{certificates.path(name + ".crt")}", key_file: "{certificates.path(name + ".key")}"'
+    return f"tls {{ {files}, {more} }}"
+
+
 @pytest.fixture
 def tls_server(nats_server, certificates):
     """tls_server(name, more) starts one that shows this certificate; `more` is added to its TLS."""
-    def start(name="server", more=""):
-        files = f'cert_file: "{certificates.path(name + ".crt")}", key_file: "{certificates.path(name + ".key")}"'
-        return nats_server(more=f"tls {{ {files}, {more} }}")
-    return start
+    return lambda name="server", more="": nats_server(more=tls_of(certificates, name, more))
 
 
 def test_tls(tls_server, server, certificates):
@@ -683,6 +738,22 @@ def test_a_server_that_is_not_trusted(tls_server, bench, certificates, certifica
     options = ["--nats-ca", certificates.path(f"{ca}.crt")] if ca else []
     status, error = start_status(bench, nats, *options, where=f"tls://{nats.address}")
     assert status == 1 and error.startswith(f"banterd: NATS {nats.address}: {why}"), error
+
+
+def test_a_certificate_that_is_not_trusted_later(tls_server, server, certificates):
+    """The server's authority is another one when it is back."""
+    nats = tls_server()
+    banterd = server("-H", f"nats:tls://{nats.address}/upper", "--nats-ca", certificates.path("ca.crt"))
+    nats.kill()
+    nats.configure(tls_of(certificates, "rogue"))
+    nats.start()
+    why = banterd.log.wait_for(rf"^NATS does not let us in: {nats.address}: (.*)$")[1]
+    assert "certificate" in why
+    assert banterd.connect().ask("x") == b"-ERR unavailable no NATS server"
+    nats.kill()
+    nats.configure(tls_of(certificates, "server"))
+    nats.start()
+    banterd.log.wait_for("^Connected to NATS", 2)
 
 
 def test_a_server_that_wants_tls(tls_server, bench):
