@@ -1,7 +1,7 @@
 /*
  * nats/wire: one connection to one server of NATS, from its connect to its end; when it is lost,
- * that is its end. The only file that knows the client library, which has an event loop here: the
- * link's thread polls the socket and calls the library.
+ * that is its end. Only its files know the client library, which has an event loop here: the link's
+ * thread polls the socket and calls the library.
  *
  * The library never reconnects, pings or writes by itself, so that after the connect nothing but
  * the link's thread touches the socket. It has one thread of its own that passes messages on: they
