@@ -151,6 +151,9 @@ enum log_level {
           "nats_outages")                                                                          \
     EVENT(NATS_REFUSED, ERRORS, false, "NATS does not let us in: ", TEXT("why", ""), "",           \
           "nats-refused", "nats_refusals")                                                         \
+    EVENT(NATS_DENIED, ERRORS, false, "NATS ",                                                     \
+          TEXT("address", "") TEXT("why", " does not permit it: "), "", "nats-denied",             \
+          "nats_denials")                                                                          \
     EVENT(NATS_MAX_PAYLOAD, ERRORS, false, "NATS ",                                                \
           TEXT("address", "") NUMBER("bytes", " takes messages of ")                               \
               NUMBER("max_message", " bytes, less than --max-message "),                           \

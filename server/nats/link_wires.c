@@ -123,6 +123,14 @@ static void take_message(void *context, void *subscriber, const struct link_mess
     subscription->message(subscription->context, message);
 }
 
+static void is_denied(void *context, struct wire *wire, const char *why)
+{
+    struct link *link = context;
+    if (wire == link->wire)
+        log_tell(link->log, LOG_NATS_DENIED, 0, "%s%c%s", link->servers[link->server].address,
+                 LOG_SEPARATOR, why);
+}
+
 /* The wire is used from now on. */
 static void use(struct link *link, const struct connector_report *report)
 {
@@ -131,6 +139,7 @@ static void use(struct link *link, const struct connector_report *report)
         .wake_fd = link->wake_fd,
         .message = take_message,
         .leaving = server_leaves,
+        .denied = is_denied,
         .context = link,
     };
     struct link_subscription *subscription;

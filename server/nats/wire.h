@@ -47,6 +47,8 @@ struct wire_hearer {
     int wake_fd;         /* an eventfd, written to when it was empty */
     void (*message)(void *context, void *subscriber, const struct link_message *message);
     void (*leaving)(void *context, struct wire *wire); /* the server asks its clients to go */
+    /* We may not subscribe, or publish, what we have: it is as if we had not. */
+    void (*denied)(void *context, struct wire *wire, const char *why);
     void *context;
 };
 

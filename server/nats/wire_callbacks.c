@@ -2,6 +2,7 @@
  * goes into the link's inbox. */
 #include "server/nats/wire_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -107,10 +108,58 @@ static void lame(natsConnection *connection, void *closure)
     pthread_mutex_unlock(&shared->lock);
 }
 
+/* ---- what we may not do ---- */
+
+struct denial {
+    struct link_task task; /* first */
+    struct wire_shared *shared;
+    char why[WIRE_WHY_SIZE];
+};
+
+static void denial_free(struct denial *denial)
+{
+    wire_drop(denial->shared);
+    free(denial);
+}
+
+static void report_denial(void *context, struct link_task *task)
+{
+    struct denial *denial = context;
+    struct wire_shared *shared = denial->shared;
+    (void) task;
+    if (shared->wire)
+        shared->hearer.denied(shared->hearer.context, shared->wire, denial->why);
+    denial_free(denial);
+}
+
+/* Other failures end the connection, which says so by itself. */
+static void failed(natsConnection *connection, natsSubscription *handle, natsStatus status,
+                   void *closure)
+{
+    (void) connection, (void) handle;
+    struct wire_shared *shared = closure;
+    struct denial *denial = status == NATS_NOT_PERMITTED ? malloc(sizeof *denial) : NULL;
+    if (!denial)
+        return;
+    denial->task = (struct link_task){.run = report_denial, .context = denial};
+    denial->shared = wire_share(shared);
+    snprintf(denial->why, sizeof denial->why, "%s", wire_last_error(status));
+    pthread_mutex_lock(&shared->lock);
+    bool is_heard = shared->hearer.inbox;
+    if (is_heard)
+        push(shared, &denial->task);
+    pthread_mutex_unlock(&shared->lock);
+    if (!is_heard)
+        denial_free(denial);
+}
+
+/* ---- all of these ---- */
+
 natsStatus wire_set_callbacks(natsOptions *options, struct wire *wire)
 {
     natsStatus status = natsOptions_SetClosedCB(options, closed, wire->shared);
     status = status ? status : natsOptions_SetLameDuckModeCB(options, lame, wire->shared);
+    status = status ? status : natsOptions_SetErrorHandler(options, failed, wire->shared);
     return status ? status
                   : natsOptions_SetEventLoop(options, wire, attach, change_reading, change_writing,
                                              detach);
@@ -178,6 +227,8 @@ bool wire_discard(struct link_task *task)
 {
     if (task->run == leave)
         wire_drop(task->context);
+    else if (task->run == report_denial)
+        denial_free(task->context);
     else if (task->run == deliver)
         incoming_free(task->context);
     else

@@ -605,6 +605,44 @@ def test_a_login_that_is_refused_when_nats_comes(nats_server, front, secret):
     assert banterd.connect().ask("x") == b"-ERR unavailable no NATS server"
 
 
+# As the page says.
+FRONT = {"publish": ["upper", "_INBOX.>"], "subscribe": ["_INBOX.>"]}
+WORKER = {"publish": ["_INBOX.>"], "subscribe": ["upper", "_INBOX.>", "$SRV.>"]}
+
+
+def user_with(permissions):
+    return f'authorization {{ users: [{{ user: u, password: "p:w", permissions: {json.dumps(permissions)} }}] }}'
+
+
+def test_permissions_that_are_enough(nats_server, front, server, secret):
+    nats = nats_server(more=user_with({name: FRONT[name] + WORKER[name] for name in FRONT}))
+    login = "--nats-login", secret("u:p:w\n")
+    server("--listen", f"nats:{nats.address}/upper", *login, listen=None)
+    nats.wait_served("upper")
+    banterd = front(nats, *login)
+    assert banterd.connect().ask("x") == b"Hello X"
+    assert "Violation" not in nats.log.text
+
+
+@pytest.mark.parametrize("permissions, why", [
+    (FRONT | {"publish": ["_INBOX.>"]}, 'Permissions Violation for Publish to "upper"'),
+    (FRONT | {"subscribe": ["none"]}, r'Permissions Violation for Subscription to "_INBOX\..*\.\*"'),
+])
+def test_a_front_without_permission(nats_server, front, secret, permissions, why):
+    nats = nats_server(more=user_with(permissions))
+    banterd = front(nats, "--nats-login", secret("u:p:w\n"), "--handler-timeout", "200ms")
+    reply = banterd.connect().ask("x")
+    banterd.log.wait_for(rf"^NATS {nats.address} does not permit it: {why}$")
+    assert reply == TIMEOUT
+
+
+def test_a_worker_machine_without_permission(nats_server, server, secret):
+    nats = nats_server(more=user_with(WORKER | {"subscribe": ["_INBOX.>", "$SRV.>"]}))
+    banterd = server("--listen", f"nats:{nats.address}/upper", "--nats-login", secret("u:p:w\n"), listen=None)
+    banterd.log.wait_for(
+        rf'^NATS {nats.address} does not permit it: Permissions Violation for Subscription to "upper" using queue "q"$')
+
+
 @pytest.fixture
 def operator(folder):
     return Operator(folder)

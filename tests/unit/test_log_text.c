@@ -133,6 +133,7 @@ static const struct {
     {LOG_NATS_LOST, FIELDS("n1:4222\0why"), "Lost NATS n1:4222: why"},
     {LOG_NATS_AWAY, FIELDS("why"), "NATS can't be reached: why"},
     {LOG_NATS_REFUSED, FIELDS("why"), "NATS does not let us in: why"},
+    {LOG_NATS_DENIED, FIELDS("n1:4222\0why"), "NATS n1:4222 does not permit it: why"},
     {LOG_NATS_MAX_PAYLOAD,
      FIELDS("n1:4222\0"
             "1024\0"
