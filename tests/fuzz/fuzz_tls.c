@@ -7,7 +7,6 @@
  * Input: two bytes for a bit to turn round in the handshake (0: none); steps of two bytes each.
  */
 #include <errno.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +17,7 @@
 #include "common/tls/certificate.h"
 #include "server/tls/state.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/certificate.h"
 
 extern const struct tls_module banter_tls;
 extern const struct tls_library banterd_tls;
@@ -54,31 +54,18 @@ struct talk {
     unsigned new_keys;
 };
 
-/* ---- a certificate ---- */
-
 static void make_server(void)
 {
-    char path[] = "/tmp/banter-XXXXXX";
+    char path[] = CERTIFICATE_PATH;
     struct error error;
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-    int fd = mkstemp(path);
-    FUZZ_REQUIRE(key && certificate && fd >= 0);
-    FILE *file = fdopen(fd, "w");
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    FUZZ_REQUIRE(X509_sign(certificate, key, EVP_sha256()) > 0);
-    FUZZ_REQUIRE(PEM_write_X509(file, certificate));
-    FUZZ_REQUIRE(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
-    fclose(file);
+    X509 *certificate = certificate_make(path);
+    FUZZ_REQUIRE(certificate);
     server = banterd_tls.open(&(struct tls_files){.certificate = path}, &error);
     unlink(path);
     FUZZ_REQUIRE(server);
     server->library = &banterd_tls;
     tls_pin(certificate, pin);
     X509_free(certificate);
-    EVP_PKEY_free(key);
 }
 
 /* ---- the middle ---- */

@@ -1,12 +1,10 @@
 /* The server's TLS over a socket that takes, and gives, as much as it likes. */
 #include <errno.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +12,7 @@
 #include <cmocka.h>
 
 #include "server/tls/state.h"
+#include "tests/unit/certificate.h"
 
 enum { MUCH = 1 << 20 };
 
@@ -27,34 +26,14 @@ static struct {
     int other_fd;
 } tls;
 
-/* ---- a certificate ---- */
-
-static void write_certificate(const char *path)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-    FILE *file = fopen(path, "w");
-    assert_true(key && certificate && file);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
-    assert_true(PEM_write_X509(file, certificate));
-    assert_true(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL));
-    fclose(file);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-}
-
 static int open_server(void **state)
 {
-    char path[] = "/tmp/banter-XXXXXX";
+    char path[] = CERTIFICATE_PATH;
     struct error error;
     (void) state;
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-    write_certificate(path);
+    X509 *certificate = certificate_make(path);
+    assert_non_null(certificate);
+    X509_free(certificate);
     tls.server = context_open(&(struct tls_files){.certificate = path}, &error);
     unlink(path);
     assert_non_null(tls.server);
