@@ -1,6 +1,7 @@
 /* executor: who waits, who runs, and who has a permit. */
 #include "server/engine/executor.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -35,21 +36,33 @@ enum { NEWCOMERS_SHARE = 8 };
  * sixty threads as fast as can be would keep the cores from the loops for longer than all else. */
 enum { NEWCOMERS = 1 };
 
+/* Jobs that are treated alike, by what is known of their cost. */
+enum {
+    QUICK,
+    SLEEPING,
+    COMPUTING, /* or may, since nothing is known of it */
+    LANES,
+};
+
+struct lane {
+    struct job_queue waiting;   /* for nothing but a thread */
+    struct permit_list running; /* those of the threads that have begun one */
+    unsigned most;              /* that may be begun; there may be more */
+    _Atomic unsigned count;     /* that run, or were given a thread. Written under `lock` */
+};
+
 struct executor {
     struct pool *pool;
     const struct job_ops *ops;
-    unsigned permits;       /* how many there are */
     struct inbox submitted; /* by any thread */
     _Atomic uint64_t jobs;  /* submitted so far */
     struct counter begun;   /* of these. Added to under `lock` */
-    _Atomic unsigned taken; /* permits in use; may be more than there are. Written under `lock` */
     pthread_mutex_t lock;   /* guards all that follows. Lock order: this one, then the pool's */
-    /* Wait for a permit. The key: until when they should have been answered, in microseconds. */
-    struct heap computing;
-    struct job_queue sleeping, unknown, quick; /* wait for nothing but a thread */
-    struct permit_list held, watched;
-    unsigned sleepers;  /* jobs begun that were known to sleep, and still seem to */
-    unsigned newcomers; /* threads begun for them since the last sample */
+    struct lane lanes[LANES];
+    /* Are known to compute, and wait for a permit. The key: until when they should have been
+     * answered, in microseconds. */
+    struct heap costly;
+    unsigned newcomers; /* threads begun for those of unknown cost since the last sample */
 };
 
 static const struct job_ops *ops_of(const struct executor *executor, const struct job *job)
@@ -61,6 +74,20 @@ static const struct job_ops *ops_of(const struct executor *executor, const struc
 
 static bool needs_permit(const struct job *job) { return job->cost >= COST_COMPUTES; }
 
+static struct lane *lane_of(struct executor *executor, enum cost cost)
+{
+    switch (cost) {
+    case COST_QUICK:
+        return &executor->lanes[QUICK];
+    case COST_SLEEPS:
+        return &executor->lanes[SLEEPING];
+    default:
+        return &executor->lanes[COMPUTING];
+    }
+}
+
+static bool has_room(const struct lane *lane) { return lane->count < lane->most; }
+
 bool executor_submit(struct executor *executor, struct job *job)
 {
     bool is_free = !needs_permit(job);
@@ -68,15 +95,7 @@ bool executor_submit(struct executor *executor, struct job *job)
     /* From here on the job may be run at any time, and be gone. */
     bool was_empty = inbox_push(&executor->submitted, &job->node);
     /* Whoever gives a permit back looks into the inbox. */
-    return is_free || (was_empty && atomic_load(&executor->taken) < executor->permits);
-}
-
-static struct job *take_first(struct job_queue *queue)
-{
-    struct job *job = STAILQ_FIRST(queue);
-    if (job)
-        STAILQ_REMOVE_HEAD(queue, entry);
-    return job;
+    return is_free || (was_empty && has_room(&executor->lanes[COMPUTING]));
 }
 
 /* An expensive one may be overtaken by what comes in the time that it takes itself. */
@@ -84,7 +103,7 @@ static void wait_for_permit(struct executor *executor, struct job *job)
 {
     int64_t until_us = clock_ms() * 1000 + cost_us(job->cost);
     job->place = (struct heap_item){0};
-    heap_put(&executor->computing, &job->place, until_us);
+    heap_put(&executor->costly, &job->place, until_us);
 }
 
 static void sort_submitted(struct executor *executor)
@@ -94,78 +113,67 @@ static void sort_submitted(struct executor *executor)
         struct job *job = (struct job *) node;
         next = node->next;
         /* Out of memory there is no order. */
-        if (needs_permit(job) && heap_reserve(&executor->computing, executor->computing.count + 1))
+        if (needs_permit(job) && heap_reserve(&executor->costly, executor->costly.count + 1))
             wait_for_permit(executor, job);
-        else if (job->cost == COST_SLEEPS)
-            STAILQ_INSERT_TAIL(&executor->sleeping, job, entry);
-        else if (job->cost == COST_QUICK)
-            STAILQ_INSERT_TAIL(&executor->quick, job, entry);
         else
-            STAILQ_INSERT_TAIL(&executor->unknown, job, entry);
+            STAILQ_INSERT_TAIL(&lane_of(executor, job->cost)->waiting, job, entry);
     }
+}
+
+/* ---- who may begin, and is counted from then on ---- */
+
+static bool may_begin(const struct lane *lane)
+{
+    return STAILQ_FIRST(&lane->waiting) && has_room(lane);
+}
+
+/* The first one that waits for nothing but a thread. */
+static struct job *take_first(struct lane *lane)
+{
+    struct job *job = STAILQ_FIRST(&lane->waiting);
+    if (!job)
+        return NULL;
+    STAILQ_REMOVE_HEAD(&lane->waiting, entry);
+    lane->count++;
+    return job;
 }
 
 static struct job *take_cheapest(struct executor *executor)
 {
-    struct heap_item *item = heap_take(&executor->computing, INT64_MAX);
-    return item ? (struct job *) ((char *) item - offsetof(struct job, place)) : NULL;
+    struct heap_item *item = heap_take(&executor->costly, INT64_MAX);
+    if (!item)
+        return NULL;
+    executor->lanes[COMPUTING].count++;
+    return (struct job *) ((char *) item - offsetof(struct job, place));
 }
 
 /* The next job that may begin in a thread of the lowest priority: one of unknown cost may turn out
  * to compute. */
 static struct job *take_computing(struct executor *executor)
 {
-    struct job *job = take_first(&executor->unknown);
-    if (!job && executor->taken < executor->permits)
-        job = take_cheapest(executor);
-    if (job)
-        executor->taken++;
-    return job;
-}
-
-static bool may_begin_sleeping(const struct executor *executor)
-{
-    unsigned bound = pool_bound(executor->pool);
-    return STAILQ_FIRST(&executor->sleeping) &&
-           executor->sleepers < bound - bound / NEWCOMERS_SHARE;
-}
-
-static struct job *take_sleeping(struct executor *executor)
-{
-    executor->sleepers++;
-    return take_first(&executor->sleeping);
+    struct lane *lane = &executor->lanes[COMPUTING];
+    struct job *job = take_first(lane);
+    return job || !has_room(lane) ? job : take_cheapest(executor);
 }
 
 /* ---- permits ---- */
 
-/* Holds a permit that was counted. `now_ns` is the thread's CPU time. */
-static void hold(struct executor *executor, struct permit *permit, int64_t now_ns)
+/* The thread has begun a job that was counted. `now_ns` is its CPU time. */
+static void hold(struct lane *lane, struct permit *permit, int64_t now_ns)
 {
-    permit->is_held = true;
+    permit->lane = lane;
     permit->begun_ns = permit->seen_ns = now_ns;
     permit->still = 0;
-    LIST_INSERT_HEAD(&executor->held, permit, entry);
+    LIST_INSERT_HEAD(&lane->running, permit, entry);
 }
 
-/* Watches a sleeper that was counted. */
-static void watch(struct executor *executor, struct permit *permit, int64_t now_ns)
+/* The thread is through, or its job counts no more. */
+static void give_back(struct permit *permit)
 {
-    permit->is_watched = true;
-    permit->begun_ns = now_ns;
-    permit->still = 0;
-    LIST_INSERT_HEAD(&executor->watched, permit, entry);
-}
-
-/* The thread is through, or neither computes nor sleeps any more. */
-static void give_back(struct executor *executor, struct permit *permit)
-{
-    if (permit->is_held)
-        executor->taken--;
-    else if (permit->is_watched)
-        executor->sleepers--;
-    else
+    if (!permit->lane)
         return;
-    permit->is_held = permit->is_watched = false;
+    permit->lane->count--;
+    permit->lane = NULL;
     LIST_REMOVE(permit, entry);
 }
 
@@ -174,24 +182,15 @@ static void give_back(struct executor *executor, struct permit *permit)
 /* The next job for a thread that has none, with the lock held. */
 static struct job *take_next(struct executor *executor, struct pool_thread *thread)
 {
-    give_back(executor, pool_thread_permit(thread));
+    struct lane *sleeping = &executor->lanes[SLEEPING];
+    give_back(pool_thread_permit(thread));
     sort_submitted(executor);
     if (pool_thread_is_background(thread))
         return take_computing(executor);
-    struct job *job = take_first(&executor->quick);
-    if (job || pool_is_short(executor->pool) || !may_begin_sleeping(executor))
+    struct job *job = take_first(&executor->lanes[QUICK]);
+    if (job || pool_is_short(executor->pool) || !may_begin(sleeping))
         return job; /* without one the thread may belong to the reserve */
-    return take_sleeping(executor);
-}
-
-/* A job begins in this thread, or goes on in it. */
-static void begin(struct executor *executor, struct pool_thread *thread, enum cost cost,
-                  int64_t now_ns)
-{
-    if (cost == COST_SLEEPS)
-        watch(executor, pool_thread_permit(thread), now_ns);
-    else if (cost != COST_QUICK)
-        hold(executor, pool_thread_permit(thread), now_ns);
+    return take_first(sleeping);
 }
 
 /* Runs a job, then others, until none may begin. `job` is NULL if the thread comes from a call that
@@ -200,7 +199,7 @@ static void run_jobs(void *user, struct pool_thread *thread, struct job *job)
 {
     struct executor *executor = user;
     /* Before the lock is taken: from here on the others may keep it from running. */
-    if (job && job->cost != COST_SLEEPS && job->cost != COST_QUICK &&
+    if (job && lane_of(executor, job->cost) == &executor->lanes[COMPUTING] &&
         !pool_thread_is_background(thread))
         pool_thread_set_background(thread);
     for (;;) {
@@ -209,7 +208,7 @@ static void run_jobs(void *user, struct pool_thread *thread, struct job *job)
         if (!job)
             job = take_next(executor, thread);
         if (job) {
-            begin(executor, thread, job->cost, now_ns);
+            hold(lane_of(executor, job->cost), pool_thread_permit(thread), now_ns);
             counter_add(&executor->begun, 1);
         }
         pthread_mutex_unlock(&executor->lock);
@@ -227,12 +226,10 @@ void executor_adopt(struct executor *executor, struct pool_thread *thread, bool 
     int64_t now_ns = clock_ns(pool_thread_self(thread)->cpu_clock);
     if (!is_asleep)
         pool_thread_set_background(thread);
+    struct lane *lane = &executor->lanes[is_asleep ? SLEEPING : COMPUTING];
     pthread_mutex_lock(&executor->lock);
-    if (is_asleep)
-        executor->sleepers++;
-    else
-        executor->taken++;
-    begin(executor, thread, is_asleep ? COST_SLEEPS : COST_COMPUTES, now_ns);
+    lane->count++;
+    hold(lane, pool_thread_permit(thread), now_ns);
     pthread_mutex_unlock(&executor->lock);
 }
 
@@ -261,21 +258,22 @@ static void look_at_sleeper(struct executor *executor, struct permit *permit)
     if (now_ns - permit->begun_ns < AWAKE_NS)
         return;
     pool_thread_set_background(pool_thread_of_permit(permit));
-    give_back(executor, permit);
-    executor->taken++;
-    hold(executor, permit, now_ns);
+    give_back(permit);
+    executor->lanes[COMPUTING].count++;
+    hold(&executor->lanes[COMPUTING], permit, now_ns);
 }
 
 void executor_sample(struct executor *executor)
 {
-    struct permit *next;
+    struct lane *computing = &executor->lanes[COMPUTING], *sleeping = &executor->lanes[SLEEPING];
+    struct permit *permit, *next;
     pthread_mutex_lock(&executor->lock);
-    for (struct permit *permit = LIST_FIRST(&executor->held); permit; permit = next) {
+    for (permit = LIST_FIRST(&computing->running); permit; permit = next) {
         next = LIST_NEXT(permit, entry);
         if (is_over_its_time(permit))
-            give_back(executor, permit);
+            give_back(permit);
     }
-    for (struct permit *permit = LIST_FIRST(&executor->watched); permit; permit = next) {
+    for (permit = LIST_FIRST(&sleeping->running); permit; permit = next) {
         next = LIST_NEXT(permit, entry);
         look_at_sleeper(executor, permit);
     }
@@ -285,25 +283,26 @@ void executor_sample(struct executor *executor)
 
 static bool may_begin_computing(struct executor *executor)
 {
-    return STAILQ_FIRST(&executor->unknown)
-               ? executor->newcomers++ < NEWCOMERS
-               : executor->computing.count && executor->taken < executor->permits;
+    const struct lane *lane = &executor->lanes[COMPUTING];
+    return STAILQ_FIRST(&lane->waiting) ? executor->newcomers++ < NEWCOMERS
+                                        : executor->costly.count && has_room(lane);
 }
 
 /* What gets no thread is taken by those that run when they are through. */
 bool executor_dispatch(struct executor *executor, unsigned in_calls)
 {
+    struct pool *pool = executor->pool;
+    struct lane *quick = &executor->lanes[QUICK], *sleeping = &executor->lanes[SLEEPING];
     struct pool_thread *thread;
     pthread_mutex_lock(&executor->lock);
     sort_submitted(executor);
-    while (STAILQ_FIRST(&executor->quick) && pool_spares(executor->pool) > in_calls &&
-           (thread = pool_get(executor->pool, POOL_LOOP)))
-        pool_give_job(thread, take_first(&executor->quick));
-    while (may_begin_sleeping(executor) && (thread = pool_get(executor->pool, POOL_INTERACTIVE)))
-        pool_give_job(thread, take_sleeping(executor));
-    while (may_begin_computing(executor) && (thread = pool_get(executor->pool, POOL_BACKGROUND)))
+    while (may_begin(quick) && pool_spares(pool) > in_calls && (thread = pool_get(pool, POOL_LOOP)))
+        pool_give_job(thread, take_first(quick));
+    while (may_begin(sleeping) && (thread = pool_get(pool, POOL_INTERACTIVE)))
+        pool_give_job(thread, take_first(sleeping));
+    while (may_begin_computing(executor) && (thread = pool_get(pool, POOL_BACKGROUND)))
         pool_give_job(thread, take_computing(executor));
-    bool is_left = STAILQ_FIRST(&executor->quick) || may_begin_sleeping(executor);
+    bool is_left = may_begin(quick) || may_begin(sleeping);
     pthread_mutex_unlock(&executor->lock);
     return !is_left;
 }
@@ -311,16 +310,17 @@ bool executor_dispatch(struct executor *executor, unsigned in_calls)
 bool executor_is_busy(struct executor *executor)
 {
     pthread_mutex_lock(&executor->lock);
-    bool is_busy = LIST_FIRST(&executor->held) || LIST_FIRST(&executor->watched) ||
-                   STAILQ_FIRST(&executor->sleeping) || STAILQ_FIRST(&executor->unknown) ||
-                   STAILQ_FIRST(&executor->quick) || executor->computing.count;
+    bool is_busy = executor->costly.count > 0;
+    for (int i = 0; i < LANES; i++)
+        is_busy |= executor->lanes[i].count || STAILQ_FIRST(&executor->lanes[i].waiting);
     pthread_mutex_unlock(&executor->lock);
     return is_busy;
 }
 
 bool executor_is_crowded(const struct executor *executor)
 {
-    return atomic_load(&executor->taken) > executor->permits;
+    const struct lane *lane = &executor->lanes[COMPUTING];
+    return atomic_load(&lane->count) > lane->most;
 }
 
 uint64_t executor_submitted(const struct executor *executor)
@@ -336,10 +336,17 @@ unsigned executor_waiting(const struct executor *executor)
 
 unsigned executor_computing(const struct executor *executor)
 {
-    return atomic_load_explicit(&executor->taken, memory_order_relaxed);
+    return atomic_load_explicit(&executor->lanes[COMPUTING].count, memory_order_relaxed);
 }
 
 /* ---- life ---- */
+
+static void open_lane(struct lane *lane, unsigned most)
+{
+    STAILQ_INIT(&lane->waiting);
+    LIST_INIT(&lane->running);
+    lane->most = most;
+}
 
 struct executor *executor_new(unsigned permits, struct pool *pool, const struct job_ops *ops)
 {
@@ -348,12 +355,10 @@ struct executor *executor_new(unsigned permits, struct pool *pool, const struct 
         return NULL;
     executor->pool = pool;
     executor->ops = ops;
-    executor->permits = permits;
-    STAILQ_INIT(&executor->sleeping);
-    STAILQ_INIT(&executor->unknown);
-    STAILQ_INIT(&executor->quick);
-    LIST_INIT(&executor->held);
-    LIST_INIT(&executor->watched);
+    unsigned bound = pool_bound(pool);
+    open_lane(&executor->lanes[QUICK], UINT_MAX);
+    open_lane(&executor->lanes[SLEEPING], bound - bound / NEWCOMERS_SHARE);
+    open_lane(&executor->lanes[COMPUTING], permits);
     pthread_mutex_init(&executor->lock, NULL);
     pool_set_work(pool, run_jobs, executor);
     return executor;
@@ -365,10 +370,12 @@ void executor_free(struct executor *executor)
         return;
     sort_submitted(executor);
     struct job *job;
-    while ((job = take_first(&executor->sleeping)) || (job = take_first(&executor->unknown)) ||
-           (job = take_first(&executor->quick)) || (job = take_cheapest(executor)))
+    for (int i = 0; i < LANES; i++)
+        while ((job = take_first(&executor->lanes[i])))
+            ops_of(executor, job)->release(job);
+    while ((job = take_cheapest(executor)))
         ops_of(executor, job)->release(job);
-    heap_fini(&executor->computing);
+    heap_fini(&executor->costly);
     pthread_mutex_destroy(&executor->lock);
     free(executor);
 }
