@@ -7,7 +7,8 @@
  *
  * Spares are made on demand, up to a bound, and end when they have not been needed for ten seconds.
  * Some are kept in reserve, for loops alone: threads that exist, since a new one may fail to start.
- * So calls that hang, however many, never take the thread that a loop needs to go on.
+ * So calls that hang, however many, never take the thread that a loop needs to go on. Others are
+ * kept for steps in the same way; neither use takes what is kept for the other.
  *
  * What a thread does is its user's (struct pool_ops); the pool knows neither requests nor sessions.
  */
@@ -65,8 +66,12 @@ void pool_keep(struct pool *pool, unsigned reserve);
 /* Starts what is missing of the reserve, as far as the bound allows. */
 void pool_refill(struct pool *pool);
 
+/* Keeps this many spares for steps beside the reserve. Once, before any step is given a thread. */
+void pool_keep_for_steps(struct pool *pool, unsigned count);
+
 enum pool_use {
     POOL_LOOP,        /* a loop: may take from the reserve */
+    POOL_STEP,        /* a job that is a step: may take what is kept for those */
     POOL_INTERACTIVE, /* a job that sleeps */
     POOL_BACKGROUND,  /* a job that computes, or may */
 };
@@ -88,12 +93,12 @@ unsigned pool_threads(const struct pool *pool);
 /* How many are in calls outside of the loops. From any thread. */
 unsigned pool_calling(const struct pool *pool);
 
-/* How many spares could own a loop at once, and whether some of the reserve are missing. From any
- * thread. */
+/* How many spares could own a loop at once, and whether some of those that are kept are missing.
+ * From any thread. */
 unsigned pool_spares(const struct pool *pool);
 bool pool_is_short(const struct pool *pool);
 
-/* Whether another job could have a thread: the reserve would not be touched. From any thread. */
+/* Whether another job could have a thread beside those that are kept. From any thread. */
 bool pool_has_room(const struct pool *pool);
 
 /* ---- a thread of the pool ---- */

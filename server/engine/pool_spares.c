@@ -28,14 +28,24 @@ unsigned pool_calling(const struct pool *pool)
     return atomic_load_explicit(&pool->calling, memory_order_relaxed);
 }
 
-unsigned pool_spares(const struct pool *pool) { return pool_count_spares(pool, USUAL); }
-
-bool pool_is_short(const struct pool *pool) { return pool_spares(pool) < pool_reserve(pool); }
-
-bool pool_has_room(const struct pool *pool)
+unsigned pool_spares(const struct pool *pool)
 {
-    return pool_spares(pool) + pool->bound > pool_reserve(pool) + pool_threads(pool);
+    unsigned spares = pool_count_spares(pool, USUAL), kept = pool_count_kept_for_steps(pool);
+    return spares > kept ? spares - kept : 0;
 }
+
+bool pool_is_short(const struct pool *pool)
+{
+    return pool_count_spares(pool, USUAL) < pool_count_kept(pool);
+}
+
+/* Whether there could be one more thread beside those that are busy and those that are kept. */
+static bool has_room_beside(const struct pool *pool, unsigned kept)
+{
+    return pool_count_spares(pool, USUAL) + pool->bound > kept + pool_threads(pool);
+}
+
+bool pool_has_room(const struct pool *pool) { return has_room_beside(pool, pool_count_kept(pool)); }
 
 /* ---- spares ---- */
 
@@ -74,17 +84,29 @@ static struct pool_thread *take_spare(struct pool *pool, enum kind kind)
     return thread;
 }
 
+/* How many spares are kept for others than this. */
+static unsigned count_kept_from(const struct pool *pool, enum pool_use use)
+{
+    if (use == POOL_STEP && pool->steps > 0)
+        return 0;
+    return use == POOL_LOOP ? pool->steps : pool_count_kept(pool);
+}
+
 struct pool_thread *pool_get(struct pool *pool, enum pool_use use)
 {
     struct pool_thread *thread = NULL;
     pthread_mutex_lock(&pool->lock);
+    unsigned kept = count_kept_from(pool, use);
     if (use == POOL_BACKGROUND)
         thread = take_spare(pool, BACKGROUND);
-    bool may_take = use == POOL_LOOP || pool_spares(pool) > pool_reserve(pool);
-    if (!thread && may_take)
+    if (!thread && pool_count_spares(pool, USUAL) > kept)
         thread = take_spare(pool, USUAL);
-    if (!thread && (use == POOL_LOOP || pool_has_room(pool)))
+    if (!thread && has_room_beside(pool, kept))
         thread = add_thread(pool);
+    if (thread && use == POOL_STEP && pool->steps > 0) {
+        pool->steps--;
+        thread->is_for_steps = true;
+    }
     pthread_mutex_unlock(&pool->lock);
     return thread;
 }
@@ -103,6 +125,12 @@ void pool_refill(struct pool *pool)
 void pool_keep(struct pool *pool, unsigned reserve)
 {
     pool->reserve = reserve;
+    pool_refill(pool);
+}
+
+void pool_keep_for_steps(struct pool *pool, unsigned count)
+{
+    pool->steps = count;
     pool_refill(pool);
 }
 

@@ -29,6 +29,7 @@ struct pool_thread {
     struct job *job;               /* instead of a loop. Guarded by pool->lock */
     struct pool_thread *from;      /* with a loop: whose it was. Guarded by pool->lock */
     bool is_spare;                 /* it is in a list of spares. Guarded by pool->lock */
+    bool is_for_steps;             /* until it is a spare again. Guarded by pool->lock */
     _Atomic bool is_background;
     sem_t let_go; /* posted when a new owner has read the context */
     struct call_sample stall;
@@ -54,6 +55,7 @@ struct pool {
     _Atomic unsigned threads; /* that have not ended */
     _Atomic unsigned spare_counts[KINDS];
     _Atomic unsigned reserve; /* spares of the usual priority that are kept for loops */
+    _Atomic unsigned steps;   /* the same for steps: of those that are kept, how many are in none */
     _Atomic unsigned calling; /* of the threads: in calls outside of the loops */
     unsigned loops;           /* given and not drained */
     unsigned ending;          /* threads that end by themselves */
@@ -68,9 +70,16 @@ static inline unsigned pool_count_spares(const struct pool *pool, enum kind kind
     return atomic_load_explicit(&pool->spare_counts[kind], memory_order_relaxed);
 }
 
-static inline unsigned pool_reserve(const struct pool *pool)
+static inline unsigned pool_count_kept_for_steps(const struct pool *pool)
 {
-    return atomic_load_explicit(&pool->reserve, memory_order_relaxed);
+    return atomic_load_explicit(&pool->steps, memory_order_relaxed);
+}
+
+/* How many spares of the usual priority are kept, for loops and for steps. */
+static inline unsigned pool_count_kept(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->reserve, memory_order_relaxed) +
+           pool_count_kept_for_steps(pool);
 }
 
 static inline enum kind pool_kind_of(const struct pool_thread *thread)
@@ -83,7 +92,9 @@ static inline void pool_link_spare(struct pool_thread *thread)
     struct pool *pool = thread->pool;
     LIST_INSERT_HEAD(&pool->spares[pool_kind_of(thread)], thread, entry);
     pool->spare_counts[pool_kind_of(thread)]++;
+    pool->steps += thread->is_for_steps;
     thread->is_spare = true;
+    thread->is_for_steps = false;
 }
 
 static inline void pool_unlink_spare(struct pool_thread *thread)

@@ -53,7 +53,8 @@ static void free_thread(struct pool_thread *thread)
 static bool is_surplus(const struct pool_thread *thread)
 {
     const struct pool *pool = thread->pool;
-    return pool_kind_of(thread) == BACKGROUND || pool_spares(pool) > pool_reserve(pool);
+    return pool_kind_of(thread) == BACKGROUND ||
+           pool_count_spares(pool, USUAL) > pool_count_kept(pool);
 }
 
 /* Whether a spare may end; `late`: nobody has needed it for long. A stop needs the reserve as long
@@ -69,7 +70,7 @@ static bool is_one_too_many(const struct pool_thread *thread)
 {
     const struct pool *pool = thread->pool;
     return pool_kind_of(thread) == BACKGROUND &&
-           pool_count_spares(pool, BACKGROUND) >= pool_reserve(pool) + KEPT_BACKGROUND;
+           pool_count_spares(pool, BACKGROUND) >= pool_count_kept(pool) + KEPT_BACKGROUND;
 }
 
 /* Waits until it is signalled, with the lock held. The reserve sleeps for as long as nothing

@@ -340,6 +340,58 @@ static void the_reserve_is_there_before_it_is_needed_and_for_loops_alone(void **
     assert_int_equal(ended, 3);
 }
 
+static void what_is_kept_for_steps_is_for_them_alone(void **state)
+{
+    (void) state;
+    enum { STEPS = 2, RESERVE = 1, BOUND = 4 };
+    static const enum pool_use others[] = {POOL_INTERACTIVE, POOL_LOOP, POOL_BACKGROUND};
+    struct pool *pool = open_pool(BOUND);
+    struct pool_thread *busy[BOUND - STEPS], *steps[STEPS];
+    pool_keep(pool, RESERVE);
+    pool_keep_for_steps(pool, STEPS);
+    assert_int_equal(pool_threads(pool), RESERVE + STEPS);
+    assert_int_equal(pool_spares(pool), RESERVE);
+    for (int i = 0; i < BOUND - STEPS; i++) /* a new one, and the reserve */
+        busy[i] = get(pool, others[i]);
+    assert_int_equal(pool_spares(pool), 0);
+    assert_true(pool_is_short(pool));
+    for (int i = 0; i < 3; i++)
+        assert_null(pool_get(pool, others[i]));
+
+    for (int i = 0; i < STEPS; i++)
+        steps[i] = get(pool, POOL_STEP);
+    assert_null(pool_get(pool, POOL_STEP));
+    for (int i = 0; i < STEPS; i++)
+        pool_put_back(steps[i]);
+    assert_int_equal(pool_spares(pool), 0); /* still theirs */
+    assert_null(pool_get(pool, POOL_LOOP));
+    pool_put_back(get(pool, POOL_STEP));
+    for (int i = 0; i < BOUND - STEPS; i++)
+        pool_put_back(busy[i]);
+    assert_false(pool_is_short(pool));
+    close_pool(pool);
+}
+
+static void a_step_leaves_the_reserve_as_it_is(void **state)
+{
+    (void) state;
+    struct pool *pool = open_pool(8);
+    pool_keep(pool, 2);
+    pool_keep_for_steps(pool, 1);
+    struct pool_thread *step = get(pool, POOL_STEP);
+    assert_int_equal(pool_spares(pool), 2);
+    assert_false(pool_is_short(pool));
+    pool_refill(pool);
+    assert_int_equal(pool_threads(pool), 3);
+    struct pool_thread *more = get(pool, POOL_STEP); /* as any job that is not of the lowest */
+    assert_int_equal(pool_spares(pool), 2);
+    assert_int_equal(pool_threads(pool), 4);
+    pool_put_back(step);
+    pool_put_back(more);
+    assert_int_equal(pool_spares(pool), 3);
+    close_pool(pool);
+}
+
 static void what_is_missing_of_the_reserve_is_started(void **state)
 {
     (void) state;
@@ -562,6 +614,8 @@ int main(void)
         cmocka_unit_test(a_loop_gets_no_thread_of_the_lowest_priority_even_if_there_is_no_other),
         cmocka_unit_test(few_spares_of_the_lowest_priority_are_kept),
         cmocka_unit_test(the_reserve_is_there_before_it_is_needed_and_for_loops_alone),
+        cmocka_unit_test(what_is_kept_for_steps_is_for_them_alone),
+        cmocka_unit_test(a_step_leaves_the_reserve_as_it_is),
         cmocka_unit_test(what_is_missing_of_the_reserve_is_started),
         cmocka_unit_test(the_reserve_outlives_the_stop_until_the_last_loop_has_drained),
         cmocka_unit_test(nothing_is_started_behind_the_last_loop_while_a_call_goes_on),
