@@ -74,6 +74,7 @@ static void take_config(struct server *server, const struct server_config *confi
     snprintf(settings->too_long_text, sizeof settings->too_long_text,
              "a request may have %zu bytes", config->max_message);
     server->cores = cpus_count();
+    server->steps = config->tls ? server->cores : 0;
     server->shard_count = config->threads ? config->threads : server->cores;
     server->adapts = !config->threads && config->stall_ms;
     server->shared.admission = &server->admission;
@@ -182,8 +183,8 @@ static bool allocate_shards(struct server *server)
 static bool open_engine(struct server *server, struct error *error)
 {
     server->stop_fd = eventfd(0, EFD_CLOEXEC);
-    server->pool = pool_new((1 + SERVER_SPARES) * server->shard_count + MAX_CALLS, &serve_pool_ops,
-                            server->shared.log);
+    server->pool = pool_new((1 + SERVER_SPARES) * server->shard_count + server->steps + MAX_CALLS,
+                            &serve_pool_ops, server->shared.log);
     server->executor =
         server->pool ? executor_new(server->cores, server->pool, &dispatch_job_ops) : NULL;
     if (server->stop_fd < 0 || !server->executor || !allocate_shards(server))
@@ -231,7 +232,7 @@ static bool open_lobby(struct server *server, struct error *error)
         .timeout_ms = server_config_of(server)->handshake_timeout_ms,
         .admit = admit,
         .submit = submit,
-        .steps = server->cores,
+        .steps = server->steps,
         .access = server_config_of(server)->access,
         .tls = server_config_of(server)->tls,
         .context = &server->shared,

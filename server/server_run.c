@@ -31,6 +31,7 @@ static void start_monitor(struct server *server)
         .stall_ms = server_config_of(server)->stall_ms,
     };
     pool_keep(server->pool, SERVER_SPARES * server->scaler.count);
+    pool_keep_for_steps(server->pool, server->steps);
     server->monitor = monitor_start(&config);
     if (!server->monitor) {
         log_tell(server->shared.log, LOG_THREAD_FAILED, 0, "%s", strerror(errno));

@@ -30,8 +30,9 @@ struct server {
     struct loop **loops;  /* of the shards, for the scaler and the monitor */
     unsigned shard_count; /* of them run: scaler.count */
     unsigned cores;
-    bool keeps_buffers;             /* the pool of large buffers is this server's */
-    bool adapts;                    /* how many of the loops are in use is found out */
+    unsigned steps;     /* of handshakes that are taken at a time; 0: there are no handshakes */
+    bool keeps_buffers; /* the pool of large buffers is this server's */
+    bool adapts;        /* how many of the loops are in use is found out */
     struct nats_service **services; /* owned */
     unsigned service_count;
     struct pool *pool;

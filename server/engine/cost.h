@@ -22,6 +22,9 @@ enum cost {
     /* quick, except for one call that stalled its loop, and not for long. A machine that pauses for
      * a moment looks like that, so it takes two in a row to be believed */
     COST_DOUBTED,
+    /* of a job that is no request: a step of something for which somebody waits, as a handshake. It
+     * computes for some milliseconds at most, and never waits */
+    COST_STEP,
     COST_SLEEPS,   /* waits in the handler and needs next to no CPU time */
     COST_COMPUTES, /* and above: plus the binary logarithm of the quarters of a ms it takes */
     /* Quick lately, but not often enough in a row: plus how many more it takes. */

@@ -38,6 +38,7 @@ enum { NEWCOMERS = 1 };
 
 /* Jobs that are treated alike, by what is known of their cost. */
 enum {
+    STEPS,
     QUICK,
     SLEEPING,
     COMPUTING, /* or may, since nothing is known of it */
@@ -77,6 +78,8 @@ static bool needs_permit(const struct job *job) { return job->cost >= COST_COMPU
 static struct lane *lane_of(struct executor *executor, enum cost cost)
 {
     switch (cost) {
+    case COST_STEP:
+        return &executor->lanes[STEPS];
     case COST_QUICK:
         return &executor->lanes[QUICK];
     case COST_SLEEPS:
@@ -182,9 +185,12 @@ static void give_back(struct permit *permit)
 /* The next job for a thread that has none, with the lock held. */
 static struct job *take_next(struct executor *executor, struct pool_thread *thread)
 {
-    struct lane *sleeping = &executor->lanes[SLEEPING];
+    struct lane *steps = &executor->lanes[STEPS], *sleeping = &executor->lanes[SLEEPING];
+    bool is_for_steps = pool_thread_permit(thread)->lane == steps;
     give_back(pool_thread_permit(thread));
     sort_submitted(executor);
+    if (is_for_steps) /* what is kept for them has to be theirs again */
+        return take_first(steps);
     if (pool_thread_is_background(thread))
         return take_computing(executor);
     struct job *job = take_first(&executor->lanes[QUICK]);
@@ -292,17 +298,20 @@ static bool may_begin_computing(struct executor *executor)
 bool executor_dispatch(struct executor *executor, unsigned in_calls)
 {
     struct pool *pool = executor->pool;
-    struct lane *quick = &executor->lanes[QUICK], *sleeping = &executor->lanes[SLEEPING];
+    struct lane *steps = &executor->lanes[STEPS], *quick = &executor->lanes[QUICK],
+                *sleeping = &executor->lanes[SLEEPING];
     struct pool_thread *thread;
     pthread_mutex_lock(&executor->lock);
     sort_submitted(executor);
+    while (may_begin(steps) && (thread = pool_get(pool, POOL_STEP)))
+        pool_give_job(thread, take_first(steps));
     while (may_begin(quick) && pool_spares(pool) > in_calls && (thread = pool_get(pool, POOL_LOOP)))
         pool_give_job(thread, take_first(quick));
     while (may_begin(sleeping) && (thread = pool_get(pool, POOL_INTERACTIVE)))
         pool_give_job(thread, take_first(sleeping));
     while (may_begin_computing(executor) && (thread = pool_get(pool, POOL_BACKGROUND)))
         pool_give_job(thread, take_computing(executor));
-    bool is_left = may_begin(quick) || may_begin(sleeping);
+    bool is_left = may_begin(steps) || may_begin(quick) || may_begin(sleeping);
     pthread_mutex_unlock(&executor->lock);
     return !is_left;
 }
@@ -356,6 +365,7 @@ struct executor *executor_new(unsigned permits, struct pool *pool, const struct 
     executor->pool = pool;
     executor->ops = ops;
     unsigned bound = pool_bound(pool);
+    open_lane(&executor->lanes[STEPS], permits);
     open_lane(&executor->lanes[QUICK], UINT_MAX);
     open_lane(&executor->lanes[SLEEPING], bound - bound / NEWCOMERS_SHARE);
     open_lane(&executor->lanes[COMPUTING], permits);

@@ -21,6 +21,10 @@
  * The threads of those that compute, or may, have the lowest priority (server/engine/thread.h): the
  * loops' owners run whenever they have something to do, however many compute.
  *
+ * Steps (COST_STEP) compute for a moment at the priority of the loops: as many at a time as there
+ * are cores, beside the permits. They never hang, and have threads of their own in the pool, so
+ * that whatever else hangs does not keep them waiting.
+ *
  * An owner only ever pushes onto an inbox; the lock is for the pool's threads and the monitor.
  */
 #ifndef BANTER_SERVER_ENGINE_EXECUTOR_H

@@ -203,10 +203,10 @@ void lobby_begin_steps(struct lobby *lobby)
     struct guest *guest;
     while (lobby->busy < lobby->config.steps && (guest = take_ready(lobby))) {
         guest->job.ops = &step_ops;
-        /* As what is known to sleep it runs at the priority of the loops. At the lowest one it is
-         * kept from its core in the middle of an allocation, and loops that free what it has
-         * allocated wait for it: 80 ms, where others fill the cores. */
-        guest->job.cost = COST_SLEEPS;
+        /* At the priority of the loops: at the lowest one it is kept from its core in the middle of
+         * an allocation, and loops that free what it has allocated wait for it: 80 ms, where others
+         * fill the cores. */
+        guest->job.cost = COST_STEP;
         guest->state = GUEST_BUSY;
         lobby->busy++;
         lobby->config.submit(lobby->config.context, &guest->job);

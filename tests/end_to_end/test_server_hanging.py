@@ -6,18 +6,27 @@ import pytest
 
 import harness
 from harness import Talkers, is_error, wait_until
+from secure import connect
 
 pytestmark = pytest.mark.slow
 
 MORE_THAN_THREADS = 720
 HANG = "meet 100000"
+MAY_HANG = ["-H", "test", "-q", "--handler-timeout", "6s", "--drain-timeout", "300ms"]
 
 
 @pytest.fixture
 def frozen(server):
     """A server whose calls may hang; the stop leaves them behind."""
-    return server("-H", "test", "-q", "--handler-timeout", "6s", "--drain-timeout", "300ms", expect_status=2,
-                  expect_stderr=".*")
+    return server(*MAY_HANG, expect_status=2, expect_stderr=".*")
+
+
+@pytest.fixture
+def frozen_tls(secure):
+    """The same, for TLS and, behind its second address, in the clear."""
+    banterd = secure(*MAY_HANG, "-l", "127.0.0.1:0", ready=False, expect_status=2, expect_stderr=".*")
+    banterd.wait_ready(2)
+    return banterd
 
 
 def hang_all(banterd, clients):
@@ -60,6 +69,40 @@ def test_those_that_were_quick_until_the_backend_froze_get_their_time_outs(froze
     frozen.log.wait_for(rf"^\[{MORE_THAN_THREADS + 1}\] Connected with ")
     assert_timed_out(clients)
     assert frozen.stop() == 2
+
+
+@pytest.mark.parametrize("were_quick", [False, True])
+def test_handshakes_when_every_other_thread_hangs(frozen_tls, context, were_quick):
+    """Those that were quick take even the loops' reserve."""
+    clients = [frozen_tls.connect(frozen_tls.addresses[1]) for _ in range(MORE_THAN_THREADS)]
+    quick = connect(frozen_tls, context)
+    for client in [quick, *clients] if were_quick else [quick]:
+        assert client.ask("before") == b"before"
+    hang_all(frozen_tls, clients)
+    for _ in range(5):
+        newcomer = connect(frozen_tls, context)
+        assert were_quick or quick.ask("quick") == b"quick"
+        newcomer.send_message("--QUIT--")
+        assert newcomer.at_eof()
+    assert_timed_out(clients)
+    assert frozen_tls.stop() == 2
+
+
+def test_handshakes_while_those_that_sleep_hang(frozen_tls, context):
+    """In all threads that they may have: newcomers have the others."""
+    clients = [frozen_tls.connect(frozen_tls.addresses[1]) for _ in range(MORE_THAN_THREADS)]
+    for client in clients:
+        client.send_message("sleep 20")
+    for client in clients:
+        client.readline()
+    wait_until(lambda: frozen_tls.threads() < 40, "the threads end that nobody needs", limit=60)
+    for client in clients:
+        client.send_message(HANG)
+    wait_until(lambda: frozen_tls.threads() > 500, "the sleepers have their threads")
+    for number in range(5):
+        assert connect(frozen_tls, context).ask(f"new {number}") == f"new {number}".encode()
+    assert_timed_out(clients)
+    assert frozen_tls.stop() == 2
 
 
 def test_the_threads_come_back_when_the_backend_does(server):

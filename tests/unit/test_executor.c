@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -39,6 +40,7 @@ struct toy_job {
     _Atomic unsigned place;    /* among those that have begun, from 1; 0: it has not */
     _Atomic unsigned released; /* how often */
     clockid_t cpu_clock;       /* of the thread that runs it */
+    int nice;                  /* that thread's, in the end */
 };
 
 static struct pool *pool;
@@ -66,6 +68,7 @@ static void run(struct job *job)
         continue;
     if (!computes)
         wait_for(&toy->end);
+    toy->nice = getpriority(PRIO_PROCESS, 0);
 }
 
 static void release(struct job *job) { ((struct toy_job *) job)->released++; }
@@ -295,6 +298,96 @@ static void quick_jobs_are_run_in_what_the_loops_do_not_need_of_the_reserve(void
     sem_post(&sleeper.end);
     wait_for(&sleeper.begun);
     close_executor();
+}
+
+/* ---- steps ---- */
+
+static void steps_need_no_permit_and_no_more_run_than_there_are_cores(void **state)
+{
+    (void) state;
+    struct toy_job computing[PERMITS], steps[5];
+    open_executor(PERMITS, BOUND);
+    pool_keep_for_steps(pool, PERMITS);
+    for (int i = 0; i < PERMITS; i++)
+        begin(&computing[i], cheap_cost);
+    init_all(steps, 5, COST_STEP);
+    for (int i = 0; i < 5; i++) {
+        assert_true(executor_submit(executor, &steps[i].job));
+        assert_true(executor_dispatch(executor, 0));
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        wait_for(&steps[i].begun);
+        if (i + 1 < PERMITS)
+            continue;
+        assert_int_equal(begun, PERMITS + i + 1);
+        assert_int_equal(executor_waiting(executor), 4 - i);
+        sem_post(&steps[i + 1 - PERMITS].end); /* whoever is through takes the next one itself */
+    }
+    assert_int_equal(executor_computing(executor), PERMITS);
+    assert_int_equal(pool_threads(pool), 2 * PERMITS);
+    sem_post(&steps[4].end);
+    end_all(computing, PERMITS);
+    close_executor();
+}
+
+/* Some newcomers, those that sleep, and in the loops' reserve those that were expected to be quick.
+ */
+static void steps_are_taken_when_all_else_hangs(void **state)
+{
+    (void) state;
+    enum { CLASSES = 3 };
+    static const enum cost costs[CLASSES] = {COST_UNKNOWN, COST_SLEEPS, COST_QUICK};
+    static const int counts[CLASSES] = {3, BOUND, BOUND};
+    struct toy_job hanging[CLASSES][BOUND], steps[3];
+    open_executor(1, BOUND);
+    pool_keep(pool, 2);
+    pool_keep_for_steps(pool, 1);
+    for (int i = 0; i < CLASSES; i++) {
+        init_all(hanging[i], counts[i], costs[i]);
+        submit_all(hanging[i], counts[i]);
+        for (int samples = 0; samples < BOUND; samples++) {
+            executor_dispatch(executor, 0);
+            executor_sample(executor);
+            pool_refill(pool);
+        }
+    }
+    for (int i = 0; i < BOUND - 1; i++)
+        wait_for(&any_begun);
+    assert_int_equal(pool_threads(pool), BOUND);
+    assert_int_equal(pool_spares(pool), 0);
+    for (int i = 0; i < 3; i++) { /* behind it the thread takes nothing else */
+        init(&steps[i], COST_STEP);
+        sem_post(&steps[i].end);
+        executor_submit(executor, &steps[i].job);
+        while (!executor_dispatch(executor, 0) && steps[i].place == 0)
+            sched_yield();
+        wait_for(&steps[i].begun);
+        assert_int_equal(begun, BOUND + i);
+    }
+    for (int i = 0; i < CLASSES; i++)
+        end_all(hanging[i], counts[i]);
+    assert_int_equal(pool_stop(pool, CLOCK_NEVER, 0), 0);
+    executor_free(executor);
+    pool_free(pool);
+}
+
+static void a_step_has_the_priority_of_the_loops_however_long_it_computes(void **state)
+{
+    (void) state;
+    struct toy_job step;
+    open_executor(1, BOUND);
+    pool_keep_for_steps(pool, 1);
+    init(&step, COST_STEP);
+    step.computes = true;
+    executor_submit(executor, &step.job);
+    executor_dispatch(executor, 0);
+    wait_for(&step.begun);
+    while (clock_ns(step.cpu_clock) < PERMIT_NS)
+        executor_sample(executor);
+    assert_int_equal(executor_computing(executor), 0);
+    atomic_store(&step.is_over, true);
+    close_executor();
+    assert_int_equal(step.nice, getpriority(PRIO_PROCESS, 0));
 }
 
 /* ---- the order ---- */
@@ -572,6 +665,9 @@ int main(void)
         cmocka_unit_test(sleepers_need_no_permit),
         cmocka_unit_test(sleepers_leave_some_threads_to_newcomers),
         cmocka_unit_test(quick_jobs_are_run_in_what_the_loops_do_not_need_of_the_reserve),
+        cmocka_unit_test(steps_need_no_permit_and_no_more_run_than_there_are_cores),
+        cmocka_unit_test(steps_are_taken_when_all_else_hangs),
+        cmocka_unit_test(a_step_has_the_priority_of_the_loops_however_long_it_computes),
         cmocka_unit_test(a_job_that_was_known_to_sleep_and_computes_counts_and_gives_way),
         cmocka_unit_test(the_cheaper_ones_begin_first),
         cmocka_unit_test(a_job_is_not_overtaken_for_ever),

@@ -172,7 +172,7 @@ static void addresses_take_turns(void **state)
     }
     for (unsigned i = 0; i < 8; i++) {
         wait_for(&fixture.submit);
-        assert_int_equal(fixture.submitted[i]->cost, COST_SLEEPS); /* for the loops' priority */
+        assert_int_equal(fixture.submitted[i]->cost, COST_STEP);
         take_step(i);
         wait_for(&fixture.admit);
     }
