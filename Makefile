@@ -292,6 +292,8 @@ $(BUILD)/fuzz/tagged: $(server_parts)
 $(BUILD)/fuzz/tagged: fuzz_libs = $(server_libs)
 $(BUILD)/fuzz/server: $(server_parts) $(call objects,tests/fuzz/services.c tests/handlers/work.c)
 $(BUILD)/fuzz/server: fuzz_libs = $(server_libs)
+$(BUILD)/fuzz/lobby: $(server_parts) $(server_tls_parts) $(call objects,tests/fuzz/services.c tests/handlers/work.c)
+$(BUILD)/fuzz/lobby: fuzz_libs = $(server_libs) $(tls_libs)
 $(BUILD)/fuzz/address: fuzz_libs = -Wl,--wrap=getaddrinfo
 $(BUILD)/fuzz/client: $(call objects,$(wildcard client/conversation*.c) client/transport.c client/tls_module.c)
 $(BUILD)/fuzz/tls: $(call objects,$(wildcard client/tls/*.c)) $(server_tls_parts)

@@ -189,6 +189,7 @@ void service_start(struct service *service)
     struct error error = {""};
     struct server_config config = server_defaults();
     int fd = bind_anywhere();
+    bool is_tls = service->tls;
     struct handler_spec spec = {.kind = service->kind, .program = service->program};
     struct handler_host host = {
         .log = service_log(),
@@ -198,7 +199,11 @@ void service_start(struct service *service)
         .one_line = frame_codec_is_one_line(service->codec),
     };
     config.sockets = &fd;
+    config.socket_is_tls = &is_tls;
     config.socket_count = 1;
+    config.tls = service->tls;
+    if (service->tls)
+        config.handshake_timeout_ms = 0; /* one that nobody sees leave must not be gone by that */
     config.codec = service->codec;
     config.max_message = service->codec == FRAME_RAW ? SERVICE_LONGEST_STREAM : SERVICE_MAX_MESSAGE;
     config.telnet = service->telnet;

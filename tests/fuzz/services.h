@@ -19,6 +19,8 @@ enum {
     SERVICE_LONGEST_STREAM = 400, /* that is sent to one */
 };
 
+struct tls_server;
+
 struct service {
     const char *name;
     const struct handler_kind *kind;
@@ -27,7 +29,8 @@ struct service {
     size_t (*answer)(const char *message, size_t size, char *reply);
     enum frame_codec codec;
     bool telnet;
-    bool proxy; /* each client begins with a PROXY header */
+    bool proxy;             /* each client begins with a PROXY header */
+    struct tls_server *tls; /* each shakes hands then; NULL: it speaks in the clear */
     unsigned max_requests;
     unsigned threads;
 
