@@ -125,16 +125,30 @@ static bool format_chunk(struct log_writer *writer)
 
 /* ---- writing ---- */
 
-/* How long to wait for the log's reader; -1: until it takes something, or the log closes. */
-static int patience_ms(struct log_writer *writer, bool closing)
+/* As poll(2), until `*due_ms`, which comes later if the process stands still meanwhile. */
+static int poll_until(struct pollfd *fd, int64_t *due_ms)
 {
-    if (!closing)
-        return -1;
+    int ready;
+    do {
+        int64_t begun_ms = clock_ms();
+        int wait_ms = clock_part_ms(*due_ms - begun_ms);
+        ready = poll(fd, 1, wait_ms);
+        *due_ms += clock_paused_ms(clock_ms(), begun_ms + wait_ms);
+    } while ((ready == 0 && clock_ms() < *due_ms) || (ready < 0 && errno == EINTR));
+    return ready;
+}
+
+/* As poll(2), while the log closes: until the log's reader has had its time. */
+static int wait_at_last(struct log_writer *writer, struct pollfd *fd)
+{
     int64_t now_ms = clock_ms();
     if (writer->last_ms == CLOCK_NEVER)
         writer->last_ms = now_ms + LAST_MS;
-    int64_t left_ms = writer->last_ms - now_ms;
-    return left_ms > PATIENCE_MS ? PATIENCE_MS : left_ms > 0 ? (int) left_ms : 0;
+    int64_t planned_ms = clock_earlier(now_ms + PATIENCE_MS, writer->last_ms);
+    int64_t due_ms = planned_ms;
+    int ready = poll_until(fd, &due_ms);
+    writer->last_ms += due_ms - planned_ms;
+    return ready;
 }
 
 /* Waits until the log's reader takes something. False if the log closes and the reader has had its
@@ -144,7 +158,7 @@ static bool wait_writable(struct log_writer *writer)
     for (;;) {
         bool closing = atomic_load(&writer->closing);
         struct pollfd fds[2] = {{writer->fd, POLLOUT, 0}, {writer->stop_fd, POLLIN, 0}};
-        int ready = poll(fds, closing ? 1 : 2, patience_ms(writer, closing));
+        int ready = closing ? wait_at_last(writer, fds) : poll(fds, 2, -1);
         if (ready < 0 && errno == EINTR)
             continue;
         if (ready < 0 || fds[0].revents)
@@ -354,9 +368,12 @@ static bool has_ended(struct log_writer *writer)
     int64_t end_ms = clock_ms() + LAST_MS + silence_ms;
     uint64_t signs;
     do {
+        int64_t planned_ms = clock_ms() + silence_ms;
+        int64_t due_ms = planned_ms;
         signs = signs_of_life(writer);
-        if (poll(&ended, 1, silence_ms) > 0)
+        if (poll_until(&ended, &due_ms) > 0)
             return true;
+        end_ms += due_ms - planned_ms;
     } while (signs_of_life(writer) != signs && clock_ms() < end_ms);
     return false;
 }

@@ -331,6 +331,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(bench, folder, num
 HANGS = """
 #include <banter/handler.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -353,6 +354,11 @@ static void close_it(void *state)
     int go = open("go", O_RDONLY);
     char byte;
     say("closing\\n");
+    if (strcmp(state, "stand-still") == 0 && fork() == 0) {
+        usleep(100000);
+        kill(getppid(), SIGSTOP);
+        _exit(0);
+    }
     while (strcmp(state, "close") == 0)
         pause();
     (void) !read(go, &byte, 1);
@@ -371,7 +377,7 @@ const struct banter_handler banter_handler = {
 @pytest.fixture
 def hanging(server, folder):
     """hanging("open" or "close", ...) starts a server with a plugin that hangs in that function; "close-until-go": until
-    there is something to read in the file "go"."""
+    there is something to read in the file "go"; "stand-still": none, but soon after the close it is suspended."""
     plugin = shared_object.build(folder, "hangs", HANGS)
 
     def start(what, *options, **how):
@@ -412,6 +418,28 @@ def test_the_time_of_a_close_stands_still(server, hanging, folder):
     banterd.resume()
     assert banterd.wait() == 0
     os.close(go)
+
+
+@pytest.mark.slow
+def test_the_time_for_the_last_of_the_log_stands_still(server, bench, hanging, folder):
+    """Its reader takes all that there is meanwhile."""
+    clock = server("-H", "test", "-q")
+    read_end, write_end = os.pipe()
+    banterd = hanging("stand-still", listen=f"unix:{folder}/socket", stdout=write_end)
+    os.close(write_end)
+    wait_until(lambda: harness.is_listening(folder / "socket"), "it listens")
+    client = bench.connect(f"unix:{folder}/socket")
+    for _ in range(20):  # more than a pipe takes, and less than is dropped
+        client.send_message(*["x" * 4000] * 2)
+        assert client.lines(2) == [b"x" * 4000] * 2
+    client.close()
+    banterd.send_signal(signal.SIGTERM)
+    banterd.wait_suspended()
+    log = harness.Output(os.fdopen(read_end, "rb"))
+    clock.fence(7000)
+    banterd.resume()
+    assert log.wait_end().splitlines()[-1] == "Server stopped after 1 clients, 40 requests"
+    assert banterd.wait() == 0
 
 
 def test_a_close_that_hangs_is_left_behind(hanging):
