@@ -376,8 +376,9 @@ const struct banter_handler banter_handler = {
 
 @pytest.fixture
 def hanging(server, folder):
-    """hanging("open" or "close", ...) starts a server with a plugin that hangs in that function; "close-until-go": until
-    there is something to read in the file "go"; "stand-still": none, but soon after the close it is suspended."""
+    """hanging("open" or "close", ...) starts a server with a plugin that hangs in that function. With "close-until-go" it
+    goes on when there is something to read in the file "go"; with "stand-still" none hangs, but soon after the close the
+    process is suspended."""
     plugin = shared_object.build(folder, "hangs", HANGS)
 
     def start(what, *options, **how):
