@@ -45,7 +45,7 @@ static void what_is_no_users_seed_is_refused(void **state)
         "SU",
         /* one less, and one more */
         "SUAJ2YNRTXX72WTAXKCEV5ES5QWMIRCJYVUXWMTJDFYDXLADDSXH6YALC",
-        FIRST "A",
+        "SUAJ2YNRTXX72WTAXKCEV5ES5QWMIRCJYVUXWMTJDFYDXLADDSXH6YALCAA",
         /* another letter: the checksum is wrong; none of the alphabet */
         "SUAJ2YNRTXX72WTAXKCEV5ES5QWMIRCJYVUXWMTJDFYDXLADDSXH6YALCE",
         "SUAJ2YNRTXX72WTAXKDEV5ES5QWMIRCJYVUXWMTJDFYDXLADDSXH6YALCA",
