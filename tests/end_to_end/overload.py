@@ -10,7 +10,8 @@ from harness import LIMIT
 
 class Offers:
     """`rate` requests a second from all sessions together, for so many seconds. `watched` are {name: Program}, whose
-    memory is {name: (bytes in MB at a quarter of the time, at its end)} in `memory`. `errors` are {text: how often}.
+    memory is {name: (megabytes at half of the time, when queues are full, and at its end)} in `memory`. `errors` are
+    {text: how often}.
     """
 
     def __init__(self, front, sessions, rate, seconds, watched=()):
@@ -35,7 +36,7 @@ class Offers:
     def _offer(self, rate, watched):
         """Ten times a second so many to each session as are due. Who has no room in its socket is passed over."""
         begin = time.monotonic()
-        quarter = None
+        half = None
         sent = 0
         for client in self._clients:
             client.socket.setblocking(False)
@@ -47,10 +48,10 @@ class Offers:
                 except BlockingIOError:
                     pass
             sent += due
-            if not quarter and now - begin > self._seconds / 4:
-                quarter = {name: megabytes(program) for name, program in watched.items()}
+            if not half and now - begin > self._seconds / 2:
+                half = {name: megabytes(program) for name, program in watched.items()}
             time.sleep(0.1)
-        self.memory = {name: (quarter[name], megabytes(program)) for name, program in watched.items()}
+        self.memory = {name: (half[name], megabytes(program)) for name, program in watched.items()}
 
     def _read(self):
         with selectors.DefaultSelector() as selector:
