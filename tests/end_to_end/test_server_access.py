@@ -270,7 +270,8 @@ def test_the_count_is_exact_after_resets(server, options):
     banterd = server("-qq", "--max-per-address", "3", *options)
 
     def come_and_go(_):
-        for _ in range(scaled(1250, 100)):
+        # All of them have room in the backlog: where there is none, the kernel tries again after ever longer times.
+        for _ in range(scaled(500, 100)):
             client = connect_from(banterd, "127.0.0.2")
             try:
                 client.send_message("Zack")
