@@ -50,7 +50,7 @@ ZSHCOMPLETIONDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHCOMPLETIONDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 INSTALL ?= install
 PYTHON ?= /usr/bin/python3
-BENCH ?= all
+BENCH ?=
 CORES := $(shell nproc 2>/dev/null || echo 2)
 # End-to-end tests mostly wait.
 PYTEST_JOBS ?= $(shell expr $(CORES) '*' 2)
@@ -428,7 +428,7 @@ client-faults: all $(BUILD)/faults/banter $(BUILD)/faults/banter-tls.so | $(BUIL
 	@$(tests_environment) tests/faults/run-client $(FAULTS)
 
 bench: all $(BUILD)/tests/banterd-test $(bench) | $(BUILD)/deps-beside ## measure beside all peers (30 minutes; BENCH='measure CELL' for less)
-	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
+	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run $(or $(BENCH),all)
 
 instructions: all $(bench) | $(BUILD)/deps-instructions ## count the server's instructions for a request (a minute; INSTRUCTIONS=--check: no more than are kept)
 	@BANTER_BUILD='$(abspath $(BUILD))' tests/bench/run instructions $(INSTRUCTIONS)
