@@ -36,6 +36,11 @@ enum { NEWCOMERS_SHARE = 8 };
  * sixty threads as fast as can be would keep the cores from the loops for longer than all else. */
 enum { NEWCOMERS = 1 };
 
+/* Steps that may be begun for each core. Whoever submits them keeps to one, but has the next one at
+ * once when one is through, while its thread, which has only woken somebody, may wait for a core.
+ */
+enum { STEPS_A_CORE = 2 };
+
 /* Jobs that are treated alike, by what is known of their cost. */
 enum {
     STEPS,
@@ -365,7 +370,7 @@ struct executor *executor_new(unsigned permits, struct pool *pool, const struct 
     executor->pool = pool;
     executor->ops = ops;
     unsigned bound = pool_bound(pool);
-    open_lane(&executor->lanes[STEPS], permits);
+    open_lane(&executor->lanes[STEPS], STEPS_A_CORE * permits);
     open_lane(&executor->lanes[QUICK], UINT_MAX);
     open_lane(&executor->lanes[SLEEPING], bound - bound / NEWCOMERS_SHARE);
     open_lane(&executor->lanes[COMPUTING], permits);

@@ -21,9 +21,9 @@
  * The threads of those that compute, or may, have the lowest priority (server/engine/thread.h): the
  * loops' owners run whenever they have something to do, however many compute.
  *
- * Steps (COST_STEP) compute for a moment at the priority of the loops: as many at a time as there
- * are cores, beside the permits. They never hang, and have threads of their own in the pool, so
- * that whatever else hangs does not keep them waiting.
+ * Steps (COST_STEP) compute for a moment at the priority of the loops, beside the permits: whoever
+ * submits them submits no more at a time than there are cores. They never hang, and threads are
+ * kept for them in the pool, so that whatever else hangs does not keep them waiting.
  *
  * An owner only ever pushes onto an inbox; the lock is for the pool's threads and the monitor.
  */

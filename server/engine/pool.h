@@ -70,8 +70,8 @@ void pool_refill(struct pool *pool);
 void pool_keep_for_steps(struct pool *pool, unsigned count);
 
 enum pool_use {
-    POOL_LOOP,        /* a loop: may take from the reserve */
-    POOL_STEP,        /* a job that is a step: may take what is kept for those */
+    POOL_LOOP, /* a loop: may take from the reserve */
+    POOL_STEP, /* a job that is a step: takes what is kept for those if nothing else is left */
     POOL_INTERACTIVE, /* a job that sleeps */
     POOL_BACKGROUND,  /* a job that computes, or may */
 };

@@ -84,29 +84,31 @@ static struct pool_thread *take_spare(struct pool *pool, enum kind kind)
     return thread;
 }
 
-/* How many spares are kept for others than this. */
-static unsigned count_kept_from(const struct pool *pool, enum pool_use use)
+/* What is kept for steps, for one that finds no other thread. Those that are through are often kept
+ * from their cores for a moment: if there were only these, the next steps would wait for them. */
+static struct pool_thread *take_kept_for_steps(struct pool *pool)
 {
-    if (use == POOL_STEP && pool->steps > 0)
-        return 0;
-    return use == POOL_LOOP ? pool->steps : pool_count_kept(pool);
+    struct pool_thread *thread = pool->steps > 0 ? take_spare(pool, USUAL) : NULL;
+    if (thread) {
+        pool->steps--;
+        thread->is_for_steps = true;
+    }
+    return thread;
 }
 
 struct pool_thread *pool_get(struct pool *pool, enum pool_use use)
 {
     struct pool_thread *thread = NULL;
     pthread_mutex_lock(&pool->lock);
-    unsigned kept = count_kept_from(pool, use);
+    unsigned kept = use == POOL_LOOP ? pool->steps : pool_count_kept(pool);
     if (use == POOL_BACKGROUND)
         thread = take_spare(pool, BACKGROUND);
     if (!thread && pool_count_spares(pool, USUAL) > kept)
         thread = take_spare(pool, USUAL);
     if (!thread && has_room_beside(pool, kept))
         thread = add_thread(pool);
-    if (thread && use == POOL_STEP && pool->steps > 0) {
-        pool->steps--;
-        thread->is_for_steps = true;
-    }
+    if (!thread && use == POOL_STEP)
+        thread = take_kept_for_steps(pool);
     pthread_mutex_unlock(&pool->lock);
     return thread;
 }

@@ -372,23 +372,24 @@ static void what_is_kept_for_steps_is_for_them_alone(void **state)
     close_pool(pool);
 }
 
-static void a_step_leaves_the_reserve_as_it_is(void **state)
+static void a_step_takes_what_is_kept_only_if_there_is_no_other(void **state)
 {
     (void) state;
-    struct pool *pool = open_pool(8);
+    struct pool *pool = open_pool(5);
+    struct pool_thread *steps[3];
     pool_keep(pool, 2);
     pool_keep_for_steps(pool, 1);
-    struct pool_thread *step = get(pool, POOL_STEP);
-    assert_int_equal(pool_spares(pool), 2);
-    assert_false(pool_is_short(pool));
-    pool_refill(pool);
-    assert_int_equal(pool_threads(pool), 3);
-    struct pool_thread *more = get(pool, POOL_STEP); /* as any job that is not of the lowest */
-    assert_int_equal(pool_spares(pool), 2);
-    assert_int_equal(pool_threads(pool), 4);
-    pool_put_back(step);
-    pool_put_back(more);
-    assert_int_equal(pool_spares(pool), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        static const unsigned threads[3] = {4, 5, 5};
+        steps[i] = get(pool, POOL_STEP);
+        assert_int_equal(pool_threads(pool), threads[i]);
+        assert_int_equal(pool_spares(pool), 2); /* the reserve stays as it is */
+        assert_false(pool_is_short(pool));
+    }
+    assert_null(pool_get(pool, POOL_STEP));
+    for (unsigned i = 0; i < 3; i++)
+        pool_put_back(steps[i]);
+    assert_int_equal(pool_spares(pool), 4);
     close_pool(pool);
 }
 
@@ -615,7 +616,7 @@ int main(void)
         cmocka_unit_test(few_spares_of_the_lowest_priority_are_kept),
         cmocka_unit_test(the_reserve_is_there_before_it_is_needed_and_for_loops_alone),
         cmocka_unit_test(what_is_kept_for_steps_is_for_them_alone),
-        cmocka_unit_test(a_step_leaves_the_reserve_as_it_is),
+        cmocka_unit_test(a_step_takes_what_is_kept_only_if_there_is_no_other),
         cmocka_unit_test(what_is_missing_of_the_reserve_is_started),
         cmocka_unit_test(the_reserve_outlives_the_stop_until_the_last_loop_has_drained),
         cmocka_unit_test(nothing_is_started_behind_the_last_loop_while_a_call_goes_on),
