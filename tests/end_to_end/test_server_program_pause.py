@@ -20,7 +20,8 @@ KINDS = pytest.mark.parametrize("options, script", [
     pytest.param(["-w", "2"], LINES, id="shared"),
     pytest.param(["-w", "2", "--reply-end", "waits"], LINES, id="waits"),
     pytest.param(["-w", "2", "--ahead", "4"], LINES, id="ahead"),
-    pytest.param(["-w", "2", "--tagged"], LINES, id="tagged"),
+    # One each, also if the other copy is not ready yet.
+    pytest.param(["-w", "2", "--tagged", "--ahead", "1"], LINES, id="tagged"),
     pytest.param(["--worker-per-client"], LINES, id="per-client"),
     pytest.param(["--worker-per-request"], REQUEST, id="per-request"),
     pytest.param(["--worker-per-request", "-w", "2"], REQUEST, id="per-request-ahead"),

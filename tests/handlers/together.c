@@ -1,12 +1,14 @@
-/* together: counts of calls, behind a lock. */
+/* together: counts of calls. */
 #include "tests/handlers/together.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t met = PTHREAD_COND_INITIALIZER;
-/* guarded by `lock` */
-static unsigned waiting, meeting, inside;
+static unsigned waiting, meeting; /* guarded by `lock` */
+/* Without a lock: a call that waits for one sleeps, and another one may begin in its place. */
+static atomic_uint inside;
 
 void together_meet(unsigned count)
 {
@@ -22,18 +24,10 @@ void together_meet(unsigned count)
     pthread_mutex_unlock(&lock);
 }
 
-unsigned together_enter(void)
-{
-    pthread_mutex_lock(&lock);
-    unsigned count = ++inside;
-    pthread_mutex_unlock(&lock);
-    return count;
-}
+unsigned together_enter(void) { return atomic_fetch_add(&inside, 1) + 1; }
 
 unsigned together_leave(unsigned at_first)
 {
-    pthread_mutex_lock(&lock);
-    unsigned count = inside--;
-    pthread_mutex_unlock(&lock);
+    unsigned count = atomic_fetch_sub(&inside, 1);
     return count > at_first ? count : at_first;
 }
