@@ -318,6 +318,7 @@ def test_the_handler_is_told_that_its_time_is_over(tester):
 def everybody(plugin, folder):
     """The first clients, one of each family, and what the plugin is to say of each."""
     server = plugin.server
+    server.wait_ready(3)
     clients = []
     for number, address in enumerate([*server.addresses[:2], f"unix:{folder}/socket"], 1):
         client = server.connect(address)
