@@ -5,6 +5,7 @@
 #ifndef BANTER_COMMON_CLOCK_H
 #define BANTER_COMMON_CLOCK_H
 
+#include <poll.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -68,6 +69,19 @@ static inline int clock_part_ms(int64_t left_ms)
 {
     enum { PARTS = 4, SHORT_MS = 100 };
     return clock_wait_ms(left_ms / PARTS > SHORT_MS ? left_ms / PARTS : left_ms);
+}
+
+/* As poll(2), for a part of the time until `*due_ms`, which comes later if the process stands still
+ * meanwhile: 0 does not say that it has come. CLOCK_NEVER: for ever. */
+static inline int clock_poll(struct pollfd *fds, nfds_t count, int64_t *due_ms)
+{
+    if (*due_ms == CLOCK_NEVER)
+        return poll(fds, count, -1);
+    int64_t begun_ms = clock_ms();
+    int wait_ms = clock_part_ms(*due_ms - begun_ms);
+    int ready = poll(fds, count, wait_ms);
+    *due_ms += clock_paused_ms(clock_ms(), begun_ms + wait_ms);
+    return ready;
 }
 
 #endif

@@ -186,18 +186,6 @@ static void take_signal(struct run *run)
     }
 }
 
-/* As poll(2), until live() must have ended. Its time stands still if the process does. */
-static int wait_for_events(struct run *run, struct pollfd *fds, nfds_t count)
-{
-    if (run->due_ms == CLOCK_NEVER)
-        return poll(fds, count, -1);
-    int64_t begun_ms = clock_ms();
-    int wait_ms = clock_part_ms(run->due_ms - begun_ms);
-    int ready = poll(fds, count, wait_ms);
-    run->due_ms += clock_paused_ms(clock_ms(), begun_ms + wait_ms);
-    return ready;
-}
-
 /* Returns whether live() has ended; if not, its time is over. */
 static bool wait_for_end(struct run *run, int signal_fd)
 {
@@ -207,7 +195,7 @@ static bool wait_for_end(struct run *run, int signal_fd)
                            {orphans_fd, POLLIN, 0},
                            {run->asked_fd, POLLIN, 0}};
     for (;;) {
-        int ready = wait_for_events(run, fds, sizeof fds / sizeof *fds);
+        int ready = clock_poll(fds, sizeof fds / sizeof *fds, &run->due_ms);
         orphans_reap(orphans_fd);
         if (ready > 0 && fds[0].revents && take_change(run) == ENDED)
             return true;

@@ -130,10 +130,7 @@ static int poll_until(struct pollfd *fd, int64_t *due_ms)
 {
     int ready;
     do {
-        int64_t begun_ms = clock_ms();
-        int wait_ms = clock_part_ms(*due_ms - begun_ms);
-        ready = poll(fd, 1, wait_ms);
-        *due_ms += clock_paused_ms(clock_ms(), begun_ms + wait_ms);
+        ready = clock_poll(fd, 1, due_ms);
     } while ((ready == 0 && clock_ms() < *due_ms) || (ready < 0 && errno == EINTR));
     return ready;
 }
